@@ -1,0 +1,1 @@
+//! One node: instances, slots, runtimes, logs.

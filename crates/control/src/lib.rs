@@ -1,0 +1,1 @@
+//! Lambda API, catalog, publishing, asynchronous invocations.

@@ -1,0 +1,1 @@
+//! The invocation path: authenticate, route, admit, hand to a node.

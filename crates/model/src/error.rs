@@ -1,0 +1,236 @@
+//! The Lambda API's errors: the one place that maps an error to a status, a type and a body.
+//! Source: the service model of AWS Lambda (2015-03-31) as botocore publishes it.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+/// Which member of the error body carries the message; AWS differs by shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MessageKey {
+    Upper,
+    Lower,
+}
+
+/// The type of a Lambda API error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// A member breaks a constraint of its shape (pattern, range, enumeration, presence).
+    Validation,
+    /// A member's meaning is wrong.
+    InvalidParameterValue,
+    /// The named thing is not there.
+    ResourceNotFound,
+    /// The named thing is there already, or is being changed.
+    ResourceConflict,
+    /// RevisionId does not match.
+    PreconditionFailed,
+    /// Throttled; may be tried again.
+    TooManyRequests,
+    /// Body over the limit.
+    RequestTooLarge,
+    /// Invocation body is not JSON.
+    InvalidRequestContent,
+    /// Body is not what its content type says.
+    UnsupportedMediaType,
+    /// Body is not JSON at all.
+    Serialization,
+    /// More code than the account may store.
+    CodeStorageExceeded,
+    /// The operation is one that Pilotlight does not have.
+    UnknownOperation,
+    /// The caller may not.
+    AccessDenied,
+    /// Signature is missing.
+    MissingAuthenticationToken,
+    /// Signature does not match.
+    InvalidSignature,
+    /// The access key is not known.
+    UnrecognizedClient,
+    /// The runtime has no image here or the executable cannot run.
+    InvalidRuntime,
+    /// The function is not ready to be invoked.
+    ResourceNotReady,
+    /// The fault is ours; may be tried again.
+    Service,
+}
+
+impl ErrorKind {
+    fn row(self) -> (StatusCode, &'static str, MessageKey) {
+        use MessageKey::{Lower, Upper};
+        match self {
+            ErrorKind::Validation => (StatusCode::BAD_REQUEST, "ValidationException", Lower),
+            ErrorKind::InvalidParameterValue => {
+                (StatusCode::BAD_REQUEST, "InvalidParameterValueException", Lower)
+            }
+            ErrorKind::ResourceNotFound => {
+                (StatusCode::NOT_FOUND, "ResourceNotFoundException", Upper)
+            }
+            ErrorKind::ResourceConflict => {
+                (StatusCode::CONFLICT, "ResourceConflictException", Lower)
+            }
+            ErrorKind::PreconditionFailed => {
+                (StatusCode::PRECONDITION_FAILED, "PreconditionFailedException", Lower)
+            }
+            ErrorKind::TooManyRequests => {
+                (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", Lower)
+            }
+            ErrorKind::RequestTooLarge => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", Lower)
+            }
+            ErrorKind::InvalidRequestContent => {
+                (StatusCode::BAD_REQUEST, "InvalidRequestContentException", Lower)
+            }
+            ErrorKind::UnsupportedMediaType => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaTypeException", Lower)
+            }
+            ErrorKind::Serialization => {
+                (StatusCode::BAD_REQUEST, "SerializationException", Upper)
+            }
+            ErrorKind::CodeStorageExceeded => {
+                (StatusCode::BAD_REQUEST, "CodeStorageExceededException", Lower)
+            }
+            ErrorKind::UnknownOperation => {
+                (StatusCode::NOT_FOUND, "UnknownOperationException", Upper)
+            }
+            ErrorKind::AccessDenied => (StatusCode::FORBIDDEN, "AccessDeniedException", Upper),
+            ErrorKind::MissingAuthenticationToken => {
+                (StatusCode::FORBIDDEN, "MissingAuthenticationTokenException", Lower)
+            }
+            ErrorKind::InvalidSignature => {
+                (StatusCode::FORBIDDEN, "InvalidSignatureException", Lower)
+            }
+            ErrorKind::UnrecognizedClient => {
+                (StatusCode::FORBIDDEN, "UnrecognizedClientException", Lower)
+            }
+            ErrorKind::InvalidRuntime => (StatusCode::BAD_GATEWAY, "InvalidRuntimeException", Upper),
+            ErrorKind::ResourceNotReady => {
+                (StatusCode::BAD_GATEWAY, "ResourceNotReadyException", Lower)
+            }
+            ErrorKind::Service => (StatusCode::INTERNAL_SERVER_ERROR, "ServiceException", Upper),
+        }
+    }
+
+    /// HTTP status of the answer.
+    pub fn status(self) -> StatusCode {
+        self.row().0
+    }
+
+    /// Value of `x-amzn-ErrorType`.
+    pub fn type_name(self) -> &'static str {
+        self.row().1
+    }
+
+    /// Whether the same request may succeed later.
+    pub fn retryable(self) -> bool {
+        matches!(
+            self,
+            ErrorKind::TooManyRequests | ErrorKind::ResourceNotReady | ErrorKind::Service
+        )
+    }
+}
+
+/// Why a request was throttled: `Reason` of `TooManyRequestsException`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ThrottleReason {
+    /// The account's concurrency is used up.
+    ConcurrentInvocationLimitExceeded,
+    /// The function's reserved concurrency is used up.
+    ReservedFunctionConcurrentInvocationLimitExceeded,
+    /// The function's rate is used up.
+    FunctionInvocationRateLimitExceeded,
+    /// The caller's rate is used up.
+    CallerRateLimitExceeded,
+}
+
+impl ThrottleReason {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::ConcurrentInvocationLimitExceeded => "ConcurrentInvocationLimitExceeded",
+            Self::ReservedFunctionConcurrentInvocationLimitExceeded => {
+                "ReservedFunctionConcurrentInvocationLimitExceeded"
+            }
+            Self::FunctionInvocationRateLimitExceeded => "FunctionInvocationRateLimitExceeded",
+            Self::CallerRateLimitExceeded => "CallerRateLimitExceeded",
+        }
+    }
+}
+
+/// An error as the Lambda API answers it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {message}", kind.type_name())]
+pub struct LambdaError {
+    /// Its type.
+    pub kind: ErrorKind,
+    /// What a person reads.
+    pub message: String,
+    /// Set on throttling.
+    pub throttle: Option<ThrottleReason>,
+}
+
+impl LambdaError {
+    /// An error of that type with that message.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), throttle: None }
+    }
+
+    /// 404 for a function or version, worded as AWS words it.
+    pub fn function_not_found(arn: &str) -> Self {
+        Self::new(ErrorKind::ResourceNotFound, format!("Function not found: {arn}"))
+    }
+
+    /// 429 with AWS's own words.
+    pub fn throttled(reason: ThrottleReason) -> Self {
+        Self {
+            kind: ErrorKind::TooManyRequests,
+            message: "Rate Exceeded.".to_owned(),
+            throttle: Some(reason),
+        }
+    }
+
+    /// The JSON body.
+    pub fn body(&self) -> Value {
+        let (_, _, key) = self.kind.row();
+        let side = if self.kind == ErrorKind::Service { "Service" } else { "User" };
+        let mut body = match key {
+            MessageKey::Upper => json!({ "Type": side, "Message": self.message }),
+            MessageKey::Lower => json!({ "Type": side, "message": self.message }),
+        };
+        if let Some(reason) = self.throttle {
+            body["Reason"] = json!(reason.as_str());
+        }
+        body
+    }
+
+    /// The whole answer: status, `x-amzn-ErrorType`, `Retry-After` where it applies, and the body.
+    pub fn response(&self) -> http::Response<bytes::Bytes> {
+        let mut builder = http::Response::builder()
+            .status(self.kind.status())
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .header("x-amzn-ErrorType", self.kind.type_name());
+        if self.throttle.is_some() {
+            builder = builder.header(http::header::RETRY_AFTER, "1");
+        }
+        builder
+            .body(bytes::Bytes::from(self.body().to_string()))
+            .expect("status and headers are constants and valid")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_key_follows_the_shape() {
+        let missing = LambdaError::function_not_found("arn:x").response();
+        assert_eq!(missing.status(), 404);
+        assert_eq!(missing.headers()["x-amzn-errortype"], "ResourceNotFoundException");
+        assert_eq!(
+            missing.body().as_ref(),
+            br#"{"Type":"User","Message":"Function not found: arn:x"}"#
+        );
+        let throttled = LambdaError::throttled(ThrottleReason::ConcurrentInvocationLimitExceeded);
+        assert_eq!(throttled.response().headers()["retry-after"], "1");
+        assert_eq!(throttled.body()["Reason"], "ConcurrentInvocationLimitExceeded");
+    }
+}

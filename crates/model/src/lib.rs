@@ -1,0 +1,16 @@
+//! What the parts of Pilotlight say to each other: ids, function configuration, limits, errors and
+//! wire types. Nothing here does IO or reads a clock.
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod function;
+pub mod ids;
+pub mod limits;
+pub mod node;
+pub mod start;
+
+pub use error::{ErrorKind, LambdaError};
+pub use function::{FunctionSpec, Runtime, VersionKey};
+pub use ids::{AccountId, Digest, FunctionName, Region, RequestId, Version};
+pub use limits::Limits;
+pub use start::{Phase, StartKind, StartRecord};

@@ -1,0 +1,226 @@
+//! Where gateway, control plane and node agent meet: the requests they make of each other, and the
+//! traits through which `pilot` wires them. Futures are boxed so that the traits can be objects.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::error::LambdaError;
+use crate::function::{FunctionSpec, Runtime, VersionKey};
+use crate::ids::{AccountId, Digest, FunctionName, InstanceId, Region, RequestId};
+use crate::start::{StartKind, Timeline};
+
+/// A boxed future, as object-safe traits return it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Who is asking, as authentication established it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The account that the access key belongs to.
+    pub account: AccountId,
+    /// Region of the signature's credential scope.
+    pub region: Region,
+}
+
+/// One invocation, handed from the gateway (or the asynchronous queue) to a node.
+#[derive(Debug, Clone)]
+pub struct InvokeRequest {
+    /// The version to run.
+    pub spec: Arc<FunctionSpec>,
+    /// Id of this invocation.
+    pub request_id: RequestId,
+    /// The ARN as the caller named it, qualifier included: `Lambda-Runtime-Invoked-Function-Arn`.
+    pub invoked_arn: String,
+    /// The event.
+    pub payload: Bytes,
+    /// Decoded JSON of `X-Amz-Client-Context`.
+    pub client_context: Option<String>,
+    /// `X-Amzn-Trace-Id`, given by the caller or made by the gateway.
+    pub trace_id: String,
+    /// Whether the last 4 KiB of the log are wanted with the answer.
+    pub log_tail: bool,
+    /// Start a new instance even if an idle one is there.
+    pub force_cold: bool,
+    /// What has already been spent on this request.
+    pub timeline: Timeline,
+    /// Wall-clock time of the request, in milliseconds since 1970.
+    pub at_ms: u64,
+}
+
+/// What a node answers. An error in the function is an answer too.
+#[derive(Debug, Clone)]
+pub struct InvokeReply {
+    /// The handler's answer, or the error object when `function_error` is set.
+    pub payload: Bytes,
+    /// Value of `X-Amz-Function-Error` (`Unhandled`) when the function failed.
+    pub function_error: Option<&'static str>,
+    /// Last bytes of the log, at most 4 KiB, if asked for.
+    pub log_tail: Option<Vec<u8>>,
+    /// Instance that ran it.
+    pub instance: InstanceId,
+    /// What the instance came from.
+    pub kind: StartKind,
+    /// The waterfall up to the answer; whoever returns it to the client adds `Phase::Respond`.
+    pub timeline: Timeline,
+}
+
+/// Why a node could not run an invocation at all. The function did not run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NodeError {
+    /// No room: instances, memory or waiting places of the node are used up. Try again later.
+    #[error("the node has no room for another instance")]
+    Overloaded,
+    /// The node is shutting down. Try again.
+    #[error("the node is draining")]
+    Draining,
+    /// The platform failed. Try again.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// Where the node's log keeps what a version's instances say. Positions are opaque and grow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// Position behind this line; pass it to read on.
+    pub position: u64,
+    /// Milliseconds since 1970.
+    pub at_ms: u64,
+    /// Stream: one per instance, as on CloudWatch.
+    pub stream: String,
+    /// The line without its line end.
+    pub message: String,
+}
+
+/// One module to be compiled at publish: its path below `/var/task` and its byte code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompiledFile {
+    /// Path below the image's root, with `/` and without a leading one.
+    pub path: String,
+    /// Contents.
+    pub bytes: Bytes,
+}
+
+/// What a node agent does for the rest of the platform.
+pub trait Node: Send + Sync + 'static {
+    /// Runs one invocation. Dropping the future means that the caller is gone: the function still
+    /// runs to its end, as on Lambda, and the answer is dropped.
+    fn invoke(&self, request: InvokeRequest) -> BoxFuture<'_, Result<InvokeReply, NodeError>>;
+
+    /// Makes the version ready to start without any work that could be done before. Repeatable.
+    fn prepare(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<(), NodeError>>;
+
+    /// Lets go of every instance of the version; running invocations end first.
+    fn retire(&self, key: &VersionKey);
+
+    /// Compiles the source files of a code image (byte code for Python) inside a sandbox.
+    fn compile(
+        &self,
+        runtime: Runtime,
+        image: Digest,
+    ) -> BoxFuture<'_, Result<Vec<CompiledFile>, NodeError>>;
+
+    /// What the node holds now.
+    fn status(&self) -> NodeStatus;
+
+    /// Up to `limit` log lines of a log group behind `position` (0: from the oldest kept).
+    fn read_logs(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        log_group: &str,
+        position: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, std::io::Result<Vec<LogLine>>>;
+}
+
+/// A version that a name and qualifier resolved to, ready to be invoked.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// What to run.
+    pub spec: Arc<FunctionSpec>,
+    /// Function ARN with the qualifier that the caller used, if any.
+    pub invoked_arn: String,
+}
+
+/// Finds the version that an invocation means. Answered from memory: it is on the request path.
+pub trait Directory: Send + Sync + 'static {
+    /// Resolves a function and an optional qualifier. Errors are `ResourceNotFound`, `ResourceConflict`
+    /// (still Pending) and the like, as Invoke answers them.
+    fn resolve(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        name: &FunctionName,
+        qualifier: Option<&str>,
+    ) -> Result<Resolved, LambdaError>;
+}
+
+/// One asynchronous invocation to be kept until it has been delivered.
+#[derive(Debug, Clone)]
+pub struct QueuedEvent {
+    /// Id that the caller was told, and that every attempt carries.
+    pub request_id: RequestId,
+    /// What to invoke.
+    pub account: AccountId,
+    /// Region of the function.
+    pub region: Region,
+    /// Function.
+    pub name: FunctionName,
+    /// Qualifier as the caller gave it.
+    pub qualifier: Option<String>,
+    /// The event.
+    pub payload: Bytes,
+    /// Decoded JSON of `X-Amz-Client-Context`.
+    pub client_context: Option<String>,
+    /// `X-Amzn-Trace-Id`.
+    pub trace_id: String,
+}
+
+/// The durable queue of asynchronous invocations.
+pub trait EventQueue: Send + Sync + 'static {
+    /// Resolves when the event is on stable storage; only then may the caller be told 202.
+    fn enqueue(&self, event: QueuedEvent) -> BoxFuture<'_, Result<(), LambdaError>>;
+}
+
+/// An API that the gateway's listener serves besides invocations.
+pub trait Api: Send + Sync + 'static {
+    /// Answers one request whose body has been read and whose caller is known.
+    fn handle(
+        &self,
+        caller: Caller,
+        request: http::Request<Bytes>,
+    ) -> BoxFuture<'_, http::Response<Bytes>>;
+}
+
+/// What the platform counts per version on a node, for `pilot ls`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct VersionCounts {
+    /// Instances that run a request now.
+    pub busy: u32,
+    /// Instances that wait for one.
+    pub idle: u32,
+    /// Instances that start now.
+    pub starting: u32,
+}
+
+/// A snapshot of a node.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct NodeStatus {
+    /// Node name.
+    pub node: String,
+    /// Ready slots in the pool.
+    pub slots: u32,
+    /// Memory promised to instances, in MiB.
+    pub promised_mb: u64,
+    /// Memory that may be promised, in MiB.
+    pub capacity_mb: u64,
+    /// Counts by version, keyed by qualified ARN.
+    pub versions: BTreeMap<String, VersionCounts>,
+}
+
+/// How long a drain may take before running invocations are cut off.
+pub const DEFAULT_DRAIN: Duration = Duration::from_secs(30);

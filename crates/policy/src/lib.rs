@@ -1,0 +1,1 @@
+//! Pure decisions: keep-alive and eviction.

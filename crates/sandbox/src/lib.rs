@@ -1,0 +1,1 @@
+//! Linux isolation: slots, namespaces, cgroups, mounts, seccomp.
