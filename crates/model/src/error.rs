@@ -28,6 +28,8 @@ pub enum ErrorKind {
     TooManyRequests,
     /// Body over the limit.
     RequestTooLarge,
+    /// Code package over the limit.
+    RequestEntityTooLarge,
     /// Invocation body is not JSON.
     InvalidRequestContent,
     /// Body is not what its content type says.
@@ -59,50 +61,71 @@ impl ErrorKind {
         use MessageKey::{Lower, Upper};
         match self {
             ErrorKind::Validation => (StatusCode::BAD_REQUEST, "ValidationException", Lower),
-            ErrorKind::InvalidParameterValue => {
-                (StatusCode::BAD_REQUEST, "InvalidParameterValueException", Lower)
-            }
+            ErrorKind::InvalidParameterValue => (
+                StatusCode::BAD_REQUEST,
+                "InvalidParameterValueException",
+                Lower,
+            ),
             ErrorKind::ResourceNotFound => {
                 (StatusCode::NOT_FOUND, "ResourceNotFoundException", Upper)
             }
             ErrorKind::ResourceConflict => {
                 (StatusCode::CONFLICT, "ResourceConflictException", Lower)
             }
-            ErrorKind::PreconditionFailed => {
-                (StatusCode::PRECONDITION_FAILED, "PreconditionFailedException", Lower)
-            }
-            ErrorKind::TooManyRequests => {
-                (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", Lower)
-            }
-            ErrorKind::RequestTooLarge => {
-                (StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", Lower)
-            }
-            ErrorKind::InvalidRequestContent => {
-                (StatusCode::BAD_REQUEST, "InvalidRequestContentException", Lower)
-            }
-            ErrorKind::UnsupportedMediaType => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaTypeException", Lower)
-            }
-            ErrorKind::Serialization => {
-                (StatusCode::BAD_REQUEST, "SerializationException", Upper)
-            }
-            ErrorKind::CodeStorageExceeded => {
-                (StatusCode::BAD_REQUEST, "CodeStorageExceededException", Lower)
-            }
+            ErrorKind::PreconditionFailed => (
+                StatusCode::PRECONDITION_FAILED,
+                "PreconditionFailedException",
+                Lower,
+            ),
+            ErrorKind::TooManyRequests => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "TooManyRequestsException",
+                Lower,
+            ),
+            ErrorKind::RequestTooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "RequestTooLargeException",
+                Lower,
+            ),
+            ErrorKind::RequestEntityTooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "RequestEntityTooLargeException",
+                Lower,
+            ),
+            ErrorKind::InvalidRequestContent => (
+                StatusCode::BAD_REQUEST,
+                "InvalidRequestContentException",
+                Lower,
+            ),
+            ErrorKind::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "UnsupportedMediaTypeException",
+                Lower,
+            ),
+            ErrorKind::Serialization => (StatusCode::BAD_REQUEST, "SerializationException", Upper),
+            ErrorKind::CodeStorageExceeded => (
+                StatusCode::BAD_REQUEST,
+                "CodeStorageExceededException",
+                Lower,
+            ),
             ErrorKind::UnknownOperation => {
                 (StatusCode::NOT_FOUND, "UnknownOperationException", Upper)
             }
             ErrorKind::AccessDenied => (StatusCode::FORBIDDEN, "AccessDeniedException", Upper),
-            ErrorKind::MissingAuthenticationToken => {
-                (StatusCode::FORBIDDEN, "MissingAuthenticationTokenException", Lower)
-            }
+            ErrorKind::MissingAuthenticationToken => (
+                StatusCode::FORBIDDEN,
+                "MissingAuthenticationTokenException",
+                Lower,
+            ),
             ErrorKind::InvalidSignature => {
                 (StatusCode::FORBIDDEN, "InvalidSignatureException", Lower)
             }
             ErrorKind::UnrecognizedClient => {
                 (StatusCode::FORBIDDEN, "UnrecognizedClientException", Lower)
             }
-            ErrorKind::InvalidRuntime => (StatusCode::BAD_GATEWAY, "InvalidRuntimeException", Upper),
+            ErrorKind::InvalidRuntime => {
+                (StatusCode::BAD_GATEWAY, "InvalidRuntimeException", Upper)
+            }
             ErrorKind::ResourceNotReady => {
                 (StatusCode::BAD_GATEWAY, "ResourceNotReadyException", Lower)
             }
@@ -170,12 +193,19 @@ pub struct LambdaError {
 impl LambdaError {
     /// An error of that type with that message.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), throttle: None }
+        Self {
+            kind,
+            message: message.into(),
+            throttle: None,
+        }
     }
 
     /// 404 for a function or version, worded as AWS words it.
     pub fn function_not_found(arn: &str) -> Self {
-        Self::new(ErrorKind::ResourceNotFound, format!("Function not found: {arn}"))
+        Self::new(
+            ErrorKind::ResourceNotFound,
+            format!("Function not found: {arn}"),
+        )
     }
 
     /// 429 with AWS's own words.
@@ -190,7 +220,11 @@ impl LambdaError {
     /// The JSON body.
     pub fn body(&self) -> Value {
         let (_, _, key) = self.kind.row();
-        let side = if self.kind == ErrorKind::Service { "Service" } else { "User" };
+        let side = if self.kind == ErrorKind::Service {
+            "Service"
+        } else {
+            "User"
+        };
         let mut body = match key {
             MessageKey::Upper => json!({ "Type": side, "Message": self.message }),
             MessageKey::Lower => json!({ "Type": side, "message": self.message }),
@@ -224,13 +258,19 @@ mod tests {
     fn message_key_follows_the_shape() {
         let missing = LambdaError::function_not_found("arn:x").response();
         assert_eq!(missing.status(), 404);
-        assert_eq!(missing.headers()["x-amzn-errortype"], "ResourceNotFoundException");
+        assert_eq!(
+            missing.headers()["x-amzn-errortype"],
+            "ResourceNotFoundException"
+        );
         assert_eq!(
             missing.body().as_ref(),
             br#"{"Type":"User","Message":"Function not found: arn:x"}"#
         );
         let throttled = LambdaError::throttled(ThrottleReason::ConcurrentInvocationLimitExceeded);
         assert_eq!(throttled.response().headers()["retry-after"], "1");
-        assert_eq!(throttled.body()["Reason"], "ConcurrentInvocationLimitExceeded");
+        assert_eq!(
+            throttled.body()["Reason"],
+            "ConcurrentInvocationLimitExceeded"
+        );
     }
 }

@@ -24,7 +24,10 @@ pub struct VersionKey {
 impl VersionKey {
     /// `arn:aws:lambda:<region>:<account>:function:<name>`, without a qualifier.
     pub fn function_arn(&self) -> String {
-        format!("arn:aws:lambda:{}:{}:function:{}", self.region, self.account, self.name)
+        format!(
+            "arn:aws:lambda:{}:{}:function:{}",
+            self.region, self.account, self.name
+        )
     }
 }
 
@@ -59,7 +62,9 @@ impl Runtime {
 
     /// The runtime of that Lambda API name, if this platform has it.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|runtime| runtime.as_str() == name)
+        Self::ALL
+            .into_iter()
+            .find(|runtime| runtime.as_str() == name)
     }
 }
 
@@ -71,7 +76,7 @@ impl fmt::Display for Runtime {
 
 /// Everything that decides how instances of a version run. Two specs with the same [`FunctionSpec::key`]
 /// and [`FunctionSpec::revision`] are the same; a change to code or configuration makes a new revision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunctionSpec {
     /// Which version this is.
     pub key: VersionKey,
@@ -99,4 +104,25 @@ pub struct FunctionSpec {
     pub log_group: String,
     /// Folder on this machine mounted live at `/var/task` in place of `code` (hot reload).
     pub live_code: Option<std::path::PathBuf>,
+}
+
+impl fmt::Debug for FunctionSpec {
+    /// Values of environment variables are secrets often enough to stay out of every log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FunctionSpec")
+            .field("key", &self.key)
+            .field("revision", &self.revision)
+            .field("runtime", &self.runtime)
+            .field("handler", &self.handler)
+            .field("code", &self.code)
+            .field("layers", &self.layers)
+            .field("environment", &self.environment.keys())
+            .field("memory_mb", &self.memory_mb)
+            .field("timeout", &self.timeout)
+            .field("ephemeral_storage_mb", &self.ephemeral_storage_mb)
+            .field("keep_alive", &self.keep_alive)
+            .field("log_group", &self.log_group)
+            .field("live_code", &self.live_code)
+            .finish()
+    }
 }

@@ -127,7 +127,10 @@ impl fmt::Display for Version {
 impl FromStr for Version {
     type Err = InvalidId;
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let invalid = || InvalidId { what: "version", text: text.to_owned() };
+        let invalid = || InvalidId {
+            what: "version",
+            text: text.to_owned(),
+        };
         match text {
             "$LATEST" => Ok(Version::Latest),
             _ if text.starts_with(['0', '+']) => Err(invalid()),
@@ -156,7 +159,10 @@ pub struct RequestId(pub uuid::Uuid);
 
 impl RequestId {
     /// A fresh random id.
-    #[expect(clippy::new_without_default, reason = "a default id would be a constant")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "a default id would be a constant"
+    )]
     pub fn new() -> Self {
         Self(uuid::Uuid::new_v4())
     }

@@ -6,7 +6,9 @@ pub mod error;
 pub mod function;
 pub mod ids;
 pub mod limits;
+pub mod names;
 pub mod node;
+pub mod service;
 pub mod start;
 
 pub use error::{ErrorKind, LambdaError};

@@ -196,6 +196,10 @@ pub trait Api: Send + Sync + 'static {
     ) -> BoxFuture<'_, http::Response<Bytes>>;
 }
 
+/// Paths below which the API serves original code packages. A request there carries its own signature in
+/// the query string, as a presigned URL does, and reaches [`Api`] without authentication.
+pub const CODE_PATH: &str = "/pilotlight/v1/code/";
+
 /// What the platform counts per version on a node, for `pilot ls`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct VersionCounts {

@@ -133,7 +133,10 @@ pub struct Timeline {
 impl Timeline {
     /// A timeline that begins when the request's first byte was read.
     pub fn begin(at: Instant) -> Self {
-        Self { begin: at, ends: Vec::with_capacity(Phase::ALL.len()) }
+        Self {
+            begin: at,
+            ends: Vec::with_capacity(Phase::ALL.len()),
+        }
     }
 
     /// The current phase was `phase`, and ended `at`. A reading that lies before the previous end (two

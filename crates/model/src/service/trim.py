@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Writes lambda.json: the Lambda service model as botocore publishes it (Apache-2.0), without its prose.
+
+    python3 crates/model/src/service/trim.py
+
+Input is `data/lambda/2015-03-31/service-2.json.gz` of the installed botocore. Kept is what routing,
+parsing and validation need; documentation, examples and client-side hints go. OVERLAY lists the few
+facts in which the service is stricter or looser than its public model, each with its reason.
+"""
+
+import gzip
+import json
+import pathlib
+
+import botocore
+
+OVERLAY = {
+    # The service caps it at 900 s (Lambda quotas); the public model only has the minimum.
+    "Timeout": {"max": 900},
+    # The service answers an unknown runtime itself, with InvalidParameterValueException, not as a
+    # constraint of the shape; `open` keeps the list and leaves the check to the control plane.
+    "Runtime": {"open": True},
+}
+SHAPE_KEYS = ("type", "required", "min", "max", "pattern", "enum", "payload", "sensitive")
+MEMBER_KEYS = ("shape", "location", "locationName")
+
+
+def pick(source, keys):
+    return {key: source[key] for key in keys if key in source}
+
+
+def trim_shape(name, shape):
+    out = pick(shape, SHAPE_KEYS)
+    if "members" in shape:
+        out["members"] = {
+            member: pick(reference, MEMBER_KEYS) for member, reference in shape["members"].items()
+        }
+    for key in ("member", "key", "value"):
+        if key in shape:
+            out[key] = pick(shape[key], MEMBER_KEYS)
+    out.update(OVERLAY.get(name, {}))
+    return out
+
+
+def trim_operation(operation):
+    out = {
+        "method": operation["http"]["method"],
+        "uri": operation["http"]["requestUri"],
+        "responseCode": operation["http"]["responseCode"],
+    }
+    for key in ("input", "output"):
+        if key in operation:
+            out[key] = operation[key]["shape"]
+    out["errors"] = [error["shape"] for error in operation.get("errors", [])]
+    return out
+
+
+def reachable(operations, shapes):
+    """Names of the shapes that inputs and outputs use, directly or through others."""
+    seen, todo = set(), [op[k] for op in operations.values() for k in ("input", "output") if k in op]
+    while todo:
+        name = todo.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        shape = shapes[name]
+        references = list(shape.get("members", {}).values())
+        references += [shape[key] for key in ("member", "key", "value") if key in shape]
+        todo += [reference["shape"] for reference in references]
+    return seen
+
+
+def main():
+    source = pathlib.Path(botocore.__file__).parent / "data/lambda/2015-03-31/service-2.json.gz"
+    model = json.loads(gzip.decompress(source.read_bytes()))
+    operations = {name: trim_operation(op) for name, op in model["operations"].items()}
+    kept = reachable(operations, model["shapes"])
+    document = {
+        "source": f"botocore {botocore.__version__}, lambda 2015-03-31, trimmed by trim.py",
+        "operations": operations,
+        "shapes": {n: trim_shape(n, s) for n, s in model["shapes"].items() if n in kept},
+    }
+    target = pathlib.Path(__file__).with_name("lambda.json")
+    target.write_text(json.dumps(document, indent=1) + "\n")
+    print(f"{target}: {len(operations)} operations, {len(kept)} shapes")
+
+
+if __name__ == "__main__":
+    main()
