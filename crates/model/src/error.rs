@@ -46,6 +46,8 @@ pub enum ErrorKind {
     MissingAuthenticationToken,
     /// Signature does not match.
     InvalidSignature,
+    /// Parts of the signature are missing or malformed.
+    IncompleteSignature,
     /// The access key is not known.
     UnrecognizedClient,
     /// The runtime has no image here or the executable cannot run.
@@ -120,6 +122,11 @@ impl ErrorKind {
             ErrorKind::InvalidSignature => {
                 (StatusCode::FORBIDDEN, "InvalidSignatureException", Lower)
             }
+            ErrorKind::IncompleteSignature => (
+                StatusCode::FORBIDDEN,
+                "IncompleteSignatureException",
+                Lower,
+            ),
             ErrorKind::UnrecognizedClient => {
                 (StatusCode::FORBIDDEN, "UnrecognizedClientException", Lower)
             }
