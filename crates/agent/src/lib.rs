@@ -1,6 +1,30 @@
 //! One node: instances, slots, runtimes, logs.
+//!
+//! [`Agent`] is the node's handle. Behind it: `pool` decides which request gets which instance and what
+//! may be started, `start` carries one instance from its order to its end, `instance` is where the
+//! invocation and the runtime meet, `runtime_api` is the protocol between them, `logs` keeps what
+//! instances say, `roots` what they see, `compile` prepares byte code, and `launcher` is the seam to the
+//! machine.
 #![forbid(unsafe_code)]
 
+mod agent;
+mod clock;
+mod compile;
+mod environment;
+mod failure;
+mod instance;
+mod invoke;
+mod launcher;
+mod log_stream;
+mod logs;
+mod memory;
+mod platform_lines;
+mod pool;
+mod roots;
 mod runtime;
+mod runtime_api;
+mod start;
 
+pub use agent::{Agent, AgentError, Config};
 pub use runtime::RuntimeImage;
+

@@ -1,0 +1,213 @@
+//! The node agent: its configuration, its handle, and what it does for the rest of the platform.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
+use pilotlight_model::ids::{AccountId, Digest, Region};
+use pilotlight_model::limits::Limits;
+use pilotlight_model::node::{
+    BoxFuture, CompiledFile, InvokeReply, InvokeRequest, LogLine, Node as NodeApi, NodeError,
+    NodeStatus,
+};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::compile;
+use crate::invoke;
+use crate::launcher::{LaunchError, Launcher, RootKey};
+use crate::logs::{LogGroup, LogStore};
+use crate::memory;
+use crate::pool::Pool;
+use crate::runtime::RuntimeImage;
+use crate::start;
+
+/// Compile steps that run at the same moment; each has a memory limit of its own.
+const CONCURRENT_COMPILES: usize = 2;
+/// Time that killed instances have to be gone at the end of a drain.
+const KILL: Duration = Duration::from_secs(5);
+
+/// How a node is set up.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Name of the node, as traces and `pilot ls` show it.
+    pub node: String,
+    /// Folder of the platform's data; the node's logs are in `logs` below it.
+    pub data_dir: PathBuf,
+    /// What the node may use.
+    pub limits: Limits,
+    /// File that instances see as `/etc/resolv.conf`.
+    pub resolv_conf: PathBuf,
+}
+
+/// Why a node could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The log store cannot be opened.
+    #[error("cannot open the log store in {}", folder.display())]
+    Logs {
+        /// Where it should be.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The machine does not say how much memory it has.
+    #[error("cannot read the machine's memory from /proc/meminfo")]
+    Memory(#[source] io::Error),
+}
+
+/// A node agent. Cheap to clone; every clone is the same node.
+#[derive(Clone)]
+pub struct Agent {
+    node: Arc<Node>,
+    /// Runs the keep-alive policy's clock for as long as there is an agent.
+    _clock: Arc<AbortOnDropHandle<()>>,
+}
+
+/// What the parts of the agent share.
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) runtimes: BTreeMap<Runtime, RuntimeImage>,
+    pub(crate) launcher: Arc<dyn Launcher>,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) logs: LogStore,
+    pub(crate) compiles: Semaphore,
+    /// Instances outlive the task that asked for them.
+    pub(crate) handle: Handle,
+}
+
+impl Agent {
+    /// A node on that launcher. Must be called within a Tokio runtime.
+    pub(crate) fn with_launcher(
+        config: &Config,
+        runtimes: BTreeMap<Runtime, RuntimeImage>,
+        launcher: Arc<dyn Launcher>,
+    ) -> Result<Self, AgentError> {
+        let folder = config.data_dir.join("logs");
+        let logs = LogStore::open(&folder, config.limits.log_group_bytes)
+            .map_err(|source| AgentError::Logs { folder, source })?;
+        let capacity_mb = match config.limits.node_memory_mb {
+            0 => memory::for_instances_mb().map_err(AgentError::Memory)?,
+            given => given,
+        };
+        let node = Arc::new_cyclic(|this: &std::sync::Weak<Node>| {
+            let this = this.clone();
+            let pool = Pool::new(&config.limits, capacity_mb, move |order| {
+                // Without a node the order is dropped, and its room with it.
+                if let Some(node) = this.upgrade() {
+                    start::begin(node, order);
+                }
+            });
+            Node {
+                name: config.node.clone(),
+                runtimes,
+                launcher,
+                pool,
+                logs,
+                compiles: Semaphore::new(CONCURRENT_COMPILES),
+                handle: Handle::current(),
+            }
+        });
+        let clock = tokio::spawn(Pool::keep_time(Arc::downgrade(&node.pool)));
+        Ok(Self { node, _clock: Arc::new(AbortOnDropHandle::new(clock)) })
+    }
+
+    /// Stops accepting invocations, lets running ones end for that long, then ends every instance and
+    /// waits until what they logged is on disk.
+    pub async fn drain(&self, within: Duration) {
+        let pool = &self.node.pool;
+        pool.drain();
+        if tokio::time::timeout(within, pool.emptied()).await.is_err() {
+            tracing::warn!(after_s = within.as_secs(), "running invocations are cut off");
+            pool.kill_all();
+            if tokio::time::timeout(KILL, pool.emptied()).await.is_err() {
+                tracing::error!("killed instances do not end");
+            }
+        }
+        self.node.logs.written().await;
+    }
+
+    /// Log lines that could not be written since the start.
+    pub fn dropped_log_lines(&self) -> u64 {
+        self.node.logs.dropped()
+    }
+}
+
+impl Node {
+    /// The image of a runtime, or why not.
+    pub(crate) fn image(&self, runtime: Runtime) -> Result<&RuntimeImage, NodeError> {
+        self.runtimes
+            .get(&runtime)
+            .ok_or_else(|| NodeError::Internal(format!("this node has no image of {runtime}")))
+    }
+}
+
+impl NodeApi for Agent {
+    fn invoke(&self, request: InvokeRequest) -> BoxFuture<'_, Result<InvokeReply, NodeError>> {
+        Box::pin(invoke::run(&self.node, request))
+    }
+
+    fn prepare(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<(), NodeError>> {
+        Box::pin(async move {
+            let image = self.node.image(spec.runtime)?;
+            let root = RootKey::of(&spec, &image.digest);
+            self.node
+                .launcher
+                .prepare(spec.key.clone(), root)
+                .await
+                .map_err(|error| internal(&error))?;
+            self.node.pool.refresh(&spec);
+            Ok(())
+        })
+    }
+
+    fn retire(&self, key: &VersionKey) {
+        self.node.pool.retire(key);
+        self.node.launcher.forget(key);
+    }
+
+    fn compile(
+        &self,
+        runtime: Runtime,
+        image: Digest,
+    ) -> BoxFuture<'_, Result<Vec<CompiledFile>, NodeError>> {
+        Box::pin(compile::run(&self.node, runtime, image))
+    }
+
+    fn status(&self) -> NodeStatus {
+        let (promised_mb, capacity_mb, versions) = self.node.pool.counts();
+        NodeStatus {
+            node: self.node.name.clone(),
+            slots: u32::try_from(self.node.launcher.pooled()).unwrap_or(u32::MAX),
+            promised_mb,
+            capacity_mb,
+            versions,
+        }
+    }
+
+    fn read_logs(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        log_group: &str,
+        position: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, io::Result<Vec<LogLine>>> {
+        let group = LogGroup {
+            account: account.clone(),
+            region: region.clone(),
+            name: log_group.to_owned(),
+        };
+        Box::pin(self.node.logs.read(group, position, limit))
+    }
+}
+
+/// The platform's failure as the caller sees it.
+pub(crate) fn internal(error: &LaunchError) -> NodeError {
+    NodeError::Internal(error.chain())
+}

@@ -1,0 +1,540 @@
+//! One instance: a process tree that serves one request at a time.
+//!
+//! The invocation, the runtime's connections and the supervisor meet here. An event goes from the
+//! invoking task to the waiting `GET …/next` with one wake-up, and the answer back with another; the
+//! supervisor sleeps meanwhile. Dropping the invocation changes nothing: the state is the instance's.
+
+mod machine;
+mod start_trace;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use pilotlight_model::function::FunctionSpec;
+use pilotlight_model::ids::{InstanceId, RequestId};
+use pilotlight_model::node::{InvokeReply, InvokeRequest};
+use pilotlight_model::start::{Instant, Phase, StartKind, Timeline};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant as Deadline;
+
+use crate::clock;
+use crate::failure::{Failure, UNHANDLED};
+use crate::launcher::{Exit, Process};
+use crate::logs::InstanceLog;
+use crate::platform_lines::{self, Report};
+
+pub(crate) use machine::{Asked, Machine, Refusal};
+pub(crate) use start_trace::{InitMarks, StartTrace};
+
+/// One instance.
+pub(crate) struct Instance {
+    pub(crate) id: InstanceId,
+    pub(crate) spec: Arc<FunctionSpec>,
+    pub(crate) log: Arc<InstanceLog>,
+    /// Instances of the version that have answered and not asked for more: about to be idle.
+    finishing: Arc<AtomicU32>,
+    /// Takes no request any more; ends when the one it has is over.
+    retired: AtomicBool,
+    /// Wakes the supervisor.
+    changed: Notify,
+    /// The protocol, the request and its deadline change together, from the tasks of the runtime's
+    /// connections, of the invocation and of the supervisor.
+    state: Mutex<State>,
+}
+
+struct State {
+    machine: Machine,
+    /// An event that no runtime has fetched yet.
+    pending: Option<Event>,
+    /// The `GET …/next` that waits.
+    waiting: Option<oneshot::Sender<Event>>,
+    current: Option<Current>,
+    /// A request that has been answered and not been reported.
+    unreported: Option<Report>,
+    /// Until when the runtime must have answered and asked again.
+    deadline: Option<Deadline>,
+    /// Whether the supervisor's timer runs.
+    armed: bool,
+    /// Told to end at once.
+    stop: bool,
+    /// Why it cannot serve: answers whoever is given this instance.
+    failed: Option<Failure>,
+    trace: StartTrace,
+    /// The user's init, until the first request reports it.
+    init: Option<Duration>,
+    process: Option<Arc<dyn Process>>,
+    /// Peak of the process that has gone.
+    peak_bytes: u64,
+}
+
+/// The request that an instance has.
+struct Current {
+    request: InvokeRequest,
+    kind: StartKind,
+    began: Instant,
+    init: Option<Duration>,
+    reply: oneshot::Sender<Ended>,
+}
+
+/// How a delivery ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// With an answer, or with an error of the function.
+    Answered(Box<InvokeReply>),
+    /// The instance died before its runtime had fetched the event: any other may run it.
+    Undelivered(Box<InvokeRequest>),
+}
+
+/// What `GET …/next` returns.
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    pub(crate) request_id: RequestId,
+    pub(crate) deadline_ms: u64,
+    pub(crate) invoked_arn: String,
+    pub(crate) trace_id: String,
+    pub(crate) client_context: Option<String>,
+    pub(crate) payload: Bytes,
+}
+
+/// What becomes of a `GET …/next`.
+pub(crate) enum Next {
+    /// The event is there.
+    Event(Event),
+    /// It comes; an error means that the instance ends. `asked` says whether the instance is now free.
+    Wait { asked: Asked, event: oneshot::Receiver<Event> },
+}
+
+/// What the runtime answered.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Response(Bytes),
+    /// `POST …/error`.
+    Error(Bytes),
+    /// More bytes than an answer may have.
+    TooLarge(u64),
+}
+
+/// What the supervisor is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Look again then, or when told.
+    Sleep(Option<Deadline>),
+    /// Kill the process: nobody needs it any more.
+    Stop,
+    /// Kill the process: it reported that it cannot start.
+    InitFailed,
+    /// Kill the process: its init takes too long.
+    InitTimedOut,
+    /// Kill the process: the request ran out of time, and has been answered.
+    TimedOut,
+}
+
+impl Instance {
+    pub(crate) fn new(
+        id: InstanceId,
+        spec: Arc<FunctionSpec>,
+        log: Arc<InstanceLog>,
+        finishing: Arc<AtomicU32>,
+        trace: StartTrace,
+    ) -> Self {
+        Self {
+            id,
+            spec,
+            log,
+            finishing,
+            retired: AtomicBool::new(false),
+            changed: Notify::new(),
+            state: Mutex::new(State::new(trace)),
+        }
+    }
+
+    // ---- the invocation's side ----
+
+    /// Gives a request to this instance, which the caller has taken from the pool. The request comes
+    /// back if the instance has ended meanwhile.
+    pub(crate) fn deliver(
+        &self,
+        mut request: InvokeRequest,
+        kind: StartKind,
+    ) -> Result<oneshot::Receiver<Ended>, Box<InvokeRequest>> {
+        let mut state = self.state.lock();
+        if state.machine == Machine::Over && state.failed.is_none() {
+            return Err(Box::new(request));
+        }
+        if kind != StartKind::Warm {
+            state.trace.write(&mut request.timeline);
+        }
+        // START stands in the log before the runtime can write anything about this request.
+        self.log.line(platform_lines::start(&self.spec, request.request_id));
+        let (reply, ended) = oneshot::channel();
+        let event = Event::of(&request, self.spec.timeout);
+        let init = state.init.take();
+        let began = clock::now();
+        state.current = Some(Current { request, kind, began, init, reply });
+        if let Some(failure) = state.failed.clone() {
+            self.fail(&mut state, failure, None);
+            return Ok(ended);
+        }
+        state.deadline = Some(Deadline::now() + self.spec.timeout);
+        if !std::mem::replace(&mut state.armed, true) {
+            self.changed.notify_one();
+        }
+        state.hand_out(event);
+        Ok(ended)
+    }
+
+    // ---- the runtime's side ----
+
+    /// `GET …/next`.
+    pub(crate) fn ask(&self, marks: InitMarks) -> Result<Next, Refusal> {
+        let mut state = self.state.lock();
+        let asked = state.machine.ask()?;
+        match asked {
+            Asked::First => state.end_init(marks),
+            Asked::Next => self.end_request(&mut state),
+            Asked::Again => {}
+        }
+        if let Some(event) = state.pending.take() {
+            state.machine.deliver(event.request_id);
+            return Ok(Next::Event(event));
+        }
+        // A second waiting request replaces the first, whose connection is most likely gone.
+        let (sender, event) = oneshot::channel();
+        state.waiting = Some(sender);
+        if asked == Asked::First {
+            self.changed.notify_one();
+        }
+        Ok(Next::Wait { asked, event })
+    }
+
+    /// `POST …/response` or `…/error`: the body is about to be read.
+    pub(crate) fn begin_answer(&self, request: RequestId) -> Result<(), Refusal> {
+        self.state.lock().machine.begin_answer(request)
+    }
+
+    /// The body did not come to its end.
+    pub(crate) fn abandon_answer(&self, request: RequestId) {
+        self.state.lock().machine.abandon_answer(request);
+    }
+
+    /// The body is there.
+    pub(crate) fn finish_answer(&self, request: RequestId, answer: Answer) {
+        let at = clock::now();
+        let mut state = self.state.lock();
+        if !state.machine.finish_answer(request) {
+            return;
+        }
+        self.finishing.fetch_add(1, Ordering::Relaxed);
+        let (payload, failure) = match answer {
+            Answer::Response(payload) => (payload, None),
+            Answer::Error(payload) => {
+                self.reply(&mut state, at, payload, Some(UNHANDLED), None);
+                return;
+            }
+            Answer::TooLarge(bytes) => {
+                let failure = Failure::TooLarge(bytes);
+                (failure.payload(request), Some(failure))
+            }
+        };
+        let error = failure.as_ref().map(|_| UNHANDLED);
+        self.reply(&mut state, at, payload, error, failure);
+    }
+
+    /// `POST …/init/error`.
+    pub(crate) fn fail_init(&self, error_type: String, body: Bytes) -> Result<(), Refusal> {
+        let mut state = self.state.lock();
+        state.machine.fail_init()?;
+        state.failed = Some(Failure::Init { error_type, body });
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    // ---- the supervisor's side ----
+
+    /// A process is about to be started for this instance, the first or, after an init that took too
+    /// long, another.
+    pub(crate) fn begin_init(&self) {
+        let mut state = self.state.lock();
+        if state.machine != Machine::Init {
+            state.machine = Machine::Init;
+        }
+        state.failed = None;
+    }
+
+    /// The process runs.
+    pub(crate) fn launched(&self, process: Arc<dyn Process>) {
+        self.state.lock().process = Some(process);
+    }
+
+    /// Writes on the trace of the start.
+    pub(crate) fn trace(&self, write: impl FnOnce(&mut StartTrace)) {
+        write(&mut self.state.lock().trace);
+    }
+
+    /// Whether the init phase is over.
+    pub(crate) fn is_initialised(&self) -> bool {
+        self.state.lock().machine != Machine::Init
+    }
+
+    /// Whether its runtime waits for an event.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.state.lock().machine == Machine::Ready
+    }
+
+    /// Looks at what is due. A request that has run out of time is answered here.
+    pub(crate) fn judge(&self, init_deadline: Option<Deadline>) -> Verdict {
+        let mut state = self.state.lock();
+        let now = Deadline::now();
+        if state.stop {
+            return Verdict::Stop;
+        }
+        if state.failed.is_some() {
+            return Verdict::InitFailed;
+        }
+        if state.deadline.is_some_and(|deadline| deadline <= now) {
+            self.expire(&mut state);
+            return Verdict::TimedOut;
+        }
+        let init = init_deadline.filter(|_| state.machine == Machine::Init);
+        if init.is_some_and(|deadline| deadline <= now) {
+            // From here on nothing that this process says counts.
+            state.machine = Machine::Over;
+            return Verdict::InitTimedOut;
+        }
+        let due = [state.deadline, init].into_iter().flatten().min();
+        state.armed = state.deadline.is_some();
+        Verdict::Sleep(due)
+    }
+
+    /// Resolves when [`Instance::judge`] is to be asked again.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// The process has ended, for that reason if it was its own. Whatever request the instance has is
+    /// answered, or given back if the runtime never saw it.
+    pub(crate) fn end(&self, failure: Option<Failure>) {
+        let mut state = self.state.lock();
+        let initialising = state.machine == Machine::Init;
+        if let Machine::Answered(_) = state.machine {
+            self.end_request(&mut state);
+        }
+        state.machine = Machine::Over;
+        state.waiting = None;
+        state.deadline = None;
+        let unseen = state.pending.take().is_some() && !initialising;
+        match (state.current.take(), failure) {
+            (Some(current), None) => current.give_back(),
+            (Some(current), Some(_)) if unseen => current.give_back(),
+            (Some(current), Some(failure)) => {
+                state.current = Some(current);
+                self.fail(&mut state, failure, None);
+            }
+            (None, failure) if initialising => state.failed = failure,
+            (None, _) => {}
+        }
+    }
+
+    /// The process is gone and nothing is to be learned from it any more.
+    pub(crate) fn forget_process(&self) {
+        let mut state = self.state.lock();
+        state.peak_bytes = state.peak();
+        state.process = None;
+    }
+
+    /// How the process of this instance ended, in Lambda's words.
+    pub(crate) fn exit_failure(&self, exit: Exit) -> Failure {
+        let state = self.state.lock();
+        let oom_kills = state.process.as_ref().map_or(0, |process| process.oom_kills());
+        Failure::Exited { exit, out_of_memory: oom_kills > 0 && exit == Exit::Signal(9) }
+    }
+
+    /// Why the instance cannot serve, if it cannot.
+    pub(crate) fn failed(&self) -> Option<Failure> {
+        self.state.lock().failed.clone()
+    }
+
+    /// The user's init so far, for INIT_REPORT.
+    pub(crate) fn init_length(&self) -> Duration {
+        self.state.lock().trace.since_spawn(clock::now())
+    }
+
+    // ---- the pool's side ----
+
+    /// Ends the instance at once. Only for one that has no request, or whose request is given up.
+    pub(crate) fn stop(&self) {
+        self.state.lock().stop = true;
+        self.changed.notify_one();
+    }
+
+    /// The instance takes no request any more.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it takes no request any more.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
+    }
+
+    // ---- inside ----
+
+    /// Answers the caller, and keeps what is to be reported. With the tail wanted the report comes
+    /// first; else it waits until the runtime asks for more, when nobody waits for it.
+    fn reply(
+        &self,
+        state: &mut State,
+        at: Instant,
+        payload: Bytes,
+        function_error: Option<&'static str>,
+        failure: Option<Failure>,
+    ) {
+        let Some(Current { request, kind, began, init, reply }) = state.current.take() else {
+            return;
+        };
+        let duration = match failure {
+            // The kill comes a little late; the function's own time is over at its limit.
+            Some(Failure::TimedOut(limit)) => at.since(began).min(limit),
+            _ => at.since(began),
+        };
+        state.unreported = Some(Report {
+            request: request.request_id,
+            duration,
+            init,
+            memory_mb: self.spec.memory_mb,
+            peak_bytes: 0,
+            failure,
+        });
+        let log_tail = request.log_tail.then(|| self.report(state)).flatten();
+        let mut timeline = request.timeline;
+        timeline.end(Phase::Handler, at);
+        let answer = InvokeReply {
+            payload,
+            function_error,
+            log_tail,
+            instance: self.id,
+            kind,
+            timeline,
+        };
+        // An error means that the caller is gone.
+        let _ = reply.send(Ended::Answered(Box::new(answer)));
+    }
+
+    /// The request failed without an answer of the runtime.
+    fn fail(&self, state: &mut State, failure: Failure, line: Option<String>) {
+        let Some(current) = &state.current else { return };
+        let payload = failure.payload(current.request.request_id);
+        if let Some(line) = line {
+            self.log.lines([line, String::new()]);
+        }
+        self.reply(state, clock::now(), payload, Some(UNHANDLED), Some(failure));
+        self.report(state);
+    }
+
+    /// Writes END and REPORT, if they are still to be written, and returns the tail of the log.
+    fn report(&self, state: &mut State) -> Option<Vec<u8>> {
+        let mut report = state.unreported.take()?;
+        report.peak_bytes = state.peak();
+        self.log.lines([platform_lines::end(report.request), report.line()]);
+        Some(self.log.take_tail())
+    }
+
+    /// The runtime is done with a request that it has answered.
+    fn end_request(&self, state: &mut State) {
+        self.report(state);
+        state.deadline = None;
+        self.finishing.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn expire(&self, state: &mut State) {
+        let limit = self.spec.timeout;
+        if let Machine::Answered(_) = state.machine {
+            self.end_request(state);
+        }
+        state.machine = Machine::Over;
+        state.pending = None;
+        state.deadline = None;
+        if let Some(current) = &state.current {
+            let id = current.request.request_id;
+            let line = platform_lines::task_timed_out(clock::utc(), id, limit);
+            self.fail(state, Failure::TimedOut(limit), Some(line));
+        }
+    }
+}
+
+impl State {
+    fn new(trace: StartTrace) -> Self {
+        Self {
+            machine: Machine::Init,
+            pending: None,
+            waiting: None,
+            current: None,
+            unreported: None,
+            deadline: None,
+            armed: false,
+            stop: false,
+            failed: None,
+            trace,
+            init: None,
+            process: None,
+            peak_bytes: 0,
+        }
+    }
+
+    fn peak(&self) -> u64 {
+        self.process.as_ref().map_or(self.peak_bytes, |process| process.memory_peak_bytes())
+    }
+
+    /// Gives the event to the waiting runtime, or keeps it for when it asks.
+    fn hand_out(&mut self, event: Event) {
+        if self.machine == Machine::Ready
+            && let Some(waiting) = self.waiting.take()
+        {
+            let id = event.request_id;
+            match waiting.send(event) {
+                Ok(()) => self.machine.deliver(id),
+                // Its connection broke; the runtime will ask again.
+                Err(event) => self.pending = Some(event),
+            }
+        } else {
+            self.pending = Some(event);
+        }
+    }
+
+    fn end_init(&mut self, marks: InitMarks) {
+        self.trace.end_init(marks, clock::now());
+        // A repeated init is part of the request that it serves, and billed with it.
+        if self.current.is_none() {
+            self.init = Some(self.trace.user_init());
+        }
+    }
+}
+
+impl Current {
+    fn give_back(self) {
+        let _ = self.reply.send(Ended::Undelivered(Box::new(self.request)));
+    }
+}
+
+impl Event {
+    fn of(request: &InvokeRequest, timeout: Duration) -> Self {
+        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            request_id: request.request_id,
+            deadline_ms: clock::unix_ms().saturating_add(timeout_ms),
+            invoked_arn: request.invoked_arn.clone(),
+            trace_id: request.trace_id.clone(),
+            client_context: request.client_context.clone(),
+            payload: request.payload.clone(),
+        }
+    }
+}
+
+/// Ends a timeline's waiting phases for an instance that was already there.
+pub(crate) fn found_idle(timeline: &mut Timeline, since: Instant) {
+    timeline.end(Phase::Queue, since);
+    timeline.end(Phase::Place, clock::now());
+}

@@ -1,0 +1,95 @@
+//! One invocation: find an instance, hand it the event, wait for the answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pilotlight_model::node::{InvokeReply, InvokeRequest, NodeError};
+use pilotlight_model::start::StartKind;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::agent::Node;
+use crate::clock;
+use crate::instance::{Ended, Instance, found_idle};
+use crate::pool::{Grant, Place};
+
+/// How often a request is given to another instance because one died before it took the event.
+const ATTEMPTS: usize = 4;
+/// How long a request waits for an instance that is about to be idle before a start is made for it: a
+/// runtime asks for its next event some hundred microseconds after it has answered, and a client that
+/// calls again at once must not cost a cold start.
+const ABOUT_TO_BE_IDLE: Duration = Duration::from_millis(5);
+/// How long a request waits for a start before it is sent away.
+const WAIT: Duration = Duration::from_secs(60);
+
+/// Runs one invocation. Dropping the future leaves the instance to finish its request.
+pub(crate) async fn run(
+    node: &Arc<Node>,
+    mut request: InvokeRequest,
+) -> Result<InvokeReply, NodeError> {
+    // The warm path: no task, no queue, no timer. An instance that is there gets the event now, and
+    // the next thing to happen is its answer.
+    if !request.force_cold
+        && let Some(instance) = node.pool.take_idle(&request.spec)?
+    {
+        found_idle(&mut request.timeline, clock::now());
+        match deliver(&instance, request, StartKind::Warm).await? {
+            Ended::Answered(reply) => return Ok(*reply),
+            Ended::Undelivered(given_back) => request = *given_back,
+        }
+    }
+    // Everything else runs on when the caller is gone.
+    node.handle
+        .spawn(wait_and_run(Arc::clone(node), request))
+        .await
+        .map_err(|_| NodeError::Draining)?
+}
+
+/// Waits for an instance, whichever way one comes first.
+async fn wait_and_run(
+    node: Arc<Node>,
+    mut request: InvokeRequest,
+) -> Result<InvokeReply, NodeError> {
+    for _ in 0..ATTEMPTS {
+        let place = node.pool.queue(&request.spec, request.force_cold)?;
+        let (instance, kind) = obtain(place).await?;
+        if kind == StartKind::Warm {
+            found_idle(&mut request.timeline, clock::now());
+        }
+        match deliver(&instance, request, kind).await? {
+            Ended::Answered(reply) => return Ok(*reply),
+            Ended::Undelivered(given_back) => request = *given_back,
+        }
+    }
+    Err(NodeError::Internal("instances end before they take the request".to_owned()))
+}
+
+async fn obtain(mut place: Place) -> Result<(Arc<Instance>, StartKind), NodeError> {
+    let early = match place.soon {
+        true => timeout(ABOUT_TO_BE_IDLE, place.grant()).await.ok(),
+        false => None,
+    };
+    let grant = match early {
+        Some(grant) => grant,
+        None => {
+            place.want_start();
+            timeout(WAIT, place.grant()).await.map_err(|_| NodeError::Overloaded)?
+        }
+    };
+    match grant {
+        Grant::Instance(instance, kind) => Ok((instance, kind)),
+        Grant::Refused(error) => Err(error),
+    }
+}
+
+async fn deliver(
+    instance: &Instance,
+    request: InvokeRequest,
+    kind: StartKind,
+) -> Result<Ended, NodeError> {
+    let answer: oneshot::Receiver<Ended> = match instance.deliver(request, kind) {
+        Ok(answer) => answer,
+        Err(given_back) => return Ok(Ended::Undelivered(given_back)),
+    };
+    answer.await.map_err(|_| NodeError::Internal("the instance gave no answer".to_owned()))
+}

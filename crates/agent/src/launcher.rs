@@ -1,0 +1,206 @@
+//! The seam between the agent's logic and the machine: what it takes to run a process in a sandbox.
+//! [`Sandboxed`] does it for real; tests put a runtime in its place that lives in the same process.
+
+
+
+use std::ffi::CString;
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use pilotlight_model::function::{FunctionSpec, VersionKey};
+use pilotlight_model::ids::Digest;
+use pilotlight_model::node::BoxFuture;
+use pilotlight_model::start::Instant;
+
+
+
+/// Runs processes in sandboxes.
+pub(crate) trait Launcher: Send + Sync + 'static {
+    /// Mounts and assembles what a version's instances see, so that a launch finds it ready.
+    fn prepare(&self, owner: VersionKey, root: RootKey) -> BoxFuture<'_, Result<(), LaunchError>>;
+
+    /// The version is no more; what only it used is let go.
+    fn forget(&self, owner: &VersionKey);
+
+    /// An empty sandbox, from the pool if one is there.
+    fn slot(&self) -> BoxFuture<'_, Result<Box<dyn Slot>, LaunchError>>;
+
+    /// Sandboxes that wait in the pool.
+    fn pooled(&self) -> usize;
+}
+
+/// An empty sandbox.
+pub(crate) trait Slot: Send {
+    /// The listener at 127.0.0.1:9001 inside the sandbox; `None` once taken.
+    fn take_runtime_api(&mut self) -> Option<std::net::TcpListener>;
+
+    /// Fills the sandbox and executes the program. Dropping the future gives the sandbox up.
+    fn launch(
+        self: Box<Self>,
+        launch: Launch,
+    ) -> BoxFuture<'static, Result<Launched, LaunchError>>;
+}
+
+/// A process in a sandbox. Dropping it kills all of the sandbox's processes.
+pub(crate) trait Process: Send + Sync {
+    /// Resolves when the program has ended.
+    fn wait(&self) -> BoxFuture<'_, Exit>;
+
+    /// Kills every process of the sandbox.
+    fn kill(&self);
+
+    /// The most memory that the sandbox has used.
+    fn memory_peak_bytes(&self) -> u64;
+
+    /// How often the kernel killed a process of the sandbox for want of memory.
+    fn oom_kills(&self) -> u64;
+}
+
+/// What to run.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    /// What the process sees as its file system.
+    pub(crate) root: RootKey,
+    /// Program and arguments.
+    pub(crate) argv: Vec<CString>,
+    /// `NAME=value`.
+    pub(crate) env: Vec<CString>,
+    /// Memory limit; CPU follows it.
+    pub(crate) memory_mb: u32,
+    /// Size of `/tmp`.
+    pub(crate) tmp_mb: u32,
+    /// Becomes the program's descriptor 3.
+    pub(crate) request_socket: Option<OwnedFd>,
+}
+
+/// A launched process with its ends of the pipes.
+pub(crate) struct Launched {
+    pub(crate) process: Box<dyn Process>,
+    pub(crate) stdout: OwnedFd,
+    pub(crate) stderr: OwnedFd,
+    pub(crate) marks: Marks,
+}
+
+/// When each step of a launch ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Marks {
+    pub(crate) cgroup: Instant,
+    pub(crate) mounts: Instant,
+    pub(crate) network: Instant,
+    pub(crate) spawn: Instant,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Code(i32),
+    Signal(i32),
+}
+
+/// Names the contents of a root file system; equal keys are equal trees.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct RootKey {
+    pub(crate) runtime: Digest,
+    pub(crate) code: CodeKey,
+    /// Lowest first.
+    pub(crate) layers: Vec<Digest>,
+}
+
+/// What stands at `/var/task`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum CodeKey {
+    Image(Digest),
+    Live(PathBuf),
+}
+
+impl RootKey {
+    /// The root of that version's instances, on that runtime image.
+    pub(crate) fn of(spec: &FunctionSpec, runtime: &Digest) -> Self {
+        Self {
+            runtime: runtime.clone(),
+            code: match &spec.live_code {
+                Some(folder) => CodeKey::Live(folder.clone()),
+                None => CodeKey::Image(spec.code.clone()),
+            },
+            layers: spec.layers.clone(),
+        }
+    }
+}
+
+/// Why there is no process.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LaunchError {
+    /// The program cannot be executed: the function's own fault.
+    #[error("cannot execute {program}")]
+    Exec {
+        program: String,
+        #[source]
+        source: io::Error,
+    },
+    /// The platform failed.
+    #[error("{step}")]
+    Platform {
+        step: &'static str,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl LaunchError {
+    /// A failure of the platform in that step.
+    pub(crate) fn platform(
+        step: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Platform { step, source: source.into() }
+    }
+
+    /// The error with its causes on one line.
+    pub(crate) fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut next = std::error::Error::source(self);
+        while let Some(cause) = next {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            next = cause.source();
+        }
+        text
+    }
+}
+
+impl fmt::Display for Exit {
+    /// As Lambda's own messages have it, which are those of Go's `os.ProcessState`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Exit::Code(code) => write!(f, "exit status {code}"),
+            Exit::Signal(signal) => match signal_name(signal) {
+                Some(name) => write!(f, "signal: {name}"),
+                None => write!(f, "signal: signal {signal}"),
+            },
+        }
+    }
+}
+
+fn signal_name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        1 => "hangup",
+        2 => "interrupt",
+        3 => "quit",
+        4 => "illegal instruction",
+        5 => "trace/breakpoint trap",
+        6 => "aborted",
+        7 => "bus error",
+        8 => "floating point exception",
+        9 => "killed",
+        10 => "user defined signal 1",
+        11 => "segmentation fault",
+        12 => "user defined signal 2",
+        13 => "broken pipe",
+        14 => "alarm clock",
+        15 => "terminated",
+        31 => "bad system call",
+        _ => return None,
+    })
+}

@@ -1,0 +1,253 @@
+//! The log of one instance: its two pipes and the platform's lines, in one order.
+//!
+//! Whoever writes a platform line first takes what is in the pipes, so that START, END and REPORT stand
+//! where they belong without a hop to the reading task. The reading task reads whatever comes between,
+//! and is the only one that waits for the store.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::io::unix::AsyncFd;
+use tokio::net::unix::pipe;
+use tokio::sync::Notify;
+
+use super::tail::{Splitter, Tail};
+use super::{Batch, Line, LogGroup, LogStore};
+use crate::clock;
+
+/// Bytes taken from one pipe at once: what a pipe holds.
+const PIPE_BYTES: usize = 64 * 1024;
+/// Bytes of lines that an instance may hold back for the store; beyond it only the reading task reads.
+const OUTBOX_BYTES: usize = 256 * 1024;
+/// How long a dead instance's pipes may stay open (a process outside our reach holds them).
+const END_OF_PIPES: Duration = Duration::from_secs(1);
+
+/// Log of one instance. It outlives the process: a repeated init attaches new pipes.
+pub(crate) struct InstanceLog {
+    store: LogStore,
+    group: Arc<LogGroup>,
+    stream: Arc<str>,
+    /// Lines come from the reading task and from whoever begins or ends a request; the lock is held
+    /// for the reading of what the pipes hold.
+    state: Mutex<State>,
+    /// There are lines that found no room in the store.
+    held_back: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    pipes: Vec<Pipe>,
+    tail: Tail,
+    outbox: Vec<Line>,
+    outbox_bytes: usize,
+    /// Whether a reading task is there to bring the outbox to the store.
+    attended: bool,
+}
+
+struct Pipe {
+    end: Arc<AsyncFd<File>>,
+    lines: Splitter,
+    open: bool,
+}
+
+impl InstanceLog {
+    pub(crate) fn new(store: LogStore, group: LogGroup, stream: String) -> Self {
+        Self {
+            store,
+            group: Arc::new(group),
+            stream: stream.into(),
+            state: Mutex::default(),
+            held_back: Notify::new(),
+        }
+    }
+
+    /// Name of the stream.
+    pub(crate) fn stream(&self) -> &str {
+        &self.stream
+    }
+
+    /// Takes the pipes of a new process and returns the task that reads them, to be spawned.
+    pub(crate) fn attach(
+        self: &Arc<Self>,
+        stdout: OwnedFd,
+        stderr: OwnedFd,
+    ) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+        let (stdout, stderr) = (reading_end(stdout)?, reading_end(stderr)?);
+        let mut state = self.state.lock();
+        state.pipes = [&stdout, &stderr]
+            .map(|end| Pipe { end: Arc::clone(end), lines: Splitter::default(), open: true })
+            .into();
+        state.attended = true;
+        drop(state);
+        Ok(Arc::clone(self).read(stdout, stderr))
+    }
+
+    /// Writes a line of the platform behind everything that the runtime has written so far.
+    pub(crate) fn line(&self, message: String) {
+        self.lines([message]);
+    }
+
+    /// Writes lines of the platform behind everything that the runtime has written so far.
+    pub(crate) fn lines(&self, messages: impl IntoIterator<Item = String>) {
+        let mut state = self.state.lock();
+        state.drain();
+        state.end_partial_lines();
+        for message in messages {
+            state.push(message);
+        }
+        self.hand_over(&mut state);
+    }
+
+    /// The end of the current request's log; the next request's begins empty.
+    pub(crate) fn take_tail(&self) -> Vec<u8> {
+        self.state.lock().tail.take()
+    }
+
+    /// The process has ended: waits for the end of its pipes, for a bounded time, and keeps what they
+    /// still hold. `reader` is the task of [`InstanceLog::attach`].
+    pub(crate) async fn detach(&self, mut reader: tokio::task::JoinHandle<()>) {
+        if tokio::time::timeout(END_OF_PIPES, &mut reader).await.is_err() {
+            reader.abort();
+            let _ = reader.await;
+        }
+        let mut state = self.state.lock();
+        state.drain();
+        state.end_partial_lines();
+        state.pipes.clear();
+        state.attended = false;
+        self.hand_over(&mut state);
+    }
+
+    /// Brings the outbox to the store, at once if there is room, else by a task that can wait.
+    fn hand_over(&self, state: &mut State) {
+        let Some(batch) = self.batch(state) else { return };
+        let Err(batch) = self.store.try_push(batch) else { return };
+        if state.attended {
+            state.put_back(batch.lines);
+            self.held_back.notify_one();
+        } else {
+            // The last lines of an instance that has ended; nobody else will bring them.
+            let store = self.store.clone();
+            tokio::spawn(async move { store.push(batch).await });
+        }
+    }
+
+    fn batch(&self, state: &mut State) -> Option<Batch> {
+        if state.outbox.is_empty() {
+            return None;
+        }
+        state.outbox_bytes = 0;
+        Some(Batch {
+            group: Arc::clone(&self.group),
+            stream: Arc::clone(&self.stream),
+            lines: std::mem::take(&mut state.outbox),
+        })
+    }
+
+    async fn read(self: Arc<Self>, stdout: Arc<AsyncFd<File>>, stderr: Arc<AsyncFd<File>>) {
+        let (mut out_open, mut err_open) = (true, true);
+        while out_open || err_open {
+            // The pipes are read no faster than the store takes lines in: a flood waits in its pipe.
+            let batch = self.batch(&mut self.state.lock());
+            if let Some(batch) = batch {
+                self.store.push(batch).await;
+            }
+            tokio::select! {
+                open = self.read_once(0, &stdout), if out_open => out_open = open,
+                open = self.read_once(1, &stderr), if err_open => err_open = open,
+                () = self.held_back.notified() => {}
+            }
+        }
+    }
+
+    /// Reads one pipe once it has something; false at its end.
+    async fn read_once(&self, index: usize, end: &AsyncFd<File>) -> bool {
+        let Ok(mut ready) = end.readable().await else { return false };
+        let mut state = self.state.lock();
+        match state.read_pipe(index) {
+            Took::Some => {}
+            Took::Nothing => ready.clear_ready(),
+            Took::End => return false,
+        }
+        true
+    }
+}
+
+enum Took {
+    Some,
+    Nothing,
+    End,
+}
+
+impl State {
+    /// Takes what both pipes hold, up to the bound.
+    fn drain(&mut self) {
+        for index in 0..self.pipes.len() {
+            let mut taken = 0;
+            while taken < PIPE_BYTES && self.outbox_bytes < OUTBOX_BYTES {
+                let before = self.outbox_bytes;
+                match self.read_pipe(index) {
+                    Took::Some => taken += (self.outbox_bytes - before).max(1),
+                    Took::Nothing | Took::End => break,
+                }
+            }
+        }
+    }
+
+    fn read_pipe(&mut self, index: usize) -> Took {
+        let mut buffer = [0; 8 * 1024];
+        let Some(pipe) = self.pipes.get_mut(index) else { return Took::End };
+        if !pipe.open {
+            return Took::End;
+        }
+        let mut end = pipe.end.get_ref();
+        match end.read(&mut buffer) {
+            Ok(0) => {
+                pipe.open = false;
+                Took::End
+            }
+            Ok(count) => {
+                let mut lines = std::mem::take(&mut pipe.lines);
+                lines.feed(&buffer[..count], |line| self.push(line));
+                self.pipes[index].lines = lines;
+                Took::Some
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Took::Nothing,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Took::Some,
+            Err(_) => {
+                pipe.open = false;
+                Took::End
+            }
+        }
+    }
+
+    fn end_partial_lines(&mut self) {
+        for index in 0..self.pipes.len() {
+            let mut lines = std::mem::take(&mut self.pipes[index].lines);
+            lines.flush(|line| self.push(line));
+            self.pipes[index].lines = lines;
+        }
+    }
+
+    fn push(&mut self, message: String) {
+        self.tail.push(&message);
+        let line = Line { at_ms: clock::unix_ms(), message };
+        self.outbox_bytes += line.cost();
+        self.outbox.push(line);
+    }
+
+    fn put_back(&mut self, lines: Vec<Line>) {
+        self.outbox_bytes = lines.iter().map(Line::cost).sum();
+        self.outbox = lines;
+    }
+}
+
+fn reading_end(end: OwnedFd) -> io::Result<Arc<AsyncFd<File>>> {
+    // Reads without waiting, and without asking the reactor first, need the plain descriptor.
+    let end = pipe::Receiver::from_owned_fd(end)?.into_nonblocking_fd()?;
+    Ok(Arc::new(AsyncFd::new(File::from(end))?))
+}

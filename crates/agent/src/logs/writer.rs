@@ -1,0 +1,100 @@
+//! The thread that writes the journals.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::journal::{self, Journal};
+use super::{Batch, Command, LogGroup};
+
+/// Journals held open; beyond it the one used longest ago is closed.
+const OPEN_JOURNALS: usize = 128;
+/// Commands taken at once.
+const COMMANDS: usize = 1024;
+/// Pause between two rounds, so that a busy node wakes this thread a hundred times a second and not
+/// for every line.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// State of the writing thread.
+pub(super) struct Writer {
+    folder: PathBuf,
+    group_bytes: u64,
+    dropped: Arc<AtomicU64>,
+    open: HashMap<Arc<LogGroup>, Open>,
+    round: u64,
+    /// Whether the last write failed: the first failure is told, the ones behind it are counted.
+    failing: bool,
+}
+
+struct Open {
+    journal: Journal,
+    used: u64,
+}
+
+impl Writer {
+    pub(super) fn new(folder: PathBuf, group_bytes: u64, dropped: Arc<AtomicU64>) -> Self {
+        Self { folder, group_bytes, dropped, open: HashMap::new(), round: 0, failing: false }
+    }
+
+    /// Writes until every sender is gone.
+    pub(super) fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+        let mut taken = Vec::new();
+        while commands.blocking_recv_many(&mut taken, COMMANDS) > 0 {
+            self.round += 1;
+            let mut awaited = false;
+            for command in taken.drain(..) {
+                match command {
+                    Command::Append(batch, _room) => self.append(&batch),
+                    Command::Barrier(done) => {
+                        awaited = true;
+                        let _ = done.send(());
+                    }
+                }
+            }
+            if !awaited && !commands.is_closed() {
+                std::thread::sleep(PAUSE);
+            }
+        }
+    }
+
+    fn append(&mut self, batch: &Batch) {
+        match self.journal(&batch.group).and_then(|journal| journal.append(batch)) {
+            Ok(()) => self.failing = false,
+            Err(error) => {
+                self.open.remove(&batch.group);
+                let lines = batch.lines.len() as u64;
+                let total = self.dropped.fetch_add(lines, Ordering::Relaxed) + lines;
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::warn!(
+                        group = %batch.group.name, %error, dropped = total,
+                        "log lines cannot be written and are dropped"
+                    );
+                }
+            }
+        }
+    }
+
+    fn journal(&mut self, group: &Arc<LogGroup>) -> std::io::Result<&mut Journal> {
+        if !self.open.contains_key(group) {
+            self.make_room();
+            let folder = journal::folder_of(&self.folder, group);
+            let journal = Journal::open(&folder, self.group_bytes)?;
+            self.open.insert(Arc::clone(group), Open { journal, used: self.round });
+        }
+        let open = self.open.get_mut(group).expect("inserted above");
+        open.used = self.round;
+        Ok(&mut open.journal)
+    }
+
+    fn make_room(&mut self) {
+        while self.open.len() >= OPEN_JOURNALS {
+            let oldest = self.open.iter().min_by_key(|(_, open)| open.used);
+            let Some(group) = oldest.map(|(group, _)| Arc::clone(group)) else { return };
+            self.open.remove(&group);
+        }
+    }
+}

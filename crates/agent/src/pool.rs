@@ -1,0 +1,349 @@
+//! Which instances there are, who waits for one, and what may be started: the node's bookkeeping.
+//!
+//! A request takes an idle instance, or a ticket. A ticket is served by whatever comes first: an
+//! instance of its version that becomes free, or the start that it is entitled to once its turn has come
+//! and there is room. Turns go in order of arrival, so that no request is overtaken for ever; room is
+//! made by reclaiming what the policy says.
+
+mod admission;
+mod state;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use parking_lot::Mutex;
+use pilotlight_model::function::{FunctionSpec, VersionKey};
+use pilotlight_model::ids::InstanceId;
+use pilotlight_model::limits::Limits;
+use pilotlight_model::node::{NodeError, VersionCounts};
+use pilotlight_model::start::{Instant, StartKind};
+use tokio::sync::{Notify, oneshot};
+
+use crate::clock;
+use crate::instance::Instance;
+use state::{Effects, State, Waiting};
+
+/// The pool of a node.
+pub(crate) struct Pool {
+    /// Every decision is taken under this one lock and takes microseconds; what follows from it
+    /// (starting, stopping, waking) happens after it is released.
+    state: Mutex<State>,
+    starter: Box<dyn Fn(StartOrder) + Send + Sync>,
+    /// The policy wants to be woken earlier than was said before.
+    wake_changed: Notify,
+    /// The last instance has gone.
+    emptied: Notify,
+}
+
+/// Leave to start one instance.
+pub(crate) struct StartOrder {
+    pub(crate) instance: InstanceId,
+    pub(crate) spec: Arc<FunctionSpec>,
+    /// The request that caused it.
+    pub(crate) ticket: Ticket,
+    pub(crate) finishing: Arc<AtomicU32>,
+    pub(crate) admitted: Instant,
+    pub(crate) turn: Turn,
+    pub(crate) lease: Lease,
+}
+
+/// Names a waiting request; in order of arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Ticket(u64);
+
+/// What a waiting request gets.
+pub(crate) enum Grant {
+    /// This instance, for itself alone.
+    Instance(Arc<Instance>, StartKind),
+    /// Nothing.
+    Refused(NodeError),
+}
+
+/// A request's place in the queue. Dropping it gives the place up.
+pub(crate) struct Place {
+    pool: Arc<Pool>,
+    ticket: Ticket,
+    grant: oneshot::Receiver<Grant>,
+    /// An instance of the version is about to be idle.
+    pub(crate) soon: bool,
+}
+
+/// One of the node's concurrent starts. Dropping it lets the next one begin.
+pub(crate) struct Turn {
+    pool: Arc<Pool>,
+}
+
+/// The room of one instance. Dropped when the instance's processes are gone.
+pub(crate) struct Lease {
+    pool: Arc<Pool>,
+    instance: InstanceId,
+}
+
+impl Pool {
+    /// A pool within those limits; `starter` is called, outside any lock, for every start to be made.
+    pub(crate) fn new(
+        limits: &Limits,
+        capacity_mb: u64,
+        starter: impl Fn(StartOrder) + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State::new(limits, capacity_mb)),
+            starter: Box::new(starter),
+            wake_changed: Notify::new(),
+            emptied: Notify::new(),
+        })
+    }
+
+    /// Takes an idle instance of that version, the one used last: its caches are the warmest, and the
+    /// others grow old enough to be reclaimed.
+    pub(crate) fn take_idle(
+        self: &Arc<Self>,
+        spec: &Arc<FunctionSpec>,
+    ) -> Result<Option<Arc<Instance>>, NodeError> {
+        let mut effects = Effects::default();
+        let taken = {
+            let mut state = self.state.lock();
+            if state.draining {
+                return Err(NodeError::Draining);
+            }
+            state.refresh(spec, &mut effects);
+            state.pop_idle(&spec.key)
+        };
+        self.carry_out(effects);
+        Ok(taken)
+    }
+
+    /// Gives a request a place in the queue. One that is `cold` is served by its own start alone.
+    pub(crate) fn queue(
+        self: &Arc<Self>,
+        spec: &Arc<FunctionSpec>,
+        cold: bool,
+    ) -> Result<Place, NodeError> {
+        let mut effects = Effects::default();
+        let place = {
+            let mut state = self.state.lock();
+            if state.draining {
+                return Err(NodeError::Draining);
+            }
+            state.refresh(spec, &mut effects);
+            let (sender, grant) = oneshot::channel();
+            let soon = !cold
+                && state
+                    .versions
+                    .get(&spec.key)
+                    .is_some_and(|version| version.finishing.load(Ordering::Relaxed) > 0);
+            let ticket = state.wait(Waiting { spec: Arc::clone(spec), sender, cold })?;
+            Place { pool: Arc::clone(self), ticket, grant, soon }
+        };
+        self.carry_out(effects);
+        Ok(place)
+    }
+
+    /// Attaches the instance that a start order made.
+    pub(crate) fn attach(&self, instance: &Arc<Instance>) {
+        let stop = {
+            let mut state = self.state.lock();
+            if let Some(member) = state.members.get_mut(&instance.id) {
+                member.instance = Some(Arc::clone(instance));
+            }
+            state.killing
+        };
+        if stop {
+            instance.stop();
+        }
+    }
+
+    /// The instance has nothing to do. `started_for` names the request that its start was for, when
+    /// this is the end of the start.
+    pub(crate) fn release(
+        self: &Arc<Self>,
+        instance: &Arc<Instance>,
+        started_for: Option<Ticket>,
+    ) {
+        let mut effects = Effects::default();
+        let wake = {
+            let mut state = self.state.lock();
+            let before = state.wake_at;
+            state.release(instance, started_for, &mut effects);
+            state.wake_earlier_than(before)
+        };
+        if wake {
+            self.wake_changed.notify_one();
+        }
+        self.carry_out(effects);
+    }
+
+    /// Gives an instance, in whatever state it is, to the request that its start was for. False if
+    /// that request waits no more.
+    pub(crate) fn hand_over(&self, instance: &Arc<Instance>, ticket: Ticket) -> bool {
+        let mut state = self.state.lock();
+        let Some(waiting) = state.take_waiting(ticket) else { return false };
+        state.set_busy(instance.id);
+        drop(state);
+        waiting.sender.send(Grant::Instance(Arc::clone(instance), StartKind::Booted)).is_ok()
+    }
+
+    /// Refuses the request that a start was for, if it still waits.
+    pub(crate) fn refuse(&self, ticket: Ticket, error: NodeError) {
+        let waiting = self.state.lock().take_waiting(ticket);
+        if let Some(waiting) = waiting {
+            // An error means that the request is gone.
+            let _ = waiting.sender.send(Grant::Refused(error));
+        }
+    }
+
+    /// Takes note of a newer revision, so that instances of older ones take no new request.
+    pub(crate) fn refresh(self: &Arc<Self>, spec: &Arc<FunctionSpec>) {
+        let mut effects = Effects::default();
+        self.state.lock().refresh(spec, &mut effects);
+        self.carry_out(effects);
+    }
+
+    /// Lets go of a version: idle instances at once, the others after what they do.
+    pub(crate) fn retire(self: &Arc<Self>, key: &VersionKey) {
+        let mut effects = Effects::default();
+        self.state.lock().retire(key, &mut effects);
+        self.carry_out(effects);
+    }
+
+    /// Runs the policy's clock until the pool is dropped.
+    pub(crate) async fn keep_time(pool: std::sync::Weak<Self>) {
+        while let Some(this) = pool.upgrade() {
+            let mut effects = Effects::default();
+            let wake_at = {
+                let mut state = this.state.lock();
+                state.tick(clock::now(), &mut effects);
+                state.wake_at
+            };
+            this.carry_out(effects);
+            let pause = wake_at.map(|at| at.since(clock::now()));
+            tokio::select! {
+                () = sleep_or_never(pause) => {}
+                () = this.wake_changed.notified() => {}
+            }
+        }
+    }
+
+    /// From now on nothing is started or accepted; idle instances end, and who waits is sent away.
+    pub(crate) fn drain(self: &Arc<Self>) {
+        let mut effects = Effects::default();
+        self.state.lock().drain(&mut effects);
+        self.carry_out(effects);
+    }
+
+    /// Ends every instance, whatever it does.
+    pub(crate) fn kill_all(&self) {
+        let instances: Vec<_> = {
+            let mut state = self.state.lock();
+            state.killing = true;
+            state.members.values().filter_map(|member| member.instance.clone()).collect()
+        };
+        for instance in instances {
+            instance.stop();
+        }
+    }
+
+    /// Resolves when no instance is left.
+    pub(crate) async fn emptied(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.state.lock().members.is_empty() {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    /// Memory promised, memory that may be promised, and what every version has.
+    pub(crate) fn counts(&self) -> (u64, u64, std::collections::BTreeMap<String, VersionCounts>) {
+        let state = self.state.lock();
+        (state.promised_mb, state.capacity_mb, state.counts())
+    }
+
+    fn carry_out(&self, effects: Effects) {
+        for instance in effects.stop {
+            instance.stop();
+        }
+        for (sender, error) in effects.refuse {
+            let _ = sender.send(Grant::Refused(error));
+        }
+        debug_assert!(effects.start.is_empty(), "starts are carried out by `pump`");
+    }
+
+    /// Starts what may be started now.
+    fn pump(self: &Arc<Self>) {
+        let mut effects = Effects::default();
+        self.state.lock().admit(clock::now(), &mut effects);
+        let starts = std::mem::take(&mut effects.start);
+        self.carry_out(effects);
+        for admitted in starts {
+            (self.starter)(StartOrder {
+                instance: admitted.instance,
+                spec: admitted.spec,
+                ticket: admitted.ticket,
+                finishing: admitted.finishing,
+                admitted: admitted.at,
+                turn: Turn { pool: Arc::clone(self) },
+                lease: Lease { pool: Arc::clone(self), instance: admitted.instance },
+            });
+        }
+    }
+}
+
+impl Place {
+    /// Asks for a start. Until then only instances that become free serve the request.
+    pub(crate) fn want_start(&self) {
+        self.pool.state.lock().want_start(self.ticket);
+        self.pool.pump();
+    }
+
+    /// What the request gets.
+    pub(crate) async fn grant(&mut self) -> Grant {
+        match (&mut self.grant).await {
+            Ok(grant) => grant,
+            Err(_) => Grant::Refused(NodeError::Draining),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        drop(self.pool.state.lock().take_waiting(self.ticket));
+        // It may have been granted an instance at the very moment that it gave up. One that cannot
+        // serve has nothing to be released.
+        if let Ok(Grant::Instance(instance, _)) = self.grant.try_recv()
+            && instance.is_ready()
+        {
+            self.pool.release(&instance, None);
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.pool.state.lock().starting -= 1;
+        self.pool.pump();
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let empty = {
+            let mut state = self.pool.state.lock();
+            state.gone(self.instance);
+            state.members.is_empty()
+        };
+        if empty {
+            self.pool.emptied.notify_waiters();
+        }
+        self.pool.pump();
+    }
+}
+
+async fn sleep_or_never(pause: Option<std::time::Duration>) {
+    match pause {
+        Some(pause) => tokio::time::sleep(pause).await,
+        None => std::future::pending().await,
+    }
+}
+

@@ -1,0 +1,336 @@
+//! The pool's books. Nothing here waits or does anything: what is to be done is handed back.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use pilotlight_model::function::{FunctionSpec, VersionKey};
+use pilotlight_model::ids::InstanceId;
+use pilotlight_model::limits::Limits;
+use pilotlight_model::node::{NodeError, VersionCounts};
+use pilotlight_model::start::{Instant, StartKind};
+use pilotlight_policy::{Action, Event, Idle, KeepAlive, Policy};
+use tokio::sync::oneshot;
+
+use super::admission::Admitted;
+use super::{Grant, Ticket};
+use crate::clock;
+use crate::instance::Instance;
+
+pub(super) struct State {
+    pub(super) limits: Limits,
+    pub(super) capacity_mb: u64,
+    pub(super) versions: HashMap<VersionKey, VersionPool>,
+    /// Every instance whose room is taken, from its admission to its processes' end.
+    pub(super) members: HashMap<InstanceId, Member>,
+    /// Requests without an instance, in order of arrival.
+    pub(super) waiting: BTreeMap<Ticket, Waiting>,
+    /// Those of them that want a start and have none yet.
+    pub(super) starts_wanted: BTreeSet<Ticket>,
+    pub(super) policy: KeepAlive,
+    /// When the policy's clock rings next.
+    pub(super) wake_at: Option<Instant>,
+    pub(super) promised_mb: u64,
+    pub(super) starting: u32,
+    pub(super) draining: bool,
+    /// Every instance ends, those attached from now on too.
+    pub(super) killing: bool,
+    pub(super) last_ticket: u64,
+    pub(super) last_instance: u64,
+}
+
+pub(super) struct VersionPool {
+    /// The newest known; starts use it.
+    pub(super) spec: Arc<FunctionSpec>,
+    /// Used last at the end.
+    pub(super) idle: Vec<Arc<Instance>>,
+    /// Requests that a freed instance may serve.
+    pub(super) waiting: BTreeSet<Ticket>,
+    pub(super) finishing: Arc<AtomicU32>,
+    pub(super) members: u32,
+    /// The function is deleted; whatever spec comes next is another function's.
+    pub(super) retired: bool,
+}
+
+pub(super) struct Member {
+    pub(super) key: VersionKey,
+    pub(super) memory_mb: u64,
+    pub(super) phase: MemberPhase,
+    /// Absent until the start order has been taken up.
+    pub(super) instance: Option<Arc<Instance>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MemberPhase {
+    Starting,
+    Idle,
+    Busy,
+    /// Told to stop; its room comes back when it is gone.
+    Ending,
+}
+
+pub(super) struct Waiting {
+    pub(super) spec: Arc<FunctionSpec>,
+    pub(super) sender: oneshot::Sender<Grant>,
+    pub(super) cold: bool,
+}
+
+/// What follows from a decision, to be done once the lock is released.
+#[derive(Default)]
+pub(super) struct Effects {
+    pub(super) stop: Vec<Arc<Instance>>,
+    pub(super) start: Vec<Admitted>,
+    pub(super) refuse: Vec<(oneshot::Sender<Grant>, NodeError)>,
+}
+
+impl State {
+    pub(super) fn new(limits: &Limits, capacity_mb: u64) -> Self {
+        Self {
+            limits: *limits,
+            capacity_mb,
+            versions: HashMap::new(),
+            members: HashMap::new(),
+            waiting: BTreeMap::new(),
+            starts_wanted: BTreeSet::new(),
+            policy: KeepAlive::new(),
+            wake_at: None,
+            promised_mb: 0,
+            starting: 0,
+            draining: false,
+            killing: false,
+            last_ticket: 0,
+            last_instance: 0,
+        }
+    }
+
+    /// Takes note of the version's newest spec and ends idle instances of older ones.
+    pub(super) fn refresh(&mut self, spec: &Arc<FunctionSpec>, effects: &mut Effects) {
+        let Some(version) = self.versions.get_mut(&spec.key) else { return };
+        if version.spec.revision >= spec.revision && !version.retired {
+            return;
+        }
+        version.spec = Arc::clone(spec);
+        version.retired = false;
+        let outdated = std::mem::take(&mut version.idle);
+        self.end_idle(outdated, effects);
+    }
+
+    pub(super) fn pop_idle(&mut self, key: &VersionKey) -> Option<Arc<Instance>> {
+        let instance = self.versions.get_mut(key)?.idle.pop()?;
+        self.observe(Event::Busy(instance.id));
+        self.set_busy(instance.id);
+        Some(instance)
+    }
+
+    pub(super) fn set_busy(&mut self, instance: InstanceId) {
+        if let Some(member) = self.members.get_mut(&instance)
+            && member.phase != MemberPhase::Ending
+        {
+            member.phase = MemberPhase::Busy;
+        }
+    }
+
+    pub(super) fn wait(&mut self, waiting: Waiting) -> Result<Ticket, NodeError> {
+        if self.waiting.len() as u64 >= u64::from(self.limits.waiting_invocations)
+            || u64::from(waiting.spec.memory_mb) > self.capacity_mb
+        {
+            return Err(NodeError::Overloaded);
+        }
+        self.last_ticket += 1;
+        let ticket = Ticket(self.last_ticket);
+        let version = self.version(&waiting.spec);
+        if !waiting.cold {
+            version.waiting.insert(ticket);
+        }
+        self.waiting.insert(ticket, waiting);
+        Ok(ticket)
+    }
+
+    pub(super) fn want_start(&mut self, ticket: Ticket) {
+        if self.waiting.contains_key(&ticket) {
+            self.starts_wanted.insert(ticket);
+        }
+    }
+
+    /// Takes a request out of the queue.
+    pub(super) fn take_waiting(&mut self, ticket: Ticket) -> Option<Waiting> {
+        let waiting = self.waiting.remove(&ticket)?;
+        self.starts_wanted.remove(&ticket);
+        if let Some(version) = self.versions.get_mut(&waiting.spec.key) {
+            version.waiting.remove(&ticket);
+        }
+        self.forget_if_unused(&waiting.spec.key);
+        Some(waiting)
+    }
+
+    /// Finds the instance its next request, or a place among the idle, or its end.
+    pub(super) fn release(
+        &mut self,
+        instance: &Arc<Instance>,
+        started_for: Option<Ticket>,
+        effects: &mut Effects,
+    ) {
+        let fresh = started_for.is_some();
+        // The request that a start was for gets it even if the version has moved on since.
+        let current = !instance.is_retired() && self.is_newest(&instance.spec);
+        let mut next = started_for.filter(|ticket| self.waiting.contains_key(ticket));
+        loop {
+            next = next.or_else(|| self.first_waiting(&instance.spec.key).filter(|_| current));
+            let Some(waiting) = next.take().and_then(|ticket| self.take_waiting(ticket)) else {
+                break;
+            };
+            let kind = if fresh { StartKind::Booted } else { StartKind::Warm };
+            self.set_busy(instance.id);
+            if waiting.sender.send(Grant::Instance(Arc::clone(instance), kind)).is_ok() {
+                return;
+            }
+        }
+        if self.draining || !current {
+            self.stop(instance, effects);
+        } else {
+            self.make_idle(instance);
+        }
+    }
+
+    fn make_idle(&mut self, instance: &Arc<Instance>) {
+        let Some(member) = self.members.get_mut(&instance.id) else { return };
+        if member.phase == MemberPhase::Ending {
+            return;
+        }
+        member.phase = MemberPhase::Idle;
+        let keep_alive = instance.spec.keep_alive.unwrap_or(self.limits.keep_alive);
+        let memory_mb = member.memory_mb;
+        self.version(&instance.spec).idle.push(Arc::clone(instance));
+        self.observe(Event::Idle(Idle { instance: instance.id, memory_mb, keep_alive }));
+        let wanted = self.policy.wake_at();
+        if self.wake_at.is_none_or(|at| wanted.is_some_and(|wanted| wanted < at)) {
+            self.wake_at = wanted;
+        }
+    }
+
+    pub(super) fn wake_earlier_than(&self, before: Option<Instant>) -> bool {
+        match (self.wake_at, before) {
+            (Some(now), Some(before)) => now < before,
+            (now, before) => now.is_some() && before.is_none(),
+        }
+    }
+
+    pub(super) fn retire(&mut self, key: &VersionKey, effects: &mut Effects) {
+        for member in self.members.values().filter(|member| member.key == *key) {
+            if let Some(instance) = &member.instance {
+                instance.retire();
+            }
+        }
+        if let Some(version) = self.versions.get_mut(key) {
+            version.retired = true;
+            let idle = std::mem::take(&mut version.idle);
+            self.end_idle(idle, effects);
+        }
+    }
+
+    pub(super) fn tick(&mut self, now: Instant, effects: &mut Effects) {
+        let actions = self.policy.observe(now, Event::Tick);
+        self.act(actions, effects);
+        self.wake_at = self.policy.wake_at();
+    }
+
+    pub(super) fn drain(&mut self, effects: &mut Effects) {
+        self.draining = true;
+        let tickets: Vec<Ticket> = self.waiting.keys().copied().collect();
+        for ticket in tickets {
+            if let Some(waiting) = self.take_waiting(ticket) {
+                effects.refuse.push((waiting.sender, NodeError::Draining));
+            }
+        }
+        let idle: Vec<_> = self
+            .versions
+            .values_mut()
+            .flat_map(|version| std::mem::take(&mut version.idle))
+            .collect();
+        self.end_idle(idle, effects);
+    }
+
+    /// The instance's processes are gone.
+    pub(super) fn gone(&mut self, instance: InstanceId) {
+        let Some(member) = self.members.remove(&instance) else { return };
+        self.observe(Event::Gone(instance));
+        self.promised_mb -= member.memory_mb;
+        if let Some(version) = self.versions.get_mut(&member.key) {
+            version.members -= 1;
+            version.idle.retain(|idle| idle.id != instance);
+        }
+        self.forget_if_unused(&member.key);
+    }
+
+    /// Carries out what the policy says.
+    pub(super) fn act(&mut self, actions: Vec<Action>, effects: &mut Effects) {
+        for Action::Reclaim(id) in actions {
+            let Some(member) = self.members.get_mut(&id) else { continue };
+            member.phase = MemberPhase::Ending;
+            let Some(instance) = member.instance.clone() else { continue };
+            if let Some(version) = self.versions.get_mut(&instance.spec.key) {
+                version.idle.retain(|idle| idle.id != id);
+            }
+            tracing::debug!(instance = %id, version = %instance.spec.key, "instance reclaimed");
+            effects.stop.push(instance);
+        }
+    }
+
+    pub(super) fn counts(&self) -> BTreeMap<String, VersionCounts> {
+        let mut counts: BTreeMap<String, VersionCounts> = BTreeMap::new();
+        for member in self.members.values() {
+            let of_version = counts.entry(member.key.to_string()).or_default();
+            match member.phase {
+                MemberPhase::Starting => of_version.starting += 1,
+                MemberPhase::Idle => of_version.idle += 1,
+                MemberPhase::Busy => of_version.busy += 1,
+                MemberPhase::Ending => {}
+            }
+        }
+        counts
+    }
+
+    pub(super) fn version(&mut self, spec: &Arc<FunctionSpec>) -> &mut VersionPool {
+        self.versions.entry(spec.key.clone()).or_insert_with(|| VersionPool {
+            spec: Arc::clone(spec),
+            idle: Vec::new(),
+            waiting: BTreeSet::new(),
+            finishing: Arc::default(),
+            members: 0,
+            retired: false,
+        })
+    }
+
+    pub(super) fn observe(&mut self, event: Event) -> Vec<Action> {
+        self.policy.observe(clock::now(), event)
+    }
+
+    fn first_waiting(&self, key: &VersionKey) -> Option<Ticket> {
+        self.versions.get(key)?.waiting.first().copied()
+    }
+
+    fn is_newest(&self, spec: &FunctionSpec) -> bool {
+        self.versions.get(&spec.key).is_none_or(|version| version.spec.revision <= spec.revision)
+    }
+
+    fn end_idle(&mut self, idle: Vec<Arc<Instance>>, effects: &mut Effects) {
+        for instance in idle {
+            self.observe(Event::Gone(instance.id));
+            self.stop(&instance, effects);
+        }
+    }
+
+    fn stop(&mut self, instance: &Arc<Instance>, effects: &mut Effects) {
+        if let Some(member) = self.members.get_mut(&instance.id) {
+            member.phase = MemberPhase::Ending;
+        }
+        effects.stop.push(Arc::clone(instance));
+    }
+
+    fn forget_if_unused(&mut self, key: &VersionKey) {
+        let unused = |version: &VersionPool| version.members == 0 && version.waiting.is_empty();
+        if self.versions.get(key).is_some_and(unused) {
+            self.versions.remove(key);
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The Runtime API (2018-06-01) as one instance's runtime sees it: HTTP/1.1 over a socket that only
+//! that instance can reach. The runtime is never trusted: connections, headers and bodies are bounded,
+//! every wait ends with the instance, and what is not understood is refused or hung up on.
+//!
+//! Source: "Lambda runtime API" of the AWS Lambda developer guide.
+
+mod answer;
+mod route;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use pilotlight_model::start::Instant;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::instance::{Asked, Event, InitMarks, Instance, Next, Refusal};
+use route::Route;
+
+/// Connections that one instance may hold; a further one waits in the listener's queue.
+const CONNECTIONS: usize = 16;
+/// Bytes of a request's line and headers together.
+const HEAD_BYTES: usize = 64 * 1024;
+/// Pause after a connection could not be accepted (the node is out of descriptors).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+/// How long a process that has ended may be listened to.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// When the runtime's own code was over, in nanoseconds of CLOCK_MONOTONIC.
+const RUNTIME_READY: &str = "pilotlight-runtime-ready";
+/// When the user's init was over, in nanoseconds of CLOCK_MONOTONIC.
+const USER_INIT_DONE: &str = "pilotlight-user-init-done";
+
+/// What the Runtime API needs of the node beside the instance.
+pub(crate) trait OnFree: Send + Sync + 'static {
+    /// The instance has nothing to do; `first` at the end of its init.
+    fn free(&self, instance: &Arc<Instance>, first: bool);
+}
+
+/// The Runtime API of one process, on every way by which it can come. Dropping it closes everything.
+pub(crate) struct Server {
+    stop: oneshot::Sender<()>,
+    task: AbortOnDropHandle<()>,
+}
+
+impl Server {
+    /// Serves the connection that the process inherited, and those that it makes.
+    pub(crate) fn start(
+        instance: Arc<Instance>,
+        on_free: Arc<dyn OnFree>,
+        inherited: Option<UnixStream>,
+        listener: Option<TcpListener>,
+    ) -> Self {
+        let mut connections = Connections { instance, on_free, all: JoinSet::new() };
+        if let Some(stream) = inherited {
+            connections.serve(stream);
+        }
+        let (stop, stopped) = oneshot::channel();
+        let task = AbortOnDropHandle::new(tokio::spawn(connections.run(listener, stopped)));
+        Self { stop, task }
+    }
+
+    /// The process has ended: hears what it still said, for a bounded time, and closes.
+    pub(crate) async fn finish(self) {
+        let _ = self.stop.send(());
+        let _ = tokio::time::timeout(LAST_WORDS, self.task).await;
+    }
+}
+
+struct Connections {
+    instance: Arc<Instance>,
+    on_free: Arc<dyn OnFree>,
+    all: JoinSet<()>,
+}
+
+impl Connections {
+    async fn run(mut self, listener: Option<TcpListener>, mut stopped: oneshot::Receiver<()>) {
+        loop {
+            let room = self.all.len() < CONNECTIONS;
+            tokio::select! {
+                _ = &mut stopped => break,
+                Some(_) = self.all.join_next() => {}
+                stream = accept(listener.as_ref()), if room => self.serve(stream),
+            }
+        }
+        // What was queued when the process ended may hold its answer.
+        while self.all.len() < CONNECTIONS
+            && let Ok(stream) = timeout(Duration::ZERO, accept(listener.as_ref())).await
+        {
+            self.serve(stream);
+        }
+        while self.all.join_next().await.is_some() {}
+    }
+
+    fn serve<IO>(&mut self, io: IO)
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.all.spawn(serve(Arc::clone(&self.instance), Arc::clone(&self.on_free), io));
+    }
+}
+
+/// The next connection; never, without a listener.
+async fn accept(listener: Option<&TcpListener>) -> TcpStream {
+    let Some(listener) = listener else { return std::future::pending().await };
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Answers are small, and each is waited for.
+                let _ = stream.set_nodelay(true);
+                return stream;
+            }
+            Err(error) => {
+                tracing::debug!(%error, "runtime connection not accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve<IO>(instance: Arc<Instance>, on_free: Arc<dyn OnFree>, io: IO)
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = hyper::service::service_fn(move |request| {
+        let (instance, on_free) = (Arc::clone(&instance), Arc::clone(&on_free));
+        async move { answer(&instance, on_free.as_ref(), request).await }
+    });
+    let served = hyper::server::conn::http1::Builder::new()
+        .auto_date_header(false)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(io), service)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "runtime connection closed");
+    }
+}
+
+/// The instance has ended; the connection is closed without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the instance has ended")]
+struct Ended;
+
+async fn answer(
+    instance: &Arc<Instance>,
+    on_free: &dyn OnFree,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Ended> {
+    match Route::of(request.method(), request.uri().path()) {
+        Route::Next => next(instance, on_free, request.headers()).await,
+        Route::Response(id) => Ok(answer::response(instance, id, request).await),
+        Route::Error(id) => Ok(answer::error(instance, id, request).await),
+        Route::InitError => Ok(answer::init_error(instance, request).await),
+        Route::WrongMethod => {
+            Ok(error(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "Method not allowed"))
+        }
+        Route::InvalidId => Ok(refused(Refusal::RequestId)),
+        Route::Unknown => Ok(error(StatusCode::NOT_FOUND, "NotFound", "404 page not found")),
+    }
+}
+
+async fn next(
+    instance: &Arc<Instance>,
+    on_free: &dyn OnFree,
+    headers: &HeaderMap,
+) -> Result<Response<Full<Bytes>>, Ended> {
+    let marks = InitMarks {
+        ready: nanoseconds(headers, RUNTIME_READY),
+        user_done: nanoseconds(headers, USER_INIT_DONE),
+    };
+    match instance.ask(marks) {
+        Ok(Next::Event(event)) => Ok(deliver(event)),
+        Ok(Next::Wait { asked, event }) => {
+            // Only now is the way for the event open.
+            match asked {
+                Asked::First => on_free.free(instance, true),
+                Asked::Next => on_free.free(instance, false),
+                Asked::Again => {}
+            }
+            event.await.map(deliver).map_err(|_| Ended)
+        }
+        Err(refusal) => Ok(refused(refusal)),
+    }
+}
+
+fn nanoseconds(headers: &HeaderMap, name: &str) -> Option<Instant> {
+    headers.get(name)?.to_str().ok()?.parse().ok().map(Instant)
+}
+
+fn deliver(event: Event) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(event.payload));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut put = |name: &'static str, value: &str| {
+        // What the caller gave may hold bytes that a header cannot; the runtime does without it.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    };
+    put("lambda-runtime-aws-request-id", &event.request_id.to_string());
+    put("lambda-runtime-deadline-ms", &event.deadline_ms.to_string());
+    put("lambda-runtime-invoked-function-arn", &event.invoked_arn);
+    put("lambda-runtime-trace-id", &event.trace_id);
+    if let Some(context) = &event.client_context {
+        put("lambda-runtime-client-context", context);
+    }
+    response
+}
+
+fn accepted() -> Response<Full<Bytes>> {
+    json(StatusCode::ACCEPTED, r#"{"status":"OK"}"#.into())
+}
+
+fn refused(refusal: Refusal) -> Response<Full<Bytes>> {
+    let (status, error_type) = match refusal {
+        Refusal::RequestId => (StatusCode::BAD_REQUEST, "InvalidRequestID"),
+        Refusal::Transition { .. } => (StatusCode::FORBIDDEN, "InvalidStateTransition"),
+    };
+    error(status, error_type, &refusal.to_string())
+}
+
+fn error(status: StatusCode, error_type: &str, message: &str) -> Response<Full<Bytes>> {
+    let body = serde_json::json!({ "errorMessage": message, "errorType": error_type });
+    json(status, body.to_string().into())
+}
+
+fn json(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

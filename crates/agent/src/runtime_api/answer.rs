@@ -1,0 +1,149 @@
+//! The requests of a runtime that have a body: answers and errors.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use pilotlight_model::ids::RequestId;
+use pilotlight_model::limits::INVOKE_RESPONSE_BYTES;
+
+use super::{accepted, error as refusal, refused};
+use crate::instance::{Answer, Instance};
+
+/// Error type of a runtime's error.
+const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
+/// Bytes of an error type that are kept.
+const ERROR_TYPE_BYTES: usize = 256;
+/// Bytes of an init error; of a longer one only the type is kept.
+const INIT_ERROR_BYTES: u64 = 256 * 1024;
+/// Bytes read of an answer that is too large, so that a runtime which sends before it listens hears
+/// why; beyond it the connection is closed.
+const DISCARDED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// `POST …/invocation/{id}/response`. An answer in streaming mode is collected like any other.
+pub(super) async fn response(
+    instance: &Arc<Instance>,
+    id: RequestId,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    answer(instance, id, request, Answer::Response).await
+}
+
+/// `POST …/invocation/{id}/error`.
+pub(super) async fn error(
+    instance: &Arc<Instance>,
+    id: RequestId,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    answer(instance, id, request, Answer::Error).await
+}
+
+/// `POST …/init/error`.
+pub(super) async fn init_error(
+    instance: &Arc<Instance>,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    let error_type = request
+        .headers()
+        .get(ERROR_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .filter(|value| !value.is_empty())
+        .map_or_else(
+            || "Runtime.Unknown".to_owned(),
+            |value| value.chars().take(ERROR_TYPE_BYTES).collect(),
+        );
+    let body = match read(request.into_body(), INIT_ERROR_BYTES).await {
+        Ok(Read::Whole(body)) => body,
+        Ok(Read::TooLarge(_)) | Err(_) => Bytes::new(),
+    };
+    match instance.fail_init(error_type, body) {
+        Ok(()) => accepted(),
+        Err(why) => refused(why),
+    }
+}
+
+async fn answer(
+    instance: &Arc<Instance>,
+    id: RequestId,
+    request: Request<Incoming>,
+    whole: fn(Bytes) -> Answer,
+) -> Response<Full<Bytes>> {
+    // Claimed before the body is read: an instance has one body in memory, however many it sends.
+    let claim = match Claim::of(instance, id) {
+        Ok(claim) => claim,
+        Err(why) => return why,
+    };
+    match read(request.into_body(), INVOKE_RESPONSE_BYTES as u64).await {
+        Ok(Read::Whole(body)) => {
+            claim.finish(whole(body));
+            accepted()
+        }
+        Ok(Read::TooLarge(bytes)) => {
+            claim.finish(Answer::TooLarge(bytes));
+            refusal(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "RequestEntityTooLarge",
+                &format!("Exceeded maximum allowed payload size ({INVOKE_RESPONSE_BYTES} bytes)."),
+            )
+        }
+        Err(_) => refusal(StatusCode::BAD_REQUEST, "TruncatedRequest", "The body is not whole"),
+    }
+}
+
+/// The right to answer a request. Dropped without an answer (the connection broke) it gives the right
+/// back, so that the runtime can try again.
+struct Claim<'a> {
+    instance: &'a Arc<Instance>,
+    id: RequestId,
+    open: bool,
+}
+
+impl<'a> Claim<'a> {
+    fn of(instance: &'a Arc<Instance>, id: RequestId) -> Result<Self, Response<Full<Bytes>>> {
+        instance.begin_answer(id).map_err(refused)?;
+        Ok(Self { instance, id, open: true })
+    }
+
+    fn finish(mut self, answer: Answer) {
+        self.open = false;
+        self.instance.finish_answer(self.id, answer);
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            self.instance.abandon_answer(self.id);
+        }
+    }
+}
+
+enum Read {
+    Whole(Bytes),
+    /// It has, or says that it has, that many bytes.
+    TooLarge(u64),
+}
+
+async fn read(mut body: Incoming, limit: u64) -> Result<Read, hyper::Error> {
+    let announced = body.size_hint().exact();
+    let expected = announced.unwrap_or(0).min(limit);
+    let mut bytes = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0));
+    let mut count = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        count += data.len() as u64;
+        if count <= limit {
+            bytes.extend_from_slice(&data);
+        } else if count > DISCARDED_BYTES {
+            break;
+        } else {
+            bytes = BytesMut::new();
+        }
+    }
+    match announced.unwrap_or(0).max(count) {
+        size if size > limit => Ok(Read::TooLarge(size)),
+        _ => Ok(Read::Whole(bytes.freeze())),
+    }
+}

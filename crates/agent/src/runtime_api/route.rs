@@ -1,0 +1,64 @@
+//! The paths of the Runtime API.
+
+use http::Method;
+use pilotlight_model::ids::RequestId;
+
+/// What a runtime asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    Next,
+    Response(RequestId),
+    Error(RequestId),
+    InitError,
+    /// The path is known, with another method.
+    WrongMethod,
+    /// A request id that is none.
+    InvalidId,
+    Unknown,
+}
+
+impl Route {
+    pub(super) fn of(method: &Method, path: &str) -> Self {
+        let Some(path) = path.strip_prefix("/2018-06-01/runtime/") else { return Route::Unknown };
+        let post = |route| if *method == Method::POST { route } else { Route::WrongMethod };
+        match path {
+            "invocation/next" if *method == Method::GET => return Route::Next,
+            "invocation/next" => return Route::WrongMethod,
+            "init/error" => return post(Route::InitError),
+            _ => {}
+        }
+        let Some((id, what)) =
+            path.strip_prefix("invocation/").and_then(|rest| rest.split_once('/'))
+        else {
+            return Route::Unknown;
+        };
+        let id = id.parse().map(RequestId);
+        match (what, id) {
+            ("response", Ok(id)) => post(Route::Response(id)),
+            ("error", Ok(id)) => post(Route::Error(id)),
+            ("response" | "error", Err(_)) => post(Route::InvalidId),
+            _ => Route::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_where_they_should() {
+        let id = RequestId(uuid::Uuid::from_u128(7));
+        let of = |method: Method, path: &str| Route::of(&method, &format!("/2018-06-01/runtime/{path}"));
+        assert_eq!(of(Method::GET, "invocation/next"), Route::Next);
+        assert_eq!(of(Method::POST, "invocation/next"), Route::WrongMethod);
+        assert_eq!(of(Method::POST, "init/error"), Route::InitError);
+        assert_eq!(of(Method::POST, &format!("invocation/{id}/response")), Route::Response(id));
+        assert_eq!(of(Method::POST, &format!("invocation/{id}/error")), Route::Error(id));
+        assert_eq!(of(Method::GET, &format!("invocation/{id}/error")), Route::WrongMethod);
+        assert_eq!(of(Method::POST, "invocation/x/response"), Route::InvalidId);
+        assert_eq!(of(Method::POST, &format!("invocation/{id}/other")), Route::Unknown);
+        assert_eq!(of(Method::GET, ""), Route::Unknown);
+        assert_eq!(Route::of(&Method::GET, "/2020-01-01/extension/register"), Route::Unknown);
+    }
+}
