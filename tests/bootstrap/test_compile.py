@@ -1,0 +1,78 @@
+"""The compiler that runs at publish."""
+
+import os
+import subprocess
+
+from conftest import PYTHON, RUNTIME
+
+
+def compile_tree(root):
+    """Runs the compiler and returns its files by path."""
+    done = subprocess.run(
+        [PYTHON, "-S", "-s", "-P", "-B", "-W", "ignore", str(RUNTIME / "compile.py")],
+        env={"LAMBDA_TASK_ROOT": str(root), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stderr == b""
+    data, files = done.stdout, {}
+    while data:
+        parts = []
+        for _ in range(2):
+            length = int.from_bytes(data[:4], "little")
+            parts.append(data[4 : 4 + length])
+            assert len(parts[-1]) == length, "the stream is cut off"
+            data = data[4 + length :]
+        path, code = parts
+        assert path.decode() not in files
+        files[path.decode()] = code
+    return files
+
+
+def test_every_source_file_once(tmp_path):
+    (tmp_path / "app.py").write_text("import pkg.mod\ndef handler(e, c): return pkg.mod.x\n")
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "mod.py").write_text("x = 41 + 1\n")
+    (tmp_path / "pkg" / "data.txt").write_text("no code")
+    (tmp_path / "pkg" / "__pycache__").mkdir()
+    (tmp_path / "pkg" / "__pycache__" / "old.py").write_text("x = 1")
+    (tmp_path / "link.py").symlink_to("app.py")
+    files = compile_tree(tmp_path)
+    assert list(files) == ["__pycache__/app.cpython-311.pyc", "pkg/__pycache__/mod.cpython-311.pyc"]
+    for code in files.values():
+        assert code[4:8] == b"\x01\0\0\0", "an unchecked hash"
+
+
+def test_the_byte_code_is_used_and_names_its_source(tmp_path):
+    (tmp_path / "mod.py").write_text("def where(): return where.__code__.co_filename\n")
+    files = compile_tree(tmp_path)
+    (tmp_path / "__pycache__").mkdir()
+    for path, code in files.items():
+        (tmp_path / path).write_bytes(code)
+    # Unchecked: the interpreter does not look at what the source has become.
+    (tmp_path / "mod.py").write_text("raise SystemExit('compiled anew')\n")
+    out = subprocess.check_output(
+        [PYTHON, "-S", "-c", "import mod; print(mod.where())"], cwd=tmp_path, text=True
+    )
+    assert out.strip() == str(tmp_path / "mod.py")
+
+
+def test_what_does_not_compile_is_left_out(tmp_path):
+    (tmp_path / "bad.py").write_text("def (:")
+    (tmp_path / "nul.py").write_bytes(b"x = 1\0")
+    (tmp_path / "latin.py").write_bytes(b"x = '\xe9'\n")
+    (tmp_path / "deep.py").write_text("x = " + "(" * 5000 + ")" * 5000)
+    (tmp_path / "huge.py").write_text("#" * (4 * 1024 * 1024 + 1))
+    (tmp_path / "warns.py").write_text("x = '\\d' is 'a'\n")
+    (tmp_path / "coded.py").write_bytes(b"# -*- coding: latin-1 -*-\nx = '\xe9'\n")
+    (tmp_path / "empty.py").write_text("")
+    assert sorted(os.path.basename(path).split(".")[0] for path in compile_tree(tmp_path)) == [
+        "coded",
+        "empty",
+        "warns",
+    ]
+
+
+def test_no_code_at_all(tmp_path):
+    assert compile_tree(tmp_path) == {}
