@@ -1,1 +1,4 @@
 //! Linux isolation: slots, namespaces, cgroups, mounts, seccomp.
+
+pub mod network;
+mod sys;

@@ -1,0 +1,6 @@
+//! What the host is asked to do, done for real: networks and cgroups. Needs root, nftables and iproute2.
+//!
+//! Networks are made in namespaces that stand for the host and the outside, so that the real host keeps its own.
+
+#[path = "host/network.rs"]
+mod network;
