@@ -1,2 +1,32 @@
-//! The `pilot` binary.
-fn main() {}
+//! `pilot`: the platform in one binary, and the command line that talks to it.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod client;
+mod deploy;
+mod exit;
+mod invoke;
+mod list;
+mod logs;
+mod output;
+mod starts;
+mod up;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use exit::Exit;
+
+fn main() -> Exit {
+    let Cli { command } = Cli::parse();
+    let outcome = match command {
+        Command::Up(args) => up::run(args),
+        Command::Deploy(args) => client::block_on(deploy::run(args)),
+        Command::Invoke(args) => client::block_on(invoke::run(args)),
+        Command::Ls(args) => client::block_on(list::run(args)),
+        Command::Logs(args) => client::block_on(logs::run(args)),
+        Command::Starts(args) => client::block_on(starts::run(args)),
+        Command::Completions { shell } => cli::completions(shell),
+    };
+    outcome.unwrap_or_else(|error| exit::report(&error))
+}

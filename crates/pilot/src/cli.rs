@@ -1,0 +1,288 @@
+//! The command line: every command with its options, and help that teaches.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use pilotlight_model::{FunctionName, Runtime, StartKind};
+
+use crate::exit::Exit;
+
+/// Runs functions behind the AWS Lambda API, and makes cold starts disappear.
+#[derive(Debug, Parser)]
+#[command(name = "pilot", version, after_help = EXAMPLES, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sudo pilot up                                  start the platform on http://127.0.0.1:9000
+  pilot deploy examples/word-stats               package a folder and create or update a function
+  pilot invoke word-stats --payload '{\"text\": \"hello\"}'
+  pilot starts word-stats                        where the time of the last cold start went
+
+Exit codes:
+  0  done
+  1  failed; standard error says why
+  2  wrong usage or configuration
+  3  the function answered with an error
+  4  no such function
+
+Answers go to standard output, progress to standard error.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start the platform: all of it, in this process, until SIGTERM or Ctrl-C.
+    Up(UpArgs),
+    /// Create or update a function from a folder or a zip, and wait until it is ready.
+    Deploy(DeployArgs),
+    /// Invoke a function and print its answer.
+    Invoke(InvokeArgs),
+    /// List functions, with how many instances of each are busy and idle.
+    Ls(ListArgs),
+    /// Print what a function's instances wrote.
+    Logs(LogsArgs),
+    /// Show where the time of starts went: a waterfall, and medians by kind.
+    Starts(StartsArgs),
+    /// Print a completion script for a shell.
+    #[command(after_help = "Example:\n  pilot completions bash > /etc/bash_completion.d/pilot")]
+    Completions {
+        /// Shell to complete for.
+        shell: Shell,
+    },
+}
+
+/// Options of `pilot up`. What is not given comes from the file, and what is not there from the defaults.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sudo pilot up
+  sudo pilot up --listen 127.0.0.1:0 --data-dir /tmp/pilot --ready-file /tmp/pilot.url
+  pilot up --print-config > pilot.toml           every setting with its value, to edit and feed back
+  sudo pilot up --config pilot.toml
+
+Options win over environment variables, these over the file, and the file over the defaults.
+SIGTERM drains: requests in flight finish, up to drain_seconds. A second signal ends at once.")]
+pub(crate) struct UpArgs {
+    /// Address and port to listen on; port 0 takes a free one.
+    #[arg(long, env = "PILOTLIGHT_LISTEN", value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Folder for everything that must survive.
+    #[arg(long, env = "PILOTLIGHT_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Configuration file (TOML). A key that is not known is an error.
+    #[arg(long, env = "PILOTLIGHT_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print the effective configuration (secrets included) as TOML, and exit.
+    #[arg(long)]
+    pub(crate) print_config: bool,
+    /// Write the API's URL to this file once the platform is ready.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ready_file: Option<PathBuf>,
+}
+
+/// Where the platform is.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// URL of the platform. The AWS variables AWS_ENDPOINT_URL_LAMBDA and AWS_ENDPOINT_URL count too.
+    #[arg(long, env = "PILOTLIGHT_ENDPOINT", value_name = "URL", global = true)]
+    pub(crate) endpoint: Option<String>,
+}
+
+/// How an answer is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// Options of `pilot deploy`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pilot deploy my-function                       a folder with lambda_function.py, or with a bootstrap
+  pilot deploy build/fn.zip --name resize --runtime python3.11 --handler app.main
+  pilot deploy . --name resize --memory 512 --timeout 30 --env STAGE=test --env DEBUG=1
+
+Runtime and handler are found for a folder with an executable `bootstrap` (provided.al2023), or with
+lambda_function.py, app.py, handler.py or main.py that defines a handler (python3.11).")]
+pub(crate) struct DeployArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Folder or zip file with the code.
+    pub(crate) source: PathBuf,
+    /// Function name; the folder's or file's own name unless given.
+    #[arg(long)]
+    pub(crate) name: Option<FunctionName>,
+    /// Runtime.
+    #[arg(long, value_parser = runtime)]
+    pub(crate) runtime: Option<Runtime>,
+    /// Handler, as `module.function`.
+    #[arg(long)]
+    pub(crate) handler: Option<String>,
+    /// Memory of an instance in MiB; CPU follows it.
+    #[arg(long, value_name = "MIB")]
+    pub(crate) memory: Option<u32>,
+    /// Longest run of one invocation in seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) timeout: Option<u32>,
+    /// Environment variable; can be repeated. Any given replace all that the function had.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    pub(crate) env: Vec<(String, String)>,
+    /// Role ARN. Kept and shown, as the API requires one; nothing is checked against it.
+    #[arg(long, value_name = "ARN")]
+    pub(crate) role: Option<String>,
+    /// How to print the function.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) output: Format,
+}
+
+/// Options of `pilot invoke`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pilot invoke word-stats --payload '{\"text\": \"to be or not to be\"}'
+  pilot invoke word-stats --payload @event.json --tail
+  echo '{}' | pilot invoke word-stats --payload -
+  pilot invoke word-stats --cold --waterfall     a new instance, and where its time went
+
+The answer goes to standard output unchanged. Exit code 3: the function answered with an error.")]
+pub(crate) struct InvokeArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Function: name, name:qualifier or ARN.
+    pub(crate) function: String,
+    /// The event: JSON, @FILE, or - for standard input.
+    #[arg(long, short, default_value = "{}", value_name = "JSON|@FILE|-")]
+    pub(crate) payload: String,
+    /// Start a new instance even if an idle one is there.
+    #[arg(long)]
+    pub(crate) cold: bool,
+    /// Print the end of the log to standard error.
+    #[arg(long, conflicts_with = "event")]
+    pub(crate) tail: bool,
+    /// Only queue the event; it is run later, and tried again if it fails.
+    #[arg(long, conflicts_with_all = ["cold", "waterfall"])]
+    pub(crate) event: bool,
+    /// Draw the phases of this invocation to standard error.
+    #[arg(long)]
+    pub(crate) waterfall: bool,
+}
+
+/// Options of `pilot ls`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  pilot ls --output json | jq -r '.[].name'")]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) output: Format,
+}
+
+/// Options of `pilot logs`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  pilot logs -f word-stats")]
+pub(crate) struct LogsArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Function name.
+    pub(crate) function: FunctionName,
+    /// Go on printing as lines come, until Ctrl-C.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// How to print: lines as they were written, or one JSON object per line.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) output: Format,
+}
+
+/// Options of `pilot starts`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pilot starts word-stats                        the last cold start, and medians by kind
+  pilot starts word-stats --kind warm --since 10m
+  pilot starts --limit 1000 --output json        records of all functions, newest first")]
+pub(crate) struct StartsArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Function name; all functions unless given.
+    pub(crate) function: Option<FunctionName>,
+    /// Only starts of this kind: warm or booted.
+    #[arg(long, value_parser = start_kind)]
+    pub(crate) kind: Option<StartKind>,
+    /// Only starts not older than this, such as 90s, 10m, 2h or 1d.
+    #[arg(long, value_parser = age, value_name = "AGE")]
+    pub(crate) since: Option<Duration>,
+    /// Newest records to look at.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) output: Format,
+}
+
+/// Writes a completion script to standard output.
+pub(crate) fn completions(shell: Shell) -> anyhow::Result<Exit> {
+    clap_complete::generate(shell, &mut Cli::command(), "pilot", &mut std::io::stdout());
+    Ok(Exit::Done)
+}
+
+fn runtime(text: &str) -> Result<Runtime, String> {
+    let names = Runtime::ALL.map(Runtime::as_str).join(", ");
+    Runtime::from_name(text).ok_or_else(|| format!("not one of {names}"))
+}
+
+fn start_kind(text: &str) -> Result<StartKind, String> {
+    let names = StartKind::ALL.map(StartKind::as_str).join(", ");
+    let found = StartKind::ALL
+        .into_iter()
+        .find(|kind| kind.as_str() == text);
+    found.ok_or_else(|| format!("not one of {names}"))
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE".to_owned()),
+    }
+}
+
+fn age(text: &str) -> Result<Duration, String> {
+    let wrong = || "expected a number and s, m, h or d, such as 10m".to_owned();
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    Ok(Duration::from_secs(u64::from(number) * seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn ages_are_read_with_their_unit() {
+        assert_eq!(age("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(age("2h"), Ok(Duration::from_secs(7_200)));
+        for wrong in ["", "s", "10", "-1s", "1w", "ü"] {
+            assert!(age(wrong).is_err(), "{wrong}");
+        }
+    }
+}

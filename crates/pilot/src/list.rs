@@ -1,0 +1,171 @@
+//! `pilot ls`: the functions of the caller's account and region, and how busy they are.
+
+use std::collections::BTreeMap;
+
+use pilotlight_model::node::{NodeStatus, VersionCounts};
+use serde::{Deserialize, Serialize};
+
+use crate::cli::{Format, ListArgs};
+use crate::client::{Client, encode};
+use crate::exit::Exit;
+use crate::output;
+
+/// One page of `ListFunctions`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Page {
+    functions: Vec<Listed>,
+    next_marker: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    function_name: String,
+    function_arn: String,
+    #[serde(default)]
+    runtime: String,
+    memory_size: u32,
+    last_modified: String,
+}
+
+/// What `ListFunctions` leaves out.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Configuration {
+    state: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Nodes {
+    nodes: Vec<NodeStatus>,
+}
+
+/// One line.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: String,
+    runtime: String,
+    memory_mb: u32,
+    state: String,
+    #[serde(flatten)]
+    counts: VersionCounts,
+    last_modified: String,
+}
+
+/// Prints the list.
+pub(crate) async fn run(args: ListArgs) -> anyhow::Result<Exit> {
+    let client = Client::new(&args.target)?;
+    let Nodes { nodes } = client.get("/pilotlight/v1/nodes").await?;
+    let counts = by_function(&nodes);
+    let mut rows = Vec::new();
+    let mut marker = String::new();
+    loop {
+        let page: Page = client
+            .get(&format!("/2015-03-31/functions?MaxItems=50{marker}"))
+            .await?;
+        for function in page.functions {
+            rows.push(row(&client, function, &counts).await?);
+        }
+        match page.next_marker {
+            Some(next) => marker = format!("&Marker={}", encode(&next)),
+            None => break,
+        }
+    }
+    match args.output {
+        Format::Json => output::print(&format!("{}\n", serde_json::to_string_pretty(&rows)?))?,
+        Format::Table => output::print(&table(&rows))?,
+    }
+    Ok(Exit::Done)
+}
+
+async fn row(
+    client: &Client,
+    function: Listed,
+    counts: &BTreeMap<String, VersionCounts>,
+) -> anyhow::Result<Row> {
+    let path = format!(
+        "/2015-03-31/functions/{}/configuration",
+        encode(&function.function_name)
+    );
+    let Configuration { state } = client.get(&path).await?;
+    Ok(Row {
+        counts: counts
+            .get(&function.function_arn)
+            .cloned()
+            .unwrap_or_default(),
+        name: function.function_name,
+        runtime: function.runtime,
+        memory_mb: function.memory_size,
+        state,
+        last_modified: function.last_modified,
+    })
+}
+
+/// Instances of all versions of a function on all nodes, by the function's ARN.
+fn by_function(nodes: &[NodeStatus]) -> BTreeMap<String, VersionCounts> {
+    let mut sums: BTreeMap<String, VersionCounts> = BTreeMap::new();
+    for (arn, counts) in nodes.iter().flat_map(|node| &node.versions) {
+        // The qualifier is behind the last colon.
+        let function = arn
+            .rsplit_once(':')
+            .map_or(arn.as_str(), |(function, _)| function);
+        let sum = sums.entry(function.to_owned()).or_default();
+        sum.busy += counts.busy;
+        sum.idle += counts.idle;
+        sum.starting += counts.starting;
+    }
+    sums
+}
+
+fn table(rows: &[Row]) -> String {
+    let head = [
+        "NAME", "RUNTIME", "MEMORY", "STATE", "BUSY", "IDLE", "STARTING", "MODIFIED",
+    ];
+    let line = |row: &Row| {
+        vec![
+            row.name.clone(),
+            row.runtime.clone(),
+            format!("{} MB", row.memory_mb),
+            row.state.clone(),
+            row.counts.busy.to_string(),
+            row.counts.idle.to_string(),
+            row.counts.starting.to_string(),
+            row.last_modified.clone(),
+        ]
+    };
+    let mut lines = vec![head.map(str::to_owned).to_vec()];
+    lines.extend(rows.iter().map(line));
+    output::table(&lines, &[2, 4, 5, 6])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_and_nodes_are_summed_by_function() {
+        let arn = "arn:aws:lambda:us-east-1:123456789012:function:f";
+        let node = |version: &str, busy| NodeStatus {
+            versions: [(
+                format!("{arn}:{version}"),
+                VersionCounts {
+                    busy,
+                    idle: 1,
+                    starting: 0,
+                },
+            )]
+            .into(),
+            ..NodeStatus::default()
+        };
+        let sums = by_function(&[node("$LATEST", 1), node("3", 2)]);
+        assert_eq!(
+            sums[arn],
+            VersionCounts {
+                busy: 3,
+                idle: 2,
+                starting: 0
+            }
+        );
+    }
+}

@@ -1,0 +1,88 @@
+//! `pilot starts`: where the time of starts went.
+
+mod medians;
+pub(crate) mod waterfall;
+
+use std::fmt::Write;
+use std::time::{Duration, SystemTime};
+
+use pilotlight_model::{StartKind, StartRecord};
+use serde::Deserialize;
+
+use crate::cli::{Format, StartsArgs};
+use crate::client::{Client, encode};
+use crate::exit::Exit;
+use crate::output;
+
+/// What the platform answers.
+#[derive(Debug, Deserialize)]
+struct Starts {
+    starts: Vec<StartRecord>,
+}
+
+/// Prints the last cold start and the medians by kind.
+pub(crate) async fn run(args: StartsArgs) -> anyhow::Result<Exit> {
+    let client = Client::new(&args.target)?;
+    let Starts { starts } = client.get(&path(&args, args.kind, args.limit)).await?;
+    if args.output == Format::Json {
+        output::print(&format!("{}\n", serde_json::to_string_pretty(&starts)?))?;
+        return Ok(Exit::Done);
+    }
+    // A cold start is what people come for, and may be older than all the records asked for.
+    let shown = match starts.iter().find(|start| start.kind != StartKind::Warm) {
+        Some(cold) => Some(cold.clone()),
+        None if args.kind.is_none() => {
+            let Starts { starts } = client.get(&path(&args, Some(StartKind::Booted), 1)).await?;
+            starts.into_iter().next()
+        }
+        None => None,
+    };
+    let Some(shown) = shown.or_else(|| starts.first().cloned()) else {
+        eprintln!("no starts yet; `pilot invoke NAME` makes one");
+        return Ok(Exit::Done);
+    };
+    let mut text = waterfall::draw(
+        &title(&shown),
+        &shown.phases,
+        output::width(),
+        output::unicode(),
+    );
+    let _ = write!(
+        text,
+        "\nmedians of the last {} starts\n{}",
+        starts.len(),
+        medians::table(&starts)
+    );
+    output::print(&text)?;
+    Ok(Exit::Done)
+}
+
+fn title(start: &StartRecord) -> String {
+    format!(
+        "{}:{}  {}  {}  {}  request {}",
+        start.version.name,
+        start.version.version,
+        start.kind,
+        output::duration(start.total_us),
+        output::time(start.at_ms),
+        start.request_id
+    )
+}
+
+fn path(args: &StartsArgs, kind: Option<StartKind>, limit: u32) -> String {
+    let mut path = format!("/pilotlight/v1/starts?limit={limit}");
+    if let Some(function) = &args.function {
+        path.push_str(&format!("&function={}", encode(function.as_str())));
+    }
+    if let Some(kind) = kind {
+        path.push_str(&format!("&kind={kind}"));
+    }
+    if let Some(since) = args.since {
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let since: Duration = now.saturating_sub(since);
+        path.push_str(&format!("&since={}", since.as_millis()));
+    }
+    path
+}

@@ -1,0 +1,305 @@
+//! What `pilot up` runs with: command line, environment, file and defaults resolved once into plain
+//! values. Every default is here or in [`Limits`].
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pilotlight_model::limits::Limits;
+use pilotlight_model::node::DEFAULT_DRAIN;
+
+use super::file::{AccessKey, File, LimitsTable, LogFormat};
+use crate::cli::UpArgs;
+
+/// The effective configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Config {
+    /// Where the API listens.
+    pub(crate) listen: SocketAddr,
+    /// Everything that must survive.
+    pub(crate) data_dir: PathBuf,
+    /// Name of this node in start records and traces.
+    pub(crate) node_name: String,
+    /// Addresses of the instances: network and prefix length.
+    pub(crate) subnet: Subnet,
+    /// Empty sandboxes that wait for a start.
+    pub(crate) pool_size: usize,
+    /// How long the requests in flight may go on after SIGTERM.
+    pub(crate) drain: Duration,
+    /// How the platform's own log is written.
+    pub(crate) log_format: LogFormat,
+    /// What it tells: a level, or `target=level` pairs.
+    pub(crate) log_filter: String,
+    /// Collector of traces (OTLP over HTTP).
+    pub(crate) otlp_endpoint: Option<String>,
+    /// Who may call; empty is open, on loopback only.
+    pub(crate) access_keys: Vec<AccessKey>,
+    /// Limits of the installation.
+    pub(crate) limits: Limits,
+}
+
+/// A block of IPv4 addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Subnet {
+    pub(crate) network: Ipv4Addr,
+    pub(crate) prefix: u8,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InvalidConfig {
+    /// The file is not there or cannot be read.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// Not TOML, a key that is not known, or a value of another type.
+    #[error("{}: {message}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with its line.
+        message: String,
+    },
+    /// A value that cannot be.
+    #[error("{key}: {reason}")]
+    Value {
+        /// The key in the file.
+        key: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
+            data_dir: PathBuf::from("/var/lib/pilotlight"),
+            node_name: rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned(),
+            subnet: Subnet {
+                network: Ipv4Addr::new(10, 213, 0, 0),
+                prefix: 16,
+            },
+            pool_size: 16,
+            drain: DEFAULT_DRAIN,
+            log_format: LogFormat::Text,
+            log_filter: "info".to_owned(),
+            otlp_endpoint: None,
+            access_keys: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Resolves options, file and defaults, and refuses what cannot work.
+    pub(crate) fn resolve(args: &UpArgs) -> Result<Self, InvalidConfig> {
+        let file = match &args.config {
+            Some(path) => read(path)?,
+            None => File::default(),
+        };
+        let mut config = Self::default().with(file)?;
+        if let Some(listen) = args.listen {
+            config.listen = listen;
+        }
+        if let Some(data_dir) = &args.data_dir {
+            config.data_dir.clone_from(data_dir);
+        }
+        config.data_dir = std::path::absolute(&config.data_dir)
+            .map_err(|error| value("data_dir", error.to_string()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The defaults, overridden by what a file says.
+    pub(super) fn with(self, file: File) -> Result<Self, InvalidConfig> {
+        let subnet = match file.subnet {
+            Some(text) => parse_subnet(&text).ok_or_else(|| {
+                value(
+                    "subnet",
+                    format!("'{text}' is not a network such as 10.213.0.0/16"),
+                )
+            })?,
+            None => self.subnet,
+        };
+        let seconds = |given: Option<u64>, default| given.map_or(default, Duration::from_secs);
+        let table = file.limits.unwrap_or_default();
+        let limits = Limits {
+            account_concurrency: table
+                .account_concurrency
+                .unwrap_or(self.limits.account_concurrency),
+            node_memory_mb: table.node_memory_mb.unwrap_or(self.limits.node_memory_mb),
+            node_instances: table.node_instances.unwrap_or(self.limits.node_instances),
+            concurrent_starts: table
+                .concurrent_starts
+                .unwrap_or(self.limits.concurrent_starts),
+            waiting_invocations: table
+                .waiting_invocations
+                .unwrap_or(self.limits.waiting_invocations),
+            keep_alive: seconds(file.keep_alive_seconds, self.limits.keep_alive),
+            queued_events: table.queued_events.unwrap_or(self.limits.queued_events),
+            log_group_bytes: table.log_group_bytes.unwrap_or(self.limits.log_group_bytes),
+            functions: table.functions.unwrap_or(self.limits.functions),
+        };
+        Ok(Self {
+            listen: file.listen.unwrap_or(self.listen),
+            data_dir: file.data_dir.unwrap_or(self.data_dir),
+            node_name: file.node_name.unwrap_or(self.node_name),
+            subnet,
+            pool_size: file.pool_size.unwrap_or(self.pool_size),
+            drain: seconds(file.drain_seconds, self.drain),
+            log_format: file.log_format.unwrap_or(self.log_format),
+            log_filter: file.log_filter.unwrap_or(self.log_filter),
+            otlp_endpoint: file.otlp_endpoint.or(self.otlp_endpoint),
+            access_keys: file.access_keys.unwrap_or(self.access_keys),
+            limits,
+        })
+    }
+
+    /// The same as a file that would give it.
+    pub(crate) fn to_file(&self) -> File {
+        let Limits {
+            account_concurrency,
+            node_memory_mb,
+            node_instances,
+            concurrent_starts,
+            waiting_invocations,
+            keep_alive,
+            queued_events,
+            log_group_bytes,
+            functions,
+        } = self.limits;
+        File {
+            listen: Some(self.listen),
+            data_dir: Some(self.data_dir.clone()),
+            node_name: Some(self.node_name.clone()),
+            subnet: Some(format!("{}/{}", self.subnet.network, self.subnet.prefix)),
+            pool_size: Some(self.pool_size),
+            keep_alive_seconds: Some(keep_alive.as_secs()),
+            drain_seconds: Some(self.drain.as_secs()),
+            log_format: Some(self.log_format),
+            log_filter: Some(self.log_filter.clone()),
+            otlp_endpoint: self.otlp_endpoint.clone(),
+            limits: Some(LimitsTable {
+                account_concurrency: Some(account_concurrency),
+                node_memory_mb: Some(node_memory_mb),
+                node_instances: Some(node_instances),
+                concurrent_starts: Some(concurrent_starts),
+                waiting_invocations: Some(waiting_invocations),
+                queued_events: Some(queued_events),
+                log_group_bytes: Some(log_group_bytes),
+                functions: Some(functions),
+            }),
+            access_keys: Some(self.access_keys.clone()),
+        }
+    }
+
+    fn check(&self) -> Result<(), InvalidConfig> {
+        if self.access_keys.is_empty() && !self.listen.ip().to_canonical().is_loopback() {
+            let reason = format!(
+                "{} can be reached by others, and no access keys are configured. Listen on \
+                 127.0.0.1, or add [[access_keys]] with id, secret and account to the configuration",
+                self.listen
+            );
+            return Err(value("listen", reason));
+        }
+        let mut ids = std::collections::HashSet::new();
+        for key in &self.access_keys {
+            if key.id.is_empty() || key.secret.is_empty() {
+                return Err(value("access_keys", "id and secret must not be empty"));
+            }
+            if !ids.insert(key.id.as_str()) {
+                return Err(value(
+                    "access_keys",
+                    format!("the id '{}' is there twice", key.id),
+                ));
+            }
+        }
+        in_range("pool_size", self.pool_size as u64, 0..=1_024)?;
+        in_range("drain_seconds", self.drain.as_secs(), 0..=3_600)?;
+        in_range(
+            "keep_alive_seconds",
+            self.limits.keep_alive.as_secs(),
+            0..=86_400,
+        )?;
+        in_range("subnet", u64::from(self.subnet.prefix), 8..=24)?;
+        in_range(
+            "limits.account_concurrency",
+            self.limits.account_concurrency.into(),
+            1..=1_000_000,
+        )?;
+        in_range(
+            "limits.node_instances",
+            self.limits.node_instances.into(),
+            1..=65_536,
+        )?;
+        in_range(
+            "limits.concurrent_starts",
+            self.limits.concurrent_starts.into(),
+            1..=1_024,
+        )?;
+        in_range(
+            "limits.log_group_bytes",
+            self.limits.log_group_bytes,
+            65_536..=u64::MAX,
+        )?;
+        if self.node_name.is_empty() {
+            return Err(value("node_name", "must not be empty"));
+        }
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> Result<File, InvalidConfig> {
+    let text = std::fs::read_to_string(path).map_err(|source| InvalidConfig::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    toml::from_str(&text).map_err(|error| InvalidConfig::Malformed {
+        path: path.to_owned(),
+        message: error.to_string().trim_end().to_owned(),
+    })
+}
+
+fn parse_subnet(text: &str) -> Option<Subnet> {
+    let (network, prefix) = text.split_once('/')?;
+    Some(Subnet {
+        network: network.parse().ok()?,
+        prefix: prefix.parse().ok()?,
+    })
+}
+
+fn in_range(
+    key: &'static str,
+    given: u64,
+    range: std::ops::RangeInclusive<u64>,
+) -> Result<(), InvalidConfig> {
+    if range.contains(&given) {
+        return Ok(());
+    }
+    Err(value(
+        key,
+        format!(
+            "{given} is not between {} and {}",
+            range.start(),
+            range.end()
+        ),
+    ))
+}
+
+fn value(key: &'static str, reason: impl Into<String>) -> InvalidConfig {
+    InvalidConfig::Value {
+        key,
+        reason: reason.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

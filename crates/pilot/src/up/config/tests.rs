@@ -1,0 +1,107 @@
+use super::*;
+
+fn resolve(text: &str) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pilot.toml");
+    std::fs::write(&path, text).unwrap();
+    let args = UpArgs {
+        listen: None,
+        data_dir: None,
+        config: Some(path),
+        print_config: false,
+        ready_file: None,
+    };
+    Config::resolve(&args).map_err(|error| error.to_string())
+}
+
+const EVERYTHING: &str = r#"
+listen = "0.0.0.0:8080"
+data_dir = "/srv/pilot"
+node_name = "edge-1"
+subnet = "10.99.0.0/20"
+pool_size = 3
+keep_alive_seconds = 5
+drain_seconds = 7
+log_format = "json"
+log_filter = "debug"
+otlp_endpoint = "http://127.0.0.1:4318"
+
+[limits]
+account_concurrency = 11
+node_memory_mb = 12
+node_instances = 13
+concurrent_starts = 14
+waiting_invocations = 15
+queued_events = 16
+log_group_bytes = 1000000
+functions = 18
+
+[[access_keys]]
+id = "AKIA"
+secret = "s3cret"
+account = "000000000001"
+"#;
+
+#[test]
+fn what_is_printed_can_be_fed_back() {
+    for text in ["", EVERYTHING] {
+        let config = resolve(text).unwrap();
+        let printed = toml::to_string(&config.to_file()).unwrap();
+        assert_eq!(resolve(&printed).unwrap(), config, "{printed}");
+    }
+}
+
+#[test]
+fn every_key_of_the_file_counts() {
+    let (given, default) = (resolve(EVERYTHING).unwrap(), Config::default());
+    let value = |config: &Config| toml::Value::try_from(config.to_file()).unwrap();
+    let (given, default) = (value(&given), value(&default));
+    for (key, value) in given.as_table().unwrap() {
+        assert_ne!(Some(value), default.get(key), "{key}");
+    }
+    for (key, value) in given["limits"].as_table().unwrap() {
+        assert_ne!(value, &default["limits"][key], "limits.{key}");
+    }
+}
+
+#[test]
+fn unknown_keys_are_errors_with_their_line() {
+    let error = resolve("pool_size = 1\nlisten_on = \"x\"\n").unwrap_err();
+    assert!(
+        error.contains("line 2") && error.contains("listen_on"),
+        "{error}"
+    );
+    let error = resolve("[limits]\nfunction = 1\n").unwrap_err();
+    assert!(
+        error.contains("line 2") && error.contains("`function`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn others_may_reach_it_only_with_access_keys() {
+    let error = resolve("listen = \"0.0.0.0:9000\"").unwrap_err();
+    assert!(error.contains("no access keys are configured"), "{error}");
+    assert!(resolve("listen = \"[::1]:9000\"").is_ok());
+}
+
+#[test]
+fn values_that_cannot_work_are_refused() {
+    for (text, key) in [
+        ("pool_size = 100000", "pool_size"),
+        ("subnet = \"10.0.0.0/30\"", "subnet"),
+        ("subnet = \"nowhere\"", "subnet"),
+        (
+            "[limits]\nconcurrent_starts = 0",
+            "limits.concurrent_starts",
+        ),
+        ("[[access_keys]]\nid = \"a\"\nsecret = \"\"", "access_keys"),
+        (
+            "[[access_keys]]\nid = \"a\"\nsecret = \"b\"\n[[access_keys]]\nid = \"a\"\nsecret = \"c\"",
+            "twice",
+        ),
+    ] {
+        let error = resolve(text).unwrap_err();
+        assert!(error.contains(key), "{text}: {error}");
+    }
+}
