@@ -24,7 +24,8 @@ pub(crate) fn draw(title: &str, phases: &[PhaseLength], width: usize, unicode: b
         let name = phase.phase.as_str().replace('_', " ");
         let bar = bar(begin, phase.us, total, columns, unicode);
         let length = output::duration(phase.us);
-        let _ = writeln!(text, "  {name:<NAME$} {length:>LENGTH$}  {bar}");
+        let line = format!("  {name:<NAME$} {length:>LENGTH$}  {bar}");
+        let _ = writeln!(text, "{}", line.trim_end());
         begin += phase.us;
     }
     let _ = writeln!(
