@@ -114,7 +114,10 @@ impl Agent {
             }
         });
         let clock = tokio::spawn(Pool::keep_time(Arc::downgrade(&node.pool)));
-        Ok(Self { node, _clock: Arc::new(AbortOnDropHandle::new(clock)) })
+        Ok(Self {
+            node,
+            _clock: Arc::new(AbortOnDropHandle::new(clock)),
+        })
     }
 
     /// Stops accepting invocations, lets running ones end for that long, then ends every instance and
@@ -123,7 +126,10 @@ impl Agent {
         let pool = &self.node.pool;
         pool.drain();
         if tokio::time::timeout(within, pool.emptied()).await.is_err() {
-            tracing::warn!(after_s = within.as_secs(), "running invocations are cut off");
+            tracing::warn!(
+                after_s = within.as_secs(),
+                "running invocations are cut off"
+            );
             pool.kill_all();
             if tokio::time::timeout(KILL, pool.emptied()).await.is_err() {
                 tracing::error!("killed instances do not end");

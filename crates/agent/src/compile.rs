@@ -36,8 +36,14 @@ pub(crate) async fn run(
     code: Digest,
 ) -> Result<Vec<CompiledFile>, NodeError> {
     let image = node.image(runtime)?;
-    let Some(argv) = &image.compile else { return Ok(Vec::new()) };
-    let _turn = node.compiles.acquire().await.map_err(|_| NodeError::Draining)?;
+    let Some(argv) = &image.compile else {
+        return Ok(Vec::new());
+    };
+    let _turn = node
+        .compiles
+        .acquire()
+        .await
+        .map_err(|_| NodeError::Draining)?;
     let launch = Launch {
         root: RootKey {
             runtime: image.digest.clone(),
@@ -50,8 +56,15 @@ pub(crate) async fn run(
         tmp_mb: TMP_MB,
         request_socket: None,
     };
-    let slot = node.launcher.slot().await.map_err(|error| internal(&error))?;
-    let launched = slot.launch(launch).await.map_err(|error| internal(&error))?;
+    let slot = node
+        .launcher
+        .slot()
+        .await
+        .map_err(|error| internal(&error))?;
+    let launched = slot
+        .launch(launch)
+        .await
+        .map_err(|error| internal(&error))?;
     let (files, ended) = collect(launched).await.map_err(|error| internal(&error))?;
     match ended {
         Ok(()) => tracing::debug!(%code, files = files.len(), "code compiled"),
@@ -92,7 +105,9 @@ async fn collect(
             exit => Err(Incomplete::Failed { exit, stderr: said }),
         }
     };
-    let ended = timeout(TIME, step).await.unwrap_or(Err(Incomplete::TimedOut));
+    let ended = timeout(TIME, step)
+        .await
+        .unwrap_or(Err(Incomplete::TimedOut));
     process.kill();
     Ok((files, ended))
 }

@@ -23,8 +23,17 @@ pub(crate) fn of_instance(
     request_socket: bool,
 ) -> Vec<CString> {
     let mut all: BTreeMap<&str, String> = overridable().collect();
-    all.extend(image.env.iter().map(|(name, value)| (name.as_str(), value.clone())));
-    all.extend(spec.environment.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    all.extend(
+        image
+            .env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.clone())),
+    );
+    all.extend(
+        spec.environment
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.clone())),
+    );
     all.extend(reserved(spec, image, stream));
     if request_socket {
         all.insert("_PILOTLIGHT_RUNTIME_FD", RUNTIME_FD.to_owned());
@@ -35,7 +44,12 @@ pub(crate) fn of_instance(
 /// The variables of a runtime image's compile step.
 pub(crate) fn of_compiler(image: &RuntimeImage) -> Vec<CString> {
     let mut all: BTreeMap<&str, String> = overridable().collect();
-    all.extend(image.env.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    all.extend(
+        image
+            .env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.clone())),
+    );
     c_strings(all)
 }
 
@@ -64,7 +78,10 @@ fn reserved<'a>(
         ("AWS_ACCESS_KEY_ID", key.account.to_string()),
         ("AWS_DEFAULT_REGION", key.region.to_string()),
         ("AWS_EXECUTION_ENV", format!("AWS_Lambda_{}", image.runtime)),
-        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", spec.memory_mb.to_string()),
+        (
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+            spec.memory_mb.to_string(),
+        ),
         ("AWS_LAMBDA_FUNCTION_NAME", key.name.to_string()),
         ("AWS_LAMBDA_FUNCTION_VERSION", key.version.to_string()),
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),

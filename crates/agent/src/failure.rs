@@ -32,7 +32,10 @@ impl Failure {
     pub(crate) fn error_type(&self) -> &str {
         match self {
             Failure::TimedOut(_) => "Sandbox.Timedout",
-            Failure::Exited { out_of_memory: true, .. } => "Runtime.OutOfMemory",
+            Failure::Exited {
+                out_of_memory: true,
+                ..
+            } => "Runtime.OutOfMemory",
             Failure::Exited { .. } => "Runtime.ExitError",
             Failure::InvalidEntrypoint(_) => "Runtime.InvalidEntrypoint",
             Failure::TooLarge(_) => "Function.ResponseSizeTooLarge",
@@ -71,9 +74,10 @@ impl Failure {
     fn message(&self) -> String {
         match self {
             Failure::TimedOut(limit) => timed_out(*limit),
-            Failure::Exited { exit: Exit::Code(0), .. } => {
-                "Runtime exited without providing a reason".to_owned()
-            }
+            Failure::Exited {
+                exit: Exit::Code(0),
+                ..
+            } => "Runtime exited without providing a reason".to_owned(),
             Failure::Exited { exit, .. } => format!("Runtime exited with error: {exit}"),
             Failure::InvalidEntrypoint(why) => why.clone(),
             Failure::TooLarge(bytes) => format!(
@@ -91,14 +95,19 @@ pub(crate) fn timed_out(limit: Duration) -> String {
 }
 
 fn object(error_type: &str, message: &str) -> Bytes {
-    json!({ "errorType": error_type, "errorMessage": message }).to_string().into()
+    json!({ "errorType": error_type, "errorMessage": message })
+        .to_string()
+        .into()
 }
 
 /// The runtime's own words. At the time of its init it knew of no request, so an empty `requestId`
 /// is filled in, as Lambda's repeated init has it.
 fn init_payload(body: &Bytes, error_type: &str, request: RequestId) -> Bytes {
     if body.is_empty() {
-        return object(error_type, &format!("RequestId: {request} Error: {error_type}"));
+        return object(
+            error_type,
+            &format!("RequestId: {request} Error: {error_type}"),
+        );
     }
     match serde_json::from_slice::<Value>(body) {
         Ok(Value::Object(mut fields)) if fields.get("requestId") == Some(&json!("")) => {
@@ -126,17 +135,26 @@ mod tests {
             timeout["errorMessage"],
             format!("RequestId: {id} Error: Task timed out after 1.00 seconds")
         );
-        let silent = Failure::Exited { exit: Exit::Code(0), out_of_memory: false };
+        let silent = Failure::Exited {
+            exit: Exit::Code(0),
+            out_of_memory: false,
+        };
         assert_eq!(
             payload(&silent)["errorMessage"],
             format!("RequestId: {id} Error: Runtime exited without providing a reason")
         );
-        let code = Failure::Exited { exit: Exit::Code(1), out_of_memory: false };
+        let code = Failure::Exited {
+            exit: Exit::Code(1),
+            out_of_memory: false,
+        };
         assert_eq!(
             payload(&code)["errorMessage"],
             format!("RequestId: {id} Error: Runtime exited with error: exit status 1")
         );
-        let oom = Failure::Exited { exit: Exit::Signal(9), out_of_memory: true };
+        let oom = Failure::Exited {
+            exit: Exit::Signal(9),
+            out_of_memory: true,
+        };
         assert_eq!(payload(&oom)["errorType"], "Runtime.OutOfMemory");
         assert_eq!(
             payload(&oom)["errorMessage"],
@@ -157,7 +175,10 @@ mod tests {
         let told = payload(&failure(r#"{"errorMessage":"no","requestId":""}"#));
         assert_eq!(told["requestId"], "00000000-0000-0000-0000-000000000000");
         assert_eq!(told["errorMessage"], "no");
-        assert_eq!(payload(&failure(""))["errorType"], "Runtime.ImportModuleError");
+        assert_eq!(
+            payload(&failure(""))["errorType"],
+            "Runtime.ImportModuleError"
+        );
         let id = RequestId(uuid::Uuid::nil());
         assert_eq!(failure("garbage").payload(id), "garbage");
     }

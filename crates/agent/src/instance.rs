@@ -104,7 +104,10 @@ pub(crate) enum Next {
     /// The event is there.
     Event(Event),
     /// It comes; an error means that the instance ends. `asked` says whether the instance is now free.
-    Wait { asked: Asked, event: oneshot::Receiver<Event> },
+    Wait {
+        asked: Asked,
+        event: oneshot::Receiver<Event>,
+    },
 }
 
 /// What the runtime answered.
@@ -168,12 +171,19 @@ impl Instance {
             state.trace.write(&mut request.timeline);
         }
         // START stands in the log before the runtime can write anything about this request.
-        self.log.line(platform_lines::start(&self.spec, request.request_id));
+        self.log
+            .line(platform_lines::start(&self.spec, request.request_id));
         let (reply, ended) = oneshot::channel();
         let event = Event::of(&request, self.spec.timeout);
         let init = state.init.take();
         let began = clock::now();
-        state.current = Some(Current { request, kind, began, init, reply });
+        state.current = Some(Current {
+            request,
+            kind,
+            began,
+            init,
+            reply,
+        });
         if let Some(failure) = state.failed.clone() {
             self.fail(&mut state, failure, None);
             return Ok(ended);
@@ -348,8 +358,14 @@ impl Instance {
     /// How the process of this instance ended, in Lambda's words.
     pub(crate) fn exit_failure(&self, exit: Exit) -> Failure {
         let state = self.state.lock();
-        let oom_kills = state.process.as_ref().map_or(0, |process| process.oom_kills());
-        Failure::Exited { exit, out_of_memory: oom_kills > 0 && exit == Exit::Signal(9) }
+        let oom_kills = state
+            .process
+            .as_ref()
+            .map_or(0, |process| process.oom_kills());
+        Failure::Exited {
+            exit,
+            out_of_memory: oom_kills > 0 && exit == Exit::Signal(9),
+        }
     }
 
     /// Why the instance cannot serve, if it cannot.
@@ -392,7 +408,14 @@ impl Instance {
         function_error: Option<&'static str>,
         failure: Option<Failure>,
     ) {
-        let Some(Current { request, kind, began, init, reply }) = state.current.take() else {
+        let Some(Current {
+            request,
+            kind,
+            began,
+            init,
+            reply,
+        }) = state.current.take()
+        else {
             return;
         };
         let duration = match failure {
@@ -425,7 +448,9 @@ impl Instance {
 
     /// The request failed without an answer of the runtime.
     fn fail(&self, state: &mut State, failure: Failure, line: Option<String>) {
-        let Some(current) = &state.current else { return };
+        let Some(current) = &state.current else {
+            return;
+        };
         let payload = failure.payload(current.request.request_id);
         if let Some(line) = line {
             self.log.lines([line, String::new()]);
@@ -438,7 +463,8 @@ impl Instance {
     fn report(&self, state: &mut State) -> Option<Vec<u8>> {
         let mut report = state.unreported.take()?;
         report.peak_bytes = state.peak();
-        self.log.lines([platform_lines::end(report.request), report.line()]);
+        self.log
+            .lines([platform_lines::end(report.request), report.line()]);
         Some(self.log.take_tail())
     }
 
@@ -485,7 +511,9 @@ impl State {
     }
 
     fn peak(&self) -> u64 {
-        self.process.as_ref().map_or(self.peak_bytes, |process| process.memory_peak_bytes())
+        self.process
+            .as_ref()
+            .map_or(self.peak_bytes, |process| process.memory_peak_bytes())
     }
 
     /// Gives the event to the waiting runtime, or keeps it for when it asks.

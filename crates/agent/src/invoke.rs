@@ -61,7 +61,9 @@ async fn wait_and_run(
             Ended::Undelivered(given_back) => request = *given_back,
         }
     }
-    Err(NodeError::Internal("instances end before they take the request".to_owned()))
+    Err(NodeError::Internal(
+        "instances end before they take the request".to_owned(),
+    ))
 }
 
 async fn obtain(mut place: Place) -> Result<(Arc<Instance>, StartKind), NodeError> {
@@ -73,7 +75,9 @@ async fn obtain(mut place: Place) -> Result<(Arc<Instance>, StartKind), NodeErro
         Some(grant) => grant,
         None => {
             place.want_start();
-            timeout(WAIT, place.grant()).await.map_err(|_| NodeError::Overloaded)?
+            timeout(WAIT, place.grant())
+                .await
+                .map_err(|_| NodeError::Overloaded)?
         }
     };
     match grant {
@@ -91,5 +95,7 @@ async fn deliver(
         Ok(answer) => answer,
         Err(given_back) => return Ok(Ended::Undelivered(given_back)),
     };
-    answer.await.map_err(|_| NodeError::Internal("the instance gave no answer".to_owned()))
+    answer
+        .await
+        .map_err(|_| NodeError::Internal("the instance gave no answer".to_owned()))
 }

@@ -1,8 +1,6 @@
 //! The seam between the agent's logic and the machine: what it takes to run a process in a sandbox.
 //! [`Sandboxed`] does it for real; tests put a runtime in its place that lives in the same process.
 
-
-
 use std::ffi::CString;
 use std::fmt;
 use std::io;
@@ -13,8 +11,6 @@ use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::Digest;
 use pilotlight_model::node::BoxFuture;
 use pilotlight_model::start::Instant;
-
-
 
 /// Runs processes in sandboxes.
 pub(crate) trait Launcher: Send + Sync + 'static {
@@ -37,10 +33,8 @@ pub(crate) trait Slot: Send {
     fn take_runtime_api(&mut self) -> Option<std::net::TcpListener>;
 
     /// Fills the sandbox and executes the program. Dropping the future gives the sandbox up.
-    fn launch(
-        self: Box<Self>,
-        launch: Launch,
-    ) -> BoxFuture<'static, Result<Launched, LaunchError>>;
+    fn launch(self: Box<Self>, launch: Launch)
+    -> BoxFuture<'static, Result<Launched, LaunchError>>;
 }
 
 /// A process in a sandbox. Dropping it kills all of the sandbox's processes.
@@ -154,7 +148,10 @@ impl LaunchError {
         step: &'static str,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self::Platform { step, source: source.into() }
+        Self::Platform {
+            step,
+            source: source.into(),
+        }
     }
 
     /// The error with its causes on one line.

@@ -28,3 +28,5 @@ mod start;
 pub use agent::{Agent, AgentError, Config};
 pub use runtime::RuntimeImage;
 
+#[cfg(test)]
+mod tests;

@@ -110,7 +110,9 @@ impl LogStore {
 
     /// Hands a batch to the writer once there is room for it.
     pub(crate) async fn push(&self, batch: Batch) {
-        let permit = Arc::clone(&self.room).acquire_many_owned(permits(&batch)).await;
+        let permit = Arc::clone(&self.room)
+            .acquire_many_owned(permits(&batch))
+            .await;
         self.send(batch, permit.expect("the semaphore is never closed"));
     }
 
@@ -118,7 +120,8 @@ impl LogStore {
         if let Err(mpsc::error::SendError(Command::Append(batch, _))) =
             self.commands.send(Command::Append(batch, permit))
         {
-            self.dropped.fetch_add(batch.lines.len() as u64, Ordering::Relaxed);
+            self.dropped
+                .fetch_add(batch.lines.len() as u64, Ordering::Relaxed);
         }
     }
 
@@ -129,7 +132,11 @@ impl LogStore {
         position: u64,
         limit: usize,
     ) -> io::Result<Vec<LogLine>> {
-        let _turn = self.readers.acquire().await.expect("the semaphore is never closed");
+        let _turn = self
+            .readers
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
         self.written().await;
         let folder = journal::folder_of(&self.folder, &group);
         tokio::task::spawn_blocking(move || journal::read(&folder, position, limit))
@@ -172,3 +179,5 @@ fn permits(batch: &Batch) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX).min(WAITING_BYTES)
 }
 
+#[cfg(test)]
+mod tests;

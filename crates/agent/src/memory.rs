@@ -8,13 +8,15 @@ const PERCENT: u64 = 80;
 /// Memory for instances in MiB.
 pub(crate) fn for_instances_mb() -> io::Result<u64> {
     let text = std::fs::read_to_string("/proc/meminfo")?;
-    let total = total_mb(&text)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no MemTotal"))?;
+    let total =
+        total_mb(&text).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no MemTotal"))?;
     Ok(total * PERCENT / 100)
 }
 
 fn total_mb(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib / 1024)
 }

@@ -18,7 +18,10 @@ pub(crate) fn init_start(spec: &FunctionSpec, image: &RuntimeImage) -> String {
 
 /// `INIT_REPORT`: the init phase failed or took too long.
 pub(crate) fn init_report(length: Duration, status: &str) -> String {
-    format!("INIT_REPORT Init Duration: {} ms\tPhase: init\t{status}", ms(length))
+    format!(
+        "INIT_REPORT Init Duration: {} ms\tPhase: init\t{status}",
+        ms(length)
+    )
 }
 
 /// `START`: a request begins.
@@ -27,7 +30,11 @@ pub(crate) fn start(spec: &FunctionSpec, request: RequestId) -> String {
 }
 
 /// The line of a request that ran out of time.
-pub(crate) fn task_timed_out(at: time::OffsetDateTime, request: RequestId, limit: Duration) -> String {
+pub(crate) fn task_timed_out(
+    at: time::OffsetDateTime,
+    request: RequestId,
+    limit: Duration,
+) -> String {
     let at = format!(
         "{}T{:02}:{:02}:{:02}.{:03}Z",
         at.date(),
@@ -104,7 +111,11 @@ mod tests {
         );
         report.init = None;
         report.failure = Some(Failure::TimedOut(Duration::from_secs(1)));
-        assert!(report.line().ends_with("Max Memory Used: 36 MB\tStatus: timeout\t"));
+        assert!(
+            report
+                .line()
+                .ends_with("Max Memory Used: 36 MB\tStatus: timeout\t")
+        );
     }
 
     #[test]

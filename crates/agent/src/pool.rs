@@ -132,8 +132,17 @@ impl Pool {
                     .versions
                     .get(&spec.key)
                     .is_some_and(|version| version.finishing.load(Ordering::Relaxed) > 0);
-            let ticket = state.wait(Waiting { spec: Arc::clone(spec), sender, cold })?;
-            Place { pool: Arc::clone(self), ticket, grant, soon }
+            let ticket = state.wait(Waiting {
+                spec: Arc::clone(spec),
+                sender,
+                cold,
+            })?;
+            Place {
+                pool: Arc::clone(self),
+                ticket,
+                grant,
+                soon,
+            }
         };
         self.carry_out(effects);
         Ok(place)
@@ -155,32 +164,40 @@ impl Pool {
 
     /// The instance has nothing to do. `started_for` names the request that its start was for, when
     /// this is the end of the start.
-    pub(crate) fn release(
-        self: &Arc<Self>,
-        instance: &Arc<Instance>,
-        started_for: Option<Ticket>,
-    ) {
+    pub(crate) fn release(self: &Arc<Self>, instance: &Arc<Instance>, started_for: Option<Ticket>) {
         let mut effects = Effects::default();
-        let wake = {
+        let (wake, starts_wanted) = {
             let mut state = self.state.lock();
             let before = state.wake_at;
             state.release(instance, started_for, &mut effects);
-            state.wake_earlier_than(before)
+            (
+                state.wake_earlier_than(before),
+                !state.starts_wanted.is_empty(),
+            )
         };
         if wake {
             self.wake_changed.notify_one();
         }
         self.carry_out(effects);
+        if starts_wanted {
+            // Room that only an idle instance holds can be made now.
+            self.pump();
+        }
     }
 
     /// Gives an instance, in whatever state it is, to the request that its start was for. False if
     /// that request waits no more.
     pub(crate) fn hand_over(&self, instance: &Arc<Instance>, ticket: Ticket) -> bool {
         let mut state = self.state.lock();
-        let Some(waiting) = state.take_waiting(ticket) else { return false };
+        let Some(waiting) = state.take_waiting(ticket) else {
+            return false;
+        };
         state.set_busy(instance.id);
         drop(state);
-        waiting.sender.send(Grant::Instance(Arc::clone(instance), StartKind::Booted)).is_ok()
+        waiting
+            .sender
+            .send(Grant::Instance(Arc::clone(instance), StartKind::Booted))
+            .is_ok()
     }
 
     /// Refuses the request that a start was for, if it still waits.
@@ -236,7 +253,11 @@ impl Pool {
         let instances: Vec<_> = {
             let mut state = self.state.lock();
             state.killing = true;
-            state.members.values().filter_map(|member| member.instance.clone()).collect()
+            state
+                .members
+                .values()
+                .filter_map(|member| member.instance.clone())
+                .collect()
         };
         for instance in instances {
             instance.stop();
@@ -283,8 +304,13 @@ impl Pool {
                 ticket: admitted.ticket,
                 finishing: admitted.finishing,
                 admitted: admitted.at,
-                turn: Turn { pool: Arc::clone(self) },
-                lease: Lease { pool: Arc::clone(self), instance: admitted.instance },
+                turn: Turn {
+                    pool: Arc::clone(self),
+                },
+                lease: Lease {
+                    pool: Arc::clone(self),
+                    instance: admitted.instance,
+                },
             });
         }
     }
@@ -346,4 +372,3 @@ async fn sleep_or_never(pause: Option<std::time::Duration>) {
         None => std::future::pending().await,
     }
 }
-

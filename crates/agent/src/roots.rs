@@ -79,7 +79,11 @@ impl<M: Mounter> Roots<M> {
     }
 
     fn keeping(mounter: M, kept: usize) -> Self {
-        Self { mounter, kept, cache: Mutex::default() }
+        Self {
+            mounter,
+            kept,
+            cache: Mutex::default(),
+        }
     }
 
     /// The root if it is there. Does not block.
@@ -114,12 +118,15 @@ impl<M: Mounter> Roots<M> {
         if cache.owners.get(&owner) == Some(&key) {
             return;
         }
-        if let Some(entry) = cache.roots.get_mut(&key) {
-            entry.owners += 1;
-        } else {
-            return;
-        }
-        if let Some(before) = cache.owners.insert(owner, key) {
+        let before = match cache.roots.get_mut(&key) {
+            Some(entry) => {
+                entry.owners += 1;
+                cache.owners.insert(owner, key)
+            }
+            // A live folder is not kept, nor what the version used before.
+            None => cache.owners.remove(&owner),
+        };
+        if let Some(before) = before {
             cache.disown(&before);
         }
     }
@@ -150,24 +157,33 @@ impl<M: Mounter> Roots<M> {
 
     fn assemble(&self, key: &RootKey) -> Result<Rooted<M>, LaunchError> {
         let runtime = self.image(&key.runtime)?;
-        let layers =
-            key.layers.iter().map(|layer| self.image(layer)).collect::<Result<Vec<_>, _>>()?;
+        let layers = key
+            .layers
+            .iter()
+            .map(|layer| self.image(layer))
+            .collect::<Result<Vec<_>, _>>()?;
         let layer_refs: Vec<&M::Image> = layers.iter().map(Arc::as_ref).collect();
         let mut images = Vec::with_capacity(layers.len() + 2);
         let root = match &key.code {
             CodeKey::Image(digest) => {
                 let code = self.image(digest)?;
-                let root = self.mounter.assemble(&runtime, Code::Image(&code), &layer_refs)?;
+                let root = self
+                    .mounter
+                    .assemble(&runtime, Code::Image(&code), &layer_refs)?;
                 images.push(code);
                 root
             }
             CodeKey::Live(folder) => {
-                self.mounter.assemble(&runtime, Code::Live(folder), &layer_refs)?
+                self.mounter
+                    .assemble(&runtime, Code::Live(folder), &layer_refs)?
             }
         };
         images.push(runtime);
         images.extend(layers);
-        Ok(Rooted { root, _images: images })
+        Ok(Rooted {
+            root,
+            _images: images,
+        })
     }
 
     fn image(&self, digest: &Digest) -> Result<Arc<M::Image>, LaunchError> {
@@ -184,7 +200,9 @@ impl<M: Mounter> Roots<M> {
 
 impl<M: Mounter> Cache<M> {
     fn disown(&mut self, key: &RootKey) {
-        let Some(entry) = self.roots.get_mut(key) else { return };
+        let Some(entry) = self.roots.get_mut(key) else {
+            return;
+        };
         entry.owners -= 1;
         if entry.owners == 0 {
             self.roots.remove(key);
@@ -197,7 +215,9 @@ impl<M: Mounter> Cache<M> {
     fn make_room(&mut self, kept: usize) {
         while self.roots.len() >= kept.max(1) {
             let oldest = self.roots.iter().min_by_key(|(_, entry)| entry.last_use);
-            let Some(key) = oldest.map(|(key, _)| key.clone()) else { return };
+            let Some(key) = oldest.map(|(key, _)| key.clone()) else {
+                return;
+            };
             self.roots.remove(&key);
             self.owners.retain(|_, owned| *owned != key);
             self.forget_images();
@@ -208,14 +228,23 @@ impl<M: Mounter> Cache<M> {
         // One that is being mounted is locked, and used.
         self.images.retain(|_, image| {
             Arc::strong_count(image) > 1
-                || image.try_lock().is_none_or(|image| image.strong_count() > 0)
+                || image
+                    .try_lock()
+                    .is_none_or(|image| image.strong_count() > 0)
         });
     }
 }
 
 impl<M: Mounter> Default for Cache<M> {
     fn default() -> Self {
-        Self { images: HashMap::new(), roots: HashMap::new(), owners: HashMap::new(), uses: 0 }
+        Self {
+            images: HashMap::new(),
+            roots: HashMap::new(),
+            owners: HashMap::new(),
+            uses: 0,
+        }
     }
 }
 
+#[cfg(test)]
+mod tests;

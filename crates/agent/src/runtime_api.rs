@@ -59,7 +59,11 @@ impl Server {
         inherited: Option<UnixStream>,
         listener: Option<TcpListener>,
     ) -> Self {
-        let mut connections = Connections { instance, on_free, all: JoinSet::new() };
+        let mut connections = Connections {
+            instance,
+            on_free,
+            all: JoinSet::new(),
+        };
         if let Some(stream) = inherited {
             connections.serve(stream);
         }
@@ -104,13 +108,19 @@ impl Connections {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        self.all.spawn(serve(Arc::clone(&self.instance), Arc::clone(&self.on_free), io));
+        self.all.spawn(serve(
+            Arc::clone(&self.instance),
+            Arc::clone(&self.on_free),
+            io,
+        ));
     }
 }
 
 /// The next connection; never, without a listener.
 async fn accept(listener: Option<&TcpListener>) -> TcpStream {
-    let Some(listener) = listener else { return std::future::pending().await };
+    let Some(listener) = listener else {
+        return std::future::pending().await;
+    };
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -159,11 +169,17 @@ async fn answer(
         Route::Response(id) => Ok(answer::response(instance, id, request).await),
         Route::Error(id) => Ok(answer::error(instance, id, request).await),
         Route::InitError => Ok(answer::init_error(instance, request).await),
-        Route::WrongMethod => {
-            Ok(error(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "Method not allowed"))
-        }
+        Route::WrongMethod => Ok(error(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "MethodNotAllowed",
+            "Method not allowed",
+        )),
         Route::InvalidId => Ok(refused(Refusal::RequestId)),
-        Route::Unknown => Ok(error(StatusCode::NOT_FOUND, "NotFound", "404 page not found")),
+        Route::Unknown => Ok(error(
+            StatusCode::NOT_FOUND,
+            "NotFound",
+            "404 page not found",
+        )),
     }
 }
 
@@ -198,14 +214,20 @@ fn nanoseconds(headers: &HeaderMap, name: &str) -> Option<Instant> {
 fn deliver(event: Event) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(event.payload));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     let mut put = |name: &'static str, value: &str| {
         // What the caller gave may hold bytes that a header cannot; the runtime does without it.
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
         }
     };
-    put("lambda-runtime-aws-request-id", &event.request_id.to_string());
+    put(
+        "lambda-runtime-aws-request-id",
+        &event.request_id.to_string(),
+    );
     put("lambda-runtime-deadline-ms", &event.deadline_ms.to_string());
     put("lambda-runtime-invoked-function-arn", &event.invoked_arn);
     put("lambda-runtime-trace-id", &event.trace_id);
@@ -235,8 +257,9 @@ fn error(status: StatusCode, error_type: &str, message: &str) -> Response<Full<B
 fn json(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     response
 }

@@ -50,15 +50,27 @@ pub(crate) fn begin(node: Arc<Node>, order: StartOrder) {
 
 /// The life of one instance. Its room in the pool (the order's lease) is given back at the very end.
 async fn live(node: Arc<Node>, instance: Arc<Instance>, order: StartOrder) {
-    let StartOrder { ticket, turn, lease, .. } = order;
+    let StartOrder {
+        ticket,
+        turn,
+        lease,
+        ..
+    } = order;
     instance.trace(|trace| trace.end(Phase::Place, clock::now()));
     let Some(image) = node.runtimes.get(&instance.spec.runtime) else {
         let why = format!("this node has no image of {}", instance.spec.runtime);
         node.pool.refuse(ticket, NodeError::Internal(why));
         return;
     };
-    instance.log.line(platform_lines::init_start(&instance.spec, image));
-    let start = Start { node: &node, instance: &instance, image, ticket };
+    instance
+        .log
+        .line(platform_lines::init_start(&instance.spec, image));
+    let start = Start {
+        node: &node,
+        instance: &instance,
+        image,
+        ticket,
+    };
     if let Err(error) = start.run(turn).await {
         let why = error.chain();
         tracing::warn!(
@@ -100,18 +112,23 @@ impl Start<'_> {
             Watched::Killed(Verdict::InitTimedOut) => {
                 let length = instance.init_length();
                 instance.trace(|trace| trace.give_up_init(clock::now()));
-                instance.log.line(platform_lines::init_report(length, "Status: timeout"));
+                instance
+                    .log
+                    .line(platform_lines::init_report(length, "Status: timeout"));
                 // As on Lambda, the init is repeated within the request's own time.
                 instance.begin_init();
                 if self.node.pool.hand_over(instance, self.ticket) {
-                    self.attempt(instance.spec.timeout + limits::INIT, None).await?;
+                    self.attempt(instance.spec.timeout + limits::INIT, None)
+                        .await?;
                 }
                 instance.end(None);
             }
             _ => {
                 if let Some(failure) = instance.failed() {
                     let length = instance.init_length();
-                    instance.log.line(platform_lines::init_report(length, &failure.status()));
+                    instance
+                        .log
+                        .line(platform_lines::init_report(length, &failure.status()));
                     instance.trace(|trace| trace.give_up_init(clock::now()));
                     // The request that the start was for hears why from the instance itself.
                     self.node.pool.hand_over(instance, self.ticket);
@@ -141,7 +158,10 @@ impl Start<'_> {
         drop(turn);
         // Whatever the process has left behind goes with it, or it would hold its pipes open.
         running.process.kill();
-        if tokio::time::timeout(KILL, running.process.wait()).await.is_err() {
+        if tokio::time::timeout(KILL, running.process.wait())
+            .await
+            .is_err()
+        {
             tracing::error!(instance = %self.instance.id, "killed process does not end");
         }
         // It may have answered, and written its log, right before it ended.
@@ -150,11 +170,13 @@ impl Start<'_> {
         let failure = match &watched {
             Watched::Killed(Verdict::InitTimedOut) => return Ok(self.forget(watched)),
             Watched::Exited(exit) => self.instance.exit_failure(*exit),
-            Watched::Killed(_) => {
-                Failure::Exited { exit: Exit::Signal(9), out_of_memory: false }
-            }
+            Watched::Killed(_) => Failure::Exited {
+                exit: Exit::Signal(9),
+                out_of_memory: false,
+            },
         };
-        self.instance.end(Some(self.instance.failed().unwrap_or(failure)));
+        self.instance
+            .end(Some(self.instance.failed().unwrap_or(failure)));
         Ok(self.forget(watched))
     }
 
@@ -176,7 +198,10 @@ impl Start<'_> {
             if self.instance.is_initialised() || started + TURN <= Deadline::now() {
                 turn.take();
             }
-            let due = [due, turn.as_ref().map(|_| started + TURN)].into_iter().flatten().min();
+            let due = [due, turn.as_ref().map(|_| started + TURN)]
+                .into_iter()
+                .flatten()
+                .min();
             tokio::select! {
                 biased;
                 exit = &mut exit => return Watched::Exited(exit),
@@ -208,12 +233,21 @@ impl Start<'_> {
         let mut slot = node.launcher.slot().await?;
         instance.trace(|trace| trace.end(Phase::Slot, clock::now()));
         let inherits = inherits_connection(spec.runtime);
-        let (ours, theirs) = if inherits { connection()? } else { (None, None) };
-        let listener = slot.take_runtime_api().map(TcpListener::from_std).transpose();
+        let (ours, theirs) = if inherits {
+            connection()?
+        } else {
+            (None, None)
+        };
+        let listener = slot
+            .take_runtime_api()
+            .map(TcpListener::from_std)
+            .transpose();
         let listener =
             listener.map_err(|error| LaunchError::platform("runtime api listener", error))?;
-        let on_free: Arc<dyn OnFree> =
-            Arc::new(Free { pool: Arc::clone(&node.pool), ticket: self.ticket });
+        let on_free: Arc<dyn OnFree> = Arc::new(Free {
+            pool: Arc::clone(&node.pool),
+            ticket: self.ticket,
+        });
         let server = Server::start(Arc::clone(instance), on_free, ours, listener);
         let launch = Launch {
             root: RootKey::of(spec, &self.image.digest),
@@ -231,7 +265,11 @@ impl Start<'_> {
             .log
             .attach(launched.stdout, launched.stderr)
             .map_err(|error| LaunchError::platform("log pipes", error))?;
-        Ok(Running { process, server, reader: tokio::spawn(reader) })
+        Ok(Running {
+            process,
+            server,
+            reader: tokio::spawn(reader),
+        })
     }
 
     /// Lambda's words for a program that cannot be executed.
@@ -293,7 +331,10 @@ fn connection() -> Result<(Option<UnixStream>, Option<std::os::unix::net::UnixSt
 
 /// Strings for a new process; one with a NUL inside, which no process could be given, is left out.
 pub(crate) fn c_strings(strings: &[String]) -> Vec<CString> {
-    strings.iter().filter_map(|text| CString::new(text.as_str()).ok()).collect()
+    strings
+        .iter()
+        .filter_map(|text| CString::new(text.as_str()).ok())
+        .collect()
 }
 
 async fn sleep_until_or_never(due: Option<Deadline>) {

@@ -40,8 +40,14 @@ impl KeepAlive {
     fn insert(&mut self, now: Instant, idle: Idle) {
         self.remove(idle.instance);
         let until = later(now, idle.keep_alive);
-        self.idle
-            .insert(idle.instance, Entry { since: now, until, memory_mb: idle.memory_mb });
+        self.idle.insert(
+            idle.instance,
+            Entry {
+                since: now,
+                until,
+                memory_mb: idle.memory_mb,
+            },
+        );
         self.by_age.insert((now, idle.instance));
         self.by_expiry.insert((until, idle.instance));
     }
@@ -68,7 +74,9 @@ impl KeepAlive {
         let mut actions = Vec::new();
         let mut freed_mb = 0;
         while freed_mb < shortage.memory_mb || (actions.len() as u64) < shortage.instances {
-            let Some(&(_, instance)) = self.by_age.first() else { break };
+            let Some(&(_, instance)) = self.by_age.first() else {
+                break;
+            };
             freed_mb += self.remove(instance).map_or(0, |entry| entry.memory_mb);
             actions.push(Action::Reclaim(instance));
         }

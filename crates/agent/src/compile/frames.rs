@@ -43,15 +43,19 @@ pub(super) async fn read(
             return Err(FrameError::Files);
         }
         let path = bytes(&mut from, length, PATH_BYTES).await?;
-        let path = String::from_utf8(path)
-            .map_err(|error| FrameError::Path(error.to_string()))?;
+        let path = String::from_utf8(path).map_err(|error| FrameError::Path(error.to_string()))?;
         if !is_byte_code(&path) || !seen.insert(path.clone()) {
             return Err(FrameError::Path(path));
         }
-        let length = length_or_end(&mut from).await?.ok_or(FrameError::Truncated)?;
+        let length = length_or_end(&mut from)
+            .await?
+            .ok_or(FrameError::Truncated)?;
         let data = bytes(&mut from, length, room).await?;
         room -= length;
-        files.push(CompiledFile { path, bytes: Bytes::from(data) });
+        files.push(CompiledFile {
+            path,
+            bytes: Bytes::from(data),
+        });
     }
     Ok(())
 }
@@ -88,7 +92,11 @@ async fn bytes(
     }
     let mut bytes = Vec::new();
     let got = from.take(length).read_to_end(&mut bytes).await?;
-    if got as u64 == length { Ok(bytes) } else { Err(FrameError::Truncated) }
+    if got as u64 == length {
+        Ok(bytes)
+    } else {
+        Err(FrameError::Truncated)
+    }
 }
 
 #[cfg(test)]
@@ -107,7 +115,9 @@ mod tests {
     }
 
     fn parse(output: &[u8]) -> (Vec<CompiledFile>, Result<(), FrameError>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
         let mut files = Vec::new();
         let ended = runtime.block_on(read(&mut &*output, &mut files));
         (files, ended)
@@ -152,7 +162,12 @@ mod tests {
         let (files, ended) = parse(&twice);
         assert!(matches!(ended, Err(FrameError::Path(_))));
         assert_eq!(files.len(), 1);
-        let huge = [good, frame("__pycache__/b.pyc", b"")[..21].to_vec(), vec![0xff; 4]].concat();
+        let huge = [
+            good,
+            frame("__pycache__/b.pyc", b"")[..21].to_vec(),
+            vec![0xff; 4],
+        ]
+        .concat();
         let (files, ended) = parse(&huge);
         assert!(matches!(ended, Err(FrameError::Size)), "{ended:?}");
         assert_eq!(files.len(), 1);

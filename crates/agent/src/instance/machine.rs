@@ -39,8 +39,13 @@ pub(crate) enum Refusal {
     #[error("Invalid request ID")]
     RequestId,
     /// Not now.
-    #[error("State transition from {from} to {to} failed for runtime. Error: State transition is not allowed")]
-    Transition { from: &'static str, to: &'static str },
+    #[error(
+        "State transition from {from} to {to} failed for runtime. Error: State transition is not allowed"
+    )]
+    Transition {
+        from: &'static str,
+        to: &'static str,
+    },
 }
 
 impl Machine {
@@ -60,7 +65,11 @@ impl Machine {
 
     /// The runtime that asked has been given an event.
     pub(crate) fn deliver(&mut self, request: RequestId) {
-        debug_assert_eq!(*self, Machine::Ready, "an event goes only to a runtime that asked");
+        debug_assert_eq!(
+            *self,
+            Machine::Ready,
+            "an event goes only to a runtime that asked"
+        );
         *self = Machine::Running(request);
     }
 
@@ -107,7 +116,10 @@ impl Machine {
     }
 
     fn refuse(self, to: &'static str) -> Refusal {
-        Refusal::Transition { from: self.name(), to }
+        Refusal::Transition {
+            from: self.name(),
+            to,
+        }
     }
 
     fn name(self) -> &'static str {
@@ -143,12 +155,22 @@ mod tests {
         machine.begin_answer(id(1)).unwrap();
         machine.abandon_answer(id(1));
         machine.begin_answer(id(1)).unwrap();
-        assert!(matches!(machine.begin_answer(id(1)), Err(Refusal::Transition { .. })));
+        assert!(matches!(
+            machine.begin_answer(id(1)),
+            Err(Refusal::Transition { .. })
+        ));
         assert!(machine.finish_answer(id(1)));
-        assert!(matches!(machine.begin_answer(id(1)), Err(Refusal::Transition { .. })));
+        assert!(matches!(
+            machine.begin_answer(id(1)),
+            Err(Refusal::Transition { .. })
+        ));
         assert_eq!(machine.begin_answer(id(2)), Err(Refusal::RequestId));
         assert_eq!(machine.ask(), Ok(Asked::Next));
-        assert_eq!(machine.begin_answer(id(1)), Err(Refusal::RequestId), "an old id");
+        assert_eq!(
+            machine.begin_answer(id(1)),
+            Err(Refusal::RequestId),
+            "an old id"
+        );
         assert!(machine.fail_init().is_err());
     }
 

@@ -27,7 +27,11 @@ pub(crate) struct StartTrace {
 impl StartTrace {
     /// A start that was admitted (its turn came) at that time.
     pub(crate) fn admitted(at: Instant) -> Self {
-        Self { ends: vec![(Phase::Queue, at)], spawned: None, user_init: Duration::ZERO }
+        Self {
+            ends: vec![(Phase::Queue, at)],
+            spawned: None,
+            user_init: Duration::ZERO,
+        }
     }
 
     /// A phase ended.
@@ -71,7 +75,8 @@ impl StartTrace {
 
     /// Time from the program's start.
     pub(crate) fn since_spawn(&self, now: Instant) -> Duration {
-        self.spawned.map_or(Duration::ZERO, |spawned| now.since(spawned))
+        self.spawned
+            .map_or(Duration::ZERO, |spawned| now.since(spawned))
     }
 
     /// Puts the start on a request's waterfall. Steps from before the request's own time (an instance
@@ -102,8 +107,10 @@ mod tests {
     fn a_runtime_that_lies_stays_within_its_own_time() {
         for (ready, user_done) in [(0, u64::MAX), (u64::MAX, 0), (u64::MAX, u64::MAX), (0, 0)] {
             let mut trace = started();
-            let marks =
-                InitMarks { ready: Some(Instant(ready)), user_done: Some(Instant(user_done)) };
+            let marks = InitMarks {
+                ready: Some(Instant(ready)),
+                user_done: Some(Instant(user_done)),
+            };
             trace.end_init(marks, Instant(100));
             let mut timeline = Timeline::begin(Instant(0));
             trace.write(&mut timeline);
@@ -115,7 +122,10 @@ mod tests {
     #[test]
     fn an_honest_runtime_s_phases_are_told_apart() {
         let mut trace = started();
-        let marks = InitMarks { ready: Some(Instant(70)), user_done: Some(Instant(90)) };
+        let marks = InitMarks {
+            ready: Some(Instant(70)),
+            user_done: Some(Instant(90)),
+        };
         trace.end_init(marks, Instant(95));
         let mut timeline = Timeline::begin(Instant(0));
         trace.write(&mut timeline);

@@ -58,7 +58,10 @@ impl Segment {
 
 /// Where the journal of that group is.
 pub(super) fn folder_of(store: &Path, group: &LogGroup) -> PathBuf {
-    store.join(group.account.as_str()).join(group.region.as_str()).join(file_name(&group.name))
+    store
+        .join(group.account.as_str())
+        .join(group.region.as_str())
+        .join(file_name(&group.name))
 }
 
 /// A group's name as a file name: readable, unambiguous and never too long.
@@ -85,10 +88,19 @@ impl Journal {
         let mut segments = segments(folder)?;
         let (file, last) = match segments.pop() {
             Some(last) => open_segment(last)?,
-            None => open_segment(Segment { base: 0, len: 0, path: segment_path(folder, 0) })?,
+            None => open_segment(Segment {
+                base: 0,
+                len: 0,
+                path: segment_path(folder, 0),
+            })?,
         };
         segments.push(last);
-        Ok(Self { folder: folder.to_owned(), limit: limit.max(1), segments, file })
+        Ok(Self {
+            folder: folder.to_owned(),
+            limit: limit.max(1),
+            segments,
+            file,
+        })
     }
 
     /// Appends the batch as a whole, or not at all.
@@ -139,11 +151,15 @@ impl Journal {
     }
 
     fn last(&self) -> &Segment {
-        self.segments.last().expect("a journal has at least one segment")
+        self.segments
+            .last()
+            .expect("a journal has at least one segment")
     }
 
     fn last_mut(&mut self) -> &mut Segment {
-        self.segments.last_mut().expect("a journal has at least one segment")
+        self.segments
+            .last_mut()
+            .expect("a journal has at least one segment")
     }
 }
 
@@ -153,8 +169,11 @@ fn segment_path(folder: &Path, base: u64) -> PathBuf {
 
 /// Opens a segment for appending, without a torn last line.
 fn open_segment(mut segment: Segment) -> io::Result<(File, Segment)> {
-    let mut file =
-        OpenOptions::new().read(true).append(true).create(true).open(&segment.path)?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(&segment.path)?;
     let whole = whole_bytes(&mut file, segment.len)?;
     if whole < segment.len {
         file.set_len(whole)?;
@@ -198,7 +217,11 @@ fn segments(folder: &Path) -> io::Result<Vec<Segment>> {
             .and_then(|digits| digits.parse().ok());
         let Some(base) = base else { continue };
         match fs::metadata(&path) {
-            Ok(metadata) => found.push(Segment { base, len: metadata.len(), path }),
+            Ok(metadata) => found.push(Segment {
+                base,
+                len: metadata.len(),
+                path,
+            }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -242,7 +265,10 @@ fn read_segment(
     let mut bytes = Vec::new();
     while lines.len() < limit && *budget > 0 {
         bytes.clear();
-        let read = reader.by_ref().take(RECORD_BYTES as u64).read_until(b'\n', &mut bytes)?;
+        let read = reader
+            .by_ref()
+            .take(RECORD_BYTES as u64)
+            .read_until(b'\n', &mut bytes)?;
         if read == 0 {
             break;
         }

@@ -4,14 +4,12 @@
 //! where they belong without a hop to the reading task. The reading task reads whatever comes between,
 //! and is the only one that waits for the store.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
 use tokio::sync::Notify;
 
@@ -19,7 +17,7 @@ use super::tail::{Splitter, Tail};
 use super::{Batch, Line, LogGroup, LogStore};
 use crate::clock;
 
-/// Bytes taken from one pipe at once: what a pipe holds.
+/// Bytes taken from one pipe at the end of a request: what a pipe holds.
 const PIPE_BYTES: usize = 64 * 1024;
 /// Bytes of lines that an instance may hold back for the store; beyond it only the reading task reads.
 const OUTBOX_BYTES: usize = 256 * 1024;
@@ -49,7 +47,7 @@ struct State {
 }
 
 struct Pipe {
-    end: Arc<AsyncFd<File>>,
+    end: Arc<pipe::Receiver>,
     lines: Splitter,
     open: bool,
 }
@@ -76,10 +74,15 @@ impl InstanceLog {
         stdout: OwnedFd,
         stderr: OwnedFd,
     ) -> io::Result<impl Future<Output = ()> + Send + 'static> {
-        let (stdout, stderr) = (reading_end(stdout)?, reading_end(stderr)?);
+        let stdout = Arc::new(pipe::Receiver::from_owned_fd(stdout)?);
+        let stderr = Arc::new(pipe::Receiver::from_owned_fd(stderr)?);
         let mut state = self.state.lock();
         state.pipes = [&stdout, &stderr]
-            .map(|end| Pipe { end: Arc::clone(end), lines: Splitter::default(), open: true })
+            .map(|end| Pipe {
+                end: Arc::clone(end),
+                lines: Splitter::default(),
+                open: true,
+            })
             .into();
         state.attended = true;
         drop(state);
@@ -110,7 +113,10 @@ impl InstanceLog {
     /// The process has ended: waits for the end of its pipes, for a bounded time, and keeps what they
     /// still hold. `reader` is the task of [`InstanceLog::attach`].
     pub(crate) async fn detach(&self, mut reader: tokio::task::JoinHandle<()>) {
-        if tokio::time::timeout(END_OF_PIPES, &mut reader).await.is_err() {
+        if tokio::time::timeout(END_OF_PIPES, &mut reader)
+            .await
+            .is_err()
+        {
             reader.abort();
             let _ = reader.await;
         }
@@ -124,8 +130,12 @@ impl InstanceLog {
 
     /// Brings the outbox to the store, at once if there is room, else by a task that can wait.
     fn hand_over(&self, state: &mut State) {
-        let Some(batch) = self.batch(state) else { return };
-        let Err(batch) = self.store.try_push(batch) else { return };
+        let Some(batch) = self.batch(state) else {
+            return;
+        };
+        let Err(batch) = self.store.try_push(batch) else {
+            return;
+        };
         if state.attended {
             state.put_back(batch.lines);
             self.held_back.notify_one();
@@ -148,7 +158,7 @@ impl InstanceLog {
         })
     }
 
-    async fn read(self: Arc<Self>, stdout: Arc<AsyncFd<File>>, stderr: Arc<AsyncFd<File>>) {
+    async fn read(self: Arc<Self>, stdout: Arc<pipe::Receiver>, stderr: Arc<pipe::Receiver>) {
         let (mut out_open, mut err_open) = (true, true);
         while out_open || err_open {
             // The pipes are read no faster than the store takes lines in: a flood waits in its pipe.
@@ -165,47 +175,52 @@ impl InstanceLog {
     }
 
     /// Reads one pipe once it has something; false at its end.
-    async fn read_once(&self, index: usize, end: &AsyncFd<File>) -> bool {
-        let Ok(mut ready) = end.readable().await else { return false };
-        let mut state = self.state.lock();
-        match state.read_pipe(index) {
-            Took::Some => {}
-            Took::Nothing => ready.clear_ready(),
-            Took::End => return false,
+    async fn read_once(&self, index: usize, end: &pipe::Receiver) -> bool {
+        if end.readable().await.is_err() {
+            return false;
         }
-        true
+        let took = self.state.lock().read_pipe(index, pipe::Receiver::try_read);
+        !matches!(took, Took::End)
     }
 }
 
 enum Took {
-    Some,
+    Some(usize),
     Nothing,
     End,
 }
 
 impl State {
-    /// Takes what both pipes hold, up to the bound.
+    /// Takes what both pipes hold. With too much held back already, what is in them stays there.
     fn drain(&mut self) {
+        if self.outbox_bytes >= OUTBOX_BYTES {
+            return;
+        }
+        // Past the reactor, which may not have been told yet of what is there.
+        let read = |end: &pipe::Receiver, buffer: &mut [u8]| Ok(rustix::io::read(end, buffer)?);
         for index in 0..self.pipes.len() {
             let mut taken = 0;
-            while taken < PIPE_BYTES && self.outbox_bytes < OUTBOX_BYTES {
-                let before = self.outbox_bytes;
-                match self.read_pipe(index) {
-                    Took::Some => taken += (self.outbox_bytes - before).max(1),
-                    Took::Nothing | Took::End => break,
-                }
+            while taken < PIPE_BYTES
+                && let Took::Some(count) = self.read_pipe(index, read)
+            {
+                taken += count;
             }
         }
     }
 
-    fn read_pipe(&mut self, index: usize) -> Took {
+    fn read_pipe(
+        &mut self,
+        index: usize,
+        read: impl FnOnce(&pipe::Receiver, &mut [u8]) -> io::Result<usize>,
+    ) -> Took {
         let mut buffer = [0; 8 * 1024];
-        let Some(pipe) = self.pipes.get_mut(index) else { return Took::End };
+        let Some(pipe) = self.pipes.get_mut(index) else {
+            return Took::End;
+        };
         if !pipe.open {
             return Took::End;
         }
-        let mut end = pipe.end.get_ref();
-        match end.read(&mut buffer) {
+        match read(&pipe.end, &mut buffer) {
             Ok(0) => {
                 pipe.open = false;
                 Took::End
@@ -214,10 +229,10 @@ impl State {
                 let mut lines = std::mem::take(&mut pipe.lines);
                 lines.feed(&buffer[..count], |line| self.push(line));
                 self.pipes[index].lines = lines;
-                Took::Some
+                Took::Some(count)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Took::Nothing,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Took::Some,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Took::Some(0),
             Err(_) => {
                 pipe.open = false;
                 Took::End
@@ -235,7 +250,10 @@ impl State {
 
     fn push(&mut self, message: String) {
         self.tail.push(&message);
-        let line = Line { at_ms: clock::unix_ms(), message };
+        let line = Line {
+            at_ms: clock::unix_ms(),
+            message,
+        };
         self.outbox_bytes += line.cost();
         self.outbox.push(line);
     }
@@ -244,10 +262,4 @@ impl State {
         self.outbox_bytes = lines.iter().map(Line::cost).sum();
         self.outbox = lines;
     }
-}
-
-fn reading_end(end: OwnedFd) -> io::Result<Arc<AsyncFd<File>>> {
-    // Reads without waiting, and without asking the reactor first, need the plain descriptor.
-    let end = pipe::Receiver::from_owned_fd(end)?.into_nonblocking_fd()?;
-    Ok(Arc::new(AsyncFd::new(File::from(end))?))
 }

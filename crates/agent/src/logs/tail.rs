@@ -65,7 +65,8 @@ impl Tail {
         self.bytes.push(b'\n');
         // Cut seldom, so that a flood of short lines is not moved for each of them.
         if self.bytes.len() > 4 * limits::LOG_TAIL_BYTES {
-            self.bytes.drain(..self.bytes.len() - limits::LOG_TAIL_BYTES);
+            self.bytes
+                .drain(..self.bytes.len() - limits::LOG_TAIL_BYTES);
         }
     }
 

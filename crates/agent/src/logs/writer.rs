@@ -37,7 +37,14 @@ struct Open {
 
 impl Writer {
     pub(super) fn new(folder: PathBuf, group_bytes: u64, dropped: Arc<AtomicU64>) -> Self {
-        Self { folder, group_bytes, dropped, open: HashMap::new(), round: 0, failing: false }
+        Self {
+            folder,
+            group_bytes,
+            dropped,
+            open: HashMap::new(),
+            round: 0,
+            failing: false,
+        }
     }
 
     /// Writes until every sender is gone.
@@ -62,7 +69,10 @@ impl Writer {
     }
 
     fn append(&mut self, batch: &Batch) {
-        match self.journal(&batch.group).and_then(|journal| journal.append(batch)) {
+        match self
+            .journal(&batch.group)
+            .and_then(|journal| journal.append(batch))
+        {
             Ok(()) => self.failing = false,
             Err(error) => {
                 self.open.remove(&batch.group);
@@ -83,7 +93,13 @@ impl Writer {
             self.make_room();
             let folder = journal::folder_of(&self.folder, group);
             let journal = Journal::open(&folder, self.group_bytes)?;
-            self.open.insert(Arc::clone(group), Open { journal, used: self.round });
+            self.open.insert(
+                Arc::clone(group),
+                Open {
+                    journal,
+                    used: self.round,
+                },
+            );
         }
         let open = self.open.get_mut(group).expect("inserted above");
         open.used = self.round;
@@ -93,7 +109,9 @@ impl Writer {
     fn make_room(&mut self) {
         while self.open.len() >= OPEN_JOURNALS {
             let oldest = self.open.iter().min_by_key(|(_, open)| open.used);
-            let Some(group) = oldest.map(|(group, _)| Arc::clone(group)) else { return };
+            let Some(group) = oldest.map(|(group, _)| Arc::clone(group)) else {
+                return;
+            };
             self.open.remove(&group);
         }
     }

@@ -80,7 +80,9 @@ impl State {
         self.members
             .values()
             .filter(|member| member.phase == MemberPhase::Ending)
-            .fold((0, 0), |(count, mb), member| (count + 1, mb + member.memory_mb))
+            .fold((0, 0), |(count, mb), member| {
+                (count + 1, mb + member.memory_mb)
+            })
     }
 
     fn promise(&mut self, now: Instant, ticket: Ticket, spec: Arc<FunctionSpec>) -> Admitted {
@@ -101,6 +103,12 @@ impl State {
         let version = self.version(&spec);
         version.members += 1;
         let finishing = Arc::clone(&version.finishing);
-        Admitted { instance, spec, ticket, finishing, at: now }
+        Admitted {
+            instance,
+            spec,
+            ticket,
+            finishing,
+            at: now,
+        }
     }
 }

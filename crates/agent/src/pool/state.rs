@@ -105,7 +105,9 @@ impl State {
 
     /// Takes note of the version's newest spec and ends idle instances of older ones.
     pub(super) fn refresh(&mut self, spec: &Arc<FunctionSpec>, effects: &mut Effects) {
-        let Some(version) = self.versions.get_mut(&spec.key) else { return };
+        let Some(version) = self.versions.get_mut(&spec.key) else {
+            return;
+        };
         if version.spec.revision >= spec.revision && !version.retired {
             return;
         }
@@ -179,9 +181,17 @@ impl State {
             let Some(waiting) = next.take().and_then(|ticket| self.take_waiting(ticket)) else {
                 break;
             };
-            let kind = if fresh { StartKind::Booted } else { StartKind::Warm };
+            let kind = if fresh {
+                StartKind::Booted
+            } else {
+                StartKind::Warm
+            };
             self.set_busy(instance.id);
-            if waiting.sender.send(Grant::Instance(Arc::clone(instance), kind)).is_ok() {
+            if waiting
+                .sender
+                .send(Grant::Instance(Arc::clone(instance), kind))
+                .is_ok()
+            {
                 return;
             }
         }
@@ -193,7 +203,9 @@ impl State {
     }
 
     fn make_idle(&mut self, instance: &Arc<Instance>) {
-        let Some(member) = self.members.get_mut(&instance.id) else { return };
+        let Some(member) = self.members.get_mut(&instance.id) else {
+            return;
+        };
         if member.phase == MemberPhase::Ending {
             return;
         }
@@ -201,9 +213,16 @@ impl State {
         let keep_alive = instance.spec.keep_alive.unwrap_or(self.limits.keep_alive);
         let memory_mb = member.memory_mb;
         self.version(&instance.spec).idle.push(Arc::clone(instance));
-        self.observe(Event::Idle(Idle { instance: instance.id, memory_mb, keep_alive }));
+        self.observe(Event::Idle(Idle {
+            instance: instance.id,
+            memory_mb,
+            keep_alive,
+        }));
         let wanted = self.policy.wake_at();
-        if self.wake_at.is_none_or(|at| wanted.is_some_and(|wanted| wanted < at)) {
+        if self
+            .wake_at
+            .is_none_or(|at| wanted.is_some_and(|wanted| wanted < at))
+        {
             self.wake_at = wanted;
         }
     }
@@ -252,7 +271,9 @@ impl State {
 
     /// The instance's processes are gone.
     pub(super) fn gone(&mut self, instance: InstanceId) {
-        let Some(member) = self.members.remove(&instance) else { return };
+        let Some(member) = self.members.remove(&instance) else {
+            return;
+        };
         self.observe(Event::Gone(instance));
         self.promised_mb -= member.memory_mb;
         if let Some(version) = self.versions.get_mut(&member.key) {
@@ -265,9 +286,13 @@ impl State {
     /// Carries out what the policy says.
     pub(super) fn act(&mut self, actions: Vec<Action>, effects: &mut Effects) {
         for Action::Reclaim(id) in actions {
-            let Some(member) = self.members.get_mut(&id) else { continue };
+            let Some(member) = self.members.get_mut(&id) else {
+                continue;
+            };
             member.phase = MemberPhase::Ending;
-            let Some(instance) = member.instance.clone() else { continue };
+            let Some(instance) = member.instance.clone() else {
+                continue;
+            };
             if let Some(version) = self.versions.get_mut(&instance.spec.key) {
                 version.idle.retain(|idle| idle.id != id);
             }
@@ -291,14 +316,16 @@ impl State {
     }
 
     pub(super) fn version(&mut self, spec: &Arc<FunctionSpec>) -> &mut VersionPool {
-        self.versions.entry(spec.key.clone()).or_insert_with(|| VersionPool {
-            spec: Arc::clone(spec),
-            idle: Vec::new(),
-            waiting: BTreeSet::new(),
-            finishing: Arc::default(),
-            members: 0,
-            retired: false,
-        })
+        self.versions
+            .entry(spec.key.clone())
+            .or_insert_with(|| VersionPool {
+                spec: Arc::clone(spec),
+                idle: Vec::new(),
+                waiting: BTreeSet::new(),
+                finishing: Arc::default(),
+                members: 0,
+                retired: false,
+            })
     }
 
     pub(super) fn observe(&mut self, event: Event) -> Vec<Action> {
@@ -310,7 +337,9 @@ impl State {
     }
 
     fn is_newest(&self, spec: &FunctionSpec) -> bool {
-        self.versions.get(&spec.key).is_none_or(|version| version.spec.revision <= spec.revision)
+        self.versions
+            .get(&spec.key)
+            .is_none_or(|version| version.spec.revision <= spec.revision)
     }
 
     fn end_idle(&mut self, idle: Vec<Arc<Instance>>, effects: &mut Effects) {

@@ -88,7 +88,11 @@ async fn answer(
                 &format!("Exceeded maximum allowed payload size ({INVOKE_RESPONSE_BYTES} bytes)."),
             )
         }
-        Err(_) => refusal(StatusCode::BAD_REQUEST, "TruncatedRequest", "The body is not whole"),
+        Err(_) => refusal(
+            StatusCode::BAD_REQUEST,
+            "TruncatedRequest",
+            "The body is not whole",
+        ),
     }
 }
 
@@ -103,7 +107,11 @@ struct Claim<'a> {
 impl<'a> Claim<'a> {
     fn of(instance: &'a Arc<Instance>, id: RequestId) -> Result<Self, Response<Full<Bytes>>> {
         instance.begin_answer(id).map_err(refused)?;
-        Ok(Self { instance, id, open: true })
+        Ok(Self {
+            instance,
+            id,
+            open: true,
+        })
     }
 
     fn finish(mut self, answer: Answer) {
@@ -132,7 +140,9 @@ async fn read(mut body: Incoming, limit: u64) -> Result<Read, hyper::Error> {
     let mut bytes = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0));
     let mut count = 0;
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
+        let Ok(data) = frame?.into_data() else {
+            continue;
+        };
         count += data.len() as u64;
         if count <= limit {
             bytes.extend_from_slice(&data);

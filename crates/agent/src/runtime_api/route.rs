@@ -19,16 +19,25 @@ pub(super) enum Route {
 
 impl Route {
     pub(super) fn of(method: &Method, path: &str) -> Self {
-        let Some(path) = path.strip_prefix("/2018-06-01/runtime/") else { return Route::Unknown };
-        let post = |route| if *method == Method::POST { route } else { Route::WrongMethod };
+        let Some(path) = path.strip_prefix("/2018-06-01/runtime/") else {
+            return Route::Unknown;
+        };
+        let post = |route| {
+            if *method == Method::POST {
+                route
+            } else {
+                Route::WrongMethod
+            }
+        };
         match path {
             "invocation/next" if *method == Method::GET => return Route::Next,
             "invocation/next" => return Route::WrongMethod,
             "init/error" => return post(Route::InitError),
             _ => {}
         }
-        let Some((id, what)) =
-            path.strip_prefix("invocation/").and_then(|rest| rest.split_once('/'))
+        let Some((id, what)) = path
+            .strip_prefix("invocation/")
+            .and_then(|rest| rest.split_once('/'))
         else {
             return Route::Unknown;
         };
@@ -49,16 +58,32 @@ mod tests {
     #[test]
     fn paths_lead_where_they_should() {
         let id = RequestId(uuid::Uuid::from_u128(7));
-        let of = |method: Method, path: &str| Route::of(&method, &format!("/2018-06-01/runtime/{path}"));
+        let of =
+            |method: Method, path: &str| Route::of(&method, &format!("/2018-06-01/runtime/{path}"));
         assert_eq!(of(Method::GET, "invocation/next"), Route::Next);
         assert_eq!(of(Method::POST, "invocation/next"), Route::WrongMethod);
         assert_eq!(of(Method::POST, "init/error"), Route::InitError);
-        assert_eq!(of(Method::POST, &format!("invocation/{id}/response")), Route::Response(id));
-        assert_eq!(of(Method::POST, &format!("invocation/{id}/error")), Route::Error(id));
-        assert_eq!(of(Method::GET, &format!("invocation/{id}/error")), Route::WrongMethod);
+        assert_eq!(
+            of(Method::POST, &format!("invocation/{id}/response")),
+            Route::Response(id)
+        );
+        assert_eq!(
+            of(Method::POST, &format!("invocation/{id}/error")),
+            Route::Error(id)
+        );
+        assert_eq!(
+            of(Method::GET, &format!("invocation/{id}/error")),
+            Route::WrongMethod
+        );
         assert_eq!(of(Method::POST, "invocation/x/response"), Route::InvalidId);
-        assert_eq!(of(Method::POST, &format!("invocation/{id}/other")), Route::Unknown);
+        assert_eq!(
+            of(Method::POST, &format!("invocation/{id}/other")),
+            Route::Unknown
+        );
         assert_eq!(of(Method::GET, ""), Route::Unknown);
-        assert_eq!(Route::of(&Method::GET, "/2020-01-01/extension/register"), Route::Unknown);
+        assert_eq!(
+            Route::of(&Method::GET, "/2020-01-01/extension/register"),
+            Route::Unknown
+        );
     }
 }

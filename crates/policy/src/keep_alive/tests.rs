@@ -9,10 +9,17 @@ use super::*;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Idle { instance: u64, memory_mb: u64, keep_alive: u64 },
+    Idle {
+        instance: u64,
+        memory_mb: u64,
+        keep_alive: u64,
+    },
     Busy(u64),
     Gone(u64),
-    Pressure { memory_mb: u64, instances: u64 },
+    Pressure {
+        memory_mb: u64,
+        instances: u64,
+    },
     Tick,
 }
 
@@ -34,19 +41,27 @@ fn steps() -> impl Strategy<Value = Vec<(u64, Step)>> {
 type Model = BTreeMap<u64, (u64, u64, u64)>;
 
 fn reclaimed(actions: &[Action]) -> Vec<u64> {
-    actions.iter().map(|Action::Reclaim(instance)| instance.0).collect()
+    actions
+        .iter()
+        .map(|Action::Reclaim(instance)| instance.0)
+        .collect()
 }
 
 fn check_pressure(model: &mut Model, gone: &[u64], memory_mb: u64, instances: u64) {
     let mut order: Vec<(u64, u64)> = model.iter().map(|(id, entry)| (entry.0, *id)).collect();
     order.sort_unstable();
     let oldest: Vec<u64> = order.iter().map(|(_, id)| *id).take(gone.len()).collect();
-    assert_eq!(gone, oldest, "the longest idle go first, and none that is busy");
+    assert_eq!(
+        gone, oldest,
+        "the longest idle go first, and none that is busy"
+    );
     let freed: Vec<u64> = gone.iter().map(|id| model.remove(id).unwrap().2).collect();
-    let met = |freed: &[u64]| {
-        freed.iter().sum::<u64>() >= memory_mb && freed.len() as u64 >= instances
-    };
-    assert!(met(&freed) || model.is_empty(), "enough is freed, or all there is");
+    let met =
+        |freed: &[u64]| freed.iter().sum::<u64>() >= memory_mb && freed.len() as u64 >= instances;
+    assert!(
+        met(&freed) || model.is_empty(),
+        "enough is freed, or all there is"
+    );
     if let Some((_, all_but_last)) = freed.split_last() {
         assert!(!met(all_but_last), "no more is freed than needed");
     }
@@ -110,9 +125,16 @@ proptest! {
 #[test]
 fn a_keep_alive_beyond_the_clock_never_ends() {
     let mut policy = KeepAlive::new();
-    let idle =
-        Idle { instance: InstanceId(1), memory_mb: 128, keep_alive: Duration::MAX };
+    let idle = Idle {
+        instance: InstanceId(1),
+        memory_mb: 128,
+        keep_alive: Duration::MAX,
+    };
     policy.observe(Instant(5), Event::Idle(idle));
     assert_eq!(policy.wake_at(), Some(Instant(u64::MAX)));
-    assert!(policy.observe(Instant(u64::MAX - 1), Event::Tick).is_empty());
+    assert!(
+        policy
+            .observe(Instant(u64::MAX - 1), Event::Tick)
+            .is_empty()
+    );
 }

@@ -1,0 +1,165 @@
+//! The agent as a whole, on runtimes that live in this process: everything but the kernel is real.
+
+mod fake;
+mod hostile;
+mod invocations;
+mod limits;
+mod logging;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
+use pilotlight_model::ids::{AccountId, Digest, Region, RequestId, Version};
+use pilotlight_model::limits::Limits;
+use pilotlight_model::node::{InvokeReply, InvokeRequest, Node, NodeError};
+use pilotlight_model::start::Timeline;
+use serde_json::Value;
+
+use crate::agent::{Agent, Config};
+use crate::runtime::RuntimeImage;
+use fake::{FakeLauncher, Script};
+
+/// An agent on fake runtimes, with a data folder of its own.
+struct World {
+    agent: Agent,
+    launcher: Arc<FakeLauncher>,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    /// Every runtime runs that script.
+    fn new(script: Script) -> Self {
+        Self::with_limits(script, Limits::default())
+    }
+
+    fn with_limits(script: Script, mut limits: Limits) -> Self {
+        if limits.node_memory_mb == 0 {
+            limits.node_memory_mb = 4096;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config {
+            node: "node".to_owned(),
+            data_dir: folder.path().to_owned(),
+            limits,
+            resolv_conf: "/etc/resolv.conf".into(),
+        };
+        let launcher = Arc::new(FakeLauncher::new(script));
+        let runtimes = Runtime::ALL.map(|runtime| (runtime, image(runtime))).into();
+        let agent =
+            Agent::with_launcher(&config, runtimes, Arc::new(Arc::clone(&launcher))).unwrap();
+        Self {
+            agent,
+            launcher,
+            folder,
+        }
+    }
+
+    async fn invoke(&self, spec: &Arc<FunctionSpec>, payload: &str) -> InvokeReply {
+        self.try_invoke(request(spec, payload)).await.unwrap()
+    }
+
+    async fn try_invoke(&self, request: InvokeRequest) -> Result<InvokeReply, NodeError> {
+        self.agent.invoke(request).await
+    }
+
+    /// Invokes in a task of its own.
+    fn start_invoke(
+        &self,
+        request: InvokeRequest,
+    ) -> tokio::task::JoinHandle<Result<InvokeReply, NodeError>> {
+        let agent = self.agent.clone();
+        tokio::spawn(async move { agent.invoke(request).await })
+    }
+
+    /// The messages of the function's log.
+    async fn log(&self) -> Vec<String> {
+        let (account, region) = (AccountId::default(), Region::default());
+        let lines = self
+            .agent
+            .read_logs(&account, &region, "/aws/lambda/f", 0, 10_000)
+            .await;
+        lines
+            .unwrap()
+            .into_iter()
+            .map(|line| line.message)
+            .collect()
+    }
+
+    /// What the node counts for the function: starting, idle, busy.
+    fn counts(&self) -> (u32, u32, u32) {
+        let status = self.agent.status();
+        status.versions.values().fold((0, 0, 0), |sum, counts| {
+            (
+                sum.0 + counts.starting,
+                sum.1 + counts.idle,
+                sum.2 + counts.busy,
+            )
+        })
+    }
+
+    /// Waits until the condition holds; the test's own time limit ends the wait.
+    async fn until(&self, mut holds: impl FnMut(&Self) -> bool) {
+        while !holds(self) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+fn image(runtime: Runtime) -> RuntimeImage {
+    RuntimeImage {
+        runtime,
+        digest: digest('1'),
+        argv: vec!["/var/runtime/bootstrap".to_owned()],
+        env: [("PYTHONPATH".to_owned(), "/var/runtime".to_owned())].into(),
+        compile: Some(vec!["/usr/bin/compile".to_owned()]),
+        version_label: "python:3.11.v1".to_owned(),
+    }
+}
+
+fn digest(character: char) -> Digest {
+    character.to_string().repeat(64).parse().unwrap()
+}
+
+fn spec() -> FunctionSpec {
+    FunctionSpec {
+        key: VersionKey {
+            account: AccountId::default(),
+            region: Region::default(),
+            name: "f".parse().unwrap(),
+            version: Version::Latest,
+        },
+        revision: 1,
+        runtime: Runtime::Python311,
+        handler: "app.handler".to_owned(),
+        code: digest('2'),
+        layers: Vec::new(),
+        environment: [("COLOUR".to_owned(), "blue".to_owned())].into(),
+        memory_mb: 128,
+        timeout: Duration::from_secs(3),
+        ephemeral_storage_mb: 512,
+        keep_alive: None,
+        log_group: "/aws/lambda/f".to_owned(),
+        live_code: None,
+    }
+}
+
+fn request(spec: &Arc<FunctionSpec>, payload: &str) -> InvokeRequest {
+    InvokeRequest {
+        spec: Arc::clone(spec),
+        request_id: RequestId::new(),
+        invoked_arn: spec.key.function_arn(),
+        payload: Bytes::copy_from_slice(payload.as_bytes()),
+        client_context: None,
+        trace_id: "Root=1-2-3".to_owned(),
+        log_tail: false,
+        force_cold: false,
+        timeline: Timeline::begin(crate::clock::now()),
+        at_ms: crate::clock::unix_ms(),
+    }
+}
+
+fn json(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap()
+}

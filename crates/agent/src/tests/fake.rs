@@ -1,0 +1,351 @@
+//! A launcher whose processes are tasks of the test, with real pipes and a real Runtime API connection.
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::SendRequest;
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use pilotlight_model::function::VersionKey;
+use pilotlight_model::node::BoxFuture;
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use crate::clock;
+use crate::launcher::{
+    Exit, Launch, LaunchError, Launched, Launcher, Marks, Process, RootKey, Slot,
+};
+
+/// What a fake process does; it ends with the exit that it returns.
+pub(super) type Script = Arc<dyn Fn(FakeRuntime) -> BoxFuture<'static, Exit> + Send + Sync>;
+
+/// Wraps an async function as a script.
+pub(super) fn script<F>(run: impl Fn(FakeRuntime) -> F + Send + Sync + 'static) -> Script
+where
+    F: Future<Output = Exit> + Send + 'static,
+{
+    Arc::new(move |runtime| Box::pin(run(runtime)))
+}
+
+/// The world as a process sees it.
+pub(super) struct FakeRuntime {
+    /// Counts launches from 0.
+    pub(super) number: usize,
+    pub(super) env: Vec<String>,
+    pub(super) stdout: io::PipeWriter,
+    pub(super) stderr: io::PipeWriter,
+    pub(super) oom_kills: Arc<AtomicU64>,
+    socket: Option<OwnedFd>,
+}
+
+impl FakeRuntime {
+    /// The inherited connection, as it is.
+    pub(super) fn socket(&mut self) -> UnixStream {
+        let socket: std::os::unix::net::UnixStream = self
+            .socket
+            .take()
+            .expect("the request socket is taken once")
+            .into();
+        socket.set_nonblocking(true).unwrap();
+        UnixStream::from_std(socket).unwrap()
+    }
+
+    /// The Runtime API over the inherited connection.
+    pub(super) async fn api(&mut self) -> Api {
+        let (sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(self.socket()))
+                .await
+                .unwrap();
+        tokio::spawn(connection);
+        Api { sender }
+    }
+
+    pub(super) fn print(&mut self, text: &str) {
+        self.stdout.write_all(text.as_bytes()).unwrap();
+    }
+}
+
+/// A client of the Runtime API.
+pub(super) struct Api {
+    sender: SendRequest<Full<Bytes>>,
+}
+
+/// An event as the runtime got it.
+pub(super) struct FakeEvent {
+    pub(super) id: String,
+    pub(super) headers: http::HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Api {
+    pub(super) async fn call(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Response<Bytes> {
+        self.try_call(method, path, headers, body)
+            .await
+            .expect("the instance lives")
+    }
+
+    pub(super) async fn try_call(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> hyper::Result<Response<Bytes>> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("/2018-06-01/runtime/{path}"))
+            .header("host", "127.0.0.1:9001");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.sender.ready().await?;
+        let response = self
+            .sender
+            .send_request(request.body(Full::new(body)).unwrap())
+            .await?;
+        let (head, body) = response.into_parts();
+        Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
+    }
+
+    pub(super) async fn next(&mut self) -> FakeEvent {
+        self.next_with(&[]).await
+    }
+
+    /// Waits for an event for ever: an ended instance is the end of this task too.
+    pub(super) async fn next_with(&mut self, headers: &[(&str, &str)]) -> FakeEvent {
+        let answer = self
+            .try_call(Method::GET, "invocation/next", headers, Bytes::new())
+            .await;
+        let Ok(answer) = answer else {
+            return std::future::pending().await;
+        };
+        assert_eq!(answer.status(), StatusCode::OK);
+        let id = answer.headers()["lambda-runtime-aws-request-id"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        FakeEvent {
+            id,
+            headers: answer.headers().clone(),
+            body: answer.into_body(),
+        }
+    }
+
+    pub(super) async fn respond(&mut self, id: &str, body: impl Into<Bytes>) -> StatusCode {
+        let path = format!("invocation/{id}/response");
+        self.call(Method::POST, &path, &[], body.into())
+            .await
+            .status()
+    }
+
+    pub(super) async fn fail(&mut self, id: &str, body: &str) -> StatusCode {
+        let path = format!("invocation/{id}/error");
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        self.call(Method::POST, &path, &[], body).await.status()
+    }
+
+    /// Answers every event with itself.
+    pub(super) async fn echo(&mut self) -> ! {
+        loop {
+            let event = self.next().await;
+            self.respond(&event.id, event.body).await;
+        }
+    }
+}
+
+pub(super) struct FakeLauncher {
+    script: Mutex<Script>,
+    /// Errors of `execve` to come, by launch.
+    pub(super) exec_errors: Mutex<Vec<io::Error>>,
+    pub(super) launches: Arc<AtomicUsize>,
+    pub(super) living: Arc<AtomicUsize>,
+    pub(super) prepared: Mutex<Vec<(VersionKey, RootKey)>>,
+    pub(super) forgotten: Mutex<Vec<VersionKey>>,
+    pub(super) programs: Mutex<Vec<String>>,
+}
+
+impl FakeLauncher {
+    pub(super) fn new(script: Script) -> Self {
+        Self {
+            script: Mutex::new(script),
+            exec_errors: Mutex::default(),
+            launches: Arc::default(),
+            living: Arc::default(),
+            prepared: Mutex::default(),
+            forgotten: Mutex::default(),
+            programs: Mutex::default(),
+        }
+    }
+
+    pub(super) fn launches(&self) -> usize {
+        self.launches.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn living(&self) -> usize {
+        self.living.load(Ordering::SeqCst)
+    }
+}
+
+impl Launcher for Arc<FakeLauncher> {
+    fn prepare(&self, owner: VersionKey, root: RootKey) -> BoxFuture<'_, Result<(), LaunchError>> {
+        self.prepared.lock().push((owner, root));
+        Box::pin(async { Ok(()) })
+    }
+
+    fn forget(&self, owner: &VersionKey) {
+        self.forgotten.lock().push(owner.clone());
+    }
+
+    fn slot(&self) -> BoxFuture<'_, Result<Box<dyn Slot>, LaunchError>> {
+        let slot: Box<dyn Slot> = Box::new(FakeSlot {
+            launcher: Arc::clone(self),
+        });
+        Box::pin(async { Ok(slot) })
+    }
+
+    fn pooled(&self) -> usize {
+        3
+    }
+}
+
+struct FakeSlot {
+    launcher: Arc<FakeLauncher>,
+}
+
+impl Slot for FakeSlot {
+    fn take_runtime_api(&mut self) -> Option<std::net::TcpListener> {
+        None
+    }
+
+    fn launch(
+        self: Box<Self>,
+        launch: Launch,
+    ) -> BoxFuture<'static, Result<Launched, LaunchError>> {
+        Box::pin(async move { self.launcher.launch(launch) })
+    }
+}
+
+impl FakeLauncher {
+    fn launch(&self, launch: Launch) -> Result<Launched, LaunchError> {
+        let program = launch.argv[0].to_str().unwrap().to_owned();
+        self.programs.lock().push(program.clone());
+        if let Some(source) = self.exec_errors.lock().pop() {
+            return Err(LaunchError::Exec { program, source });
+        }
+        let (stdout, child_stdout) = io::pipe().unwrap();
+        let (stderr, child_stderr) = io::pipe().unwrap();
+        let oom_kills = Arc::new(AtomicU64::new(0));
+        let runtime = FakeRuntime {
+            number: self.launches.fetch_add(1, Ordering::SeqCst),
+            env: launch
+                .env
+                .iter()
+                .map(|pair| pair.to_str().unwrap().to_owned())
+                .collect(),
+            stdout: child_stdout,
+            stderr: child_stderr,
+            oom_kills: Arc::clone(&oom_kills),
+            socket: launch.request_socket,
+        };
+        let now = clock::now();
+        let marks = Marks {
+            cgroup: now,
+            mounts: now,
+            network: now,
+            spawn: now,
+        };
+        let process = FakeProcess::run(
+            (self.script.lock().clone())(runtime),
+            oom_kills,
+            &self.living,
+        );
+        Ok(Launched {
+            process: Box::new(process),
+            stdout: stdout.as_fd().try_clone_to_owned().unwrap(),
+            stderr: stderr.as_fd().try_clone_to_owned().unwrap(),
+            marks,
+        })
+    }
+}
+
+struct FakeProcess {
+    task: AbortHandle,
+    exit: watch::Receiver<Option<Exit>>,
+    oom_kills: Arc<AtomicU64>,
+}
+
+impl FakeProcess {
+    fn run(
+        body: BoxFuture<'static, Exit>,
+        oom_kills: Arc<AtomicU64>,
+        living: &Arc<AtomicUsize>,
+    ) -> Self {
+        struct Living(Arc<AtomicUsize>);
+        impl Drop for Living {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        living.fetch_add(1, Ordering::SeqCst);
+        let living = Living(Arc::clone(living));
+        let (sender, exit) = watch::channel(None);
+        let task = tokio::spawn(body);
+        let abort = task.abort_handle();
+        tokio::spawn(async move {
+            let ended = task.await.unwrap_or_else(|error| {
+                // A failed assertion inside a script must fail the test, not look like a crash.
+                assert!(error.is_cancelled(), "script panicked");
+                Exit::Signal(9)
+            });
+            drop(living);
+            let _ = sender.send(Some(ended));
+        });
+        Self {
+            task: abort,
+            exit,
+            oom_kills,
+        }
+    }
+}
+
+impl Process for FakeProcess {
+    fn wait(&self) -> BoxFuture<'_, Exit> {
+        let mut exit = self.exit.clone();
+        Box::pin(async move {
+            match exit.wait_for(Option::is_some).await {
+                Ok(exit) => exit.expect("waited for"),
+                Err(_) => Exit::Signal(9),
+            }
+        })
+    }
+
+    fn kill(&self) {
+        self.task.abort();
+    }
+
+    fn memory_peak_bytes(&self) -> u64 {
+        36 * 1024 * 1024
+    }
+
+    fn oom_kills(&self) -> u64 {
+        self.oom_kills.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for FakeProcess {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
