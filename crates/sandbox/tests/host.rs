@@ -2,5 +2,7 @@
 //!
 //! Networks are made in namespaces that stand for the host and the outside, so that the real host keeps its own.
 
+#[path = "host/cgroup.rs"]
+mod cgroup;
 #[path = "host/network.rs"]
 mod network;
