@@ -1,1 +1,25 @@
-//! Lambda API, catalog, publishing, asynchronous invocations.
+//! The control plane: the Lambda API for everything but invocations, the catalog behind it, making
+//! deployed code ready, and delivering asynchronous invocations.
+//!
+//! Not on the path of a synchronous invocation: the gateway asks it for a spec (answered from memory) and
+//! the node does the rest. Everything that the API acknowledged survives `kill -9`: what waited to be made
+//! ready or to be delivered is taken up again when the catalog is opened.
+#![forbid(unsafe_code)]
+
+mod api;
+mod catalog;
+mod clock;
+mod config;
+mod control;
+mod deploy;
+mod events;
+mod index;
+mod lifecycle;
+mod metrics;
+mod packages;
+
+pub use catalog::OpenError;
+pub use clock::{Clock, SystemClock};
+pub use config::{Config, Retries};
+pub use control::Control;
+pub use metrics::Metrics;

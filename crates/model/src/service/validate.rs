@@ -12,6 +12,8 @@ use crate::error::{ErrorKind, LambdaError};
 
 /// Violations that one error names; a request can hold any number.
 const NAMED: usize = 50;
+/// Characters of a value that an error repeats; a request can hold megabytes.
+const SHOWN: usize = 2_048;
 
 /// Checks a whole input.
 pub(super) fn check(shape: &Shape, input: &Value) -> Result<(), LambdaError> {
@@ -222,7 +224,14 @@ fn length(value: &Value) -> f64 {
 type Shown = Option<String>;
 
 fn shown(shape: &Shape, value: &Value) -> Shown {
-    (!sensitive(shape)).then(|| show(value))
+    (!sensitive(shape)).then(|| {
+        let mut text = show(value);
+        if let Some((end, _)) = text.char_indices().nth(SHOWN) {
+            text.truncate(end);
+            text.push('…');
+        }
+        text
+    })
 }
 
 fn sensitive(shape: &Shape) -> bool {

@@ -1,0 +1,163 @@
+//! The Lambda API's edge: a request is routed and validated from the service model, handed to the one
+//! handler of its operation, and the answer or error written as AWS writes it.
+
+mod account;
+mod configuration;
+mod create;
+mod delete;
+mod download;
+mod listing;
+mod read;
+mod rules;
+mod settings;
+pub(crate) mod tags;
+mod update;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use pilotlight_model::node::{CODE_PATH, Caller};
+use pilotlight_model::service::{Operation, lambda};
+use pilotlight_model::{ErrorKind, LambdaError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::control::Parts;
+
+/// What an operation answers with success.
+enum Answer {
+    /// The model's status, and a body.
+    Json(Value),
+    /// A status of its own, and no body.
+    Empty(StatusCode),
+}
+
+/// Answers one request. Faults of ours were logged where they happened.
+pub(crate) async fn answer(
+    parts: Arc<Parts>,
+    caller: Caller,
+    request: Request<Bytes>,
+) -> Response<Bytes> {
+    if request.method() == Method::GET && request.uri().path().starts_with(CODE_PATH) {
+        return download::serve(&parts, request.uri())
+            .await
+            .unwrap_or_else(|error| error.response());
+    }
+    match operate(&parts, &caller, &request).await {
+        Ok((operation, Answer::Json(body))) => {
+            reply(operation.status(), Bytes::from(body.to_string()))
+        }
+        Ok((_, Answer::Empty(status))) => reply(status, Bytes::new()),
+        Err(error) => error.response(),
+    }
+}
+
+fn reply(status: StatusCode, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let json = http::HeaderValue::from_static("application/json");
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, json);
+    response
+}
+
+async fn operate(
+    parts: &Arc<Parts>,
+    caller: &Caller,
+    request: &Request<Bytes>,
+) -> Result<(&'static Operation, Answer), LambdaError> {
+    let uri = request.uri();
+    let path = uri.path_and_query().map_or(uri.path(), |it| it.as_str());
+    let (operation, params) = lambda().route(request.method(), path).ok_or_else(|| {
+        LambdaError::new(
+            ErrorKind::UnknownOperation,
+            format!(
+                "No operation of AWS Lambda is {} {}",
+                request.method(),
+                uri.path()
+            ),
+        )
+    })?;
+    let query = uri.query().unwrap_or_default();
+    let input = operation.parse(&params, query, request.headers(), request.body())?;
+    Ok((operation, dispatch(parts, caller, operation, input).await?))
+}
+
+/// The table of operations. What is not in it is one of AWS's that this platform does not have yet.
+async fn dispatch(
+    parts: &Arc<Parts>,
+    caller: &Caller,
+    operation: &Operation,
+    input: Value,
+) -> Result<Answer, LambdaError> {
+    match operation.name() {
+        "CreateFunction" => create::create_function(parts, caller, input)
+            .await
+            .and_then(json),
+        "GetFunction" => read::get_function(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "GetFunctionConfiguration" => {
+            read::get_function_configuration(parts, caller, typed(input)?)
+                .await
+                .and_then(json)
+        }
+        "UpdateFunctionCode" => update::update_function_code(parts, caller, input)
+            .await
+            .and_then(json),
+        "UpdateFunctionConfiguration" => {
+            update::update_function_configuration(parts, caller, input)
+                .await
+                .and_then(json)
+        }
+        "DeleteFunction" => delete::delete_function(parts, caller, typed(input)?).await,
+        "ListFunctions" => listing::list_functions(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "ListVersionsByFunction" => listing::list_versions(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "ListTags" => tags::list_tags(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "TagResource" => tags::tag_resource(parts, caller, typed(input)?).await,
+        "UntagResource" => tags::untag_resource(parts, caller, typed(input)?).await,
+        "GetAccountSettings" => account::get_account_settings(parts, caller)
+            .await
+            .and_then(json),
+        "GetFunctionCodeSigningConfig" => {
+            read::get_code_signing_config(parts, caller, typed(input)?)
+                .await
+                .and_then(json)
+        }
+        "GetPolicy" => read::get_policy(parts, caller, typed(input)?).await,
+        name => Err(LambdaError::new(
+            ErrorKind::UnknownOperation,
+            format!("{name} is not available on this platform yet."),
+        )),
+    }
+}
+
+/// The model has checked the types, so that this can only fail where struct and model differ.
+fn typed<T: DeserializeOwned>(input: Value) -> Result<T, LambdaError> {
+    serde_json::from_value(input).map_err(|error| ours("a request", &error))
+}
+
+fn json(body: impl Serialize) -> Result<Answer, LambdaError> {
+    serde_json::to_value(body)
+        .map(Answer::Json)
+        .map_err(|error| ours("an answer", &error))
+}
+
+fn ours(what: &str, error: &serde_json::Error) -> LambdaError {
+    tracing::error!(%error, what, "does not fit its shape");
+    LambdaError::new(ErrorKind::Service, "An internal error occurred.")
+}
+
+/// 400 for a parameter whose meaning is wrong.
+fn invalid(message: impl Into<String>) -> LambdaError {
+    LambdaError::new(ErrorKind::InvalidParameterValue, message)
+}

@@ -1,0 +1,213 @@
+//! `FunctionConfiguration`, the shape in which the API shows a function, and which of its members are
+//! there when.
+
+use std::collections::BTreeMap;
+
+use pilotlight_model::Runtime;
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+
+use crate::catalog::record::Record;
+use crate::config::Config;
+use crate::lifecycle::Reason;
+
+/// As the API shows a function.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Configuration {
+    function_name: String,
+    function_arn: String,
+    runtime: &'static str,
+    role: String,
+    handler: String,
+    code_size: u64,
+    description: String,
+    timeout: u32,
+    memory_size: u32,
+    last_modified: String,
+    code_sha256: String,
+    version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<Variables>,
+    tracing_config: Tracing,
+    revision_id: String,
+    package_type: &'static str,
+    architectures: [&'static str; 1],
+    ephemeral_storage: Storage,
+    snap_start: SnapStart,
+    logging_config: Logging,
+    #[serde(flatten)]
+    live: Option<Live>,
+}
+
+/// What lists leave out.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Live {
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state_reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state_reason_code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_update_status: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_update_status_reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_update_status_reason_code: Option<String>,
+    runtime_version_config: RuntimeVersion,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RuntimeVersion {
+    runtime_version_arn: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Variables {
+    variables: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for Variables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.variables.keys()).finish()
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Tracing {
+    mode: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Storage {
+    size: u32,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct SnapStart {
+    apply_on: &'static str,
+    optimization_status: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Logging {
+    log_format: &'static str,
+    log_group: String,
+}
+
+impl Configuration {
+    /// A function by itself. The ARN has the qualifier that it was asked for with.
+    pub(super) fn whole(record: &Record, qualifier: Option<&str>, config: &Config) -> Self {
+        let lifecycle = &record.lifecycle;
+        let (state_reason, state_reason_code) = parts(&lifecycle.state_reason);
+        let (update_reason, update_reason_code) = parts(&lifecycle.update_reason);
+        let live = Live {
+            state: lifecycle.state.as_str(),
+            state_reason,
+            state_reason_code,
+            last_update_status: lifecycle.update.map(|status| status.as_str()),
+            last_update_status_reason: update_reason,
+            last_update_status_reason_code: update_reason_code,
+            runtime_version_config: RuntimeVersion {
+                runtime_version_arn: runtime_version_arn(record, config),
+            },
+        };
+        Self {
+            live: Some(live),
+            ..Self::listed(record, qualifier)
+        }
+    }
+
+    /// A function in a list, which shows less.
+    pub(super) fn listed(record: &Record, qualifier: Option<&str>) -> Self {
+        let settings = &record.settings;
+        let arn = record.key.function_arn();
+        Self {
+            function_name: record.key.name.to_string(),
+            function_arn: match qualifier {
+                Some(qualifier) => format!("{arn}:{qualifier}"),
+                None => arn,
+            },
+            runtime: settings.runtime.as_str(),
+            role: settings.role.clone(),
+            handler: settings.handler.clone(),
+            code_size: settings.code_size,
+            description: settings.description.clone(),
+            timeout: settings.timeout_s,
+            memory_size: settings.memory_mb,
+            last_modified: last_modified(settings.modified_ms),
+            code_sha256: settings.code_sha256.clone(),
+            version: record.key.version.to_string(),
+            environment: settings.environment.as_ref().map(|environment| Variables {
+                variables: environment.0.clone(),
+            }),
+            tracing_config: Tracing {
+                mode: settings.tracing_mode.clone(),
+            },
+            revision_id: record.revision_id.to_string(),
+            package_type: "Zip",
+            architectures: ["x86_64"],
+            ephemeral_storage: Storage {
+                size: settings.ephemeral_storage_mb,
+            },
+            snap_start: SnapStart {
+                apply_on: "None",
+                optimization_status: "Off",
+            },
+            logging_config: Logging {
+                log_format: "Text",
+                log_group: settings.log_group.clone(),
+            },
+            live: None,
+        }
+    }
+}
+
+fn parts(reason: &Option<Reason>) -> (Option<String>, Option<String>) {
+    reason
+        .as_ref()
+        .map(|reason| (reason.text.clone(), reason.code.clone()))
+        .unzip()
+}
+
+/// Names the runtime's image, as the log's INIT_START line does. A runtime whose image is gone since the
+/// function was made is named by its API name.
+fn runtime_version_arn(record: &Record, config: &Config) -> String {
+    let runtime: Runtime = record.settings.runtime;
+    let image = config
+        .runtimes
+        .get(&runtime)
+        .map_or(runtime.as_str(), |image| image.as_str());
+    format!("arn:aws:lambda:{}::runtime:{image}", record.key.region)
+}
+
+/// `2026-01-02T03:04:05.678+0000`.
+fn last_modified(unix_ms: u64) -> String {
+    const FORMAT: &[BorrowedFormatItem<'_>] = format_description!(
+        "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]+0000"
+    );
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000)
+        .ok()
+        .and_then(|time| time.format(FORMAT).ok())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn last_modified_is_written_as_aws_writes_it() {
+        assert_eq!(
+            super::last_modified(1_767_323_045_678),
+            "2026-01-02T03:04:05.678+0000"
+        );
+    }
+}

@@ -1,0 +1,123 @@
+//! Operations that read one function.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pilotlight_model::names::Target;
+use pilotlight_model::node::Caller;
+use pilotlight_model::{ErrorKind, LambdaError};
+use serde::{Deserialize, Serialize};
+
+use super::configuration::Configuration;
+use super::{Answer, download, rules};
+use crate::catalog::record::Record;
+use crate::control::Parts;
+
+/// A function and, where the operation has one, a qualifier.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct FunctionRequest {
+    pub(super) function_name: String,
+    pub(super) qualifier: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct GetFunctionResponse {
+    configuration: Configuration,
+    code: CodeLocation,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    tags: BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct CodeLocation {
+    repository_type: &'static str,
+    location: String,
+}
+
+/// A function without a code signing configuration has no ARN to show.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct CodeSigning {
+    function_name: String,
+}
+
+pub(super) async fn get_function(
+    parts: &Arc<Parts>,
+    caller: &Caller,
+    request: FunctionRequest,
+) -> Result<GetFunctionResponse, LambdaError> {
+    let target = request.target(caller)?;
+    let (record, tags) = find(parts, &target).await?;
+    Ok(GetFunctionResponse {
+        configuration: Configuration::whole(&record, target.qualifier.as_deref(), &parts.config),
+        code: CodeLocation {
+            repository_type: "S3",
+            location: download::location(parts, &record.code.package),
+        },
+        tags,
+    })
+}
+
+pub(super) async fn get_function_configuration(
+    parts: &Arc<Parts>,
+    caller: &Caller,
+    request: FunctionRequest,
+) -> Result<Configuration, LambdaError> {
+    let target = request.target(caller)?;
+    let (record, _) = find(parts, &target).await?;
+    Ok(Configuration::whole(
+        &record,
+        target.qualifier.as_deref(),
+        &parts.config,
+    ))
+}
+
+pub(super) async fn get_code_signing_config(
+    parts: &Arc<Parts>,
+    caller: &Caller,
+    request: FunctionRequest,
+) -> Result<CodeSigning, LambdaError> {
+    let (record, _) = find(parts, &request.target(caller)?).await?;
+    Ok(CodeSigning {
+        function_name: record.key.name.to_string(),
+    })
+}
+
+/// No function has a policy until permissions can be added.
+pub(super) async fn get_policy(
+    parts: &Arc<Parts>,
+    caller: &Caller,
+    request: FunctionRequest,
+) -> Result<Answer, LambdaError> {
+    find(parts, &request.target(caller)?).await?;
+    Err(LambdaError::new(
+        ErrorKind::ResourceNotFound,
+        "The resource you requested does not exist.",
+    ))
+}
+
+/// A function with its tags.
+pub(super) async fn find(
+    parts: &Parts,
+    target: &Target,
+) -> Result<(Record, BTreeMap<String, String>), LambdaError> {
+    let (key, arn) = (rules::existing(target)?, target.arn());
+    parts
+        .catalog
+        .read(move |session| {
+            let record = session
+                .find(&key)?
+                .ok_or_else(|| LambdaError::function_not_found(&arn))?;
+            Ok((record, session.tags(&key)?))
+        })
+        .await
+}
+
+impl FunctionRequest {
+    pub(super) fn target(&self, caller: &Caller) -> Result<Target, LambdaError> {
+        Target::resolve(caller, &self.function_name, self.qualifier.as_deref())
+    }
+}

@@ -1,0 +1,191 @@
+//! What can be configured of a function: read from CreateFunction and UpdateFunctionConfiguration, judged,
+//! and written over what was there.
+
+use std::collections::BTreeMap;
+
+use pilotlight_model::{Digest, LambdaError, Runtime};
+use serde::Deserialize;
+
+use super::{invalid, rules};
+use crate::catalog::record::{Environment, Settings};
+use crate::packages::Package;
+
+/// The runtimes that there are, with their images.
+pub(super) type Runtimes = BTreeMap<Runtime, Digest>;
+
+/// What can be configured at creation and changed later. What is absent stays.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Changes {
+    runtime: Option<String>,
+    role: Option<String>,
+    handler: Option<String>,
+    description: Option<String>,
+    timeout: Option<u32>,
+    memory_size: Option<u32>,
+    environment: Option<Variables>,
+    tracing_config: Option<Mode>,
+    #[serde(default)]
+    layers: Vec<String>,
+    ephemeral_storage: Option<Size>,
+    snap_start: Option<ApplyOn>,
+    logging_config: Option<Logging>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Variables {
+    #[serde(default)]
+    variables: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Mode {
+    mode: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Size {
+    size: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ApplyOn {
+    apply_on: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Logging {
+    log_format: Option<String>,
+    application_log_level: Option<String>,
+    system_log_level: Option<String>,
+    log_group: Option<String>,
+}
+
+impl Changes {
+    /// The settings of a new function: the defaults, and what is given.
+    pub(super) fn first(&self, name: &str, runtimes: &Runtimes) -> Result<Settings, LambdaError> {
+        let runtime = self.runtime.as_deref().ok_or_else(|| {
+            invalid("Runtime is mandatory for functions created with deployment packages.")
+        })?;
+        if self.handler.is_none() {
+            return Err(no_handler());
+        }
+        let mut settings = Settings {
+            runtime: rules::runtime(runtime, runtimes)?,
+            handler: String::new(),
+            role: String::new(),
+            description: String::new(),
+            memory_mb: 128,
+            timeout_s: 3,
+            ephemeral_storage_mb: 512,
+            environment: None,
+            tracing_mode: "PassThrough".to_owned(),
+            log_group: format!("/aws/lambda/{name}"),
+            snap_start_refused: false,
+            code_sha256: String::new(),
+            code_size: 0,
+            modified_ms: 0,
+        };
+        self.apply(&mut settings, runtimes)?;
+        Ok(settings)
+    }
+
+    /// Writes what is given over `settings`, once all of it is known to be right.
+    pub(super) fn apply(
+        &self,
+        settings: &mut Settings,
+        runtimes: &Runtimes,
+    ) -> Result<(), LambdaError> {
+        rules::layers(&self.layers)?;
+        if self.handler.as_deref() == Some("") {
+            return Err(no_handler());
+        }
+        let runtime = self
+            .runtime
+            .as_deref()
+            .map(|name| rules::runtime(name, runtimes));
+        let runtime = runtime.transpose()?.unwrap_or(settings.runtime);
+        self.check_snap_start(runtime)?;
+        self.check_logging()?;
+        if let Some(environment) = &self.environment {
+            rules::environment(&environment.variables)?;
+            settings.environment = Some(Environment(environment.variables.clone()));
+        }
+        settings.runtime = runtime;
+        set(&mut settings.role, &self.role);
+        set(&mut settings.handler, &self.handler);
+        set(&mut settings.description, &self.description);
+        set(&mut settings.timeout_s, &self.timeout);
+        set(&mut settings.memory_mb, &self.memory_size);
+        set(
+            &mut settings.ephemeral_storage_mb,
+            &self.ephemeral_storage.as_ref().map(|it| it.size),
+        );
+        set(
+            &mut settings.tracing_mode,
+            &self.tracing_config.as_ref().and_then(|it| it.mode.clone()),
+        );
+        set(
+            &mut settings.log_group,
+            &self
+                .logging_config
+                .as_ref()
+                .and_then(|it| it.log_group.clone()),
+        );
+        if let Some(snap_start) = &self.snap_start {
+            settings.snap_start_refused = snap_start.apply_on.as_deref() == Some("None");
+        }
+        Ok(())
+    }
+
+    fn check_snap_start(&self, runtime: Runtime) -> Result<(), LambdaError> {
+        match self
+            .snap_start
+            .as_ref()
+            .and_then(|it| it.apply_on.as_deref())
+        {
+            Some("PublishedVersions") => Err(invalid(format!(
+                "{runtime} is not supported for SnapStart enabled functions."
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_logging(&self) -> Result<(), LambdaError> {
+        let Some(logging) = &self.logging_config else {
+            return Ok(());
+        };
+        if logging.log_format.as_deref() == Some("JSON") {
+            return Err(invalid(
+                "LogFormat JSON is not supported on this platform yet; use Text.",
+            ));
+        }
+        if logging.application_log_level.is_some() || logging.system_log_level.is_some() {
+            return Err(invalid("Log levels can only be set with LogFormat JSON."));
+        }
+        Ok(())
+    }
+}
+
+fn set<T: Clone>(target: &mut T, given: &Option<T>) {
+    if let Some(given) = given {
+        target.clone_from(given);
+    }
+}
+
+impl Settings {
+    /// Takes over what the package says about itself.
+    pub(super) fn describe(&mut self, package: &Package) {
+        self.code_sha256.clone_from(&package.sha256);
+        self.code_size = package.size;
+    }
+}
+
+fn no_handler() -> LambdaError {
+    invalid("Handler is mandatory for functions created with deployment packages.")
+}

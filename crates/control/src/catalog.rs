@@ -1,0 +1,227 @@
+//! The catalog: functions, versions, tags and queued events in one SQLite file (WAL, full sync).
+//!
+//! One thread owns the writing connection. Work is handed to it as closures through a bounded channel;
+//! it runs all that wait, each in a savepoint of one transaction, syncs once, and only then answers. So
+//! concurrent writers share a sync (group commit), a write sees all writes before it, and the in-memory
+//! index changes in commit order. Reads have a connection of their own and never wait for a writer.
+
+pub(crate) mod events;
+mod functions;
+mod open;
+pub(crate) mod record;
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use pilotlight_model::{ErrorKind, LambdaError};
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
+
+pub use open::OpenError;
+
+use crate::index::{Change, Index};
+
+/// Writes that wait for the writer; more wait in the callers. Bounds the memory of queued payloads.
+const WAITING: usize = 128;
+/// Writes that share one sync.
+const BATCH: usize = 128;
+
+/// Why the catalog could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CatalogError {
+    #[error("the catalog's database failed")]
+    Database(#[from] rusqlite::Error),
+    #[error("a row of the catalog does not read")]
+    Row(#[from] serde_json::Error),
+    #[error("the catalog could not commit: {0}")]
+    Commit(String),
+    #[error("the catalog is closed")]
+    Closed,
+}
+
+impl From<CatalogError> for LambdaError {
+    fn from(error: CatalogError) -> Self {
+        tracing::error!(error = &error as &dyn std::error::Error, "catalog failed");
+        LambdaError::new(ErrorKind::Service, "The catalog failed.")
+    }
+}
+
+/// Handle of the catalog; dropping it ends the writer after what it was given.
+pub(crate) struct Catalog {
+    jobs: Option<mpsc::Sender<Job>>,
+    writer: Option<JoinHandle<()>>,
+    reader: Arc<Mutex<Connection>>,
+    index: Arc<Index>,
+}
+
+/// A connection within a piece of work: the queries of `functions` and `events` are methods of it.
+pub(crate) struct Session<'a> {
+    connection: &'a Connection,
+    changes: RefCell<Vec<Change>>,
+}
+
+type Job = Box<dyn FnOnce(&Connection) -> Done + Send>;
+
+/// A piece of work that ran but is not committed yet.
+struct Done {
+    keep: bool,
+    changes: Vec<Change>,
+    /// Tells the caller, once it is known whether the commit held.
+    answer: Box<dyn FnOnce(Result<(), CatalogError>) + Send>,
+}
+
+impl Catalog {
+    /// Opens or makes the catalog in `data_dir` and fills the index from it.
+    pub(crate) fn open(data_dir: &Path) -> Result<Self, OpenError> {
+        let (writer, reader) = open::connections(data_dir)?;
+        let index = Arc::new(Index::default());
+        let session = Session::new(&reader);
+        index.apply(session.index_entries()?);
+        let (jobs, queue) = mpsc::channel(WAITING);
+        let applied = Arc::clone(&index);
+        let thread = std::thread::Builder::new()
+            .name("catalog".to_owned())
+            .spawn(move || write_loop(writer, queue, &applied))
+            .map_err(OpenError::Thread)?;
+        let reader = Arc::new(Mutex::new(reader));
+        Ok(Self {
+            jobs: Some(jobs),
+            writer: Some(thread),
+            reader,
+            index,
+        })
+    }
+
+    /// What invocations are resolved from.
+    pub(crate) fn index(&self) -> &Arc<Index> {
+        &self.index
+    }
+
+    /// Runs `work` on the writer's connection. An error undoes what it wrote; success is on stable
+    /// storage, and in the index, when this returns.
+    pub(crate) async fn write<T, E>(
+        &self,
+        work: impl FnOnce(&Session<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<CatalogError> + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            let session = Session::new(connection);
+            let result = work(&session);
+            let changes = session.changes.into_inner();
+            Done {
+                keep: result.is_ok(),
+                changes: if result.is_ok() { changes } else { Vec::new() },
+                answer: Box::new(move |committed| {
+                    let result = match committed {
+                        Ok(()) => result,
+                        Err(error) => Err(error.into()),
+                    };
+                    // A caller that went away does not need the answer.
+                    let _ = sender.send(result);
+                }),
+            }
+        });
+        let jobs = self.jobs.as_ref().ok_or(CatalogError::Closed)?;
+        jobs.send(job).await.map_err(|_| CatalogError::Closed)?;
+        receiver.await.map_err(|_| CatalogError::Closed)?
+    }
+
+    /// Runs `work` on the reading connection, on a thread that may block.
+    pub(crate) async fn read<T, E>(
+        &self,
+        work: impl FnOnce(&Session<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<CatalogError> + Send + 'static,
+    {
+        let reader = Arc::clone(&self.reader);
+        tokio::task::spawn_blocking(move || work(&Session::new(&reader.lock())))
+            .await
+            .map_err(|_| CatalogError::Closed)?
+    }
+}
+
+impl Drop for Catalog {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the catalog's writer panicked");
+        }
+    }
+}
+
+impl<'a> Session<'a> {
+    fn new(connection: &'a Connection) -> Self {
+        Self {
+            connection,
+            changes: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// Changes the index once the work is committed.
+    fn change(&self, change: Change) {
+        self.changes.borrow_mut().push(change);
+    }
+}
+
+fn write_loop(mut connection: Connection, mut queue: mpsc::Receiver<Job>, index: &Index) {
+    while let Some(job) = queue.blocking_recv() {
+        let mut batch = vec![job];
+        while batch.len() < BATCH
+            && let Ok(job) = queue.try_recv()
+        {
+            batch.push(job);
+        }
+        let mut done = Vec::with_capacity(batch.len());
+        let committed = run(&mut connection, batch, &mut done);
+        for Done {
+            keep,
+            changes,
+            answer,
+        } in done
+        {
+            match &committed {
+                Ok(()) => {
+                    index.apply(changes);
+                    answer(Ok(()));
+                }
+                Err(error) if keep => answer(Err(CatalogError::Commit(error.to_string()))),
+                Err(_) => answer(Ok(())),
+            }
+        }
+    }
+}
+
+/// Runs a batch in one transaction. A job that was not reached is dropped, which its caller sees as
+/// [`CatalogError::Closed`]; that only happens when the database itself fails.
+fn run(
+    connection: &mut Connection,
+    batch: Vec<Job>,
+    done: &mut Vec<Done>,
+) -> Result<(), rusqlite::Error> {
+    let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for job in batch {
+        let savepoint = transaction.savepoint()?;
+        let finished = job(&savepoint);
+        let keep = finished.keep;
+        done.push(finished);
+        if keep {
+            savepoint.commit()?;
+        }
+        // Dropped otherwise, which rolls it back.
+    }
+    transaction.commit()
+}
+
+#[cfg(test)]
+mod tests;

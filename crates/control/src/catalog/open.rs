@@ -1,0 +1,112 @@
+//! Opening the catalog's file: settings of the connections, and migrations.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::CatalogError;
+
+/// Migrations in order; the file's `user_version` counts those that it has had.
+const MIGRATIONS: [&str; 1] = [include_str!("0001.sql")];
+
+/// Statements kept prepared per connection.
+const PREPARED: usize = 64;
+
+/// Why the control plane could not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data directory cannot be made.
+    #[error("cannot make {path}")]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The catalog was written by a newer Pilotlight.
+    #[error("{path} has schema {found}, this version reads up to {known}: use a newer pilot")]
+    Newer {
+        /// The catalog's file.
+        path: PathBuf,
+        /// Its schema.
+        found: usize,
+        /// The newest that is known here.
+        known: usize,
+    },
+    /// SQLite cannot open or migrate the file.
+    #[error("cannot open {path}")]
+    Database {
+        /// The catalog's file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The catalog cannot be read.
+    #[error("cannot read the catalog")]
+    Read(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The writer's thread cannot be started.
+    #[error("cannot start the catalog's writer")]
+    Thread(#[source] std::io::Error),
+}
+
+impl From<CatalogError> for OpenError {
+    fn from(error: CatalogError) -> Self {
+        OpenError::Read(Box::new(error))
+    }
+}
+
+/// The writing and the reading connection of the catalog in `data_dir`, migrated.
+pub(super) fn connections(data_dir: &Path) -> Result<(Connection, Connection), OpenError> {
+    std::fs::create_dir_all(data_dir).map_err(|source| OpenError::Directory {
+        path: data_dir.to_owned(),
+        source,
+    })?;
+    let path = data_dir.join("catalog.sqlite");
+    let database = |source| OpenError::Database {
+        path: path.clone(),
+        source,
+    };
+    let mut writer = connect(&path, OpenFlags::SQLITE_OPEN_CREATE).map_err(database)?;
+    let found = writer
+        .query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0))
+        .map_err(database)? as usize;
+    if found > MIGRATIONS.len() {
+        return Err(OpenError::Newer {
+            path,
+            found,
+            known: MIGRATIONS.len(),
+        });
+    }
+    for (index, sql) in MIGRATIONS.iter().enumerate().skip(found) {
+        migrate(&mut writer, sql, index + 1).map_err(database)?;
+    }
+    let reader = connect(&path, OpenFlags::empty()).map_err(database)?;
+    reader
+        .pragma_update(None, "query_only", true)
+        .map_err(database)?;
+    Ok((writer, reader))
+}
+
+fn connect(path: &Path, more: OpenFlags) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(PREPARED);
+    Ok(connection)
+}
+
+/// A migration and its number are one transaction, so that a crash leaves none half done.
+fn migrate(connection: &mut Connection, sql: &str, version: usize) -> Result<(), rusqlite::Error> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(sql)?;
+    transaction.pragma_update(None, "user_version", version)?;
+    transaction.commit()?;
+    tracing::info!(version, "catalog migrated");
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! What the catalog keeps of a version.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pilotlight_model::{Digest, FunctionSpec, Runtime, VersionKey};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::index::Entry;
+use crate::lifecycle::Lifecycle;
+
+/// `$LATEST` of one function.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub(crate) key: VersionKey,
+    /// Grows with every change, over all functions: a function that is made anew never repeats one.
+    pub(crate) revision: u64,
+    /// `RevisionId` of the API.
+    pub(crate) revision_id: Uuid,
+    pub(crate) code: Code,
+    pub(crate) settings: Settings,
+    pub(crate) lifecycle: Lifecycle,
+    /// What invocations get now: of an older revision while an update is in progress.
+    pub(crate) serving: Option<Arc<FunctionSpec>>,
+}
+
+/// The code package of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Code {
+    /// The zip as it was uploaded, a blob of the store.
+    pub(crate) package: Digest,
+    /// The image of that zip alone.
+    pub(crate) draft: Digest,
+    /// The image that instances mount.
+    pub(crate) image: Digest,
+    /// The runtime that `image` holds byte code for.
+    pub(crate) compiled: Option<Runtime>,
+}
+
+/// What the user configured, with the defaults filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    pub(crate) runtime: Runtime,
+    pub(crate) handler: String,
+    pub(crate) role: String,
+    pub(crate) description: String,
+    pub(crate) memory_mb: u32,
+    pub(crate) timeout_s: u32,
+    pub(crate) ephemeral_storage_mb: u32,
+    /// Absent where it was never given.
+    pub(crate) environment: Option<Environment>,
+    pub(crate) tracing_mode: String,
+    pub(crate) log_group: String,
+    /// Whether `SnapStart: {ApplyOn: None}` was given: then the function wants no templates.
+    pub(crate) snap_start_refused: bool,
+    pub(crate) code_sha256: String,
+    pub(crate) code_size: u64,
+    pub(crate) modified_ms: u64,
+}
+
+/// Environment variables. Their values never reach a log.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Environment(pub(crate) BTreeMap<String, String>);
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Record {
+    /// What a node must know to run this revision.
+    pub(crate) fn spec(&self, keep_alive: Option<Duration>) -> FunctionSpec {
+        FunctionSpec {
+            key: self.key.clone(),
+            revision: self.revision,
+            runtime: self.settings.runtime,
+            handler: self.settings.handler.clone(),
+            code: self.code.image.clone(),
+            layers: Vec::new(),
+            environment: self.settings.environment.clone().unwrap_or_default().0,
+            memory_mb: self.settings.memory_mb,
+            timeout: Duration::from_secs(self.settings.timeout_s.into()),
+            ephemeral_storage_mb: self.settings.ephemeral_storage_mb,
+            keep_alive,
+            log_group: self.settings.log_group.clone(),
+            live_code: None,
+        }
+    }
+
+    /// What the index holds of it.
+    pub(crate) fn entry(&self) -> Entry {
+        Entry {
+            state: self.lifecycle.state,
+            serving: self.serving.clone(),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What the catalog promises to everything above it: writes are whole, ordered and durable.
+
+use std::sync::Arc;
+
+use super::record::{Code, Record, Settings};
+use super::*;
+use crate::lifecycle::Lifecycle;
+use pilotlight_model::{Runtime, Version, VersionKey};
+
+fn record(name: &str, revision: u64) -> Record {
+    let digest: pilotlight_model::Digest = "a".repeat(64).parse().unwrap();
+    Record {
+        key: VersionKey {
+            account: Default::default(),
+            region: Default::default(),
+            name: name.parse().unwrap(),
+            version: Version::Latest,
+        },
+        revision,
+        revision_id: uuid::Uuid::new_v4(),
+        code: Code {
+            package: digest.clone(),
+            draft: digest.clone(),
+            image: digest,
+            compiled: Some(Runtime::Python311),
+        },
+        settings: Settings {
+            runtime: Runtime::Python311,
+            handler: "app.handler".to_owned(),
+            role: "role".to_owned(),
+            description: String::new(),
+            memory_mb: 128,
+            timeout_s: 3,
+            ephemeral_storage_mb: 512,
+            environment: None,
+            tracing_mode: "PassThrough".to_owned(),
+            log_group: "/aws/lambda/f".to_owned(),
+            snap_start_refused: false,
+            code_sha256: "x".to_owned(),
+            code_size: 7,
+            modified_ms: 1,
+        },
+        lifecycle: Lifecycle::created(),
+        serving: None,
+    }
+}
+
+async fn insert(catalog: &Catalog, name: &str, revision: u64) -> Result<(), CatalogError> {
+    let record = record(name, revision);
+    catalog.write(move |session| session.insert(&record)).await
+}
+
+async fn find(catalog: &Catalog, name: &str) -> Option<Record> {
+    let key = record(name, 0).key;
+    catalog
+        .read(move |session| session.find(&key))
+        .await
+        .map_err(|error: CatalogError| error)
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_write_leaves_nothing_and_harms_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = Arc::new(Catalog::open(dir.path()).unwrap());
+    insert(&catalog, "taken", 1).await.unwrap();
+    let writes: Vec<_> = (0..50)
+        .map(|number| {
+            let catalog = Arc::clone(&catalog);
+            tokio::spawn(async move {
+                if number % 2 == 0 {
+                    return insert(&catalog, &format!("f{number}"), number)
+                        .await
+                        .is_ok();
+                }
+                let (new, taken) = (record(&format!("f{number}"), number), record("taken", 0));
+                catalog
+                    .write(move |session| {
+                        session.insert(&new)?;
+                        session.insert(&taken)
+                    })
+                    .await
+                    .is_ok()
+            })
+        })
+        .collect();
+    for (number, write) in writes.into_iter().enumerate() {
+        assert_eq!(write.await.unwrap(), number % 2 == 0);
+    }
+    for number in 0..50 {
+        let there = find(&catalog, &format!("f{number}")).await.is_some();
+        assert_eq!(there, number % 2 == 0, "f{number}");
+    }
+    assert_eq!(catalog.index().len(), 26);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_and_numbers_survive_and_read_back_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = Catalog::open(dir.path()).unwrap();
+    let mut kept = record("f", 7);
+    kept.serving = Some(Arc::new(kept.spec(None)));
+    let written = kept.clone();
+    catalog
+        .write(move |session| session.insert(&written))
+        .await
+        .unwrap();
+    let revision = async |catalog: &Catalog| -> Result<u64, CatalogError> {
+        catalog.write(|session| session.next_revision()).await
+    };
+    let first = revision(&catalog).await.unwrap();
+    drop(catalog);
+
+    let catalog = Catalog::open(dir.path()).unwrap();
+    let read = find(&catalog, "f").await.unwrap();
+    assert_eq!((read.revision, read.revision_id), (7, kept.revision_id));
+    assert_eq!((read.code, read.settings), (kept.code, kept.settings));
+    assert_eq!(
+        (read.lifecycle, read.serving),
+        (kept.lifecycle, kept.serving)
+    );
+    assert!(revision(&catalog).await.unwrap() > first);
+    let key = record("f", 0).key;
+    assert!(
+        catalog
+            .index()
+            .resolve(&key.account, &key.region, &key.name, Some("$LATEST"))
+            .is_ok()
+    );
+}
+
+#[test]
+fn a_newer_schema_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Catalog::open(dir.path()).unwrap());
+    let path = dir.path().join("catalog.sqlite");
+    Connection::open(&path)
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    let Err(error) = Catalog::open(dir.path()) else {
+        panic!("opened")
+    };
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "{} has schema 99, this version reads up to 1: use a newer pilot",
+            path.display()
+        )
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_use_the_index_of_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = Catalog::open(dir.path()).unwrap();
+    let plan: String = catalog
+        .read(|session| {
+            let mut query = session.connection.prepare(
+                "EXPLAIN QUERY PLAN SELECT 1 FROM function JOIN version
+                 ON version.function = function.id
+                 WHERE account = ?1 AND region = ?2 AND name > ?3 AND number = 0
+                 ORDER BY name LIMIT ?4",
+            )?;
+            let steps = query.query_map(["a", "r", "n", "50"], |row| row.get::<_, String>(3))?;
+            Ok::<_, CatalogError>(steps.collect::<Result<Vec<_>, _>>()?.join("; "))
+        })
+        .await
+        .unwrap();
+    assert!(plan.contains("account=? AND region=? AND name>?"), "{plan}");
+    assert!(
+        !plan.contains("SCAN") && !plan.contains("TEMP B-TREE"),
+        "{plan}"
+    );
+}

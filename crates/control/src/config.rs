@@ -1,0 +1,82 @@
+//! What the control plane is told when it opens.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pilotlight_model::{Digest, Limits, Runtime};
+
+use crate::clock::{Clock, SystemClock};
+
+/// Configuration of a [`crate::Control`].
+#[derive(Clone)]
+pub struct Config {
+    /// Folder of the catalog; made if it is not there.
+    pub data_dir: PathBuf,
+    /// `http://host:port` under which clients reach the API: download URLs begin with it.
+    pub endpoint_url: String,
+    /// The runtimes that functions may have, each with its image in the store. The images are never
+    /// collected, and stand in `RuntimeVersionArn`.
+    pub runtimes: BTreeMap<Runtime, Digest>,
+    /// The installation's limits.
+    pub limits: Limits,
+    /// Versions that are made ready at the same time.
+    pub deploys: usize,
+    /// Packages that are unpacked and published at the same time.
+    pub publishes: usize,
+    /// Asynchronous events that are delivered at the same time.
+    pub event_concurrency: usize,
+    /// How asynchronous events are tried again.
+    pub retries: Retries,
+    /// Rest between two collections of the store, so that many deletions share one.
+    pub collect_rest: Duration,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// How asynchronous events are tried again. The defaults are Lambda's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retries {
+    /// Waits before the second and third attempt when the function itself fails.
+    pub function_errors: [Duration; 2],
+    /// First wait when the event could not be run at all (throttled, no room); doubles each time.
+    pub refusal_first: Duration,
+    /// Longest such wait.
+    pub refusal_longest: Duration,
+    /// Age at which an event is given up.
+    pub max_age: Duration,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self {
+            function_errors: [Duration::from_secs(60), Duration::from_secs(120)],
+            refusal_first: Duration::from_secs(1),
+            refusal_longest: Duration::from_secs(300),
+            max_age: Duration::from_secs(6 * 3600),
+        }
+    }
+}
+
+impl Config {
+    /// The defaults around what has none.
+    pub fn new(
+        data_dir: impl Into<PathBuf>,
+        endpoint_url: impl Into<String>,
+        runtimes: BTreeMap<Runtime, Digest>,
+    ) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            endpoint_url: endpoint_url.into(),
+            runtimes,
+            limits: Limits::default(),
+            deploys: 2,
+            publishes: 2,
+            event_concurrency: 64,
+            retries: Retries::default(),
+            collect_rest: Duration::from_secs(5),
+            clock: Arc::new(SystemClock),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The control plane's handle: opens it, wires its parts, and implements the traits through which the
+//! gateway reaches it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pilotlight_model::node::{
+    Api, BoxFuture, Caller, Directory, EventQueue, Node, QueuedEvent, Resolved,
+};
+use pilotlight_model::{AccountId, ErrorKind, FunctionName, LambdaError, Region};
+use pilotlight_store::Store;
+use tokio::sync::Notify;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::catalog::{Catalog, CatalogError, OpenError};
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::packages::Packages;
+use crate::{api, deploy, events};
+
+/// The control plane. Dropping it stops its workers where they are; [`Control::drain`] lets them end.
+pub struct Control {
+    parts: Arc<Parts>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    _stop_when_dropped: DropGuard,
+}
+
+/// What the parts of the control plane share.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) catalog: Catalog,
+    pub(crate) packages: Packages,
+    pub(crate) node: Arc<dyn Node>,
+    pub(crate) metrics: Metrics,
+    pub(crate) queue: events::Queue,
+    /// Signs download URLs.
+    pub(crate) secret: String,
+    /// Something waits to be made ready.
+    pub(crate) unsettled: Notify,
+    /// Something in the store may be no longer needed.
+    pub(crate) unreferenced: Notify,
+}
+
+impl Control {
+    /// Opens the catalog in the data directory and takes up what the last run left undone. Needs a tokio
+    /// runtime.
+    pub async fn open(
+        config: Config,
+        store: Arc<Store>,
+        node: Arc<dyn Node>,
+    ) -> Result<Arc<Self>, OpenError> {
+        let data_dir = config.data_dir.clone();
+        let catalog = tokio::task::spawn_blocking(move || Catalog::open(&data_dir))
+            .await
+            .map_err(|panic| OpenError::Read(Box::new(panic)))??;
+        // Two random UUIDs hold 244 random bits.
+        let fresh = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+        let (secret, queued) = catalog
+            .write(move |session| {
+                let secret = session.setting("download-secret", &fresh)?;
+                Ok::<_, CatalogError>((secret, session.count_events()?))
+            })
+            .await?;
+        let metrics = Metrics::default();
+        let parts = Arc::new(Parts {
+            packages: Packages::new(store, config.publishes),
+            queue: events::Queue::new(config.limits.queued_events, queued, metrics.clone()),
+            config,
+            catalog,
+            node,
+            metrics,
+            secret,
+            unsettled: Notify::new(),
+            unreferenced: Notify::new(),
+        });
+        // What a crash left published but unnamed.
+        parts.unreferenced.notify_one();
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        tasks.spawn(deploy::run(Arc::clone(&parts), stop.clone()));
+        tasks.spawn(deploy::collect(Arc::clone(&parts), stop.clone()));
+        tasks.spawn(events::run(Arc::clone(&parts), stop.clone()));
+        tracing::info!(
+            functions = parts.catalog.index().len(),
+            queued,
+            "control plane open"
+        );
+        let _stop_when_dropped = stop.clone().drop_guard();
+        Ok(Arc::new(Self {
+            parts,
+            tasks,
+            stop,
+            _stop_when_dropped,
+        }))
+    }
+
+    /// Stops taking up work and waits until what runs has ended, at most `deadline` long. What is cut off
+    /// is taken up again at the next open.
+    pub async fn drain(&self, deadline: Duration) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(deadline, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("control plane cut off work at the drain's deadline");
+        }
+    }
+
+    /// What the control plane counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.parts.metrics
+    }
+}
+
+impl Api for Control {
+    /// The operation is carried to its end even if the client goes away meanwhile.
+    fn handle(
+        &self,
+        caller: Caller,
+        request: http::Request<Bytes>,
+    ) -> BoxFuture<'_, http::Response<Bytes>> {
+        let answer = self
+            .tasks
+            .spawn(api::answer(Arc::clone(&self.parts), caller, request));
+        Box::pin(async move {
+            answer.await.unwrap_or_else(|panic| {
+                tracing::error!(%panic, "an operation panicked");
+                LambdaError::new(ErrorKind::Service, "An internal error occurred.").response()
+            })
+        })
+    }
+}
+
+impl Directory for Control {
+    fn resolve(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        name: &FunctionName,
+        qualifier: Option<&str>,
+    ) -> Result<Resolved, LambdaError> {
+        self.parts
+            .catalog
+            .index()
+            .resolve(account, region, name, qualifier)
+    }
+}
+
+impl EventQueue for Control {
+    fn enqueue(&self, event: QueuedEvent) -> BoxFuture<'_, Result<(), LambdaError>> {
+        Box::pin(events::enqueue(&self.parts, event))
+    }
+}

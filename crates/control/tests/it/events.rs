@@ -1,0 +1,188 @@
+//! Asynchronous invocations: acknowledged means delivered at least once, whatever happens.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use pilotlight_model::RequestId;
+use pilotlight_model::node::{EventQueue, NodeError, QueuedEvent};
+use serde_json::Value;
+
+use crate::harness::{ARN, FUNCTIONS, Platform, caller, until};
+
+fn event(name: &str, payload: &str) -> QueuedEvent {
+    QueuedEvent {
+        request_id: RequestId::new(),
+        account: caller().account,
+        region: caller().region,
+        name: name.parse().unwrap(),
+        qualifier: None,
+        payload: Bytes::copy_from_slice(payload.as_bytes()),
+        client_context: Some("{}".to_owned()),
+        trace_id: "Root=1-2-3".to_owned(),
+    }
+}
+
+async fn queue_is(platform: &Platform, length: i64) {
+    until(|| async { (platform.control.metrics().events_queued.get() == length).then_some(()) })
+        .await;
+}
+
+/// Waits until so many attempts have been put off: the next is due at a known time then.
+async fn put_off(platform: &Platform, times: u64) {
+    until(|| async { (platform.control.metrics().events_retried.get() >= times).then_some(()) })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_delivered_as_it_was_given() {
+    let platform = Platform::open().await;
+    platform.active("f").await;
+    let mut given = event("f", r#"{"a":1}"#);
+    given.qualifier = Some("$LATEST".to_owned());
+    platform.control.enqueue(given.clone()).await.unwrap();
+    queue_is(&platform, 0).await;
+    let invoked = platform.node.invoked.lock().clone();
+    assert_eq!(invoked.len(), 1);
+    let request = &invoked[0];
+    assert_eq!(
+        (request.request_id, &request.payload),
+        (given.request_id, &given.payload)
+    );
+    assert_eq!(request.invoked_arn, format!("{ARN}f:$LATEST"));
+    assert_eq!(request.client_context.as_deref(), Some("{}"));
+    assert_eq!(request.trace_id, "Root=1-2-3");
+    assert_eq!(platform.control.metrics().events_delivered.get(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_function_is_tried_three_times_with_waits() {
+    let platform = Platform::open().await;
+    platform.active("f").await;
+    platform
+        .node
+        .invokes
+        .lock()
+        .extend([Ok(false), Ok(false), Ok(false)]);
+    platform.control.enqueue(event("f", "1")).await.unwrap();
+    put_off(&platform, 1).await;
+    platform.clock.advance(Duration::from_secs(60));
+    put_off(&platform, 2).await;
+    assert_eq!(platform.node.invoked.lock().len(), 2);
+    platform.clock.advance(Duration::from_secs(120));
+    queue_is(&platform, 0).await;
+    assert_eq!(platform.node.invoked.lock().len(), 3);
+    assert_eq!(platform.control.metrics().events_dropped.get(), 1);
+    let ids: HashSet<RequestId> = platform
+        .node
+        .invoked
+        .lock()
+        .iter()
+        .map(|request| request.request_id)
+        .collect();
+    assert_eq!(
+        ids.len(),
+        1,
+        "every attempt has the id that the caller was told"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_node_refuses_is_tried_again_until_it_is_taken() {
+    let platform = Platform::open().await;
+    platform.active("f").await;
+    platform.node.invokes.lock().extend([
+        Err(NodeError::Overloaded),
+        Err(NodeError::Draining),
+        Err(NodeError::Internal("x".to_owned())),
+    ]);
+    platform.control.enqueue(event("f", "1")).await.unwrap();
+    for (refusals, wait) in [(1, 1), (2, 2), (3, 4)] {
+        put_off(&platform, refusals).await;
+        platform.clock.advance(Duration::from_secs(wait));
+    }
+    queue_is(&platform, 0).await;
+    assert_eq!(platform.control.metrics().events_delivered.get(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_survive_a_kill() {
+    let platform = Platform::open().await;
+    platform.active("f").await;
+    platform.node.invokes.lock().push_back(Ok(false));
+    platform.control.enqueue(event("f", "kept")).await.unwrap();
+    put_off(&platform, 1).await;
+    let after = platform.killed().await;
+    assert_eq!(after.control.metrics().events_queued.get(), 1);
+    after.clock.advance(Duration::from_secs(60));
+    queue_is(&after, 0).await;
+    assert_eq!(after.node.invoked.lock()[0].payload, "kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_at_once_are_all_kept_and_all_delivered() {
+    let platform = Arc::new(Platform::open_with(|config| config.event_concurrency = 8).await);
+    platform.active("f").await;
+    let tasks: Vec<_> = (0..300)
+        .map(|number| {
+            let platform = Arc::clone(&platform);
+            tokio::spawn(async move {
+                platform
+                    .control
+                    .enqueue(event("f", &number.to_string()))
+                    .await
+                    .unwrap();
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    queue_is(&platform, 0).await;
+    let invoked = platform.node.invoked.lock();
+    let payloads: HashSet<Bytes> = invoked
+        .iter()
+        .map(|request| request.payload.clone())
+        .collect();
+    assert_eq!((payloads.len(), invoked.len()), (300, 300));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_says_so_and_a_missing_function_is_given_up() {
+    let platform = Platform::open_with(|config| config.limits.queued_events = 2).await;
+    platform.node.hold();
+    // Pending: refused for now, so that the events stay.
+    assert_eq!(platform.create("f").await.status, 201);
+    platform.control.enqueue(event("f", "1")).await.unwrap();
+    platform.control.enqueue(event("f", "2")).await.unwrap();
+    let full = platform.control.enqueue(event("f", "3")).await.unwrap_err();
+    assert_eq!(full.kind.status(), 429);
+    assert_eq!(full.message, "Rate Exceeded.");
+    put_off(&platform, 2).await;
+    let path = format!("{FUNCTIONS}/f");
+    assert_eq!(
+        platform
+            .call(Method::DELETE, &path, Value::Null)
+            .await
+            .status,
+        204
+    );
+    platform.clock.advance(Duration::from_secs(1));
+    queue_is(&platform, 0).await;
+    assert_eq!(platform.control.metrics().events_dropped.get(), 2);
+    assert!(platform.node.invoked.lock().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drain_ends_what_runs_and_leaves_the_rest() {
+    let platform = Platform::open().await;
+    platform.active("f").await;
+    platform.control.drain(Duration::from_secs(30)).await;
+    platform.control.enqueue(event("f", "late")).await.unwrap();
+    assert!(platform.node.invoked.lock().is_empty());
+    let next = platform.killed().await;
+    queue_is(&next, 0).await;
+    assert_eq!(next.node.invoked.lock()[0].payload, "late");
+}
