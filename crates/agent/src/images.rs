@@ -104,7 +104,13 @@ impl<'a> Builder<'a> {
         progress: &'a dyn Fn(&Progress),
     ) -> Result<Self, BuildError> {
         fs::create_dir_all(folder).map_err(at(folder))?;
-        Ok(Self { folder: folder.to_owned(), store, progress })
+        // Some of the programs run in a folder of their own.
+        let folder = std::path::absolute(folder).map_err(at(folder))?;
+        Ok(Self {
+            folder,
+            store,
+            progress,
+        })
     }
 
     fn build(&self, recipes: &[Recipe]) -> Result<BTreeMap<Runtime, RuntimeImage>, BuildError> {

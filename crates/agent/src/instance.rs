@@ -5,6 +5,7 @@
 //! supervisor sleeps meanwhile. Dropping the invocation changes nothing: the state is the instance's.
 
 mod machine;
+mod oversight;
 mod start_trace;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::logs::InstanceLog;
 use crate::platform_lines::{self, Report};
 
 pub(crate) use machine::{Asked, Machine, Refusal};
+pub(crate) use oversight::Verdict;
 pub(crate) use start_trace::{InitMarks, StartTrace};
 
 /// One instance.
@@ -52,6 +54,8 @@ struct State {
     /// The `GET …/next` that waits.
     waiting: Option<oneshot::Sender<Event>>,
     current: Option<Current>,
+    /// Whether the runtime's connection has taken the current event.
+    fetched: bool,
     /// A request that has been answered and not been reported.
     unreported: Option<Report>,
     /// Until when the runtime must have answered and asked again.
@@ -120,21 +124,6 @@ pub(crate) enum Answer {
     TooLarge(u64),
 }
 
-/// What the supervisor is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Look again then, or when told.
-    Sleep(Option<Deadline>),
-    /// Kill the process: nobody needs it any more.
-    Stop,
-    /// Kill the process: it reported that it cannot start.
-    InitFailed,
-    /// Kill the process: its init takes too long.
-    InitTimedOut,
-    /// Kill the process: the request ran out of time, and has been answered.
-    TimedOut,
-}
-
 impl Instance {
     pub(crate) fn new(
         id: InstanceId,
@@ -177,6 +166,7 @@ impl Instance {
         let event = Event::of(&request, self.spec.timeout);
         let init = state.init.take();
         let began = clock::now();
+        state.fetched = false;
         state.current = Some(Current {
             request,
             kind,
@@ -209,6 +199,7 @@ impl Instance {
         }
         if let Some(event) = state.pending.take() {
             state.machine.deliver(event.request_id);
+            state.fetched = true;
             return Ok(Next::Event(event));
         }
         // A second waiting request replaces the first, whose connection is most likely gone.
@@ -218,6 +209,11 @@ impl Instance {
             self.changed.notify_one();
         }
         Ok(Next::Wait { asked, event })
+    }
+
+    /// The waiting `GET …/next` has got its event and writes it to the runtime.
+    pub(crate) fn fetched(&self) {
+        self.state.lock().fetched = true;
     }
 
     /// `POST …/response` or `…/error`: the body is about to be read.
@@ -260,122 +256,6 @@ impl Instance {
         state.failed = Some(Failure::Init { error_type, body });
         self.changed.notify_one();
         Ok(())
-    }
-
-    // ---- the supervisor's side ----
-
-    /// A process is about to be started for this instance, the first or, after an init that took too
-    /// long, another.
-    pub(crate) fn begin_init(&self) {
-        let mut state = self.state.lock();
-        if state.machine != Machine::Init {
-            state.machine = Machine::Init;
-        }
-        state.failed = None;
-    }
-
-    /// The process runs.
-    pub(crate) fn launched(&self, process: Arc<dyn Process>) {
-        self.state.lock().process = Some(process);
-    }
-
-    /// Writes on the trace of the start.
-    pub(crate) fn trace(&self, write: impl FnOnce(&mut StartTrace)) {
-        write(&mut self.state.lock().trace);
-    }
-
-    /// Whether the init phase is over.
-    pub(crate) fn is_initialised(&self) -> bool {
-        self.state.lock().machine != Machine::Init
-    }
-
-    /// Whether its runtime waits for an event.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.state.lock().machine == Machine::Ready
-    }
-
-    /// Looks at what is due. A request that has run out of time is answered here.
-    pub(crate) fn judge(&self, init_deadline: Option<Deadline>) -> Verdict {
-        let mut state = self.state.lock();
-        let now = Deadline::now();
-        if state.stop {
-            return Verdict::Stop;
-        }
-        if state.failed.is_some() {
-            return Verdict::InitFailed;
-        }
-        if state.deadline.is_some_and(|deadline| deadline <= now) {
-            self.expire(&mut state);
-            return Verdict::TimedOut;
-        }
-        let init = init_deadline.filter(|_| state.machine == Machine::Init);
-        if init.is_some_and(|deadline| deadline <= now) {
-            // From here on nothing that this process says counts.
-            state.machine = Machine::Over;
-            return Verdict::InitTimedOut;
-        }
-        let due = [state.deadline, init].into_iter().flatten().min();
-        state.armed = state.deadline.is_some();
-        Verdict::Sleep(due)
-    }
-
-    /// Resolves when [`Instance::judge`] is to be asked again.
-    pub(crate) async fn changed(&self) {
-        self.changed.notified().await;
-    }
-
-    /// The process has ended, for that reason if it was its own. Whatever request the instance has is
-    /// answered, or given back if the runtime never saw it.
-    pub(crate) fn end(&self, failure: Option<Failure>) {
-        let mut state = self.state.lock();
-        let initialising = state.machine == Machine::Init;
-        if let Machine::Answered(_) = state.machine {
-            self.end_request(&mut state);
-        }
-        state.machine = Machine::Over;
-        state.waiting = None;
-        state.deadline = None;
-        let unseen = state.pending.take().is_some() && !initialising;
-        match (state.current.take(), failure) {
-            (Some(current), None) => current.give_back(),
-            (Some(current), Some(_)) if unseen => current.give_back(),
-            (Some(current), Some(failure)) => {
-                state.current = Some(current);
-                self.fail(&mut state, failure, None);
-            }
-            (None, failure) if initialising => state.failed = failure,
-            (None, _) => {}
-        }
-    }
-
-    /// The process is gone and nothing is to be learned from it any more.
-    pub(crate) fn forget_process(&self) {
-        let mut state = self.state.lock();
-        state.peak_bytes = state.peak();
-        state.process = None;
-    }
-
-    /// How the process of this instance ended, in Lambda's words.
-    pub(crate) fn exit_failure(&self, exit: Exit) -> Failure {
-        let state = self.state.lock();
-        let oom_kills = state
-            .process
-            .as_ref()
-            .map_or(0, |process| process.oom_kills());
-        Failure::Exited {
-            exit,
-            out_of_memory: oom_kills > 0 && exit == Exit::Signal(9),
-        }
-    }
-
-    /// Why the instance cannot serve, if it cannot.
-    pub(crate) fn failed(&self) -> Option<Failure> {
-        self.state.lock().failed.clone()
-    }
-
-    /// The user's init so far, for INIT_REPORT.
-    pub(crate) fn init_length(&self) -> Duration {
-        self.state.lock().trace.since_spawn(clock::now())
     }
 
     // ---- the pool's side ----
@@ -474,21 +354,6 @@ impl Instance {
         state.deadline = None;
         self.finishing.fetch_sub(1, Ordering::Relaxed);
     }
-
-    fn expire(&self, state: &mut State) {
-        let limit = self.spec.timeout;
-        if let Machine::Answered(_) = state.machine {
-            self.end_request(state);
-        }
-        state.machine = Machine::Over;
-        state.pending = None;
-        state.deadline = None;
-        if let Some(current) = &state.current {
-            let id = current.request.request_id;
-            let line = platform_lines::task_timed_out(clock::utc(), id, limit);
-            self.fail(state, Failure::TimedOut(limit), Some(line));
-        }
-    }
 }
 
 impl State {
@@ -498,6 +363,7 @@ impl State {
             pending: None,
             waiting: None,
             current: None,
+            fetched: false,
             unreported: None,
             deadline: None,
             armed: false,
@@ -566,3 +432,6 @@ pub(crate) fn found_idle(timeline: &mut Timeline, since: Instant) {
     timeline.end(Phase::Queue, since);
     timeline.end(Phase::Place, clock::now());
 }
+
+#[cfg(test)]
+mod tests;

@@ -153,6 +153,11 @@ impl LogStore {
         }
     }
 
+    /// Counts lines that found no room.
+    pub(crate) fn lose(&self, lines: u64) {
+        self.dropped.fetch_add(lines, Ordering::Relaxed);
+    }
+
     /// Lines that could not be written since the start.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)

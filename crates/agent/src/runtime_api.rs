@@ -201,7 +201,9 @@ async fn next(
                 Asked::Next => on_free.free(instance, false),
                 Asked::Again => {}
             }
-            event.await.map(deliver).map_err(|_| Ended)
+            let event = event.await.map_err(|_| Ended)?;
+            instance.fetched();
+            Ok(deliver(event))
         }
         Err(refusal) => Ok(refused(refusal)),
     }

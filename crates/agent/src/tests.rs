@@ -122,7 +122,7 @@ fn digest(character: char) -> Digest {
     character.to_string().repeat(64).parse().unwrap()
 }
 
-fn spec() -> FunctionSpec {
+pub(crate) fn spec() -> FunctionSpec {
     FunctionSpec {
         key: VersionKey {
             account: AccountId::default(),
@@ -145,7 +145,7 @@ fn spec() -> FunctionSpec {
     }
 }
 
-fn request(spec: &Arc<FunctionSpec>, payload: &str) -> InvokeRequest {
+pub(crate) fn request(spec: &Arc<FunctionSpec>, payload: &str) -> InvokeRequest {
     InvokeRequest {
         spec: Arc::clone(spec),
         request_id: RequestId::new(),

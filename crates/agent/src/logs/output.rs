@@ -12,6 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::net::unix::pipe;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use super::tail::{Splitter, Tail};
 use super::{Batch, Line, LogGroup, LogStore};
@@ -42,6 +43,8 @@ struct State {
     tail: Tail,
     outbox: Vec<Line>,
     outbox_bytes: usize,
+    /// The reading task is bringing older lines to the store: newer ones must wait behind them.
+    pushing: bool,
     /// Whether a reading task is there to bring the outbox to the store.
     attended: bool,
 }
@@ -100,7 +103,12 @@ impl InstanceLog {
         state.drain();
         state.end_partial_lines();
         for message in messages {
-            state.push(message);
+            if state.outbox_bytes < 2 * OUTBOX_BYTES {
+                state.push(message);
+            } else {
+                // The store has stood still for thousands of requests.
+                self.store.lose(1);
+            }
         }
         self.hand_over(&mut state);
     }
@@ -111,25 +119,24 @@ impl InstanceLog {
     }
 
     /// The process has ended: waits for the end of its pipes, for a bounded time, and keeps what they
-    /// still hold. `reader` is the task of [`InstanceLog::attach`].
-    pub(crate) async fn detach(&self, mut reader: tokio::task::JoinHandle<()>) {
-        if tokio::time::timeout(END_OF_PIPES, &mut reader)
-            .await
-            .is_err()
-        {
-            reader.abort();
-            let _ = reader.await;
-        }
+    /// still hold. `reader` is the task of [`InstanceLog::attach`]; what it has in hand it brings to the
+    /// store in its own time.
+    pub(crate) async fn detach(&self, reader: JoinHandle<()>) {
+        let _ = tokio::time::timeout(END_OF_PIPES, reader).await;
         let mut state = self.state.lock();
         state.drain();
         state.end_partial_lines();
         state.pipes.clear();
-        state.attended = false;
         self.hand_over(&mut state);
+        self.held_back.notify_one();
     }
 
     /// Brings the outbox to the store, at once if there is room, else by a task that can wait.
     fn hand_over(&self, state: &mut State) {
+        if state.pushing {
+            self.held_back.notify_one();
+            return;
+        }
         let Some(batch) = self.batch(state) else {
             return;
         };
@@ -158,13 +165,33 @@ impl InstanceLog {
         })
     }
 
+    /// Brings the outbox to the store, however long the store takes.
+    async fn push_outbox(&self) {
+        let batch = {
+            let mut state = self.state.lock();
+            let batch = self.batch(&mut state);
+            state.pushing = batch.is_some();
+            batch
+        };
+        if let Some(batch) = batch {
+            self.store.push(batch).await;
+            self.state.lock().pushing = false;
+        }
+    }
+
+    /// Brings what the pipes hold to the store until both are closed or given up. The pipes are read no
+    /// faster than the store takes lines in: a flood waits in its pipe.
     async fn read(self: Arc<Self>, stdout: Arc<pipe::Receiver>, stderr: Arc<pipe::Receiver>) {
         let (mut out_open, mut err_open) = (true, true);
-        while out_open || err_open {
-            // The pipes are read no faster than the store takes lines in: a flood waits in its pipe.
-            let batch = self.batch(&mut self.state.lock());
-            if let Some(batch) = batch {
-                self.store.push(batch).await;
+        loop {
+            self.push_outbox().await;
+            {
+                let mut state = self.state.lock();
+                let over = state.pipes.is_empty() || !(out_open || err_open);
+                if over && state.outbox.is_empty() {
+                    state.attended = false;
+                    return;
+                }
             }
             tokio::select! {
                 open = self.read_once(0, &stdout), if out_open => out_open = open,

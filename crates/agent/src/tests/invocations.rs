@@ -504,7 +504,7 @@ async fn an_instance_that_dies_idle_costs_its_next_request_nothing() {
     world.invoke(&spec, "1").await;
     world.until(|world| world.counts() == (0, 1, 0)).await;
     die.notify_one();
-    world.until(|world| world.launcher.living() == 0).await;
+    world.until(|world| world.counts() == (0, 0, 0)).await;
     for number in 2..20 {
         let reply = world.invoke(&spec, &number.to_string()).await;
         assert_eq!(

@@ -116,9 +116,10 @@ async fn a_flood_of_log_fills_neither_disk_nor_memory() {
         world.invoke(&Arc::new(flood), "1").await.function_error,
         None
     );
-    world.until(|world| world.counts() == (0, 1, 0)).await;
-    let log = world.log().await;
-    assert!(log.last().unwrap().starts_with("REPORT"), "the end is kept");
+    // The end comes to the disk when the flood before it has.
+    while !world.log().await.last().unwrap().starts_with("REPORT") {
+        tokio::task::yield_now().await;
+    }
     let kept: u64 = walk(world.folder.path());
     assert!(kept <= 2 * 1024 * 1024, "{kept}");
     assert_eq!(world.agent.dropped_log_lines(), 0);

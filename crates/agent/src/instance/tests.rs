@@ -1,0 +1,93 @@
+//! An instance alone, where the order of things can be chosen.
+
+use pilotlight_model::ids::{AccountId, Region};
+
+use super::*;
+use crate::logs::{LogGroup, LogStore};
+use crate::tests::{request, spec};
+
+/// An instance whose runtime has asked for its first event.
+fn ready(folder: &tempfile::TempDir) -> (Instance, oneshot::Receiver<Event>) {
+    let store = LogStore::open(folder.path(), 1 << 20).unwrap();
+    let group = LogGroup {
+        account: AccountId::default(),
+        region: Region::default(),
+        name: "g".to_owned(),
+    };
+    let log = Arc::new(InstanceLog::new(store, group, "stream".to_owned()));
+    let trace = StartTrace::admitted(clock::now());
+    let instance = Instance::new(InstanceId(1), Arc::new(spec()), log, Arc::default(), trace);
+    match instance.ask(InitMarks::default()) {
+        Ok(Next::Wait { event, .. }) => (instance, event),
+        _ => panic!("there is no event yet"),
+    }
+}
+
+fn killed() -> Option<Failure> {
+    Some(Failure::Exited {
+        exit: Exit::Signal(9),
+        out_of_memory: false,
+    })
+}
+
+#[tokio::test]
+async fn an_event_that_the_runtime_never_saw_is_given_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (instance, waiting) = ready(&folder);
+    let wanted = request(&Arc::new(spec()), "1");
+    let id = wanted.request_id;
+    let ended = instance.deliver(wanted, StartKind::Warm).unwrap();
+    // The event was on its way when the process died.
+    drop(waiting);
+    instance.end(killed());
+    match ended.await.unwrap() {
+        Ended::Undelivered(request) => assert_eq!(request.request_id, id),
+        Ended::Answered(reply) => panic!("{reply:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_the_runtime_may_have_seen_is_not_given_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (instance, waiting) = ready(&folder);
+    let ended = instance
+        .deliver(request(&Arc::new(spec()), "1"), StartKind::Warm)
+        .unwrap();
+    waiting.await.unwrap();
+    instance.fetched();
+    instance.end(killed());
+    match ended.await.unwrap() {
+        Ended::Answered(reply) => assert_eq!(reply.function_error, Some("Unhandled")),
+        Ended::Undelivered(_) => panic!("the function may have run"),
+    }
+}
+
+#[tokio::test]
+async fn an_event_whose_connection_broke_waits_for_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let (instance, waiting) = ready(&folder);
+    drop(waiting);
+    let wanted = request(&Arc::new(spec()), "1");
+    let id = wanted.request_id;
+    let _ended = instance.deliver(wanted, StartKind::Warm).unwrap();
+    match instance.ask(InitMarks::default()) {
+        Ok(Next::Event(event)) => assert_eq!(event.request_id, id),
+        _ => panic!("the event was waiting"),
+    }
+}
+
+#[tokio::test]
+async fn an_ended_instance_takes_no_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let (instance, _waiting) = ready(&folder);
+    instance.end(killed());
+    let wanted = request(&Arc::new(spec()), "1");
+    let id = wanted.request_id;
+    assert_eq!(
+        instance
+            .deliver(wanted, StartKind::Warm)
+            .unwrap_err()
+            .request_id,
+        id
+    );
+}

@@ -1,0 +1,137 @@
+//! Runtime images are built from Debian packages, found again, and what is in them runs.
+
+use std::cell::RefCell;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use pilotlight_agent::RuntimeImage;
+use pilotlight_agent::images::{self, Step};
+use pilotlight_model::function::Runtime;
+use pilotlight_store::Store;
+
+/// What functions rely on in the image: C extensions, certificates, time zones, users, a shell.
+const PYTHON: &str = r#"
+import asyncio, bz2, ctypes, curses, dbm, distutils.version, email, hashlib, json, lzma, multiprocessing
+import os, pwd, readline, socket, sqlite3, ssl, stat, subprocess, sys, unicodedata, uuid, zlib, zoneinfo
+import datetime, decimal, http.client, xml.etree.ElementTree as tree
+
+assert len(ssl.create_default_context().get_ca_certs()) > 100
+assert sqlite3.connect(":memory:").execute("select 6 * 7").fetchone() == (42,)
+berlin = datetime.datetime(2026, 7, 1, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin"))
+assert berlin.isoformat() == "2026-07-01T00:00:00+02:00"
+assert decimal.Decimal("1.1") + 1 == decimal.Decimal("2.1") and uuid.uuid4().version == 4
+assert hashlib.sha256(b"").hexdigest().startswith("e3b0c442") and zlib.crc32(b"a")
+assert tree.fromstring("<a><b/></a>")[0].tag == "b"
+assert pwd.getpwuid(993).pw_name == "sbx_user1051"
+assert socket.gethostbyname("localhost") == "127.0.0.1"
+for library in ["libc.so.6", "libstdc++.so.6", "libgomp.so.1"]:
+    ctypes.CDLL(library)
+shell = "echo hi | sed s/h/H/ | awk '{print $1}'; python3 -c 'print(1)'"
+assert subprocess.check_output(shell, shell=True, text=True) == "Hi\n1\n"
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    assert pool.map(abs, [-1, 2]) == [1, 2]
+# Everything that was imported came from byte code that is not checked against its source.
+for module in list(sys.modules.values()):
+    cached = getattr(module, "__cached__", None)
+    if cached:
+        with open(cached, "rb") as file:
+            assert file.read(8)[4:] == b"\1\0\0\0", cached
+for folder, folders, files in os.walk("/", topdown=True):
+    folders[:] = [name for name in folders if os.path.join(folder, name) not in ("/proc", "/dev")]
+    for name in folders + files:
+        mode = os.lstat(os.path.join(folder, name)).st_mode
+        assert not mode & (stat.S_ISUID | stat.S_ISGID), (folder, name)
+        assert stat.S_ISLNK(mode) or mode & stat.S_IROTH, (folder, name)
+print("python is whole")
+"#;
+
+const SHELL: &str = r#"
+set -e
+test "$(echo x | gzip | zcat | grep -c x)" = 1
+test "$(awk 'BEGIN { print 1 + 2 }')" = 3
+curl --version | grep -q OpenSSL
+test -s /etc/ssl/certs/ca-certificates.crt -a -s /etc/pki/tls/certs/ca-bundle.crt
+test "$(date +%Z)" = UTC
+find /etc -name passwd | xargs grep -q sbx_user1051
+echo shell is whole
+"#;
+
+#[test]
+fn images_are_built_once_and_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("store")).unwrap();
+    let left_by_a_killed_build = dir.path().join("runtimes/build-killed/debs");
+    fs::create_dir_all(&left_by_a_killed_build).unwrap();
+
+    let steps = RefCell::new(Vec::new());
+    let built = images::build(dir.path(), &store, &|progress| {
+        steps.borrow_mut().push(*progress);
+    })
+    .unwrap();
+
+    let steps = steps.into_inner();
+    for step in [Step::Resolve, Step::Download, Step::Unpack, Step::Publish] {
+        assert!(steps.iter().any(|progress| progress.step == step), "{step}");
+    }
+    assert!(steps.iter().all(|progress| progress.done <= progress.total));
+    assert_eq!(built.keys().copied().collect::<Vec<_>>(), Runtime::ALL);
+    assert!(built.values().all(|image| store.contains(&image.digest)));
+    let mut kept = fs::read_dir(dir.path().join("runtimes"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect::<Vec<_>>();
+    kept.sort();
+    assert_eq!(kept, ["provided.al2023.json", "python3.11.json"]);
+
+    let python = &built[&Runtime::Python311];
+    assert!(python.version_label.starts_with("python:3.11."));
+    runs(&store, python, &["/usr/bin/python3.11", "-S", "-W", "ignore", "-c", PYTHON], "python is whole");
+    for program in [&python.argv[..], python.compile.as_deref().unwrap()] {
+        for path in program.iter().filter(|argument| argument.starts_with('/')) {
+            runs(&store, python, &["/usr/bin/test", "-f", path], "");
+        }
+    }
+    let provided = &built[&Runtime::ProvidedAl2023];
+    assert!(provided.version_label.starts_with("provided:al2023.2."));
+    runs(&store, provided, &["/bin/bash", "-c", SHELL], "shell is whole");
+
+    found_again(dir.path(), &store, &built[&Runtime::Python311]);
+}
+
+/// Another build with everything there does nothing; one whose manifest is damaged does not trust it.
+fn found_again(dir: &Path, store: &Store, image: &RuntimeImage) {
+    let again = images::build(dir, store, &|progress| panic!("{progress:?}")).unwrap();
+    assert_eq!(&again[&Runtime::Python311], image);
+
+    fs::write(dir.join("runtimes/python3.11.json"), "{").unwrap();
+    let resolved = RefCell::new(Vec::new());
+    let rebuilt = images::build(dir, store, &|progress| {
+        if progress.step == Step::Resolve {
+            resolved.borrow_mut().push(progress.runtime);
+        }
+    })
+    .unwrap();
+    assert_eq!(resolved.into_inner(), [Some(Runtime::Python311)]);
+    assert_eq!(&rebuilt[&Runtime::Python311], image, "the same packages make the same image");
+}
+
+/// Runs a program in the mounted image. The mount lives in a namespace of its own and ends with it.
+fn runs(store: &Store, image: &RuntimeImage, program: &[&str], expected: &str) {
+    let inside = "mount -t erofs -o ro,loop \"$1\" /mnt && mount -t proc proc /mnt/proc \
+                  && mount -t tmpfs tmpfs /mnt/dev && mknod -m 666 /mnt/dev/null c 1 3 \
+                  && mkdir -m 1777 /mnt/dev/shm && mount -t tmpfs tmpfs /mnt/tmp \
+                  && shift && exec chroot /mnt \"$@\"";
+    let Output { status, stdout, stderr } = Command::new("unshare")
+        .args(["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", inside, "sh"])
+        .arg(store.image_path(&image.digest))
+        .args(program)
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("LANG", "C.UTF-8")
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    assert!(status.success(), "{program:?}: {stdout}{stderr}");
+    assert_eq!(stdout.trim(), expected, "{program:?}: {stderr}");
+}
