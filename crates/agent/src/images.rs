@@ -200,9 +200,11 @@ impl<'a> Builder<'a> {
         let total = plan.packages.len();
         for (done, package) in plan.packages.iter().enumerate() {
             self.tell(Some(recipe.runtime), Step::Unpack, done, total);
-            let deb = debs.get(&package.name).ok_or_else(|| BuildError::NotDownloaded {
-                package: package.name.clone(),
-            })?;
+            let deb = debs
+                .get(&package.name)
+                .ok_or_else(|| BuildError::NotDownloaded {
+                    package: package.name.clone(),
+                })?;
             tree::unpack(deb, &root, &recipe.tree.remove)?;
         }
         tree::finish(&root, &recipe.tree)?;
@@ -236,7 +238,12 @@ impl<'a> Builder<'a> {
     }
 
     fn tell(&self, runtime: Option<Runtime>, step: Step, done: usize, total: usize) {
-        (self.progress)(&Progress { runtime, step, done, total });
+        (self.progress)(&Progress {
+            runtime,
+            step,
+            done,
+            total,
+        });
     }
 }
 
@@ -244,5 +251,8 @@ impl<'a> Builder<'a> {
 const SCRATCH: &str = "build-";
 
 fn tempdir(folder: &Path) -> Result<tempfile::TempDir, BuildError> {
-    tempfile::Builder::new().prefix(SCRATCH).tempdir_in(folder).map_err(at(folder))
+    tempfile::Builder::new()
+        .prefix(SCRATCH)
+        .tempdir_in(folder)
+        .map_err(at(folder))
 }

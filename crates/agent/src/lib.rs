@@ -3,8 +3,8 @@
 //! [`Agent`] is the node's handle. Behind it: `pool` decides which request gets which instance and what
 //! may be started, `start` carries one instance from its order to its end, `instance` is where the
 //! invocation and the runtime meet, `runtime_api` is the protocol between them, `logs` keeps what
-//! instances say, `roots` what they see, `compile` prepares byte code, [`images`] builds what runtimes run in, and `launcher` is the seam to the
-//! machine.
+//! instances say, `roots` what they see, `compile` prepares byte code, [`images`] builds what runtimes
+//! run in, and `launcher` is the seam to the machine.
 #![forbid(unsafe_code)]
 
 mod agent;

@@ -57,7 +57,10 @@ impl Apt {
             let path = folder.join(name);
             fs::write(&path, text).map_err(at(&path))?;
         }
-        Ok(Self { folder, lists: MACHINE_LISTS.into() })
+        Ok(Self {
+            folder,
+            lists: MACHINE_LISTS.into(),
+        })
     }
 
     /// Whether there are package lists at all.
@@ -77,7 +80,11 @@ impl Apt {
 
     /// These packages and everything that they depend on.
     pub(super) fn closure(&self, packages: &[String]) -> Result<Vec<Package>, BuildError> {
-        let simulated = APT.run(self.command().args(["--simulate", "install"]).args(packages))?;
+        let simulated = APT.run(
+            self.command()
+                .args(["--simulate", "install"])
+                .args(packages),
+        )?;
         Ok(simulated.lines().filter_map(Package::simulated).collect())
     }
 
@@ -88,8 +95,15 @@ impl Apt {
         folder: &Path,
     ) -> Result<BTreeMap<String, PathBuf>, BuildError> {
         fs::create_dir_all(folder).map_err(at(folder))?;
-        let wanted = packages.iter().map(|package| format!("{}={}", package.name, package.version));
-        APT.run(self.command().arg("download").args(wanted).current_dir(folder))?;
+        let wanted = packages
+            .iter()
+            .map(|package| format!("{}={}", package.name, package.version));
+        APT.run(
+            self.command()
+                .arg("download")
+                .args(wanted)
+                .current_dir(folder),
+        )?;
         let mut files = BTreeMap::new();
         for entry in fs::read_dir(folder).map_err(at(folder))? {
             let entry = entry.map_err(at(folder))?;
@@ -104,7 +118,10 @@ impl Apt {
     fn command(&self) -> Command {
         let option = |name: &str, path: &Path| format!("{name}={}", path.display());
         let mut command = APT.command();
-        command.arg("-qq").arg("-c").arg(self.folder.join("apt.conf"));
+        command
+            .arg("-qq")
+            .arg("-c")
+            .arg(self.folder.join("apt.conf"));
         for (name, path) in [
             ("Dir::State", self.folder.join("state")),
             ("Dir::State::lists", self.lists.clone()),
@@ -122,7 +139,10 @@ impl Package {
     fn simulated(line: &str) -> Option<Self> {
         let (name, rest) = line.strip_prefix("Inst ")?.split_once(" (")?;
         let (version, _) = rest.split_once(' ')?;
-        Some(Self { name: name.to_owned(), version: version.to_owned() })
+        Some(Self {
+            name: name.to_owned(),
+            version: version.to_owned(),
+        })
     }
 }
 
@@ -135,9 +155,15 @@ mod tests {
         let package = Package::simulated(
             "Inst libcrypt1 (1:4.4.33-2 Debian:12.15/oldstable, Debian-Security:12 [amd64]) []",
         );
-        let expected = Package { name: "libcrypt1".into(), version: "1:4.4.33-2".into() };
+        let expected = Package {
+            name: "libcrypt1".into(),
+            version: "1:4.4.33-2".into(),
+        };
         assert_eq!(package, Some(expected));
-        assert_eq!(Package::simulated("Conf libcrypt1 (1:4.4.33-2 Debian [amd64])"), None);
+        assert_eq!(
+            Package::simulated("Conf libcrypt1 (1:4.4.33-2 Debian [amd64])"),
+            None
+        );
         assert_eq!(Package::simulated("Inst libcrypt1"), None);
     }
 }

@@ -45,7 +45,11 @@ impl Program {
             return Ok(());
         }
         let text = String::from_utf8_lossy(&output.stderr);
-        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let lines: Vec<&str> = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
         let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
         Err(self.failed(command, output.status.to_string(), shown.join("; ")))
     }
@@ -53,7 +57,10 @@ impl Program {
     /// The command could not even be started.
     pub(super) fn not_started(&self, error: io::Error) -> BuildError {
         if error.kind() == io::ErrorKind::NotFound {
-            return BuildError::NoProgram { program: self.name, package: self.package };
+            return BuildError::NoProgram {
+                program: self.name,
+                package: self.package,
+            };
         }
         BuildError::Command {
             command: self.name.to_owned(),
@@ -73,6 +80,11 @@ impl Program {
             Some(verb) => format!("{} {verb}", self.name),
             None => self.name.to_owned(),
         };
-        BuildError::Command { command, status, output, advice: self.advice }
+        BuildError::Command {
+            command,
+            status,
+            output,
+            advice: self.advice,
+        }
     }
 }

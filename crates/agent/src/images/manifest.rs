@@ -35,11 +35,19 @@ impl Manifest {
             .iter()
             .map(|package| (package.name.clone(), package.version.clone()))
             .collect();
-        let version = packages.get(&recipe.version.package).ok_or_else(|| BuildError::NoVersion {
-            package: recipe.version.package.clone(),
-        })?;
+        let version =
+            packages
+                .get(&recipe.version.package)
+                .ok_or_else(|| BuildError::NoVersion {
+                    package: recipe.version.package.clone(),
+                })?;
         let version_label = format!("{}{version}", recipe.version.prefix);
-        Ok(Self { key: recipe.key.clone(), digest, version_label, packages })
+        Ok(Self {
+            key: recipe.key.clone(),
+            digest,
+            version_label,
+            packages,
+        })
     }
 
     /// The manifest at that path. One that is absent or cannot be understood means that the image is to

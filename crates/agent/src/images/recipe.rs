@@ -30,12 +30,18 @@ const SOURCES: [Source; 2] = [
         runtime: Runtime::Python311,
         recipe: include_str!("../../../../runtimes/python3.11/recipe.toml"),
         files: &[
-            ("bootstrap.py", include_str!("../../../../runtimes/python3.11/bootstrap.py")),
+            (
+                "bootstrap.py",
+                include_str!("../../../../runtimes/python3.11/bootstrap.py"),
+            ),
             (
                 "_pilotlight_logging.py",
                 include_str!("../../../../runtimes/python3.11/_pilotlight_logging.py"),
             ),
-            ("compile.py", include_str!("../../../../runtimes/python3.11/compile.py")),
+            (
+                "compile.py",
+                include_str!("../../../../runtimes/python3.11/compile.py"),
+            ),
         ],
     },
     Source {
@@ -47,7 +53,10 @@ const SOURCES: [Source; 2] = [
 
 /// The recipes of all runtimes.
 pub(super) fn all() -> Result<Vec<Recipe>, BuildError> {
-    SOURCES.iter().map(|source| Recipe::read(BASE, source)).collect()
+    SOURCES
+        .iter()
+        .map(|source| Recipe::read(BASE, source))
+        .collect()
 }
 
 /// A recipe, ready to be followed.
@@ -159,8 +168,11 @@ impl Tree {
         self.links.extend(above.links);
         self.files.extend(above.files);
         for (path, name) in above.sources {
-            let (_, text) =
-                source.files.iter().find(|(file, _)| *file == name).ok_or_else(|| {
+            let (_, text) = source
+                .files
+                .iter()
+                .find(|(file, _)| *file == name)
+                .ok_or_else(|| {
                     wrong(source.runtime.as_str(), format!("there is no file {name}"))
                 })?;
             self.files.insert(path, (*text).to_owned());
@@ -174,7 +186,10 @@ fn parse<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, BuildError> {
 }
 
 fn wrong(runtime: &str, reason: impl ToString) -> BuildError {
-    BuildError::Recipe { runtime: runtime.to_owned(), reason: reason.to_string() }
+    BuildError::Recipe {
+        runtime: runtime.to_owned(),
+        reason: reason.to_string(),
+    }
 }
 
 /// Lengths keep apart what stands side by side.
@@ -182,7 +197,10 @@ fn key(base: &str, source: &Source) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&BUILDER_VERSION.to_le_bytes());
     let files = source.files.iter().flat_map(|(name, text)| [*name, *text]);
-    for part in [std::env::consts::ARCH, base, source.recipe].into_iter().chain(files) {
+    for part in [std::env::consts::ARCH, base, source.recipe]
+        .into_iter()
+        .chain(files)
+    {
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part.as_bytes());
     }

@@ -15,8 +15,11 @@ const DPKG_DEB: Program = Program {
     package: "dpkg",
     advice: "a package may be damaged: try again",
 };
-const TAR: Program =
-    Program { name: "tar", package: "tar", advice: "check free space below the data directory" };
+const TAR: Program = Program {
+    name: "tar",
+    package: "tar",
+    advice: "check free space below the data directory",
+};
 const LDCONFIG: Program = Program {
     name: "ldconfig",
     package: "libc-bin",
@@ -29,8 +32,10 @@ const CHROOT: Program = Program {
 };
 
 /// Where Debian's `ca-certificates` has the certificates, and where their bundle goes.
-const CERTIFICATES: (&str, &str) =
-    ("usr/share/ca-certificates/mozilla", "etc/ssl/certs/ca-certificates.crt");
+const CERTIFICATES: (&str, &str) = (
+    "usr/share/ca-certificates/mozilla",
+    "etc/ssl/certs/ca-certificates.crt",
+);
 
 /// Makes the folders and links that packages are unpacked onto.
 pub(super) fn prepare(root: &Path, tree: &Tree) -> Result<(), BuildError> {
@@ -49,17 +54,32 @@ pub(super) fn prepare(root: &Path, tree: &Tree) -> Result<(), BuildError> {
 /// followed, as dpkg does when it installs.
 pub(super) fn unpack(deb: &Path, root: &Path, remove: &[String]) -> Result<(), BuildError> {
     let mut from = DPKG_DEB.command();
-    from.arg("--fsys-tarfile").arg(deb).stdout(Stdio::piped()).stderr(Stdio::piped());
+    from.arg("--fsys-tarfile")
+        .arg(deb)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut packed = from.spawn().map_err(|error| DPKG_DEB.not_started(error))?;
-    let data = packed.stdout.take().expect("standard output was asked to be a pipe");
+    let data = packed
+        .stdout
+        .take()
+        .expect("standard output was asked to be a pipe");
 
     let mut into = TAR.command();
-    into.args(["--extract", "--file=-", "--keep-directory-symlink", "--no-same-owner"])
-        .args(["--preserve-permissions", "--anchored", "--wildcards"])
-        .args(remove.iter().map(|pattern| format!("--exclude=./{pattern}")))
-        .arg("--directory")
-        .arg(root)
-        .stdin(data);
+    into.args([
+        "--extract",
+        "--file=-",
+        "--keep-directory-symlink",
+        "--no-same-owner",
+    ])
+    .args(["--preserve-permissions", "--anchored", "--wildcards"])
+    .args(
+        remove
+            .iter()
+            .map(|pattern| format!("--exclude=./{pattern}")),
+    )
+    .arg("--directory")
+    .arg(root)
+    .stdin(data);
     // tar ends when dpkg-deb does; what dpkg-deb writes to standard error fits into a pipe.
     let unpacked = TAR.run(&mut into);
     let packed = packed.wait_with_output().map_err(at(deb))?;
@@ -74,7 +94,9 @@ pub(super) fn finish(root: &Path, tree: &Tree) -> Result<(), BuildError> {
         fs::write(&path, text).map_err(at(&path))?;
     }
     bundle_certificates(root)?;
-    LDCONFIG.run(LDCONFIG.command().arg("-r").arg(root)).map(drop)
+    LDCONFIG
+        .run(LDCONFIG.command().arg("-r").arg(root))
+        .map(drop)
 }
 
 /// Compiles the image's own modules with the image's own interpreter.
@@ -82,7 +104,14 @@ pub(super) fn compile(root: &Path, byte_code: &ByteCode) -> Result<(), BuildErro
     let mut command = CHROOT.command();
     command
         .arg(root)
-        .args([&byte_code.interpreter, "-S", "-W", "ignore", "-m", "compileall"])
+        .args([
+            &byte_code.interpreter,
+            "-S",
+            "-W",
+            "ignore",
+            "-m",
+            "compileall",
+        ])
         .args(["-q", "-f", "--invalidation-mode", "unchecked-hash"])
         .args(&byte_code.folders);
     CHROOT.run(&mut command).map(drop)
@@ -91,7 +120,11 @@ pub(super) fn compile(root: &Path, byte_code: &ByteCode) -> Result<(), BuildErro
 fn bundle_certificates(root: &Path) -> Result<(), BuildError> {
     let folder = root.join(CERTIFICATES.0);
     let mut files = fs::read_dir(&folder)
-        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>())
+        .and_then(|entries| {
+            entries
+                .map(|entry| Ok(entry?.path()))
+                .collect::<Result<Vec<_>, _>>()
+        })
         .map_err(at(&folder))?;
     files.sort();
     let mut bundle = Vec::new();

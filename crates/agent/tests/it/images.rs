@@ -86,7 +86,12 @@ fn images_are_built_once_and_run() {
 
     let python = &built[&Runtime::Python311];
     assert!(python.version_label.starts_with("python:3.11."));
-    runs(&store, python, &["/usr/bin/python3.11", "-S", "-W", "ignore", "-c", PYTHON], "python is whole");
+    runs(
+        &store,
+        python,
+        &["/usr/bin/python3.11", "-S", "-W", "ignore", "-c", PYTHON],
+        "python is whole",
+    );
     for program in [&python.argv[..], python.compile.as_deref().unwrap()] {
         for path in program.iter().filter(|argument| argument.starts_with('/')) {
             runs(&store, python, &["/usr/bin/test", "-f", path], "");
@@ -94,7 +99,12 @@ fn images_are_built_once_and_run() {
     }
     let provided = &built[&Runtime::ProvidedAl2023];
     assert!(provided.version_label.starts_with("provided:al2023.2."));
-    runs(&store, provided, &["/bin/bash", "-c", SHELL], "shell is whole");
+    runs(
+        &store,
+        provided,
+        &["/bin/bash", "-c", SHELL],
+        "shell is whole",
+    );
 
     found_again(dir.path(), &store, &built[&Runtime::Python311]);
 }
@@ -113,7 +123,11 @@ fn found_again(dir: &Path, store: &Store, image: &RuntimeImage) {
     })
     .unwrap();
     assert_eq!(resolved.into_inner(), [Some(Runtime::Python311)]);
-    assert_eq!(&rebuilt[&Runtime::Python311], image, "the same packages make the same image");
+    assert_eq!(
+        &rebuilt[&Runtime::Python311],
+        image,
+        "the same packages make the same image"
+    );
 }
 
 /// Runs a program in the mounted image. The mount lives in a namespace of its own and ends with it.
@@ -122,8 +136,21 @@ fn runs(store: &Store, image: &RuntimeImage, program: &[&str], expected: &str) {
                   && mount -t tmpfs tmpfs /mnt/dev && mknod -m 666 /mnt/dev/null c 1 3 \
                   && mkdir -m 1777 /mnt/dev/shm && mount -t tmpfs tmpfs /mnt/tmp \
                   && shift && exec chroot /mnt \"$@\"";
-    let Output { status, stdout, stderr } = Command::new("unshare")
-        .args(["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", inside, "sh"])
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new("unshare")
+        .args([
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "sh",
+            "-c",
+            inside,
+            "sh",
+        ])
         .arg(store.image_path(&image.digest))
         .args(program)
         .env_clear()
@@ -131,7 +158,10 @@ fn runs(store: &Store, image: &RuntimeImage, program: &[&str], expected: &str) {
         .env("LANG", "C.UTF-8")
         .output()
         .unwrap();
-    let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&stdout),
+        String::from_utf8_lossy(&stderr),
+    );
     assert!(status.success(), "{program:?}: {stdout}{stderr}");
     assert_eq!(stdout.trim(), expected, "{program:?}: {stderr}");
 }
