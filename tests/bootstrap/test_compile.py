@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from conftest import PYTHON, RUNTIME
+from fake_api import PYTHON, RUNTIME
 
 
 def compile_tree(root):

@@ -5,7 +5,7 @@ import re
 import sys
 from pathlib import Path
 
-from conftest import RUNTIME
+from fake_api import RUNTIME
 
 CONTEXT = """
 def handler(event, c):
