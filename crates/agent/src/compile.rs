@@ -45,6 +45,7 @@ pub(crate) async fn run(
         .await
         .map_err(|_| NodeError::Draining)?;
     let launch = Launch {
+        owner: None,
         root: RootKey {
             runtime: image.digest.clone(),
             code: CodeKey::Image(code.clone()),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::CString;
 
-use pilotlight_model::function::FunctionSpec;
+use pilotlight_model::function::{FunctionSpec, Runtime};
 
 use crate::runtime::RuntimeImage;
 
@@ -34,7 +34,12 @@ pub(crate) fn of_instance(
             .iter()
             .map(|(name, value)| (name.as_str(), value.clone())),
     );
-    all.extend(reserved(spec, image, stream));
+    all.extend(reserved(spec, stream));
+    if image.runtime != Runtime::ProvidedAl2023 {
+        // Lambda does not define it for runtimes that the user brings along.
+        let name = format!("AWS_Lambda_{}", image.runtime);
+        all.insert("AWS_EXECUTION_ENV", name);
+    }
     if request_socket {
         all.insert("_PILOTLIGHT_RUNTIME_FD", RUNTIME_FD.to_owned());
     }
@@ -66,7 +71,6 @@ fn overridable<'a>() -> impl Iterator<Item = (&'a str, String)> {
 
 fn reserved<'a>(
     spec: &FunctionSpec,
-    image: &RuntimeImage,
     stream: &str,
 ) -> impl Iterator<Item = (&'a str, String)> + use<'a> {
     let key = &spec.key;
@@ -77,7 +81,6 @@ fn reserved<'a>(
         ("_HANDLER", spec.handler.clone()),
         ("AWS_ACCESS_KEY_ID", key.account.to_string()),
         ("AWS_DEFAULT_REGION", key.region.to_string()),
-        ("AWS_EXECUTION_ENV", format!("AWS_Lambda_{}", image.runtime)),
         (
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
             spec.memory_mb.to_string(),

@@ -55,6 +55,8 @@ pub(crate) trait Process: Send + Sync {
 /// What to run.
 #[derive(Debug)]
 pub(crate) struct Launch {
+    /// Version whose instance it is; its root is kept for the next one.
+    pub(crate) owner: Option<VersionKey>,
     /// What the process sees as its file system.
     pub(crate) root: RootKey,
     /// Program and arguments.

@@ -96,11 +96,16 @@ impl<M: Mounter> Roots<M> {
         entry.cell.try_lock()?.clone()
     }
 
+    /// A root of its own, which is not kept. Blocks.
+    pub(crate) fn once(&self, key: &RootKey) -> Result<Arc<Rooted<M>>, LaunchError> {
+        self.assemble(key).map(Arc::new)
+    }
+
     /// The root, assembled now if need be. Blocks.
     pub(crate) fn get(&self, key: &RootKey) -> Result<Arc<Rooted<M>>, LaunchError> {
         if let CodeKey::Live(_) = key.code {
             // The folder may be replaced by another of the same name: bound afresh for each start.
-            return self.assemble(key).map(Arc::new);
+            return self.once(key);
         }
         let cell = self.cell(key);
         let mut root = cell.lock();

@@ -250,6 +250,7 @@ impl Start<'_> {
         });
         let server = Server::start(Arc::clone(instance), on_free, ours, listener);
         let launch = Launch {
+            owner: Some(spec.key.clone()),
             root: RootKey::of(spec, &self.image.digest),
             argv,
             env: environment::of_instance(spec, self.image, instance.log.stream(), inherits),

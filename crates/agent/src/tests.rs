@@ -1,5 +1,6 @@
 //! The agent as a whole, on runtimes that live in this process: everything but the kernel is real.
 
+mod compiling;
 mod fake;
 mod hostile;
 mod invocations;
