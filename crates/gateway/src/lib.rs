@@ -1,1 +1,36 @@
 //! The invocation path: authenticate, route, admit, hand to a node.
+//!
+//! Owns the HTTP front door, request authentication, the Invoke operation, Pilotlight's own read API
+//! and everything that makes an invocation visible (start records, metrics, traces). Does not know how a
+//! name became a version ([`Directory`](pilotlight_model::node::Directory)), how a function runs
+//! ([`Node`](pilotlight_model::node::Node)), or any other operation of the Lambda API
+//! ([`Api`](pilotlight_model::node::Api)).
+//!
+//! Invariants:
+//! - the caller of every request is known before anything acts on its body;
+//! - an invocation that was handed to a node holds its concurrency permit until the node is done with
+//!   it, whether or not the client waits;
+//! - nothing here grows without a limit: connections, heads, bodies, kept records, label values, spans.
+#![forbid(unsafe_code)]
+
+mod admission;
+mod api;
+mod auth;
+mod body;
+mod clock;
+mod config;
+mod door;
+mod front;
+mod invoke;
+mod metrics;
+mod otlp;
+mod own;
+mod query;
+mod record;
+mod starts;
+
+pub use auth::{OpenListenRefused, refuse_open_listen};
+pub use config::{AccessKey, Config, Secret};
+pub use door::Drained;
+pub use front::Gateway;
+pub use otlp::{Endpoint, InvalidEndpoint};

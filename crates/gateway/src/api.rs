@@ -1,0 +1,58 @@
+//! Everything of the Lambda API but invocations: authenticated and read here, answered by the control
+//! plane.
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use pilotlight_model::LambdaError;
+use pilotlight_model::limits::API_REQUEST_BYTES;
+use pilotlight_model::node::Caller;
+use pilotlight_model::service::lambda;
+
+use crate::body::Received;
+use crate::front::{Answered, Call, Parts};
+
+/// Hands an authenticated request to the control plane.
+pub(crate) async fn forward(parts: &Parts, call: &Call<'_>, body: &mut Incoming) -> Answered {
+    let (caller, received) = authenticate(parts, call, body, API_REQUEST_BYTES).await?;
+    let request = http::Request::from_parts(call.head.clone(), received.bytes);
+    Ok(parts.control.handle(caller, request).await.into())
+}
+
+/// Hands on a request that carries its own proof in its query string; its body is not read.
+pub(crate) async fn open(parts: &Parts, head: http::request::Parts) -> Answered {
+    let nobody = Caller {
+        account: Default::default(),
+        region: Default::default(),
+    };
+    let request = http::Request::from_parts(head, Bytes::new());
+    Ok(parts.control.handle(nobody, request).await.into())
+}
+
+/// The caller and the body of a request, neither without the other.
+pub(crate) async fn authenticate(
+    parts: &Parts,
+    call: &Call<'_>,
+    body: &mut Incoming,
+    limit: usize,
+) -> Result<(Caller, Received), LambdaError> {
+    let claim = parts.authenticator.claim(call.head, (parts.config.now)())?;
+    let received = parts
+        .intake
+        .receive(body, limit, claim.covers_body())
+        .await
+        .map_err(|error| error.into_lambda(|_| too_large(call, limit)))?;
+    let caller = claim.verify(received.sha256)?;
+    Ok((caller, received))
+}
+
+fn too_large(call: &Call<'_>, limit: usize) -> String {
+    let uri = &call.head.uri;
+    let path = uri.path_and_query().map_or(uri.path(), |it| it.as_str());
+    match lambda().route(&call.head.method, path) {
+        Some((operation, _)) => format!(
+            "Request must be smaller than {limit} bytes for the {} operation",
+            operation.name()
+        ),
+        None => format!("Request must be smaller than {limit} bytes"),
+    }
+}

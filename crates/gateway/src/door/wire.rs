@@ -1,0 +1,162 @@
+//! When a request's first byte was read and its answer's last byte was written. The waterfall begins and
+//! ends here, at the socket, so that its phases add up to what the client saw.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use parking_lot::Mutex;
+use pilotlight_model::start::Instant;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::clock::monotonic_now;
+use crate::record::Responding;
+
+/// What the socket and the service of one connection tell each other.
+pub(crate) struct Wire {
+    peer: SocketAddr,
+    /// Both sides run in the connection's task, so this is never contended; it is a lock only because
+    /// that task may move between threads.
+    stage: Mutex<Stage>,
+}
+
+enum Stage {
+    /// Nothing has been read yet, and nothing had to be waited for: what is there has been there since
+    /// the connection was accepted.
+    Fresh(Instant),
+    /// Between requests.
+    Idle,
+    /// First byte of a request read.
+    Arrived(Instant),
+    /// A request is being served.
+    Serving,
+    /// Its answer is on its way to the socket.
+    Answering(Option<Responding>),
+}
+
+impl Wire {
+    pub(crate) fn new(peer: SocketAddr, accepted: Instant) -> Self {
+        Self {
+            peer,
+            stage: Mutex::new(Stage::Fresh(accepted)),
+        }
+    }
+
+    /// The client's address.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// A request's head has been read; returns when its first byte was. A pipelined request, whose
+    /// bytes came with the one before, begins now.
+    pub(crate) fn begin(&self) -> Instant {
+        let mut stage = self.stage.lock();
+        match std::mem::replace(&mut *stage, Stage::Serving) {
+            Stage::Arrived(at) => at,
+            _ => monotonic_now(),
+        }
+    }
+
+    /// The service hands its answer to the connection; `responding` is finished once it is written.
+    pub(crate) fn answer(&self, responding: Option<Responding>) {
+        *self.stage.lock() = Stage::Answering(responding);
+    }
+
+    fn read(&self) {
+        let mut stage = self.stage.lock();
+        match *stage {
+            Stage::Fresh(accepted) => *stage = Stage::Arrived(accepted),
+            Stage::Idle => *stage = Stage::Arrived(monotonic_now()),
+            _ => {}
+        }
+    }
+
+    fn waited(&self) {
+        let mut stage = self.stage.lock();
+        if matches!(*stage, Stage::Fresh(_)) {
+            *stage = Stage::Idle;
+        }
+    }
+
+    fn flushed(&self) {
+        let mut stage = self.stage.lock();
+        if !matches!(*stage, Stage::Answering(_)) {
+            return;
+        }
+        let answered = std::mem::replace(&mut *stage, Stage::Idle);
+        drop(stage);
+        if let Stage::Answering(Some(responding)) = answered {
+            responding.finish(monotonic_now());
+        }
+    }
+}
+
+/// A socket that tells its [`Wire`] what passes. The HTTP connection flushes when, and only when, it has
+/// written all it has; every answer of ours is handed to it whole.
+pub(crate) struct Stamped {
+    stream: TcpStream,
+    wire: Arc<Wire>,
+}
+
+impl Stamped {
+    pub(crate) fn new(stream: TcpStream, wire: Arc<Wire>) -> Self {
+        Self { stream, wire }
+    }
+}
+
+impl AsyncRead for Stamped {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        match Pin::new(&mut self.stream).poll_read(cx, buf) {
+            Poll::Pending => {
+                self.wire.waited();
+                Poll::Pending
+            }
+            ready => {
+                if buf.filled().len() > before {
+                    self.wire.read();
+                }
+                ready
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Stamped {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.wire.flushed();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

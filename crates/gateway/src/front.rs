@@ -1,0 +1,221 @@
+//! The gateway as a whole: what it is made of, and which request goes where.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Response};
+use http_body_util::Full;
+use hyper::Request;
+use hyper::body::{Body, Incoming};
+use pilotlight_model::node::{Api, CODE_PATH, Directory, EventQueue, Node};
+use pilotlight_model::start::Instant;
+use pilotlight_model::{LambdaError, RequestId};
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::net::TcpListener;
+
+use crate::admission::Admission;
+use crate::auth::Authenticator;
+use crate::body::Intake;
+use crate::config::Config;
+use crate::door::wire::Wire;
+use crate::door::{self, Drained};
+use crate::invoke::{self, Style};
+use crate::own::Own;
+use crate::record::{Recorder, Responding};
+use crate::{api, own};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+
+/// The HTTP front door. A handle: clones are the same gateway.
+#[derive(Clone)]
+pub struct Gateway(Arc<Parts>);
+
+/// What serving a request needs.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) node: Arc<dyn Node>,
+    pub(crate) queue: Arc<dyn EventQueue>,
+    pub(crate) control: Arc<dyn Api>,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) intake: Intake,
+    pub(crate) recorder: Arc<Recorder>,
+    draining: AtomicBool,
+}
+
+/// One request as the front door hands it on, without its body.
+pub(crate) struct Call<'a> {
+    pub(crate) head: &'a http::request::Parts,
+    pub(crate) request_id: RequestId,
+    /// When its first byte was read.
+    pub(crate) began: Instant,
+    pub(crate) wire: &'a Wire,
+}
+
+/// An answer, and the record that is finished when it has been written.
+pub(crate) struct Answer {
+    pub(crate) response: Response<Bytes>,
+    pub(crate) responding: Option<Responding>,
+}
+
+/// Where a request goes.
+enum Route<'a> {
+    /// The invocation path: here.
+    Invoke(Style, &'a str),
+    /// Pilotlight's own read API: here.
+    Own(Own),
+    /// Downloads that carry their own proof: the control plane.
+    Code,
+    /// The rest of the Lambda API: the control plane.
+    Control,
+}
+
+impl Gateway {
+    /// Puts a gateway together. Must be called within a Tokio runtime, on which the trace exporter runs.
+    pub fn new(
+        config: Config,
+        directory: Arc<dyn Directory>,
+        node: Arc<dyn Node>,
+        queue: Arc<dyn EventQueue>,
+        control: Arc<dyn Api>,
+    ) -> Gateway {
+        Gateway(Arc::new(Parts {
+            authenticator: Authenticator::new(&config.access_keys),
+            admission: Admission::new(config.account_concurrency),
+            intake: Intake::new(config.body_timeout, config.body_bytes),
+            recorder: Arc::new(Recorder::new(&config, node.status().node)),
+            draining: AtomicBool::new(false),
+            config,
+            directory,
+            node,
+            queue,
+            control,
+        }))
+    }
+
+    /// Serves `listener` until `shutdown` resolves and the requests in flight have finished, or
+    /// `Config::drain` has passed.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> Drained {
+        door::serve(self, listener, shutdown).await
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub(crate) fn open_connections(&self) -> &Gauge {
+        &self.0.recorder.metrics.connections
+    }
+
+    pub(crate) fn set_draining(&self) {
+        self.0.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Sends out what the exporter still holds.
+    pub(crate) async fn flush(&self) {
+        self.0.recorder.flush().await;
+    }
+
+    /// Serves one request.
+    pub(crate) async fn handle(
+        &self,
+        wire: &Wire,
+        request: Request<Incoming>,
+    ) -> Response<Full<Bytes>> {
+        let began = wire.begin();
+        let (head, mut body) = request.into_parts();
+        let call = Call {
+            head: &head,
+            request_id: RequestId::new(),
+            began,
+            wire,
+        };
+        let answer = match route(&head) {
+            Route::Invoke(style, name) => {
+                invoke::invoke(&self.0, &call, style, name, &mut body).await
+            }
+            Route::Own(own) => own::answer(&self.0, &call, own, &mut body).await,
+            Route::Code => api::open(&self.0, head.clone()).await,
+            Route::Control => api::forward(&self.0, &call, &mut body).await,
+        };
+        let Answer {
+            mut response,
+            responding,
+        } = answer.unwrap_or_else(|error| error.response().into());
+        // A client that is still writing reads the answer only afterwards, unless it asked first.
+        if !body.is_end_stream() && !head.headers.contains_key(http::header::EXPECT) {
+            self.0.intake.discard(&mut body).await;
+        }
+        let headers = response.headers_mut();
+        if !headers.contains_key(REQUEST_ID) {
+            headers.insert(REQUEST_ID, id_value(call.request_id));
+        }
+        wire.answer(responding);
+        response.map(Full::new)
+    }
+}
+
+impl Parts {
+    /// Whether the gateway is shutting down.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
+
+impl From<Response<Bytes>> for Answer {
+    fn from(response: Response<Bytes>) -> Self {
+        Self {
+            response,
+            responding: None,
+        }
+    }
+}
+
+/// What every handler of a request returns.
+pub(crate) type Answered = Result<Answer, LambdaError>;
+
+fn id_value(id: RequestId) -> HeaderValue {
+    HeaderValue::try_from(id.to_string()).expect("a UUID is a valid header value")
+}
+
+fn route(head: &http::request::Parts) -> Route<'_> {
+    let path = head.uri.path();
+    if let Some(rest) = path.strip_prefix("/2015-03-31/functions/") {
+        // The one route that every invocation takes is found without a table.
+        if let Some(name) = only_segment(rest, "/invocations")
+            && head.method == Method::POST
+        {
+            return Route::Invoke(Style::Invoke, name);
+        }
+        return Route::Control;
+    }
+    if let Some(rest) = path.strip_prefix("/2014-11-13/functions/")
+        && let Some(name) = only_segment(rest, "/invoke-async")
+        && head.method == Method::POST
+    {
+        return Route::Invoke(Style::InvokeAsync, name);
+    }
+    if path.starts_with(CODE_PATH) {
+        return Route::Code;
+    }
+    match Own::of(&head.method, path) {
+        Some(own) => Route::Own(own),
+        None => Route::Control,
+    }
+}
+
+/// The one path segment before `suffix`, which may have a slash behind it.
+fn only_segment<'a>(rest: &'a str, suffix: &str) -> Option<&'a str> {
+    let name = rest
+        .strip_suffix('/')
+        .unwrap_or(rest)
+        .strip_suffix(suffix)?;
+    (!name.is_empty() && !name.contains('/')).then_some(name)
+}

@@ -1,0 +1,197 @@
+//! Pilotlight's own read API: what AWS has no words for.
+//!
+//! Everything asks for the same authentication as the Lambda API, but for two: `/pilotlight/v1/health`
+//! says nothing worth hiding and is open; `/metrics` names functions, so where access keys are
+//! configured it is open to loopback only, and asks everyone else for a signature. (Behind a proxy on
+//! the same machine everyone comes from loopback: such a proxy must not pass `/metrics` on.)
+
+mod logs;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Response, StatusCode};
+use hyper::body::Incoming;
+use pilotlight_model::node::Caller;
+use pilotlight_model::{ErrorKind, LambdaError, StartKind, StartRecord};
+use serde::Serialize;
+
+use crate::api::authenticate;
+use crate::front::{Answered, Call, Parts};
+use crate::query;
+use crate::starts::Filter;
+
+/// Bytes of a body that nobody needs, but that a signature may cover.
+const BODY_BYTES: usize = 64 * 1024;
+const STARTS: usize = 100;
+const MOST_STARTS: usize = 10_000;
+
+/// An endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Own {
+    /// `GET /pilotlight/v1/starts?function=&kind=&since=&limit=`: newest first; `since` in milliseconds
+    /// since 1970.
+    Starts,
+    /// `GET /pilotlight/v1/nodes`.
+    Nodes,
+    /// `GET /pilotlight/v1/logs?function=|log_group=&position=&limit=&wait=`.
+    Logs,
+    /// `GET /pilotlight/v1/health`: 200 when ready, 503 while draining.
+    Health,
+    /// `GET /metrics`: OpenMetrics text.
+    Metrics,
+}
+
+impl Own {
+    /// The endpoint at that path.
+    pub(crate) fn of(method: &Method, path: &str) -> Option<Self> {
+        if method != Method::GET {
+            return None;
+        }
+        match path {
+            "/pilotlight/v1/starts" => Some(Self::Starts),
+            "/pilotlight/v1/nodes" => Some(Self::Nodes),
+            "/pilotlight/v1/logs" => Some(Self::Logs),
+            "/pilotlight/v1/health" => Some(Self::Health),
+            "/metrics" => Some(Self::Metrics),
+            _ => None,
+        }
+    }
+
+    fn needs_caller(self, parts: &Parts, call: &Call<'_>) -> bool {
+        match self {
+            Self::Health => false,
+            Self::Metrics => {
+                let local = call.wire.peer().ip().to_canonical().is_loopback();
+                parts.authenticator.keyed() && !local
+            }
+            Self::Starts | Self::Nodes | Self::Logs => true,
+        }
+    }
+}
+
+/// Answers a request to `own`.
+pub(crate) async fn answer(
+    parts: &Parts,
+    call: &Call<'_>,
+    own: Own,
+    body: &mut Incoming,
+) -> Answered {
+    let caller = if own.needs_caller(parts, call) {
+        authenticate(parts, call, body, BODY_BYTES).await?.0
+    } else {
+        Caller {
+            account: Default::default(),
+            region: Default::default(),
+        }
+    };
+    let query = call.head.uri.query().unwrap_or("");
+    let response = match own {
+        Own::Starts => starts(parts, caller, query)?,
+        Own::Nodes => nodes(parts, &caller)?,
+        Own::Logs => logs::read(parts, &caller, query).await?,
+        Own::Health => health(parts)?,
+        Own::Metrics => metrics(parts)?,
+    };
+    Ok(response.into())
+}
+
+/// A query parameter that must read as a `T` if it is there.
+fn parameter<T: std::str::FromStr>(query: &str, name: &str) -> Result<Option<T>, LambdaError> {
+    match query::value(query, name) {
+        None => Ok(None),
+        Some(text) if text.is_empty() => Ok(None),
+        Some(text) => text.parse().map(Some).map_err(|_| {
+            LambdaError::new(
+                ErrorKind::InvalidParameterValue,
+                format!("'{text}' is not a valid {name}."),
+            )
+        }),
+    }
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Result<Response<Bytes>, LambdaError> {
+    let body = serde_json::to_vec(body)
+        .map_err(|error| LambdaError::new(ErrorKind::Service, error.to_string()))?;
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+#[derive(Serialize)]
+struct StartList {
+    starts: Vec<StartRecord>,
+}
+
+fn starts(parts: &Parts, caller: Caller, query: &str) -> Result<Response<Bytes>, LambdaError> {
+    let kind = parameter::<String>(query, "kind")?.map(|text| {
+        let kind = StartKind::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text);
+        kind.ok_or_else(|| {
+            let message = format!("'{text}' is not a start kind.");
+            LambdaError::new(ErrorKind::InvalidParameterValue, message)
+        })
+    });
+    let filter = Filter {
+        account: caller.account,
+        function: parameter(query, "function")?,
+        kind: kind.transpose()?,
+        since_ms: parameter(query, "since")?.unwrap_or(0),
+        limit: parameter(query, "limit")?
+            .unwrap_or(STARTS)
+            .min(MOST_STARTS),
+    };
+    let recorder = &parts.recorder;
+    let found = recorder.starts.find(&filter);
+    let record =
+        |finished: &std::sync::Arc<crate::record::Finished>| finished.record(&recorder.node);
+    let starts = found.iter().map(record).collect();
+    json(StatusCode::OK, &StartList { starts })
+}
+
+#[derive(Serialize)]
+struct NodeList {
+    nodes: Vec<pilotlight_model::node::NodeStatus>,
+}
+
+/// Of the versions on a node a caller sees those of its account.
+fn nodes(parts: &Parts, caller: &Caller) -> Result<Response<Bytes>, LambdaError> {
+    let mut status = parts.node.status();
+    let account = Some(caller.account.as_str());
+    status
+        .versions
+        .retain(|arn, _| arn.split(':').nth(4) == account);
+    let nodes = vec![status];
+    json(StatusCode::OK, &NodeList { nodes })
+}
+
+#[derive(Serialize)]
+struct Health<'a> {
+    status: &'static str,
+    node: &'a str,
+}
+
+fn health(parts: &Parts) -> Result<Response<Bytes>, LambdaError> {
+    let (code, status) = match parts.is_draining() {
+        false => (StatusCode::OK, "ready"),
+        true => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+    };
+    let node = &parts.recorder.node;
+    json(code, &Health { status, node })
+}
+
+fn metrics(parts: &Parts) -> Result<Response<Bytes>, LambdaError> {
+    let in_flight = parts.admission.in_flight();
+    let text = parts
+        .recorder
+        .metrics
+        .text(in_flight, &parts.node.status())
+        .map_err(|error| LambdaError::new(ErrorKind::Service, error.to_string()))?;
+    let mut response = Response::new(Bytes::from(text));
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    Ok(response)
+}
