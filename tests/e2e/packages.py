@@ -1,0 +1,59 @@
+"""Code packages: zips with the files that a test gives, and functions that many tests use."""
+
+import io
+import zipfile
+
+ECHO = "def lambda_handler(event, context):\n    return event\n"
+
+# Tells apart instances and their invocations.
+COUNTER = """
+import os, uuid
+ID, COUNT = uuid.uuid4().hex, 0
+def lambda_handler(event, context):
+    global COUNT
+    COUNT += 1
+    return {"instance": ID, "count": COUNT}
+"""
+
+# Speaks the Runtime API with nothing but bash. The event is answered as it came; an event that holds
+# "die" gets half an answer from a process that is gone.
+BASH_BOOTSTRAP = r"""#!/bin/bash
+set -u
+host=${AWS_LAMBDA_RUNTIME_API%:*} port=${AWS_LAMBDA_RUNTIME_API#*:}
+base=/2018-06-01/runtime/invocation
+while true; do
+    exec 5<>"/dev/tcp/$host/$port"
+    printf 'GET %s/next HTTP/1.1\r\nHost: %s\r\n\r\n' "$base" "$host" >&5
+    length=0 id=
+    while IFS=$'\r' read -r line _ <&5 && [ -n "$line" ]; do
+        case "${line,,}" in
+            lambda-runtime-aws-request-id:*) id=${line#*: } ;;
+            content-length:*) length=${line#*: } ;;
+        esac
+    done
+    event=$(head -c "$length" <&5)
+    exec 5>&-
+    echo "handling $id"
+    exec 5<>"/dev/tcp/$host/$port"
+    printf 'POST %s/%s/response HTTP/1.1\r\nHost: %s\r\n' "$base" "$id" "$host" >&5
+    case "$event" in
+        *die*) printf 'Content-Length: 1000\r\n\r\n{"half' >&5; exit 7 ;;
+    esac
+    printf 'Content-Length: %s\r\n\r\n%s' "$(printf %s "$event" | wc -c)" "$event" >&5
+    head -c 12 <&5 >/dev/null
+    exec 5>&-
+done
+"""
+
+
+def package(files):
+    """A zip of `{name: text or bytes}`; a file named bootstrap is executable."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, contents in files.items():
+            entry = zipfile.ZipInfo(name)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3
+            entry.external_attr = (0o755 if name == "bootstrap" else 0o644) << 16
+            archive.writestr(entry, contents)
+    return out.getvalue()
