@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
 
 /// What the fake node does with an invocation.
 pub(crate) type Behaviour =
@@ -140,11 +141,18 @@ impl Stage {
             .unwrap_or(0.0)
     }
 
-    /// Asks again and again until it holds.
+    /// Asks again and again until it holds, and fails when it does not come to.
     pub(crate) async fn until_metric(&self, name: &str, wanted: f64) {
-        while self.metric(name).await != wanted {
-            tokio::task::yield_now().await;
-        }
+        let holds = async {
+            while self.metric(name).await != wanted {
+                // Lets paused time go on.
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let limit = Duration::from_secs(60);
+        timeout(limit, holds)
+            .await
+            .unwrap_or_else(|_| panic!("{name} never was {wanted}"));
     }
 
     pub(crate) fn signal_shutdown(&mut self) {
