@@ -61,14 +61,22 @@ impl Parent {
     /// # Errors
     /// As for [`Parent::open`].
     pub fn join(name: &str) -> Result<Parent, CgroupError> {
-        let hierarchies = mounts::in_use()?.into_iter().map(|mount| Hierarchy::open(mount, name));
-        Ok(Parent { hierarchies: hierarchies.collect::<Result<_, _>>()? })
+        let hierarchies = mounts::in_use()?
+            .into_iter()
+            .map(|mount| Hierarchy::open(mount, name));
+        Ok(Parent {
+            hierarchies: hierarchies.collect::<Result<_, _>>()?,
+        })
     }
 
     /// Where each controller was found: the version of its hierarchy and our folder there.
     pub fn controllers(&self) -> impl Iterator<Item = (Controller, Version, &Path)> {
         let all = self.hierarchies.iter();
-        all.flat_map(|one| one.controllers.iter().map(|controller| (*controller, one.version, one.dir.path())))
+        all.flat_map(|one| {
+            one.controllers
+                .iter()
+                .map(|controller| (*controller, one.version, one.dir.path()))
+        })
     }
 
     /// Makes the cgroup of slot `id`, with [`CgroupLimits::default`].
@@ -80,7 +88,10 @@ impl Parent {
         for (made, (hierarchy, folder)) in cgroup.folders().enumerate() {
             if let Err(error) = hierarchy.make(&folder, &cgroup.applied) {
                 // The first error is the one to tell; the next start sweeps what stays.
-                let _ = cgroup.folders().take(made).try_for_each(|(hierarchy, folder)| hierarchy.remove(&folder));
+                let _ = cgroup
+                    .folders()
+                    .take(made)
+                    .try_for_each(|(hierarchy, folder)| hierarchy.remove(&folder));
                 return Err(error);
             }
         }
@@ -90,7 +101,11 @@ impl Parent {
     /// The cgroup of slot `id` that [`Parent::create`] made, in this process or another of the node.
     #[must_use]
     pub fn slot(&self, id: u32) -> Cgroup {
-        Cgroup { hierarchies: Arc::clone(&self.hierarchies), name: id.to_string(), applied: CgroupLimits::default() }
+        Cgroup {
+            hierarchies: Arc::clone(&self.hierarchies),
+            name: id.to_string(),
+            applied: CgroupLimits::default(),
+        }
     }
 
     /// Kills and deletes everything in the node's folders.
@@ -131,7 +146,11 @@ impl Hierarchy {
                 path
             }
         };
-        Ok(Hierarchy { version: mount.version, controllers: mount.controllers, dir: Dir::open(path)? })
+        Ok(Hierarchy {
+            version: mount.version,
+            controllers: mount.controllers,
+            dir: Dir::open(path)?,
+        })
     }
 
     fn has(&self, controller: Controller) -> bool {
@@ -141,14 +160,17 @@ impl Hierarchy {
     /// Makes the folder; when a setting is refused it is deleted again.
     fn make(&self, folder: &Folder<'_>, limits: &CgroupLimits) -> Result<(), CgroupError> {
         folder.make()?;
-        let prepared = self.controllers.iter().try_for_each(|controller| match (controller, self.version) {
-            (Controller::Memory, Version::V1) => v1::prepare_memory(folder, limits),
-            (Controller::Memory, Version::V2) => v2::prepare_memory(folder, limits),
-            (Controller::Cpu, Version::V1) => v1::prepare_cpu(folder, limits),
-            (Controller::Cpu, Version::V2) => v2::limit_cpu(folder, limits),
-            (Controller::Pids, _) => limit_pids(folder, limits),
-            (Controller::CpuUsage, _) => Ok(()),
-        });
+        let prepared =
+            self.controllers
+                .iter()
+                .try_for_each(|controller| match (controller, self.version) {
+                    (Controller::Memory, Version::V1) => v1::prepare_memory(folder, limits),
+                    (Controller::Memory, Version::V2) => v2::prepare_memory(folder, limits),
+                    (Controller::Cpu, Version::V1) => v1::prepare_cpu(folder, limits),
+                    (Controller::Cpu, Version::V2) => v2::limit_cpu(folder, limits),
+                    (Controller::Pids, _) => limit_pids(folder, limits),
+                    (Controller::CpuUsage, _) => Ok(()),
+                });
         if prepared.is_err() {
             let _ = folder.try_delete();
         }
@@ -169,7 +191,9 @@ impl Hierarchy {
         let mut pause = DELETE_FIRST_PAUSE;
         while !folder.try_delete()? {
             if Instant::now() > deadline {
-                return Err(CgroupError::Busy { path: folder.path() });
+                return Err(CgroupError::Busy {
+                    path: folder.path(),
+                });
             }
             self.kill(folder)?;
             thread::sleep(pause);
@@ -194,7 +218,8 @@ impl Cgroup {
     /// # Errors
     /// There is no such process.
     pub fn attach(&self, pid: i32) -> Result<(), CgroupError> {
-        self.folders().try_for_each(|(_, folder)| folder.write("cgroup.procs", pid))
+        self.folders()
+            .try_for_each(|(_, folder)| folder.write("cgroup.procs", pid))
     }
 
     /// Changes the limits, writing only those that differ from the ones in force.
@@ -261,7 +286,8 @@ impl Cgroup {
     /// # Errors
     /// The kernel refuses; that the cgroup is gone is no error.
     pub fn kill_all(&self) -> Result<(), CgroupError> {
-        self.folders().try_for_each(|(hierarchy, folder)| hierarchy.kill(&folder))
+        self.folders()
+            .try_for_each(|(hierarchy, folder)| hierarchy.kill(&folder))
     }
 
     /// Kills what is inside and deletes the cgroup. Blocks until the processes are gone.
@@ -269,15 +295,20 @@ impl Cgroup {
     /// # Errors
     /// Processes are still there after ten seconds; the next start of the node sweeps them.
     pub fn delete(self) -> Result<(), CgroupError> {
-        self.folders().try_for_each(|(hierarchy, folder)| hierarchy.remove(&folder))
+        self.folders()
+            .try_for_each(|(hierarchy, folder)| hierarchy.remove(&folder))
     }
 
     fn folders(&self) -> impl Iterator<Item = (&Hierarchy, Folder<'_>)> {
-        self.hierarchies.iter().map(|hierarchy| (hierarchy, hierarchy.dir.folder(&self.name)))
+        self.hierarchies
+            .iter()
+            .map(|hierarchy| (hierarchy, hierarchy.dir.folder(&self.name)))
     }
 
     fn with(&self, controller: Controller) -> Result<(Version, Folder<'_>), CgroupError> {
-        let found = self.folders().find(|(hierarchy, _)| hierarchy.has(controller));
+        let found = self
+            .folders()
+            .find(|(hierarchy, _)| hierarchy.has(controller));
         let found = found.map(|(hierarchy, folder)| (hierarchy.version, folder));
         found.ok_or(CgroupError::Missing { controller })
     }
@@ -289,15 +320,22 @@ fn limit_pids(folder: &Folder<'_>, limits: &CgroupLimits) -> Result<(), CgroupEr
 }
 
 fn folder_of(base: &Path, name: &str) -> Result<PathBuf, CgroupError> {
-    let valid = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let valid = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if !valid {
-        return Err(CgroupError::Name { name: name.to_owned() });
+        return Err(CgroupError::Name {
+            name: name.to_owned(),
+        });
     }
     let path = base.join(format!("pilotlight-{name}"));
     match std::fs::create_dir(&path) {
-        Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
-            Err(CgroupError::Io { action: "make", path, source })
-        }
+        Err(source) if source.kind() != io::ErrorKind::AlreadyExists => Err(CgroupError::Io {
+            action: "make",
+            path,
+            source,
+        }),
         _ => Ok(path),
     }
 }

@@ -28,6 +28,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 pub use self::dns::{host_resolvers, resolv_conf};
 pub use self::netlink::NetlinkError;
 pub use self::netns::NetNs;
+pub(crate) use self::rules::SYSTEM_PATH;
 pub use self::subnet::Subnet;
 
 use self::netlink::{Batch, End, LOOPBACK, Socket};

@@ -19,8 +19,9 @@ impl NetNs {
     /// # Errors
     /// The caller lacks CAP_SYS_ADMIN, or a limit of namespaces is reached.
     pub fn create() -> io::Result<NetNs> {
-        let _home = Home(NetNs::current()?);
+        let home = NetNs::current()?;
         namespace::unshare(UnshareFlags::NEWNET)?;
+        let _home = Home(home);
         NetNs::current()
     }
 
@@ -49,8 +50,9 @@ impl AsFd for NetNs {
 
 /// [`NetNs::enter`] for a namespace that someone else holds.
 pub(super) fn within<T>(netns: BorrowedFd<'_>, work: impl FnOnce() -> T) -> io::Result<T> {
-    let _home = Home(NetNs::current()?);
+    let home = NetNs::current()?;
     move_into_link_name_space(netns, Some(LinkNameSpaceType::Network))?;
+    let _home = Home(home);
     Ok(work())
 }
 

@@ -7,6 +7,9 @@ use std::process::{Command, Stdio};
 
 use super::{NetworkError, Subnet};
 
+/// Where system programs are: a service manager's own PATH may lack the sbin folders.
+pub(crate) const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// The router's only way out.
 pub(super) const UPLINK: &str = "uplink";
 
@@ -124,11 +127,7 @@ pub(super) fn apply(script: &str) -> Result<(), NetworkError> {
 fn run(script: &str) -> io::Result<std::process::Output> {
     let mut nft = Command::new("nft")
         .args(["-f", "-"])
-        // A service manager's PATH may lack the sbin folders.
-        .env(
-            "PATH",
-            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        )
+        .env("PATH", SYSTEM_PATH)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
