@@ -36,7 +36,7 @@ pub(crate) struct Received {
     /// Present if it was asked for.
     pub(crate) sha256: Option<[u8; 32]>,
     /// The body's share of the budget; to be kept as long as the gateway holds the bytes.
-    pub(crate) _share: Option<OwnedSemaphorePermit>,
+    pub(crate) share: Option<OwnedSemaphorePermit>,
 }
 
 /// Why a body did not arrive.
@@ -108,7 +108,7 @@ impl Intake {
         Ok(Received {
             bytes: parts.into_bytes(),
             sha256: hasher.map(|hasher| hasher.finalize().into()),
-            _share: share,
+            share,
         })
     }
 

@@ -74,6 +74,8 @@ pub(crate) async fn invoke(
 
     // The event goes to the function as it came; all that is checked is that it is JSON.
     let payload = payload::json_or_empty(received.bytes).await?;
+    // From here on the number of events in memory is bounded by admission, or by the queue.
+    drop(received.share);
     let trace = TraceId::of(&call.head.headers, now);
 
     match asked.invocation_type {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use pilotlight_model::start::Instant;
@@ -14,6 +15,11 @@ use tokio::net::TcpStream;
 
 use crate::clock::monotonic_now;
 use crate::record::Responding;
+
+/// A first request that arrives this soon was sent as soon as the client was connected: it was on its way,
+/// or waited here to be read, since the connection was accepted. A later one is that of a connection
+/// made in advance, whose idle time is nobody's.
+const AT_ONCE: Duration = Duration::from_millis(1);
 
 /// What the socket and the service of one connection tell each other.
 pub(crate) struct Wire {
@@ -24,8 +30,7 @@ pub(crate) struct Wire {
 }
 
 enum Stage {
-    /// Nothing has been read yet, and nothing had to be waited for: what is there has been there since
-    /// the connection was accepted.
+    /// Nothing has been read since the connection was accepted.
     Fresh(Instant),
     /// Between requests.
     Idle,
@@ -68,16 +73,13 @@ impl Wire {
     fn read(&self) {
         let mut stage = self.stage.lock();
         match *stage {
-            Stage::Fresh(accepted) => *stage = Stage::Arrived(accepted),
+            Stage::Fresh(accepted) => {
+                let now = monotonic_now();
+                let at_once = now.since(accepted) <= AT_ONCE;
+                *stage = Stage::Arrived(if at_once { accepted } else { now });
+            }
             Stage::Idle => *stage = Stage::Arrived(monotonic_now()),
             _ => {}
-        }
-    }
-
-    fn waited(&self) {
-        let mut stage = self.stage.lock();
-        if matches!(*stage, Stage::Fresh(_)) {
-            *stage = Stage::Idle;
         }
     }
 
@@ -114,18 +116,11 @@ impl AsyncRead for Stamped {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        match Pin::new(&mut self.stream).poll_read(cx, buf) {
-            Poll::Pending => {
-                self.wire.waited();
-                Poll::Pending
-            }
-            ready => {
-                if buf.filled().len() > before {
-                    self.wire.read();
-                }
-                ready
-            }
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        if buf.filled().len() > before {
+            self.wire.read();
         }
+        Poll::Ready(Ok(()))
     }
 }
 
