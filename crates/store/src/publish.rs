@@ -66,6 +66,7 @@ impl Store {
         let draft = self.draft()?;
         let summary = erofs::write(draft.file(), tree, copy)?;
         let digest = draft.keep_image()?;
+        tracing::debug!(%digest, bytes = summary.image_bytes, entries = tree.len(), "image published");
         Ok(Published {
             digest,
             image_bytes: summary.image_bytes,

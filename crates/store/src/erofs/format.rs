@@ -1,7 +1,5 @@
 //! The structures on disk, little-endian, as `fs/erofs/erofs_fs.h` of Linux defines them.
 
-use super::WriteError;
-
 /// Modification time of everything in an image: 2018-01-01T00:00:00Z, in seconds since 1970. Not zero,
 /// because times before 1980 break tools that make zip files from what they find.
 pub const MTIME: u64 = 1_514_764_800;
@@ -61,7 +59,7 @@ pub(super) struct Inode {
     pub(super) file_type: FileType,
     /// `FLAT_INLINE`: what is behind the last whole block follows the inode.
     pub(super) inline_tail: bool,
-    pub(super) size: u64,
+    pub(super) size: u32,
     /// 1 where there are more links than the field holds, which means "unknown" to tools.
     pub(super) links: u16,
     pub(super) first_block: u32,
@@ -70,7 +68,7 @@ pub(super) struct Inode {
 }
 
 impl Inode {
-    pub(super) fn encode(&self) -> Result<[u8; INODE_LEN], WriteError> {
+    pub(super) fn encode(&self) -> [u8; INODE_LEN] {
         const FLAT_PLAIN: u16 = 0;
         const FLAT_INLINE: u16 = 2;
         let layout = if self.inline_tail {
@@ -78,15 +76,14 @@ impl Inode {
         } else {
             FLAT_PLAIN
         };
-        let size = u32::try_from(self.size).map_err(|_| WriteError::TooLarge)?;
         let mut raw = [0; INODE_LEN];
         put(&mut raw, 0, &(layout << 1).to_le_bytes());
         put(&mut raw, 4, &self.file_type.mode().to_le_bytes());
         put(&mut raw, 6, &self.links.to_le_bytes());
-        put(&mut raw, 8, &size.to_le_bytes());
+        put(&mut raw, 8, &self.size.to_le_bytes());
         put(&mut raw, 16, &self.first_block.to_le_bytes());
         put(&mut raw, 20, &self.number.to_le_bytes());
-        Ok(raw)
+        raw
     }
 }
 

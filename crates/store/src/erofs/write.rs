@@ -46,6 +46,7 @@ pub fn write<S, E: From<WriteError>>(
     let mut content_bytes = 0;
     for (number, id) in (1..).zip(tree.walk()) {
         let place = layout.place(id);
+        let size = u32::try_from(place.size).map_err(|_| WriteError::TooLarge)?;
         let node = tree.node(id);
         let mut sink = Sink::new(&mut blocks, image, place);
         let links = match &node.kind {
@@ -54,8 +55,8 @@ pub fn write<S, E: From<WriteError>>(
                 sink.write(&directory::encode(children, find))?;
                 directory_links(tree, children)
             }
-            Kind::Content { source, size, .. } => {
-                content_bytes += size;
+            Kind::Content { source, .. } => {
+                content_bytes += place.size;
                 copy(source, &mut sink)?;
                 1
             }
@@ -64,13 +65,13 @@ pub fn write<S, E: From<WriteError>>(
         let inode = Inode {
             file_type: node.kind.file_type(),
             inline_tail: place.inline_tail,
-            size: place.size,
+            size,
             links,
             first_block,
             number,
         };
         let mut record = Vec::with_capacity(INODE_LEN + tail.len());
-        record.extend(inode.encode()?);
+        record.extend(inode.encode());
         record.extend(tail);
         image
             .write_all_at(&record, place.offset)

@@ -36,8 +36,9 @@ pub(super) fn read(root: &Path) -> Result<Tree<Source>, PublishError> {
                 .strip_prefix(root)
                 .expect("it was found below the root");
             let components: Vec<&[u8]> = name.iter().map(OsStrExt::as_bytes).collect();
+            // A name is listed twice only if the directory changes meanwhile.
             tree.insert(&components, entry)
-                .expect("a directory holds each name once, and names are valid");
+                .map_err(|error| failed(&path, io::Error::other(error)))?;
         }
     }
     Ok(tree)

@@ -84,7 +84,7 @@ fn refuse_bombs(
             limit: limits.unpacked_bytes,
         });
     }
-    if unpacked > limits.small_bytes && unpacked / limits.ratio > zip_bytes {
+    if unpacked > limits.small_bytes && unpacked > zip_bytes.saturating_mul(limits.ratio) {
         return Err(PublishError::Ratio {
             limit: limits.ratio,
         });

@@ -8,4 +8,5 @@ mod malformed;
 mod mounted;
 mod rawzip;
 mod trees;
+mod writer;
 mod zips;

@@ -36,17 +36,20 @@ pub(crate) struct Mounted {
 
 impl Mounted {
     pub(crate) fn new(image: &Path) -> Self {
-        let context = fsopen("erofs", FsOpenFlags::FSOPEN_CLOEXEC).expect("root, and EROFS");
-        fsconfig_set_string(&context, "source", image).unwrap();
-        fsconfig_set_flag(&context, "ro").unwrap();
-        fsconfig_create(&context).expect("the kernel takes the image");
+        Self::open(image).expect("root, a kernel with EROFS, and an image that it takes")
+    }
+
+    pub(crate) fn open(image: &Path) -> rustix::io::Result<Self> {
+        let context = fsopen("erofs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_set_string(&context, "source", image)?;
+        fsconfig_set_flag(&context, "ro")?;
+        fsconfig_create(&context)?;
         let descriptor = fsmount(
             &context,
             FsMountFlags::FSMOUNT_CLOEXEC,
             MountAttrFlags::empty(),
-        )
-        .unwrap();
-        Self { descriptor }
+        )?;
+        Ok(Self { descriptor })
     }
 
     pub(crate) fn root(&self) -> PathBuf {
