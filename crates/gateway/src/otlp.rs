@@ -8,6 +8,7 @@
 
 mod spans;
 
+use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,6 +72,12 @@ impl FromStr for Endpoint {
             parts.path_and_query = Some(http::uri::PathAndQuery::from_static(TRACES));
         }
         Uri::from_parts(parts).map(Self).map_err(|_| invalid())
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// Show where the time of starts went: a waterfall, and medians by kind.
     Starts(StartsArgs),
+    /// Check that this machine can run functions, by trying everything that it takes.
+    Doctor(DoctorArgs),
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  pilot completions bash > /etc/bash_completion.d/pilot")]
     Completions {
@@ -223,6 +225,25 @@ pub(crate) struct StartsArgs {
     /// Newest records to look at.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) limit: u32,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) output: Format,
+}
+
+/// Options of `pilot doctor`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  sudo pilot doctor
+
+Exit code 1: something that functions need does not work. Each such line says what to do.")]
+pub(crate) struct DoctorArgs {
+    /// Folder that the platform would use.
+    #[arg(long, env = "PILOTLIGHT_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Configuration file that the platform would use.
+    #[arg(long, env = "PILOTLIGHT_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// How to print.
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) output: Format,

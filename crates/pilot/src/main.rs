@@ -4,6 +4,7 @@
 mod cli;
 mod client;
 mod deploy;
+mod doctor;
 mod exit;
 mod invoke;
 mod list;
@@ -18,6 +19,8 @@ use cli::{Cli, Command};
 use exit::Exit;
 
 fn main() -> Exit {
+    // Before anything that could start a thread: where this is the launcher, it never returns.
+    pilotlight_sandbox::launcher_main_if_asked();
     let Cli { command } = Cli::parse();
     let outcome = match command {
         Command::Up(args) => up::run(args),
@@ -26,6 +29,7 @@ fn main() -> Exit {
         Command::Ls(args) => client::block_on(list::run(args)),
         Command::Logs(args) => client::block_on(logs::run(args)),
         Command::Starts(args) => client::block_on(starts::run(args)),
+        Command::Doctor(args) => doctor::run(args),
         Command::Completions { shell } => cli::completions(shell),
     };
     outcome.unwrap_or_else(|error| exit::report(&error))

@@ -1,24 +1,74 @@
-//! `pilot up`: the platform.
+//! `pilot up`: the platform, all of it in this process.
 
 pub(crate) mod config;
 pub(crate) mod file;
+mod images;
 mod lock;
+mod platform;
 mod ready;
+mod signals;
 mod telemetry;
 
-pub(crate) use config::InvalidConfig;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
+
+pub(crate) use config::{Config, InvalidConfig};
 
 use crate::cli::UpArgs;
 use crate::exit::Exit;
-use config::Config;
+use crate::output;
+use lock::Lock;
+use platform::Platform;
+use signals::Signals;
 
+/// Runs the platform until it is told to end.
 pub(crate) fn run(args: UpArgs) -> anyhow::Result<Exit> {
+    let began = Instant::now();
     let config = Config::resolve(&args)?;
     if args.print_config {
-        crate::output::print(&toml::to_string(&config.to_file())?)?;
+        output::print(&toml::to_string(&config.to_file())?)?;
         return Ok(Exit::Done);
     }
+    if !geteuid().is_root() {
+        bail!("sandboxes need root: run `sudo pilot up`");
+    }
     telemetry::start(&config)?;
-    let _lock = lock::Lock::take(&config.data_dir)?;
-    Ok(Exit::Done)
+    let _lock = Lock::take(&config.data_dir)?;
+    raise_file_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let exit = runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        let platform = tokio::select! {
+            built = Platform::build(&config) => built?,
+            () = signals.next() => return Ok(Exit::Done),
+        };
+        let url = platform.url();
+        if let Some(path) = &args.ready_file {
+            ready::write_file(path, &url)?;
+        }
+        ready::notify("READY=1");
+        let ready_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(url, ready_ms, data_dir = %config.data_dir.display(), "ready");
+        Ok(platform.run(signals, config.drain).await)
+    });
+    // What is left on the runtime after a drain has nobody to answer to.
+    runtime.shutdown_background();
+    exit
+}
+
+/// Every instance costs a handful of descriptors, and the soft limit of many shells is 1,024.
+fn raise_file_limit() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }

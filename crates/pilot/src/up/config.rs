@@ -5,11 +5,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pilotlight_gateway::{Endpoint, InvalidEndpoint, refuse_open_listen};
 use pilotlight_model::limits::Limits;
 use pilotlight_model::node::DEFAULT_DRAIN;
 
 use super::file::{AccessKey, File, LimitsTable, LogFormat};
 use crate::cli::UpArgs;
+
+/// A node's sandboxes are told apart by user id, and there is a range of ids for twice as many and a pool.
+const MOST_INSTANCES: u64 = 15_000;
 
 /// The effective configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +27,7 @@ pub(crate) struct Config {
     /// Addresses of the instances: network and prefix length.
     pub(crate) subnet: Subnet,
     /// Empty sandboxes that wait for a start.
-    pub(crate) pool_size: usize,
+    pub(crate) pool_size: u32,
     /// How long the requests in flight may go on after SIGTERM.
     pub(crate) drain: Duration,
     /// How the platform's own log is written.
@@ -31,7 +35,7 @@ pub(crate) struct Config {
     /// What it tells: a level, or `target=level` pairs.
     pub(crate) log_filter: String,
     /// Collector of traces (OTLP over HTTP).
-    pub(crate) otlp_endpoint: Option<String>,
+    pub(crate) otlp_endpoint: Option<Endpoint>,
     /// Who may call; empty is open, on loopback only.
     pub(crate) access_keys: Vec<AccessKey>,
     /// Limits of the installation.
@@ -84,7 +88,7 @@ impl Default for Config {
                 .to_string_lossy()
                 .into_owned(),
             subnet: Subnet {
-                network: Ipv4Addr::new(10, 213, 0, 0),
+                network: Ipv4Addr::new(100, 64, 0, 0),
                 prefix: 16,
             },
             pool_size: 16,
@@ -124,10 +128,17 @@ impl Config {
             Some(text) => parse_subnet(&text).ok_or_else(|| {
                 value(
                     "subnet",
-                    format!("'{text}' is not a network such as 10.213.0.0/16"),
+                    format!("'{text}' is not a network such as 100.64.0.0/16"),
                 )
             })?,
             None => self.subnet,
+        };
+        let otlp_endpoint = match file.otlp_endpoint {
+            Some(text) => Some(
+                text.parse()
+                    .map_err(|error: InvalidEndpoint| value("otlp_endpoint", error.to_string()))?,
+            ),
+            None => self.otlp_endpoint,
         };
         let seconds = |given: Option<u64>, default| given.map_or(default, Duration::from_secs);
         let table = file.limits.unwrap_or_default();
@@ -157,7 +168,7 @@ impl Config {
             drain: seconds(file.drain_seconds, self.drain),
             log_format: file.log_format.unwrap_or(self.log_format),
             log_filter: file.log_filter.unwrap_or(self.log_filter),
-            otlp_endpoint: file.otlp_endpoint.or(self.otlp_endpoint),
+            otlp_endpoint,
             access_keys: file.access_keys.unwrap_or(self.access_keys),
             limits,
         })
@@ -186,7 +197,7 @@ impl Config {
             drain_seconds: Some(self.drain.as_secs()),
             log_format: Some(self.log_format),
             log_filter: Some(self.log_filter.clone()),
-            otlp_endpoint: self.otlp_endpoint.clone(),
+            otlp_endpoint: self.otlp_endpoint.as_ref().map(Endpoint::to_string),
             limits: Some(LimitsTable {
                 account_concurrency: Some(account_concurrency),
                 node_memory_mb: Some(node_memory_mb),
@@ -202,14 +213,10 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), InvalidConfig> {
-        if self.access_keys.is_empty() && !self.listen.ip().to_canonical().is_loopback() {
-            let reason = format!(
-                "{} can be reached by others, and no access keys are configured. Listen on \
-                 127.0.0.1, or add [[access_keys]] with id, secret and account to the configuration",
-                self.listen
-            );
-            return Err(value("listen", reason));
-        }
+        refuse_open_listen(self.listen, !self.access_keys.is_empty()).map_err(|refused| {
+            let how = "[[access_keys]] with id, secret and account in the configuration file";
+            value("listen", format!("{refused} ({how})"))
+        })?;
         let mut ids = std::collections::HashSet::new();
         for key in &self.access_keys {
             if key.id.is_empty() || key.secret.is_empty() {
@@ -222,14 +229,21 @@ impl Config {
                 ));
             }
         }
-        in_range("pool_size", self.pool_size as u64, 0..=1_024)?;
+        in_range("pool_size", self.pool_size.into(), 0..=1_024)?;
         in_range("drain_seconds", self.drain.as_secs(), 0..=3_600)?;
         in_range(
             "keep_alive_seconds",
             self.limits.keep_alive.as_secs(),
             0..=86_400,
         )?;
-        in_range("subnet", u64::from(self.subnet.prefix), 8..=24)?;
+        let Subnet { network, prefix } = self.subnet;
+        in_range("subnet", u64::from(prefix), 8..=28)?;
+        if network.to_bits() & (u32::MAX >> prefix) != 0 {
+            return Err(value(
+                "subnet",
+                format!("{network} has bits beyond the prefix {prefix}"),
+            ));
+        }
         in_range(
             "limits.account_concurrency",
             self.limits.account_concurrency.into(),
@@ -238,7 +252,7 @@ impl Config {
         in_range(
             "limits.node_instances",
             self.limits.node_instances.into(),
-            1..=65_536,
+            1..=MOST_INSTANCES,
         )?;
         in_range(
             "limits.concurrent_starts",

@@ -15,7 +15,7 @@ pub(crate) struct File {
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) node_name: Option<String>,
     pub(crate) subnet: Option<String>,
-    pub(crate) pool_size: Option<usize>,
+    pub(crate) pool_size: Option<u32>,
     pub(crate) keep_alive_seconds: Option<u64>,
     pub(crate) drain_seconds: Option<u64>,
     pub(crate) log_format: Option<LogFormat>,

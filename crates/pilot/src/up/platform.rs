@@ -1,0 +1,184 @@
+//! The parts of the platform, wired: store, sandboxes, agent, control plane, gateway. They know each other
+//! only by the traits of [`pilotlight_model::node`].
+
+use std::cell::Cell;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use pilotlight_agent::Agent;
+use pilotlight_control::Control;
+use pilotlight_gateway::{AccessKey, Gateway, Secret};
+use pilotlight_sandbox::Sandboxes;
+use pilotlight_store::Store;
+use sha2::{Digest, Sha256};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
+
+use super::config::Config;
+use super::signals::Signals;
+use super::{images, ready};
+use crate::exit::Exit;
+
+/// First of the user ids of all platforms of a machine, in a range that systemd's table of ids leaves
+/// unassigned (systemd.io/UIDS-GIDS).
+const UIDS: u32 = 1_900_000_000;
+/// User ids of one platform: two for each of its sandboxes.
+const UIDS_EACH: u32 = 1 << 16;
+/// Ranges of user ids that platforms of one machine spread over.
+const UID_RANGES: u32 = 3_000;
+
+/// A platform that is ready to serve.
+pub(super) struct Platform {
+    listener: TcpListener,
+    address: SocketAddr,
+    gateway: Gateway,
+    control: Arc<Control>,
+    agent: Agent,
+    sandboxes: Sandboxes,
+}
+
+impl Platform {
+    /// Builds every part and wires them.
+    pub(super) async fn build(config: &Config) -> anyhow::Result<Self> {
+        // First, so that a port that is taken is told before minutes of building images.
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", config.listen))?;
+        let address = listener.local_addr().context("cannot tell the port")?;
+
+        // Images and sandboxes do not need each other.
+        let data_dir = config.data_dir.clone();
+        let images = spawn_blocking(move || {
+            let store = Store::open(&data_dir).context("cannot open the store")?;
+            let runtimes = images::find_or_build(&data_dir, &store)?;
+            anyhow::Ok((Arc::new(store), runtimes))
+        });
+        let sandboxes = Sandboxes::start(sandbox_config(config));
+        let (images, sandboxes) = tokio::join!(images, sandboxes);
+        let (store, runtimes) = images.context("building images was cut off")??;
+        let sandboxes = sandboxes.context("cannot make sandboxes here: see `pilot doctor`")?;
+
+        let digests = runtimes
+            .iter()
+            .map(|(&runtime, image)| (runtime, image.digest.clone()))
+            .collect();
+        let mut control_config =
+            pilotlight_control::Config::new(&config.data_dir, url(address), digests);
+        control_config.limits = config.limits;
+        let agent_config = pilotlight_agent::Config {
+            node: config.node_name.clone(),
+            data_dir: config.data_dir.clone(),
+            limits: config.limits,
+            resolv_conf: pilotlight_sandbox::network::resolv_conf(&config.data_dir)
+                .context("cannot write the instances' resolv.conf")?,
+        };
+        let agent = Agent::start(
+            agent_config,
+            Arc::clone(&store),
+            runtimes,
+            sandboxes.clone(),
+        )
+        .context("cannot start the node")?;
+        let node = Arc::new(agent.clone());
+        let control = Control::open(control_config, store, node.clone())
+            .await
+            .context("cannot open the catalog")?;
+        let gateway = Gateway::new(
+            gateway_config(config),
+            control.clone(),
+            node,
+            control.clone(),
+            control.clone(),
+        );
+        Ok(Self {
+            listener,
+            address,
+            gateway,
+            control,
+            agent,
+            sandboxes,
+        })
+    }
+
+    /// Under which clients on this machine reach the API.
+    pub(super) fn url(&self) -> String {
+        url(self.address)
+    }
+
+    /// Serves until the first signal, then drains within `drain`. A second signal ends it at once.
+    pub(super) async fn run(self, mut signals: Signals, drain: Duration) -> Exit {
+        let begun = Cell::new(None);
+        let (stop, stopped) = oneshot::channel();
+        let supervise = async {
+            signals.next().await;
+            tracing::info!(drain_s = drain.as_secs(), "draining");
+            ready::notify("STOPPING=1");
+            begun.set(Some(Instant::now()));
+            // Who serves is gone only when all is done.
+            let _ = stop.send(());
+            signals.next().await;
+        };
+        let serve = async {
+            let asked = async {
+                let _ = stopped.await;
+            };
+            self.gateway.serve(self.listener, asked).await;
+            let deadline = begun.get().unwrap_or_else(Instant::now) + drain;
+            let left = || deadline.saturating_duration_since(Instant::now());
+            // Events that run now are delivered; the others wait on disk for the next start.
+            self.control.drain(left()).await;
+            self.agent.drain(left()).await;
+            self.sandboxes.shutdown().await;
+        };
+        tokio::select! {
+            () = serve => {
+                tracing::info!("stopped");
+                Exit::Done
+            }
+            () = supervise => {
+                tracing::warn!("second signal: ending at once");
+                Exit::Failed
+            }
+        }
+    }
+}
+
+/// One that listens everywhere is reached on loopback too.
+fn url(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    format!("http://{address}")
+}
+
+fn sandbox_config(config: &Config) -> pilotlight_sandbox::Config {
+    let id = Sha256::digest(config.data_dir.as_os_str().as_bytes());
+    let number = u32::from_be_bytes([id[0], id[1], id[2], id[3]]);
+    pilotlight_sandbox::Config {
+        name: format!("{number:08x}"),
+        pool_size: config.pool_size as usize,
+        // What ends takes a while to be deleted, while its successor is there already.
+        max_slots: 2 * config.limits.node_instances + config.pool_size,
+        uid_base: UIDS + number % UID_RANGES * UIDS_EACH,
+        subnet: (config.subnet.network, config.subnet.prefix),
+    }
+}
+
+fn gateway_config(config: &Config) -> pilotlight_gateway::Config {
+    let key = |key: &super::file::AccessKey| AccessKey {
+        id: key.id.clone(),
+        secret: Secret::new(&key.secret),
+        account: key.account.clone(),
+    };
+    pilotlight_gateway::Config {
+        access_keys: config.access_keys.iter().map(key).collect(),
+        drain: config.drain,
+        account_concurrency: config.limits.account_concurrency,
+        otlp_endpoint: config.otlp_endpoint.clone(),
+        ..pilotlight_gateway::Config::default()
+    }
+}
