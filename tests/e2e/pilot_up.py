@@ -48,12 +48,14 @@ class Platform:
         self.expected = []
         self.process = None
         self.url = None
+        self.uplinks, self.launchers = set(), set()
 
     # --- life ----------------------------------------------------------------------------------------
 
     def start(self, patience=PATIENCE):
         ready = self.folder / "url"
         ready.unlink(missing_ok=True)
+        uplinks = interfaces()
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [PILOT, "up", "--listen", "127.0.0.1:0", "--data-dir", self.data_dir,
@@ -67,6 +69,9 @@ class Platform:
 
         eventually(is_ready, "the platform is ready", patience)
         self.url = ready.read_text().strip()
+        # What bears no name of ours is remembered.
+        self.uplinks |= interfaces() - uplinks
+        self.launchers |= {pid for pid, parent in parents().items() if parent == self.process.pid}
         return self
 
     def stop(self, patience=PATIENCE):
@@ -174,9 +179,11 @@ class Platform:
         for folder, _, _ in os.walk("/sys/fs/cgroup"):
             if digest in os.path.basename(folder):
                 found.append(f"cgroup {folder}")
-        for command in (["nft", "list", "tables"], ["ip", "-o", "link"], ["ip", "netns", "list"]):
+        found += [f"interface {name}" for name in interfaces() & self.uplinks]
+        for command in (["nft", "list", "tables"], ["ip", "netns", "list"]):
             lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
             found += [f"{command[0]} {line}" for line in lines if digest in line]
+        found += [f"process {pid} (launcher)" for pid in parents().keys() & self.launchers]
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
                 group = pathlib.Path(f"/proc/{pid}/cgroup").read_text()
@@ -194,6 +201,26 @@ class Platform:
         while (left := self.leftovers()) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not left, f"left behind: {left}"
+
+
+def interfaces():
+    """Names of uplinks, each with its index: a name may come again."""
+    return {
+        (path.name, (path / "ifindex").read_text().strip()) for path in pathlib.Path("/sys/class/net").glob("pl-*")
+    }
+
+
+def parents():
+    """Parent of every process, keyed by process id and start time."""
+    found = {}
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rsplit(")", 1)[1].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if fields[0] != "Z":
+            found[int(path.parent.name), int(fields[19])] = int(fields[1])
+    return found
 
 
 def build_seed():
