@@ -13,13 +13,15 @@ use pilotlight_model::node::{
     BoxFuture, CompiledFile, InvokeReply, InvokeRequest, LogLine, Node as NodeApi, NodeError,
     NodeStatus,
 };
+use pilotlight_sandbox::Sandboxes;
+use pilotlight_store::Store;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::compile;
 use crate::invoke;
-use crate::launcher::{LaunchError, Launcher, RootKey};
+use crate::launcher::{LaunchError, Launcher, RootKey, Sandboxed};
 use crate::logs::{LogGroup, LogStore};
 use crate::memory;
 use crate::pool::Pool;
@@ -82,6 +84,21 @@ pub(crate) struct Node {
 }
 
 impl Agent {
+    /// Starts a node: its images come from `store`, its instances run in `sandboxes`. Must be called
+    /// within a Tokio runtime.
+    ///
+    /// # Errors
+    /// The log store cannot be opened, or the machine does not say how much memory it has.
+    pub fn start(
+        config: Config,
+        store: Arc<Store>,
+        runtimes: BTreeMap<Runtime, RuntimeImage>,
+        sandboxes: Sandboxes,
+    ) -> Result<Self, AgentError> {
+        let launcher = Sandboxed::new(sandboxes, store, config.resolv_conf.clone());
+        Self::with_launcher(&config, runtimes, Arc::new(launcher))
+    }
+
     /// A node on that launcher. Must be called within a Tokio runtime.
     pub(crate) fn with_launcher(
         config: &Config,

@@ -23,7 +23,7 @@ use tokio::time::Instant as Deadline;
 
 use crate::clock;
 use crate::failure::{Failure, UNHANDLED};
-use crate::launcher::{Exit, Process};
+use crate::launcher::Process;
 use crate::logs::InstanceLog;
 use crate::platform_lines::{self, Report};
 
@@ -193,7 +193,10 @@ impl Instance {
         let mut state = self.state.lock();
         let asked = state.machine.ask()?;
         match asked {
-            Asked::First => state.end_init(marks),
+            Asked::First => {
+                state.end_init(marks);
+                self.changed.notify_one();
+            }
             Asked::Next => self.end_request(&mut state),
             Asked::Again => {}
         }
@@ -205,9 +208,6 @@ impl Instance {
         // A second waiting request replaces the first, whose connection is most likely gone.
         let (sender, event) = oneshot::channel();
         state.waiting = Some(sender);
-        if asked == Asked::First {
-            self.changed.notify_one();
-        }
         Ok(Next::Wait { asked, event })
     }
 

@@ -1,6 +1,8 @@
 //! The seam between the agent's logic and the machine: what it takes to run a process in a sandbox.
 //! [`Sandboxed`] does it for real; tests put a runtime in its place that lives in the same process.
 
+mod sandboxed;
+
 use std::ffi::CString;
 use std::fmt;
 use std::io;
@@ -11,6 +13,8 @@ use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::Digest;
 use pilotlight_model::node::BoxFuture;
 use pilotlight_model::start::Instant;
+
+pub(crate) use sandboxed::Sandboxed;
 
 /// Runs processes in sandboxes.
 pub(crate) trait Launcher: Send + Sync + 'static {
@@ -44,6 +48,9 @@ pub(crate) trait Process: Send + Sync {
 
     /// Kills every process of the sandbox.
     fn kill(&self);
+
+    /// The init phase is over: from now on CPU is limited in proportion to memory.
+    fn init_ended(&self);
 
     /// The most memory that the sandbox has used.
     fn memory_peak_bytes(&self) -> u64;

@@ -188,6 +188,7 @@ impl Start<'_> {
     /// Watches over the process until it ends or has to.
     async fn watch(&self, running: &Running, init: Duration, turn: &mut Option<Turn>) -> Watched {
         let started = Deadline::now();
+        let mut initialising = true;
         let exit = running.process.wait();
         tokio::pin!(exit);
         loop {
@@ -195,7 +196,11 @@ impl Start<'_> {
                 Verdict::Sleep(due) => due,
                 kill => return Watched::Killed(kill),
             };
-            if self.instance.is_initialised() || started + TURN <= Deadline::now() {
+            if initialising && self.instance.is_initialised() {
+                initialising = false;
+                running.process.init_ended();
+            }
+            if !initialising || started + TURN <= Deadline::now() {
                 turn.take();
             }
             let due = [due, turn.as_ref().map(|_| started + TURN)]
@@ -244,11 +249,6 @@ impl Start<'_> {
             .transpose();
         let listener =
             listener.map_err(|error| LaunchError::platform("runtime api listener", error))?;
-        let on_free: Arc<dyn OnFree> = Arc::new(Free {
-            pool: Arc::clone(&node.pool),
-            ticket: self.ticket,
-        });
-        let server = Server::start(Arc::clone(instance), on_free, ours, listener);
         let launch = Launch {
             owner: Some(spec.key.clone()),
             root: RootKey::of(spec, &self.image.digest),
@@ -266,6 +266,13 @@ impl Start<'_> {
             .log
             .attach(launched.stdout, launched.stderr)
             .map_err(|error| LaunchError::platform("log pipes", error))?;
+        // Only now, when the start is on the books, can its end be: until then what the runtime says
+        // waits in its socket.
+        let on_free: Arc<dyn OnFree> = Arc::new(Free {
+            pool: Arc::clone(&node.pool),
+            ticket: self.ticket,
+        });
+        let server = Server::start(Arc::clone(instance), on_free, ours, listener);
         Ok(Running {
             process,
             server,

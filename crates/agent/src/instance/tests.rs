@@ -3,6 +3,7 @@
 use pilotlight_model::ids::{AccountId, Region};
 
 use super::*;
+use crate::launcher::Exit;
 use crate::logs::{LogGroup, LogStore};
 use crate::tests::{request, spec};
 

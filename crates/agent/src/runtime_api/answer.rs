@@ -9,8 +9,8 @@ use hyper::body::{Body, Incoming};
 use pilotlight_model::ids::RequestId;
 use pilotlight_model::limits::INVOKE_RESPONSE_BYTES;
 
-use super::{accepted, error as refusal, refused};
-use crate::instance::{Answer, Instance};
+use super::{accepted, error as http_error, refused};
+use crate::instance::{Answer, Instance, Refusal};
 
 /// Error type of a runtime's error.
 const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
@@ -73,7 +73,7 @@ async fn answer(
     // Claimed before the body is read: an instance has one body in memory, however many it sends.
     let claim = match Claim::of(instance, id) {
         Ok(claim) => claim,
-        Err(why) => return why,
+        Err(why) => return refused(why),
     };
     match read(request.into_body(), INVOKE_RESPONSE_BYTES as u64).await {
         Ok(Read::Whole(body)) => {
@@ -82,13 +82,13 @@ async fn answer(
         }
         Ok(Read::TooLarge(bytes)) => {
             claim.finish(Answer::TooLarge(bytes));
-            refusal(
+            http_error(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "RequestEntityTooLarge",
                 &format!("Exceeded maximum allowed payload size ({INVOKE_RESPONSE_BYTES} bytes)."),
             )
         }
-        Err(_) => refusal(
+        Err(_) => http_error(
             StatusCode::BAD_REQUEST,
             "TruncatedRequest",
             "The body is not whole",
@@ -105,8 +105,8 @@ struct Claim<'a> {
 }
 
 impl<'a> Claim<'a> {
-    fn of(instance: &'a Arc<Instance>, id: RequestId) -> Result<Self, Response<Full<Bytes>>> {
-        instance.begin_answer(id).map_err(refused)?;
+    fn of(instance: &'a Arc<Instance>, id: RequestId) -> Result<Self, Refusal> {
+        instance.begin_answer(id)?;
         Ok(Self {
             instance,
             id,

@@ -335,6 +335,8 @@ impl Process for FakeProcess {
         self.task.abort();
     }
 
+    fn init_ended(&self) {}
+
     fn memory_peak_bytes(&self) -> u64 {
         36 * 1024 * 1024
     }

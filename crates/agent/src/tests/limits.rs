@@ -275,7 +275,7 @@ async fn a_deleted_function_is_gone_and_its_name_free() {
     world.until(|world| world.counts() == (0, 1, 0)).await;
     world.agent.retire(&old.key);
     world.until(|world| world.launcher.living() == 0).await;
-    assert_eq!(*world.launcher.forgotten.lock(), [old.key.clone()]);
+    assert!(world.launcher.forgotten.lock().contains(&old.key));
     let new = Arc::new(spec());
     assert_eq!(world.invoke(&new, "1").await.kind, StartKind::Booted);
     world.until(|world| world.counts() == (0, 1, 0)).await;
