@@ -46,11 +46,13 @@ fi
     --query '{Function: FunctionArn, Code: CodeSha256, State: State}' --output table
 "$AWS" lambda wait function-active-v2 --function-name "$FUNCTION"
 
-EVENT='{"text": "A pilot light is the small flame that never goes out, so that the big one lights at once."}'
+cat >"$DEMO/event.json" <<EVENT
+{"text": "A pilot light is the small flame that never goes out, so that the big one lights at once."}
+EVENT
 for start in cold warm; do
     say "invoke it ($start)"
-    "$AWS" lambda invoke --function-name "$FUNCTION" --payload "$EVENT" \
-        --cli-binary-format raw-in-base64-out "$DEMO/$start.json" >"$DEMO/$start.meta"
+    "$AWS" lambda invoke --function-name "$FUNCTION" --payload "fileb://$DEMO/event.json" \
+        "$DEMO/$start.json" >"$DEMO/$start.meta"
     if grep -q FunctionError "$DEMO/$start.meta"; then cat "$DEMO/$start.json"; exit 1; fi
     cat "$DEMO/$start.json"
     echo
@@ -65,8 +67,7 @@ if [ "$STAY" = --stay ]; then
 The platform stays up at $AWS_ENDPOINT_URL; Ctrl-C stops it. Try in another terminal:
 
   export AWS_ENDPOINT_URL=$AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID=demo AWS_SECRET_ACCESS_KEY=demo AWS_DEFAULT_REGION=us-east-1
-  .venv/bin/aws lambda invoke --function-name $FUNCTION --cli-binary-format raw-in-base64-out \\
-      --payload '{"text": "hello hello"}' /dev/stdout
+  .venv/bin/aws lambda invoke --function-name $FUNCTION --payload fileb://.demo/event.json /dev/stdout
   target/debug/pilot invoke $FUNCTION --payload '{"text": "hello"}' --cold --waterfall
   target/debug/pilot deploy YOUR-FOLDER
   target/debug/pilot logs -f $FUNCTION

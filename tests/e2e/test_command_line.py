@@ -29,13 +29,14 @@ def test_the_aws_cli_does_a_whole_life(platform, tmp_path, zip_file):
     assert created["State"] == "Pending"
     aws("wait", "function-active-v2", "--function-name", "cli")
     out = tmp_path / "out.json"
-    invoke = ("invoke", "--function-name", "cli", "--cli-binary-format", "raw-in-base64-out", "--payload")
+    invoke = ("invoke", "--function-name", "cli", "--payload")
     told = aws(*invoke, '{"ü": 1}', "--log-type", "Tail", str(out))
     assert json.loads(out.read_text()) == {"ü": 1} and told["StatusCode"] == 200 and told["LogResult"]
     assert aws(*invoke, "{}", "--invocation-type", "Event", str(out))["StatusCode"] == 202
     assert aws(*invoke, "{}", "--invocation-type", "DryRun", str(out))["StatusCode"] == 204
     assert "cli" in [function["FunctionName"] for function in aws("list-functions")["Functions"]]
-    assert aws("get-function", "--function-name", "cli")["Code"]["Location"].startswith(platform.url)
+    location = aws("get-function", "--function-name", "cli")["Code"]["Location"]
+    assert location.startswith(platform.url)
     aws("update-function-configuration", "--function-name", "cli", "--timeout", "9")
     aws("wait", "function-updated-v2", "--function-name", "cli")
     assert aws("get-function-configuration", "--function-name", "cli")["Timeout"] == 9

@@ -181,12 +181,12 @@ def test_requests_up_to_the_limit(client, deploy, aws_error):
     fill = "x" * (REQUEST_BYTES - 2)
     assert function.call(fill) == len(fill)
     error = aws_error(client.invoke, FunctionName=function.name, Payload=json.dumps(fill + "x"))
-    assert error.response["Error"]["Code"] == "RequestTooLargeException"
+    assert error.response["Error"]["Code"] == "RequestEntityTooLargeException"
     assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 413
     error = aws_error(
         client.invoke, FunctionName=function.name, InvocationType="Event", Payload=json.dumps("x" * (EVENT_BYTES - 1))
     )
-    assert error.response["Error"]["Code"] == "RequestTooLargeException"
+    assert error.response["Error"]["Code"] == "RequestEntityTooLargeException"
 
 
 def test_responses_up_to_the_limit(deploy):

@@ -1,6 +1,7 @@
 """Packages that are not what they should be. Each is refused with a reason, and leaves nothing behind."""
 
 import io
+import os
 import stat
 import struct
 import warnings
@@ -59,7 +60,7 @@ MALFORMED = {
     "duplicate": lambda: archive(("a.py", "1"), ("a.py", "2")),
     "file-is-folder": lambda: archive(("a", "1"), ("a/b", "2")),
     "symlink-out": lambda: link("/etc/passwd"),
-    "symlink-within": lambda: link("lambda_function.py"),
+    "symlink-up": lambda: link("../../etc/passwd"),
     "bomb": lambda: archive(("zeros", bytes(200 << 20))),
     "too-large": lambda: archive(*((f"zeros-{n}", bytes(90 << 20)) for n in range(3))),
     "too-deep": lambda: archive(("a/" * 500 + "x", "x")),
@@ -91,14 +92,22 @@ def test_a_malformed_update_leaves_the_function_as_it_was(client, deploy, aws_er
 
 
 def test_an_upload_over_the_limit_is_refused(client, aws_error):
-    import os
-
     for size in (51 << 20, 60 << 20):
         error = aws_error(
             client.create_function, FunctionName="zip-huge", Runtime="python3.11", Role=ROLE,
             Handler="lambda_function.lambda_handler", Code={"ZipFile": os.urandom(1 << 20) * (size >> 20)},
         )
         assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 413, error
+
+
+def test_links_within_a_package_are_kept(deploy):
+    """As on AWS: packages of npm and pip have them."""
+    source = "import os\ndef lambda_handler(event, context):\n    return os.readlink('link'), open('link').read(3)\n"
+    entry = zipfile.ZipInfo("link")
+    entry.create_system = 3
+    entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+    zipped = archive(("lambda_function.py", source), (entry, "lambda_function.py"))
+    assert deploy(source, Code={"ZipFile": zipped}).call() == ["lambda_function.py", "imp"]
 
 
 def test_unusual_packages_that_are_fine_run(deploy):
