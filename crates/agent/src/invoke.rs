@@ -15,10 +15,11 @@ use crate::pool::{Grant, Place};
 
 /// How often a request is given to another instance because one died before it took the event.
 const ATTEMPTS: usize = 4;
-/// How long a request waits for an instance that is about to be idle before a start is made for it: a
-/// runtime asks for its next event some hundred microseconds after it has answered, and a client that
-/// calls again at once must not cost a cold start.
-const ABOUT_TO_BE_IDLE: Duration = Duration::from_millis(5);
+/// How long a request waits for an instance that is about to be idle before a start is made for it. A
+/// runtime asks for its next event some hundred microseconds after it has answered, unless the machine
+/// is busy, and a client that calls again at once must not cost a cold start. Waiting about as long as
+/// a cold start takes costs at most twice the better choice, whichever that turns out to be.
+const ABOUT_TO_BE_IDLE: Duration = Duration::from_millis(25);
 /// How long a request waits for a start before it is sent away.
 const WAIT: Duration = Duration::from_secs(60);
 

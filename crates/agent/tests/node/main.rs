@@ -72,6 +72,19 @@ impl World {
         self.agent.invoke(request(spec, event)).await.unwrap()
     }
 
+    /// Waits until an instance is idle, so that the next request has to find it.
+    async fn idle(&self) {
+        while self
+            .agent
+            .status()
+            .versions
+            .values()
+            .all(|counts| counts.idle == 0)
+        {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     async fn end(self) {
         self.agent.drain(Duration::from_secs(5)).await;
         self.sandboxes.shutdown().await;
@@ -206,6 +219,7 @@ async fn cold_and_warm(world: &World) {
     ] {
         assert!(phases.contains(&phase), "{phase} in {phases:?}");
     }
+    world.idle().await;
     let warm = world.invoke(&world.spec, "pword").await;
     assert_eq!((warm.kind, warm.instance), (StartKind::Warm, cold.instance));
     let tail = String::from_utf8(warm.log_tail.unwrap()).unwrap();
