@@ -1,9 +1,12 @@
 """The AWS CLI and `pilot` as people type them."""
 
+import fcntl
 import json
 import os
 import pty
+import struct
 import subprocess
+import termios
 
 import pytest
 
@@ -131,10 +134,6 @@ def test_a_closed_pipe_is_no_failure(platform, greeter):
 
 
 def test_the_waterfall_is_as_wide_as_the_terminal(platform, greeter):
-    import fcntl
-    import struct
-    import termios
-
     platform.pilot("invoke", greeter, "--cold")
     main, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))

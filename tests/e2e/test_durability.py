@@ -163,8 +163,8 @@ def test_killed_again_and_again_while_starting(new_platform):
 
 def test_functions_survive_an_orderly_restart(new_platform):
     platform = new_platform()
-    deploy_to(platform.client(), "import os\ndef lambda_handler(event, context):\n    return os.environ['X']\n",
-              name="kept", Environment={"Variables": {"X": "ü"}}, Tags={"a": "b"})
+    deploy_to(platform.client(), "import os\ndef lambda_handler(event, context):\n    return os.environ['WORD']\n",
+              name="kept", Environment={"Variables": {"WORD": "ü"}}, Tags={"a": "b"})
     before = platform.client().get_function(FunctionName="kept")
     assert platform.stop() == 0
     client = platform.start().client()

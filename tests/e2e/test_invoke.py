@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from conftest import eventually
-from packages import COUNTER, ECHO
+from conftest import deploy_to, eventually, wait_active
+from packages import COUNTER, ECHO, package
 
 REQUEST_BYTES = 6 * 1024 * 1024
 EVENT_BYTES = 1024 * 1024
@@ -40,8 +40,6 @@ def test_events_come_back_as_they_went(platform, client, echo, event):
 
 @pytest.fixture(scope="module")
 def echo(shared_platform):
-    from conftest import deploy_to
-
     function = deploy_to(shared_platform.client(), ECHO, name="echo")
     yield function
     function.client.delete_function(FunctionName="echo")
@@ -297,9 +295,6 @@ def lambda_handler(event, context):
 
 
 def test_new_code_takes_no_old_instance(client, deploy):
-    from packages import package
-    from conftest import wait_active
-
     function = deploy(COUNTER)
     old = {function.call()["instance"] for _ in range(2)}
     client.update_function_code(FunctionName=function.name, ZipFile=package({"lambda_function.py": COUNTER + "# new\n"}))

@@ -1,5 +1,6 @@
 """`pilot up`: ending in good order, its lock, its leftovers."""
 
+import json
 import signal
 import socket
 import subprocess
@@ -94,7 +95,6 @@ def test_two_platforms_live_side_by_side(new_platform):
 def test_idle_instances_are_reclaimed(new_platform):
     platform = new_platform("keep_alive_seconds = 1\n")
     function = deploy_to(platform.client(), ECHO)
-    import json
 
     def counts():
         rows = json.loads(platform.pilot("ls", "--output", "json").stdout)
