@@ -51,7 +51,7 @@ async fn the_first_request_boots_and_the_second_finds_the_instance() {
     assert_eq!(phases, [Phase::Queue, Phase::Place, Phase::Handler]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_client_that_calls_at_once_never_costs_a_second_instance() {
     let world = World::new(script(|mut runtime| async move {
         runtime.api().await.echo().await
