@@ -17,7 +17,7 @@ use clap::Parser;
 
 use crate::http::{Answer, Connection, request};
 use crate::platform::Platform;
-use crate::rivals::RootFs;
+use crate::rivals::{RootFs, bare_python};
 use crate::stats::{Machine, Ratio, Report, Row, Samples, load_average};
 
 const INVOKE: &str = "/2015-03-31/functions/hello/invocations";
@@ -46,10 +46,7 @@ struct Args {
     #[arg(long, default_value_t = 5)]
     seconds: u64,
     /// What our Python bootstrap imports, for the bare process.
-    #[arg(
-        long,
-        default_value = "import sys, os, time, posix, _socket, _json, json"
-    )]
+    #[arg(long, default_value = "import builtins, gc, posix, sys, time, _json")]
     imports: String,
     /// Where the JSON report goes.
     #[arg(long, default_value = "bench/results/latest.json")]
@@ -92,7 +89,7 @@ fn main() -> anyhow::Result<()> {
 
 const COLD: &str = "pilotlight, booted cold start (client)";
 const RUNC: &str = "runc run, same root and program, one answer";
-const BARE_LEAN: &str = "bare python3 -I -S with the bootstrap's imports";
+const BARE_LEAN: &str = "bare python3 -S -s -P with the bootstrap's imports";
 const BARE: &str = "bare python3 with the bootstrap's imports";
 const UNPOOLED: &str = "pilotlight, booted cold start, no slots pooled";
 const WARM: &str = "pilotlight, warm call (client)";
@@ -117,8 +114,8 @@ fn cold_starts(
         let answer = checked(connection.call(&cold)?)?;
         platform.settle()?;
         let runc_time = rootfs.runc(&format!("pilotlight-bench-{}-{round}", std::process::id()))?;
-        let lean_time = rootfs.bare_python(&["-I", "-S"], &args.imports)?;
-        let bare_time = rootfs.bare_python(&[], &args.imports)?;
+        let lean_time = bare_python(&["-S", "-s", "-P"], &args.imports)?;
+        let bare_time = bare_python(&[], &args.imports)?;
         // The first round fills caches for all of them.
         if round > 0 {
             ours.push(answer.first_byte);
@@ -232,7 +229,7 @@ fn ratios(rows: &[Row]) -> anyhow::Result<Vec<Ratio>> {
             to_bare <= 1.5,
         ),
         ratio(
-            "cold start / bare python3 -I -S",
+            "cold start / bare python3 -S -s -P",
             to_lean,
             "at most 1.5",
             to_lean <= 1.5,

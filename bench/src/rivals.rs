@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 const REQUEST_ID: &str = "00000000-0000-4000-8000-000000000000";
 const PATIENCE: Duration = Duration::from_secs(30);
+/// What the runtime image is built from; it names the program that starts an instance.
+const RECIPE: &str = "runtimes/python3.11/recipe.toml";
 
 /// The Python runtime image and a function's folder, mounted side by side for the rivals.
 #[derive(Debug)]
@@ -35,7 +37,11 @@ impl RootFs {
         let image = data_dir
             .join("images")
             .join(format!("{}.erofs", text("digest")?));
-        let argv: Vec<String> = serde_json::from_value(record["argv"].clone()).context("argv")?;
+        let recipe: toml::Table = std::fs::read_to_string(RECIPE)?.parse().context(RECIPE)?;
+        let argv = recipe["argv"]
+            .clone()
+            .try_into()
+            .context("argv of the recipe")?;
         let root = folder.join("rootfs");
         std::fs::create_dir_all(&root)?;
         let status = Command::new("mount")
@@ -58,7 +64,8 @@ impl RootFs {
 
     /// A container as our sandbox is: every namespace, no capability, read-only root, `/tmp` a tmpfs.
     fn oci_config(&self, code: &Path) -> Value {
-        let id_map = |inner: u32| json!([{ "containerID": inner, "hostID": 300_000, "size": 1 }]);
+        // runc wants a root in the container, even if the program is another user.
+        let id_map = json!([{ "containerID": 0, "hostID": 300_000, "size": 1_000 }]);
         let namespaces: Vec<Value> = ["pid", "mount", "network", "ipc", "uts", "cgroup", "user"]
             .iter()
             .map(|kind| json!({ "type": kind }))
@@ -86,7 +93,7 @@ impl RootFs {
             ],
             "linux": {
                 "namespaces": namespaces,
-                "uidMappings": id_map(993), "gidMappings": id_map(990),
+                "uidMappings": id_map, "gidMappings": id_map,
                 "resources": { "memory": { "limit": 1_855_455_232u64 }, "pids": { "limit": 1024 } },
             },
         })
@@ -114,28 +121,27 @@ impl RootFs {
             .status()?;
         answered.map(|()| length)
     }
-
-    /// A process of the image's own interpreter, without any isolation, that imports what our bootstrap
-    /// imports and ends. `flags` go before the program.
-    pub(crate) fn bare_python(&self, flags: &[&str], imports: &str) -> anyhow::Result<Duration> {
-        let begin = Instant::now();
-        let status = Command::new("chroot")
-            .arg(&self.root)
-            .arg("/usr/bin/python3.11")
-            .args(flags)
-            .args(["-c", imports])
-            .stdin(Stdio::null())
-            .status()?;
-        let length = begin.elapsed();
-        ensure!(status.success(), "bare python ended with {status}");
-        Ok(length)
-    }
 }
 
 impl Drop for RootFs {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg(&self.root).status();
     }
+}
+
+/// A process of this machine's interpreter (the same Debian package as in the image), without any
+/// isolation, that imports what our bootstrap imports and ends. `flags` go before the program.
+pub(crate) fn bare_python(flags: &[&str], imports: &str) -> anyhow::Result<Duration> {
+    let begin = Instant::now();
+    let status = Command::new("/usr/bin/python3.11")
+        .args(flags)
+        .args(["-c", imports])
+        .env_clear()
+        .stdin(Stdio::null())
+        .status()?;
+    let length = begin.elapsed();
+    ensure!(status.success(), "bare python ended with {status}");
+    Ok(length)
 }
 
 /// Plays the Runtime API for one invocation: the event on the first `next`, done at the `response`.
