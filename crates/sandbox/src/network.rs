@@ -29,7 +29,7 @@ pub use self::dns::{host_resolvers, resolv_conf};
 pub use self::netlink::NetlinkError;
 pub use self::netns::NetNs;
 pub(crate) use self::rules::SYSTEM_PATH;
-pub use self::subnet::Subnet;
+pub use self::subnet::{Subnet, SubnetError};
 
 use self::netlink::{Batch, End, LOOPBACK, Socket};
 use self::rules::UPLINK;
@@ -51,6 +51,8 @@ pub struct NetworkConfig {
     pub name: String,
     /// Where instances get their addresses from; see [`Subnet::DEFAULT`].
     pub subnet: Subnet,
+    /// Name servers that instances may ask wherever they are, see [`host_resolvers`].
+    pub resolvers: Vec<Ipv4Addr>,
 }
 
 /// Why there is no network.
@@ -139,8 +141,7 @@ impl Router {
             netns,
             socket,
         };
-        let set_up = router.sweep().and_then(|()| router.set_up(hash(name)));
-        if let Err(error) = set_up {
+        if let Err(error) = router.set_up(hash(name), &config.resolvers) {
             // The first error is the one to tell; what cannot be swept now is swept by the next start.
             let _ = router.sweep();
             return Err(error);
@@ -155,7 +156,7 @@ impl Router {
     /// # Errors
     /// The namespace is not empty, or no address is free. The namespace is to be thrown away then.
     pub fn attach(&mut self, slot_id: u32, netns: BorrowedFd<'_>) -> Result<SlotNet, NetworkError> {
-        let address = self.add_pair(slot_id, netns)?;
+        let (index, address) = self.add_pair(slot_id, netns)?;
         let interface = Batch::default()
             .set_up(LOOPBACK)
             .without_ipv6_address(FIRST_INDEX)
@@ -166,6 +167,7 @@ impl Router {
             .and_then(|opened| opened)
             .map_err(NetworkError::Namespace)?;
         slot.send(&interface)?;
+        self.socket.send(&Batch::default().settle(index))?;
         Ok(SlotNet { address })
     }
 
@@ -177,9 +179,14 @@ impl Router {
         self.sweep()
     }
 
-    /// Takes the first free address: the kernel refuses a pair whose index is taken, so that no list of addresses
-    /// has to be kept in step with namespaces that die on their own.
-    fn add_pair(&mut self, slot_id: u32, netns: BorrowedFd<'_>) -> Result<Ipv4Addr, NetworkError> {
+    /// Makes the pair, and returns the index of the router's end and the slot's address, the first free one: the
+    /// kernel refuses a pair whose index is taken, so that no list of addresses has to be kept in step with
+    /// namespaces that die on their own.
+    fn add_pair(
+        &mut self,
+        slot_id: u32,
+        netns: BorrowedFd<'_>,
+    ) -> Result<(u32, Ipv4Addr), NetworkError> {
         let capacity = self.subnet.capacity();
         for offset in
             (0..capacity.min(MAX_ATTACH_TRIES)).map(|step| slot_id.wrapping_add(step) % capacity)
@@ -201,7 +208,7 @@ impl Router {
                 Ok(()) => {
                     self.socket
                         .send(&Batch::default().add_neighbour(index, address))?;
-                    return Ok(address);
+                    return Ok((index, address));
                 }
                 Err(error) if error.is_taken() => {}
                 Err(error) => return Err(error.into()),
@@ -212,9 +219,11 @@ impl Router {
         })
     }
 
-    fn set_up(&mut self, hash: u32) -> Result<(), NetworkError> {
-        let resolvers = host_resolvers();
-        let router_rules = rules::router_table(self.subnet, &resolvers);
+    fn set_up(&mut self, hash: u32, resolvers: &[Ipv4Addr]) -> Result<(), NetworkError> {
+        // The other thing that may be left, the host's table, is replaced below.
+        self.host_socket
+            .send(&Batch::default().delete_link(&self.uplink))?;
+        let router_rules = rules::router_table(self.subnet, resolvers);
         self.inside(|| {
             // Before any interface exists, so that none ever has an IPv6 address.
             disable_ipv6()?;
@@ -222,7 +231,7 @@ impl Router {
             rules::apply(&router_rules)
         })?;
         let address = self.add_uplink(hash)?;
-        let host_rules = rules::host_table(&self.table, &self.uplink, address, &resolvers);
+        let host_rules = rules::host_table(&self.table, &self.uplink, address, resolvers);
         self.host
             .enter(|| rules::apply(&host_rules))
             .map_err(NetworkError::Namespace)??;
@@ -264,6 +273,7 @@ impl Router {
                     self.host_socket
                         .send(&Batch::default().add_address(host_index, host))?;
                     let ours = Batch::default()
+                        .settle(FIRST_INDEX)
                         .add_address(FIRST_INDEX, router)
                         .add_default_route(FIRST_INDEX, host);
                     self.socket.send(&ours)?;
@@ -315,7 +325,11 @@ fn disable_ipv6() -> Result<(), NetworkError> {
     set("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1")
 }
 
+/// Writes only what differs: in a container the setting may be right and read-only.
 fn set(path: &'static str, value: &str) -> Result<(), NetworkError> {
+    if fs::read_to_string(path).is_ok_and(|found| found.trim() == value) {
+        return Ok(());
+    }
     fs::write(path, value).map_err(|source| NetworkError::Setting { path, source })
 }
 

@@ -82,7 +82,7 @@ impl Socket {
 
         let mut first_refusal = None;
         let mut answers = 0;
-        // Large enough for any answer: it repeats at most the request.
+        // Large enough for any acknowledgement, which repeats at most the request; of other answers the rest is lost.
         let mut buffer = [0_u8; 4096];
         while answers < batch.steps.len() {
             let (received, _) =
@@ -162,6 +162,16 @@ impl Batch {
     pub(super) fn set_up(mut self, index: u32) -> Batch {
         self.request("turn the interface on", libc::RTM_NEWLINK, 0, |body| {
             body.link(index, libc::IFF_UP as u32, libc::IFF_UP as u32);
+        });
+        self
+    }
+
+    /// Makes sure that the interface sends from now on. When a pair's second end is turned on, the first learns of its
+    /// carrier from a worker that may wait for locks, and drops what it is given until then; asking for its state
+    /// does the worker's part at once (since Linux 6.8; before, the worker is left to do it).
+    pub(super) fn settle(mut self, index: u32) -> Batch {
+        self.request("settle the interface", libc::RTM_GETLINK, 0, |body| {
+            body.link(index, 0, 0);
         });
         self
     }

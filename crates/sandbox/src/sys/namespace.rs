@@ -1,6 +1,8 @@
 //! Leaving namespaces.
 
 use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
@@ -18,4 +20,10 @@ pub(crate) fn unshare(flags: UnshareFlags) -> io::Result<()> {
     );
     // SAFETY: of all flags only FILES can break memory or descriptor safety, and it is not among these.
     Ok(unsafe { unshare_unsafe(flags) }?)
+}
+
+/// Has the command's child move into new namespaces before it becomes the program.
+pub(crate) fn unshare_before_exec(command: &mut Command, flags: UnshareFlags) {
+    // SAFETY: between fork and exec only one system call is made: nothing is allocated, no lock is taken.
+    unsafe { command.pre_exec(move || unshare(flags)) };
 }

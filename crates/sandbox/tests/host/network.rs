@@ -1,17 +1,18 @@
 //! Slots connected through a router, with a namespace in the place of the host and one behind it as the outside.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 use std::process::Command;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use pilotlight_sandbox::network::{NetNs, NetworkConfig, Router, SlotNet, Subnet};
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket, sockopt};
 
 const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 const HOST: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
+/// A name server on the host itself.
+const RESOLVER: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 53);
 const HOST_SECOND: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
 const LINK_LOCAL: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
@@ -42,7 +43,9 @@ impl World {
         );
         ip(&world.host, &format!("address add {HOST}/24 dev out0"));
         ip(&world.host, "link set out0 up");
-        ip(&world.host, &format!("address add {HOST_SECOND}/32 dev lo"));
+        for address in [HOST_SECOND, RESOLVER] {
+            ip(&world.host, &format!("address add {address}/32 dev lo"));
+        }
         ip(&world.outside, "link set lo up");
         ip(
             &world.outside,
@@ -54,7 +57,7 @@ impl World {
         );
         ip(&world.outside, "link set out1 up");
         ip(&world.host, &format!("route add {LINK_LOCAL} dev out0"));
-        // The worst case for "no route back": somebody outside knows where instances are.
+        // An outside that sends everything it does not know to the host.
         ip(&world.outside, &format!("route add default via {HOST}"));
         world
     }
@@ -63,6 +66,7 @@ impl World {
         let config = NetworkConfig {
             name: name.to_owned(),
             subnet: Subnet::DEFAULT,
+            resolvers: vec![RESOLVER],
         };
         self.host.enter(|| Router::start(&config)).unwrap().unwrap()
     }
@@ -101,11 +105,13 @@ struct Server {
 
 impl Server {
     fn start(netns: &NetNs, address: Ipv4Addr) -> Server {
-        let listener = netns
-            .enter(|| TcpListener::bind((address, 0)))
-            .unwrap()
-            .unwrap();
-        let address = SocketAddrV4::new(address, listener.local_addr().unwrap().port());
+        Server::at(netns, SocketAddrV4::new(address, 0))
+    }
+
+    /// At a given port, or any for 0.
+    fn at(netns: &NetNs, address: SocketAddrV4) -> Server {
+        let listener = netns.enter(|| TcpListener::bind(address)).unwrap().unwrap();
+        let address = SocketAddrV4::new(*address.ip(), listener.local_addr().unwrap().port());
         let netns = netns.enter(NetNs::current).unwrap().unwrap();
         let thread = thread::spawn(move || {
             // An empty message ends the server.
@@ -147,19 +153,6 @@ fn reaches(netns: &NetNs, server: SocketAddrV4) -> bool {
         .unwrap()
 }
 
-/// The same from a source address of the caller's choice.
-fn reaches_from(netns: &NetNs, source: Ipv4Addr, server: SocketAddrV4) -> bool {
-    let connected = netns.enter(|| {
-        let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
-        bind(&socket, &SocketAddrV4::new(source, 0))?;
-        // The send timeout bounds connect(2) too.
-        sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(PATIENCE))?;
-        connect(&socket, &server)?;
-        rustix::io::Result::Ok(TcpStream::from(socket))
-    });
-    connected.unwrap().is_ok_and(greets)
-}
-
 fn greets(mut stream: TcpStream) -> bool {
     let mut word = [0; 5];
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -177,6 +170,12 @@ fn an_instance_reaches_the_outside_and_nothing_else() {
     assert!(reaches(&one.netns, outside.address));
     assert!(reaches(&two.netns, outside.address));
 
+    // The worst case for "no way in": host and outside know where instances are.
+    let uplink = uplink_addresses(&world.host);
+    ip(
+        &world.host,
+        &format!("route add {} via {}", Subnet::DEFAULT, uplink[1]),
+    );
     let inside = Server::start(&one.netns, one.net.address);
     assert!(
         reaches(&one.netns, inside.address),
@@ -209,7 +208,6 @@ fn an_instance_reaches_the_outside_and_nothing_else() {
     drop(metadata);
 
     // Both ends of the uplink, whose addresses depend on the router's name.
-    let uplink = uplink_addresses(&world.host);
     for address in uplink {
         let server = SocketAddrV4::new(address, 9);
         let refused = one
@@ -227,24 +225,49 @@ fn an_instance_reaches_the_outside_and_nothing_else() {
 }
 
 #[test]
+fn name_servers_are_reached_even_on_the_host_but_for_names_alone() {
+    let world = World::new();
+    let mut router = world.router("names");
+    let slot = attach(&mut router, 1);
+    let names = Server::at(&world.host, SocketAddrV4::new(RESOLVER, 53));
+    let other_service = Server::at(&world.host, SocketAddrV4::new(RESOLVER, 54));
+    let not_configured = Server::at(&world.host, SocketAddrV4::new(HOST, 53));
+    assert!(reaches(&slot.netns, names.address));
+    for server in [&other_service, &not_configured] {
+        assert!(reaches(&world.host, server.address));
+        assert!(!reaches(&slot.netns, server.address), "{}", server.address);
+    }
+    router.stop().unwrap();
+}
+
+#[test]
 fn a_packet_with_a_false_source_is_dropped() {
     let world = World::new();
     let mut router = world.router("spoof");
     let (one, two) = (attach(&mut router, 1), attach(&mut router, 2));
-    let outside = Server::start(&world.outside, OUTSIDE);
+    let receiver = world.outside.enter(|| UdpSocket::bind((OUTSIDE, 0)));
+    let receiver = receiver.unwrap().unwrap();
+    let port = receiver.local_addr().unwrap().port();
+    let send = |source: Ipv4Addr, message: &str| {
+        let sender = one.netns.enter(|| UdpSocket::bind((source, 0)));
+        let sent = sender
+            .unwrap()
+            .unwrap()
+            .send_to(message.as_bytes(), (OUTSIDE, port));
+        sent.unwrap();
+    };
 
     let unused = Ipv4Addr::new(100, 64, 200, 200);
     for source in [unused, two.net.address, HOST_SECOND] {
         ip(&one.netns, &format!("address add {source}/32 dev eth0"));
-        assert!(
-            !reaches_from(&one.netns, source, outside.address),
-            "{source}"
-        );
+        send(source, "false");
     }
-    assert!(
-        reaches_from(&one.netns, one.net.address, outside.address),
-        "its own address"
-    );
+    // All take the same way, so that whatever got through comes before this.
+    send(one.net.address, "own");
+    let mut message = [0; 16];
+    receiver.set_read_timeout(Some(PATIENCE)).unwrap();
+    let length = receiver.recv(&mut message).unwrap();
+    assert_eq!(&message[..length], b"own");
     router.stop().unwrap();
 }
 
@@ -271,6 +294,7 @@ fn an_address_in_use_is_passed_over_and_comes_back_with_its_namespace() {
     let config = NetworkConfig {
         name: "reuse".to_owned(),
         subnet: Subnet::new(Ipv4Addr::new(10, 7, 0, 0), 28).unwrap(),
+        resolvers: vec![],
     };
     let mut router = world
         .host
