@@ -1,5 +1,53 @@
-//! Linux isolation: slots, namespaces, cgroups, mounts, seccomp.
+//! Linux isolation: programs run in sandboxes that are made ahead of time.
+//!
+//! ```text
+//! agent ── launcher ──fork──▶ init (pid 1) ──fork──▶ program          one pair per slot
+//!   │        (one thread,        │ net, pid, mount, ipc,  │ user namespace, no capability,
+//!   │         empty mounts)      │ uts, cgroup namespaces │ seccomp: parked before execve
+//!   │                            │ /proc, /dev, /tmp ready│
+//!   └──── launch: limits; root ──┘                        │
+//!                 argv, env, pipes ──────────────────────▶┘
+//! ```
+//!
+//! A [`Slot`] has everything that does not depend on the function. [`Slot::launch`] writes its limits, hands init the
+//! function's [`Root`] and the parked program what to execute; init moves the prepared mounts into the root, switches to
+//! it, becomes nobody, and lets the program go. All namespaces but the program's own user namespace belong to the
+//! initial one, so that not even capabilities would help inside.
+//!
+//! Nothing outlives its owner: init exits when its channel to the agent ends, and with init everything in the sandbox;
+//! the launcher likewise. Mounts and network namespaces have no names. What can be left behind is control groups, one
+//! network interface and one firewall table, which the next start deletes.
+
+#![deny(unsafe_code)]
 
 pub mod cgroup;
+mod channel;
+mod clock;
+mod config;
+mod identity;
+mod image;
+mod init;
+mod launcher;
+mod message;
+mod mounts;
 pub mod network;
+mod node;
+pub mod probe;
+mod process;
+mod root;
+mod sandboxes;
+mod seccomp;
+mod slot;
+#[allow(unsafe_code)]
 mod sys;
+
+pub use clock::monotonic_now;
+pub use config::Config;
+pub use image::Image;
+pub use launcher::launcher_main_if_asked;
+pub use mounts::MountError;
+pub use node::StartError;
+pub use process::{Exit, Marks, Process};
+pub use root::{Code, Root};
+pub use sandboxes::Sandboxes;
+pub use slot::{Launch, LaunchError, Slot, SlotError};

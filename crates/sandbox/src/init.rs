@@ -1,0 +1,250 @@
+//! Pid 1 of a sandbox. It makes all that does not depend on the function and parks; on [`Order::Launch`] it switches to
+//! the function's root, lets the parked program go and gives up its own privileges; from then on it reaps, and reports
+//! how the program ended. When it exits, for whatever reason, the kernel kills everything in the sandbox.
+
+mod furniture;
+pub(crate) mod program;
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::process::{DumpableBehavior, WaitOptions, set_dumpable_behavior, wait};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+use rustix::system::sethostname;
+use rustix::thread::{UnshareFlags, set_name};
+
+use self::furniture::Furniture;
+use self::program::Scratch;
+use crate::channel::{Channel, Received};
+use crate::clock::monotonic_now;
+use crate::identity::{INNER_GID, INNER_UID, Users, give_up_privileges};
+use crate::message::{MAX_SHORT_BYTES, Order, Report, encode_failure};
+use crate::seccomp::Filter;
+use crate::sys::clone::{Child, Namespaces, SingleThreaded, fork};
+use crate::sys::{fd, namespace, signal};
+
+/// Where the Runtime API listens inside.
+const RUNTIME_API_PORT: u16 = 9001;
+
+/// Of the kind that AWS Lambda has: an address, so that programs that look up their own name find something without any
+/// entry in a file.
+const HOST_NAME: &[u8] = b"169.254.100.1";
+
+/// Under memory pressure init is spared, for only it can tell; the program goes before anything of the host's.
+const INIT_OOM_SCORE: &[u8] = b"-1000";
+const PROGRAM_OOM_SCORE: &[u8] = b"500";
+
+/// What a new sandbox is made with.
+pub(crate) struct Birth<'a> {
+    pub(crate) proof: &'a SingleThreaded,
+    pub(crate) filter: &'a Filter,
+    pub(crate) users: Users,
+    /// To the agent.
+    pub(crate) control: Channel,
+    /// From the program to the agent, until it is executed.
+    pub(crate) program: Channel,
+}
+
+/// A step that failed.
+#[derive(Debug)]
+struct Broken {
+    step: &'static str,
+    errno: i32,
+}
+
+/// Turns an error into the failure of that step.
+fn step<E: Into<io::Error>>(step: &'static str) -> impl FnOnce(E) -> Broken {
+    move |error| Broken {
+        step,
+        errno: error.into().raw_os_error().unwrap_or(libc::EPROTO),
+    }
+}
+
+/// The whole life of init; returns its exit code.
+pub(crate) fn run(birth: Birth<'_>) -> i32 {
+    let control = birth.control.as_fd().as_raw_fd();
+    let program = birth.program.as_fd().as_raw_fd();
+    // Before anything else: the launcher's own descriptors are no concern of a sandbox.
+    if fd::close_all_but(&mut [control, program]).is_err() {
+        return 1;
+    }
+    let Birth {
+        proof,
+        filter,
+        users,
+        control,
+        program,
+    } = birth;
+    match live(proof, filter, users, &control, program) {
+        Ok(()) => 0,
+        Err(broken) => {
+            // When the agent is gone there is nobody to tell.
+            let _ = control.send(
+                encode_failure(&mut [0; MAX_SHORT_BYTES], broken.step, broken.errno),
+                &[],
+            );
+            1
+        }
+    }
+}
+
+fn live(
+    proof: &SingleThreaded,
+    filter: &Filter,
+    users: Users,
+    control: &Channel,
+    program: Channel,
+) -> Result<(), Broken> {
+    let children = leave_launcher().map_err(step("leave the launcher"))?;
+    namespace::unshare(UnshareFlags::NEWNET).map_err(step("make a network namespace"))?;
+    report(control, &Report::Born)?;
+
+    let (Order::Furnish, _) = order(control)? else {
+        return Err(unexpected());
+    };
+    // Now that it is in its cgroup, which becomes the namespace's root.
+    namespace::unshare(UnshareFlags::NEWCGROUP).map_err(step("make a cgroup namespace"))?;
+    sethostname(HOST_NAME).map_err(step("set the host name"))?;
+    let furniture = Furniture::make(users.program)?;
+    let (parked, gate) = park_program(proof, filter, users, &furniture, program)?;
+    let listener =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, RUNTIME_API_PORT)).map_err(step("listen"))?;
+    send(control, &Report::Ready, listener)?;
+
+    let (Order::Launch { tmp_bytes }, mut received) = order(control)? else {
+        return Err(unexpected());
+    };
+    let root = received.descriptor().map_err(step("receive the root"))?;
+    furniture.move_into(root, tmp_bytes)?;
+    let mounts = monotonic_now();
+    // Before any code of the function runs, init is nobody.
+    give_up_privileges(users.init, users.init).map_err(step("give up privileges"))?;
+    // The slot brought its network along: nothing is left to do for it.
+    let network = monotonic_now();
+    gate.send(program::GO, &[])
+        .map_err(step("let the program go"))?;
+    drop(gate);
+    report(control, &Report::Launched { mounts, network })?;
+    filter.install().map_err(step("filter system calls"))?;
+    watch(control, &children, &parked)
+}
+
+/// Takes what the launcher left: standard descriptors, signals, name. Returns what tells of children's ends.
+fn leave_launcher() -> io::Result<OwnedFd> {
+    let null = openat(
+        CWD,
+        "/dev/null",
+        OFlags::RDWR | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    dup2_stdin(&null)?;
+    dup2_stdout(&null)?;
+    dup2_stderr(&null)?;
+    set_name(c"sandbox-init")?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    signal::children_as_descriptor()
+}
+
+/// Forks the process that becomes the program, in a user namespace of its own, and lets it prepare itself.
+fn park_program(
+    proof: &SingleThreaded,
+    filter: &Filter,
+    users: Users,
+    furniture: &Furniture,
+    agent: Channel,
+) -> Result<(Child, Channel), Broken> {
+    let (gate, childs_gate) = Channel::pair().map_err(step("make a gate"))?;
+    let mut scratch = Scratch::new();
+    // In this process the fork drops the ends of the program's.
+    let child = fork(proof, Namespaces::USER, || {
+        program::run(agent, childs_gate, filter, &mut scratch)
+    })
+    .map_err(step("fork the program"))?;
+
+    let write = |file: &str, text: &[u8]| -> io::Result<()> {
+        File::from(furniture.open_proc(file, OFlags::WRONLY)?).write_all(text)
+    };
+    let map = |inner: u32| format!("{inner} {} 1\n", users.program);
+    let of_child = |file: &str, text: &[u8]| write(&format!("{}/{file}", child.pid), text);
+    of_child("uid_map", map(INNER_UID).as_bytes())
+        .and_then(|()| of_child("setgroups", b"deny"))
+        .and_then(|()| of_child("gid_map", map(INNER_GID).as_bytes()))
+        .map_err(step("map the user"))?;
+    of_child("oom_score_adj", PROGRAM_OOM_SCORE).map_err(step("set the program's OOM score"))?;
+    // Only a root with CAP_SYS_RESOURCE may lower a score; for another the distance to the program's must do.
+    match write("self/oom_score_adj", INIT_OOM_SCORE) {
+        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {
+            return Err(step("set init's OOM score")(error));
+        }
+        _ => {}
+    }
+
+    gate.send(program::MAPPED, &[])
+        .map_err(step("wake the program"))?;
+    Ok((child, gate))
+}
+
+/// Reaps, until the program has ended or the agent has.
+fn watch(control: &Channel, children: &OwnedFd, program: &Child) -> Result<(), Broken> {
+    loop {
+        let mut sources = [
+            PollFd::new(control, PollFlags::IN),
+            PollFd::new(children, PollFlags::IN),
+        ];
+        match poll(&mut sources, None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(step("wait for children")(error)),
+        }
+        if !sources[0].revents().is_empty() {
+            // No order follows a launch: this is the agent's end.
+            return Ok(());
+        }
+        // Which children, only waiting tells.
+        let _ = rustix::io::read(children, &mut [0; 512]);
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            if pid.as_raw_nonzero().get() == program.pid {
+                let end = match (status.exit_status(), status.terminating_signal()) {
+                    (Some(code), _) => Report::Exited { code },
+                    (None, signal) => Report::Killed {
+                        signal: signal.unwrap_or(libc::SIGKILL),
+                    },
+                };
+                return report(control, &end);
+            }
+        }
+    }
+}
+
+fn report(control: &Channel, report: &Report) -> Result<(), Broken> {
+    control
+        .send(report.encode(&mut [0; MAX_SHORT_BYTES]), &[])
+        .map_err(step("report to the agent"))
+}
+
+fn send(control: &Channel, report: &Report, descriptor: impl AsFd) -> Result<(), Broken> {
+    let sent = control.send(
+        report.encode(&mut [0; MAX_SHORT_BYTES]),
+        &[descriptor.as_fd()],
+    );
+    sent.map_err(step("report to the agent"))
+}
+
+fn order(control: &Channel) -> Result<(Order, Received), Broken> {
+    let mut buffer = [0; MAX_SHORT_BYTES];
+    let received = control
+        .receive(&mut buffer)
+        .map_err(step("receive an order"))?;
+    let order = Order::decode(&buffer[..received.length]).map_err(step("understand an order"))?;
+    Ok((order, received))
+}
+
+fn unexpected() -> Broken {
+    Broken {
+        step: "follow an order out of turn",
+        errno: libc::EPROTO,
+    }
+}

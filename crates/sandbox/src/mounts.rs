@@ -1,0 +1,206 @@
+//! Mounts by descriptor, and the thread that has a mount namespace of its own to keep images and roots in.
+//!
+//! The mount namespace of the process stays as it is: nothing of ours shows in it, nothing of the host's is kept busy by
+//! us, and all of it is gone with the process. Before Linux 6.15 a mount can only be cloned or mounted upon where it is
+//! attached, and by somebody in that namespace; so all such work is done by one thread that lives there.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::{OnceLock, mpsc};
+use std::thread;
+
+use rustix::fs::CWD;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
+    OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
+    mount_change, move_mount, open_tree, unmount,
+};
+use rustix::process::{chdir, pivot_root};
+use rustix::thread::UnshareFlags;
+
+use crate::sys::namespace;
+
+/// Work that may wait for the mount thread.
+const MAX_JOBS: usize = 4096;
+
+/// Why something could not be mounted.
+#[derive(Debug, thiserror::Error)]
+pub enum MountError {
+    /// The image or folder cannot be opened.
+    #[error("cannot open {path}")]
+    Open {
+        /// As given.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The kernel refused.
+    #[error("cannot {step}")]
+    Step {
+        /// What was tried.
+        step: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The thread with the mounts could not be started, or is gone.
+    #[error("there is no mount thread")]
+    NoThread,
+}
+
+impl MountError {
+    pub(crate) fn step(step: &'static str) -> impl FnOnce(io::Error) -> MountError {
+        move |source| MountError::Step { step, source }
+    }
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Runs `work` on the mount thread, in whose namespace `/i` and `/r` are free for images and roots.
+pub(crate) fn on_mount_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, MountError> + Send + 'static,
+) -> Result<T, MountError> {
+    let (answer, answered) = mpsc::sync_channel(1);
+    // Nobody listening is no concern of the thread's.
+    let job: Job = Box::new(move || drop(answer.send(work())));
+    mount_thread()?
+        .send(job)
+        .map_err(|_| MountError::NoThread)?;
+    answered.recv().map_err(|_| MountError::NoThread)?
+}
+
+/// As [`on_mount_thread`], without blocking the caller's thread.
+pub(crate) async fn on_mount_thread_async<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, MountError> + Send + 'static,
+) -> Result<T, MountError> {
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    let job: Job = Box::new(move || drop(answer.send(work())));
+    mount_thread()?
+        .try_send(job)
+        .map_err(|_| MountError::NoThread)?;
+    answered.await.map_err(|_| MountError::NoThread)?
+}
+
+/// Has the mount thread unmount what is attached at that place, some time.
+pub(crate) fn unmount_later(place: String) {
+    if let Ok(jobs) = mount_thread() {
+        let job: Job = Box::new(move || {
+            if let Err(error) = detach(Path::new(&place)) {
+                tracing::warn!(%place, %error, "a mount stays until the process ends");
+            }
+        });
+        // Without a thread there are no mounts either.
+        drop(jobs.send(job));
+    }
+}
+
+fn mount_thread() -> Result<&'static mpsc::SyncSender<Job>, MountError> {
+    static JOBS: OnceLock<Option<mpsc::SyncSender<Job>>> = OnceLock::new();
+    JOBS.get_or_init(|| {
+        start_mount_thread()
+            .inspect_err(|error| tracing::error!(%error, "no mount thread"))
+            .ok()
+    })
+    .as_ref()
+    .ok_or(MountError::NoThread)
+}
+
+fn start_mount_thread() -> io::Result<mpsc::SyncSender<Job>> {
+    let (jobs, work) = mpsc::sync_channel::<Job>(MAX_JOBS);
+    let (ready, is_ready) = mpsc::sync_channel(1);
+    thread::Builder::new()
+        .name("mounts".into())
+        .spawn(move || {
+            let entered = enter_empty_namespace().and_then(|()| {
+                std::fs::create_dir("/i")?;
+                std::fs::create_dir("/r")
+            });
+            let failed = entered.is_err();
+            if ready.send(entered).is_err() || failed {
+                return;
+            }
+            work.iter().for_each(|job| job());
+        })?;
+    is_ready.recv().map_err(|_| io::ErrorKind::BrokenPipe)??;
+    Ok(jobs)
+}
+
+/// Moves the calling thread into a new mount namespace that has nothing but an empty tmpfs.
+pub(crate) fn enter_empty_namespace() -> io::Result<()> {
+    namespace::unshare(UnshareFlags::NEWNS)?;
+    mount_change(
+        "/",
+        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+    )?;
+    let root = new_mount(
+        "tmpfs",
+        &[("mode", "755"), ("size", "16m")],
+        MountAttrFlags::MOUNT_ATTR_NOSUID,
+    )?;
+    // Any directory will do; this one is everywhere.
+    attach(&root, Path::new("/proc"))?;
+    switch_root(Path::new("/proc"))
+}
+
+/// Makes the mount at that place the root of the namespace, and lets go of the old one.
+pub(crate) fn switch_root(new: &Path) -> io::Result<()> {
+    chdir(new)?;
+    // Puts the old root on top of the new one (pivot_root(2), "pivot_root(".", ".")").
+    pivot_root(".", ".")?;
+    unmount(".", UnmountFlags::DETACH)?;
+    Ok(chdir("/")?)
+}
+
+/// A new mount of a new file system, attached nowhere.
+pub(crate) fn new_mount(
+    kind: &str,
+    options: &[(&str, &str)],
+    attributes: MountAttrFlags,
+) -> io::Result<OwnedFd> {
+    let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for (key, value) in options {
+        fsconfig_set_string(context.as_fd(), *key, *value)?;
+    }
+    fsconfig_create(context.as_fd())?;
+    Ok(fsmount(
+        context.as_fd(),
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        attributes,
+    )?)
+}
+
+/// A clone of what is mounted at that place, with the mounts below it, attached nowhere.
+pub(crate) fn clone_tree(place: &Path) -> io::Result<OwnedFd> {
+    clone_with(place, OpenTreeFlags::AT_RECURSIVE)
+}
+
+/// A mount of that file or folder alone, attached nowhere.
+pub(crate) fn clone_one(place: &Path) -> io::Result<OwnedFd> {
+    clone_with(place, OpenTreeFlags::empty())
+}
+
+fn clone_with(place: &Path, flags: OpenTreeFlags) -> io::Result<OwnedFd> {
+    Ok(open_tree(
+        CWD,
+        place,
+        flags | OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC,
+    )?)
+}
+
+/// Attaches, or moves, a mount to that place.
+pub(crate) fn attach(mount: impl AsFd, place: &Path) -> io::Result<()> {
+    Ok(move_mount(
+        mount,
+        "",
+        CWD,
+        place,
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
+    )?)
+}
+
+fn detach(place: &Path) -> io::Result<()> {
+    unmount(place, UnmountFlags::DETACH)?;
+    std::fs::remove_dir(place)
+}

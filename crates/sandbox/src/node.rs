@@ -1,0 +1,294 @@
+//! What all slots of a node share, and the making and disposing of sandboxes.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Signal, pidfd_send_signal};
+
+use crate::cgroup::{Cgroup, CgroupError, CgroupLimits, Parent};
+use crate::config::Config;
+use crate::identity::Users;
+use crate::launcher::Launcher;
+use crate::network::{NetworkConfig, NetworkError, Router, Subnet, SubnetError, host_resolvers};
+
+/// Why sandboxes cannot be made on this machine.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The process that forks sandboxes.
+    #[error("cannot start the launcher; does main call launcher_main_if_asked?")]
+    Launcher(#[source] io::Error),
+    /// Control groups.
+    #[error("cannot set up control groups")]
+    Cgroup(#[from] CgroupError),
+    /// The router.
+    #[error("cannot set up the network")]
+    Network(#[from] NetworkError),
+    /// The configured addresses.
+    #[error("the subnet does not serve")]
+    Subnet(#[from] SubnetError),
+    /// The configured ids.
+    #[error("user ids from {uid_base} on leave no room for {max_slots} slots")]
+    Users {
+        /// As configured.
+        uid_base: u32,
+        /// As configured.
+        max_slots: u32,
+    },
+    /// A thread.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+}
+
+/// The shared parts.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) launcher: Launcher,
+    pub(crate) cgroups: Parent,
+    uid_base: u32,
+    ids: Arc<Ids>,
+    /// As deep as there are ids, so that sending never waits.
+    remains: SyncSender<Remains>,
+    /// Held while a slot is connected, by threads that may block. `None` after [`Node::close`].
+    router: Mutex<Option<Router>>,
+}
+
+impl Node {
+    /// Sweeps what an earlier node of that name left, and starts. Blocks.
+    pub(crate) fn start(config: &Config) -> Result<Arc<Node>, StartError> {
+        let Config {
+            uid_base,
+            max_slots,
+            ..
+        } = *config;
+        let last_uid = max_slots
+            .checked_mul(2)
+            .and_then(|ids| uid_base.checked_add(ids));
+        // The largest number means "no user".
+        if uid_base == 0 || last_uid.is_none() {
+            return Err(StartError::Users {
+                uid_base,
+                max_slots,
+            });
+        }
+        let subnet = Subnet::new(config.subnet.0, config.subnet.1)?;
+        let launcher = Launcher::start().map_err(StartError::Launcher)?;
+        let cgroups = Parent::open(&config.name)?;
+        let network = NetworkConfig {
+            name: config.name.clone(),
+            subnet,
+            resolvers: host_resolvers(),
+        };
+        let router = Router::start(&network)?;
+        let ids = Arc::new(Ids::new(max_slots));
+        let (remains, to_dispose) = sync_channel(max_slots as usize);
+        let returns = Arc::clone(&ids);
+        thread::Builder::new()
+            .name("disposal".into())
+            .spawn(move || dispose(&to_dispose, &returns))
+            .map_err(StartError::Thread)?;
+        Ok(Arc::new(Node {
+            launcher,
+            cgroups,
+            uid_base,
+            ids,
+            remains,
+            router: Mutex::new(Some(router)),
+        }))
+    }
+
+    /// A number that no other sandbox has.
+    pub(crate) fn take_id(&self) -> Option<u32> {
+        self.ids.lock().pop()
+    }
+
+    /// A number that was not used.
+    pub(crate) fn give_id_back(&self, id: u32) {
+        self.ids.give_back(id);
+    }
+
+    pub(crate) fn users(&self, id: u32) -> Users {
+        Users::of_slot(self.uid_base, id)
+    }
+
+    /// Does something with the router, unless the node is closed.
+    pub(crate) fn with_router<T>(&self, work: impl FnOnce(&mut Router) -> T) -> Option<T> {
+        self.router
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut()
+            .map(work)
+    }
+
+    /// Waits until all sandboxes are gone, then deletes what they shared. Blocks.
+    pub(crate) fn close(&self, patience: Duration) {
+        self.launcher.stop();
+        if !self.ids.wait_for_all(patience) {
+            tracing::warn!("sandboxes are still there; the next start deletes them");
+            return;
+        }
+        let router = self
+            .router
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(Err(error)) = router.map(Router::stop) {
+            tracing::warn!(%error, "the network is left to the next start");
+        }
+        if let Err(error) = self.cgroups.clone().delete() {
+            tracing::warn!(%error, "control groups are left to the next start");
+        }
+    }
+}
+
+/// A sandbox: its processes and all that belongs to it. Dropping it kills them at once; deleting the rest, which takes
+/// long, is left to a thread.
+#[derive(Debug)]
+pub(crate) struct Sandbox {
+    node: Arc<Node>,
+    /// `None` only while it is being dropped.
+    remains: Option<Remains>,
+    pub(crate) pid: i32,
+}
+
+#[derive(Debug)]
+struct Remains {
+    id: u32,
+    pidfd: OwnedFd,
+    /// Locked for single reads and writes of its files.
+    cgroup: Option<Mutex<Cgroup>>,
+}
+
+impl Sandbox {
+    /// Takes charge of a sandbox whose init was just forked.
+    pub(crate) fn adopt(node: Arc<Node>, id: u32, pid: i32, pidfd: OwnedFd) -> Sandbox {
+        Sandbox {
+            node,
+            remains: Some(Remains {
+                id,
+                pidfd,
+                cgroup: None,
+            }),
+            pid,
+        }
+    }
+
+    /// Makes the cgroup and moves init into it.
+    pub(crate) fn make_cgroup(&mut self) -> Result<(), CgroupError> {
+        let remains = self.remains.as_mut().expect("only dropping takes it");
+        let cgroup = self.node.cgroups.create(remains.id)?;
+        let attached = cgroup.attach(self.pid);
+        remains.cgroup = Some(Mutex::new(cgroup));
+        attached
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.remains().id
+    }
+
+    pub(crate) fn limit(&self, limits: &CgroupLimits) -> Result<(), CgroupError> {
+        self.with_cgroup(|cgroup| cgroup.limit(limits))
+            .unwrap_or(Ok(()))
+    }
+
+    pub(crate) fn with_cgroup<T>(&self, work: impl FnOnce(&mut Cgroup) -> T) -> Option<T> {
+        let cgroup = self.remains().cgroup.as_ref()?;
+        Some(work(
+            &mut cgroup.lock().unwrap_or_else(PoisonError::into_inner),
+        ))
+    }
+
+    /// Kills every process: init's end is that of its PID namespace.
+    pub(crate) fn kill(&self) {
+        // It may have ended already.
+        let _ = pidfd_send_signal(&self.remains().pidfd, Signal::KILL);
+    }
+
+    fn remains(&self) -> &Remains {
+        self.remains.as_ref().expect("only dropping takes it")
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.kill();
+        let remains = self.remains.take().expect("dropped once");
+        // Neither full, as there are no more of them than ids, nor closed, as the thread lives as long as the node.
+        let _ = self.node.remains.try_send(remains);
+    }
+}
+
+/// How long killed processes may take to end. Longer means that the kernel is stuck with one.
+const DEATH_PATIENCE: rustix::time::Timespec = rustix::time::Timespec {
+    tv_sec: 10,
+    tv_nsec: 0,
+};
+
+/// Deletes what sandboxes leave, until the node is gone.
+fn dispose(to_dispose: &Receiver<Remains>, ids: &Ids) {
+    for Remains { id, pidfd, cgroup } in to_dispose {
+        let mut source = [rustix::event::PollFd::new(
+            &pidfd,
+            rustix::event::PollFlags::IN,
+        )];
+        let ended = rustix::event::poll(&mut source, Some(&DEATH_PATIENCE));
+        let cgroup =
+            cgroup.map(|cgroup| cgroup.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let deleted = cgroup.map_or(Ok(()), Cgroup::delete);
+        match (ended, deleted) {
+            (Ok(1..), Ok(())) => ids.give_back(id),
+            // Its id stays taken, so that nothing new meets what is left.
+            (_, Err(error)) => tracing::error!(id, %error, "a sandbox cannot be deleted"),
+            _ => tracing::error!(id, "a sandbox does not end"),
+        }
+    }
+}
+
+/// Free numbers of slots.
+#[derive(Debug)]
+struct Ids {
+    all: usize,
+    /// Held to push or pop.
+    free: Mutex<Vec<u32>>,
+    given_back: Condvar,
+}
+
+impl Ids {
+    fn new(count: u32) -> Ids {
+        Ids {
+            all: count as usize,
+            free: Mutex::new((0..count).rev().collect()),
+            given_back: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<u32>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give_back(&self, id: u32) {
+        self.lock().push(id);
+        self.given_back.notify_all();
+    }
+
+    /// Whether all are free within that time.
+    fn wait_for_all(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let mut free = self.lock();
+        while free.len() < self.all {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            free = self
+                .given_back
+                .wait_timeout(free, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        true
+    }
+}

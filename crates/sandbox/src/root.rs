@@ -1,0 +1,146 @@
+//! Roots: what an instance sees as its file system, assembled from images once per version and node, and cloned into
+//! each instance in microseconds.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::mount::{MountAttrFlags, MountFlags, mount_remount};
+
+use crate::image::Image;
+use crate::mounts::{self, MountError, on_mount_thread, on_mount_thread_async};
+
+/// What stands at `/var/task`.
+#[derive(Debug, Clone, Copy)]
+pub enum Code<'a> {
+    /// A published package.
+    Image(&'a Image),
+    /// A folder of the host, as it changes; read-only, without what is mounted below it.
+    Live(&'a Path),
+    /// The runtime image's empty folder.
+    Empty,
+}
+
+/// An assembled tree.
+#[derive(Debug)]
+pub struct Root {
+    /// Where the mount thread has it.
+    place: String,
+}
+
+impl Root {
+    /// Puts a tree together: the runtime at `/`, the code at `/var/task`, the layers, lowest first, merged at `/opt`, and
+    /// the node's `resolv.conf`. All of it is read-only. The runtime has the folders and the file as empty mount
+    /// points, as well as `/tmp`, `/proc` and `/dev`. Blocks.
+    ///
+    /// # Errors
+    /// A mount point is missing in the runtime, or a path on the host.
+    pub fn assemble(
+        runtime: &Image,
+        code: Code<'_>,
+        layers: &[&Image],
+        resolv_conf: &Path,
+    ) -> Result<Root, MountError> {
+        // What is on the host can only be cloned from here, where it can be seen.
+        let code = match code {
+            Code::Image(image) => Part::Image(image.place().to_owned()),
+            Code::Live(folder) => Part::Host(clone_of_host(folder)?),
+            Code::Empty => Part::Nothing,
+        };
+        let opt = match layers {
+            [] => Part::Nothing,
+            [layer] => Part::Image(layer.place().to_owned()),
+            // The first of an overlay's layers is its uppermost.
+            several => Part::Overlay(
+                several
+                    .iter()
+                    .rev()
+                    .map(|layer| layer.place().to_owned())
+                    .collect(),
+            ),
+        };
+        let parts = [
+            ("var/task", code),
+            ("opt", opt),
+            ("etc/resolv.conf", Part::Host(clone_of_host(resolv_conf)?)),
+        ];
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let place = format!("/r/{:x}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let runtime = runtime.place().to_owned();
+        on_mount_thread(move || {
+            std::fs::create_dir(&place).map_err(MountError::step("make a place for the root"))?;
+            // From here on dropping it unmounts what is there so far.
+            let root = Root { place };
+            let top = Path::new(&root.place);
+            Part::Image(runtime)
+                .attach(top)
+                .map_err(MountError::step("mount the runtime at /"))?;
+            for (target, part) in parts {
+                part.attach(&top.join(target))
+                    .map_err(MountError::step(match target {
+                        "opt" => "mount the layers at /opt",
+                        "var/task" => "mount the code at /var/task",
+                        _ => "mount the name servers at /etc/resolv.conf",
+                    }))?;
+            }
+            Ok(root)
+        })
+    }
+
+    /// A clone of the whole tree, attached nowhere.
+    pub(crate) async fn clone_tree(&self) -> Result<OwnedFd, MountError> {
+        let place = PathBuf::from(&self.place);
+        on_mount_thread_async(move || {
+            mounts::clone_tree(&place).map_err(MountError::step("clone the root"))
+        })
+        .await
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        mounts::unmount_later(std::mem::take(&mut self.place));
+    }
+}
+
+/// What is mounted at one place of a root.
+enum Part {
+    Nothing,
+    Image(PathBuf),
+    Overlay(Vec<PathBuf>),
+    Host(OwnedFd),
+}
+
+impl Part {
+    fn attach(self, target: &Path) -> io::Result<()> {
+        match self {
+            Part::Nothing => Ok(()),
+            Part::Image(place) => mounts::attach(mounts::clone_one(&place)?, target),
+            Part::Overlay(places) => mounts::attach(overlay(&places)?, target),
+            Part::Host(mount) => {
+                mounts::attach(mount, target)?;
+                let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+                Ok(mount_remount(target, MountFlags::BIND | flags, c"")?)
+            }
+        }
+    }
+}
+
+fn clone_of_host(path: &Path) -> Result<OwnedFd, MountError> {
+    // Follows links: /etc/resolv.conf is one on many hosts.
+    let real = path.canonicalize().map_err(|source| MountError::Open {
+        path: path.to_owned(),
+        source,
+    })?;
+    mounts::clone_one(&real).map_err(MountError::step("clone a mount of the host"))
+}
+
+fn overlay(places: &[PathBuf]) -> io::Result<OwnedFd> {
+    let places: Option<Vec<_>> = places.iter().map(|place| place.to_str()).collect();
+    let lower = places.ok_or(io::ErrorKind::InvalidInput)?.join(":");
+    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
+        | MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV;
+    mounts::new_mount("overlay", &[("lowerdir", &lower)], attributes)
+}

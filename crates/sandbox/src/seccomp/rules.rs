@@ -1,0 +1,87 @@
+//! System calls that are allowed with some arguments only.
+
+use super::bpf::{ANY_BIT, Program, allow, fail, if_any_bit, load_argument, matching};
+
+/// Every namespace flag; CLONE_NEWTIME is one of `clone3` only.
+const NAMESPACES: u32 = (libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET) as u32;
+
+/// The type of a socket without its flags.
+const SOCKET_TYPE: u32 = 0xf;
+
+/// Makes the code that decides by the arguments.
+pub(super) type Rule = fn() -> Program;
+
+/// Number and rule of each.
+pub(super) const ALL: &[(libc::c_long, Rule)] = &[
+    (libc::SYS_clone, clone),
+    (libc::SYS_ioctl, ioctl),
+    (libc::SYS_personality, personality),
+    (libc::SYS_socket, socket),
+    (libc::SYS_socketpair, socketpair),
+];
+
+/// Threads and processes, but no namespaces.
+fn clone() -> Program {
+    let mut program = vec![load_argument(0), if_any_bit(NAMESPACES, 0, 1)];
+    program.extend(fail(libc::EPERM));
+    program.extend(allow());
+    program
+}
+
+/// All but what puts input into a terminal.
+fn ioctl() -> Program {
+    let faked_input = [
+        (libc::TIOCSTI as u32, fail(libc::EPERM)),
+        (libc::TIOCLINUX as u32, fail(libc::EPERM)),
+    ];
+    matching(1, ANY_BIT, &faked_input, allow())
+}
+
+/// The default one, and the question which one it is.
+fn personality() -> Program {
+    matching(
+        0,
+        ANY_BIT,
+        &[(0, allow()), (u32::MAX, allow())],
+        fail(libc::EPERM),
+    )
+}
+
+/// Unix sockets, TCP and UDP, and netlink's questions about addresses and routes (`getifaddrs`).
+fn socket() -> Program {
+    // Multipath TCP, which Go asks for first, is left to fail: a protocol of the kernel more, for nothing.
+    let protocols =
+        [0, libc::IPPROTO_TCP, libc::IPPROTO_UDP].map(|protocol| (protocol as u32, allow()));
+    let protocol = matching(2, ANY_BIT, &protocols, fail(libc::EPROTONOSUPPORT));
+    let types = [libc::SOCK_STREAM, libc::SOCK_DGRAM].map(|kind| (kind as u32, protocol.clone()));
+    let internet = matching(1, SOCKET_TYPE, &types, fail(libc::EPERM));
+    let route = matching(
+        2,
+        ANY_BIT,
+        &[(libc::NETLINK_ROUTE as u32, allow())],
+        fail(libc::EPROTONOSUPPORT),
+    );
+    let families = [
+        (libc::AF_UNIX as u32, allow()),
+        (libc::AF_INET as u32, internet.clone()),
+        (libc::AF_INET6 as u32, internet),
+        (libc::AF_NETLINK as u32, route),
+    ];
+    matching(0, ANY_BIT, &families, fail(libc::EAFNOSUPPORT))
+}
+
+/// Unix sockets.
+fn socketpair() -> Program {
+    matching(
+        0,
+        ANY_BIT,
+        &[(libc::AF_UNIX as u32, allow())],
+        fail(libc::EAFNOSUPPORT),
+    )
+}

@@ -1,0 +1,345 @@
+//! Slots: pre-built, empty sandboxes, and the start path, which fills one.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::io::ioctl_fionbio;
+use rustix::pipe::{PipeFlags, pipe_with};
+use tokio::io::unix::AsyncFd;
+
+use crate::cgroup::{CgroupError, CgroupLimits};
+use crate::channel::Channel;
+use crate::clock::monotonic_now;
+use crate::init::program::{CHANGE_FOLDER, EXECUTE};
+use crate::message::{Failure, MAX_SHORT_BYTES, Order, Report, Run};
+use crate::mounts::MountError;
+use crate::network::NetworkError;
+use crate::node::{Node, Sandbox};
+use crate::process::{Marks, Process};
+use crate::root::Root;
+use crate::sys::reactor;
+
+/// Building a slot takes milliseconds; this is for a machine that is badly overloaded.
+const BUILD_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why there is no slot.
+#[derive(Debug, thiserror::Error)]
+pub enum SlotError {
+    /// As many sandboxes are in use, or being deleted, as may be.
+    #[error("all {max} slots are taken")]
+    Exhausted {
+        /// How many that is.
+        max: u32,
+    },
+    /// After shutdown.
+    #[error("sandboxes are shut down")]
+    Closed,
+    /// The kernel forks no sandbox.
+    #[error("cannot fork a sandbox")]
+    Fork(#[source] io::Error),
+    /// Its control group.
+    #[error("cannot make the control group")]
+    Cgroup(#[from] CgroupError),
+    /// Its network.
+    #[error("cannot connect the network")]
+    Network(#[from] NetworkError),
+    /// Something that is done inside.
+    #[error("the sandbox cannot {step}")]
+    Inside {
+        /// What was tried.
+        step: String,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// The talk with the sandbox's processes.
+    #[error("the sandbox does not answer as it should")]
+    Channel(#[source] io::Error),
+}
+
+/// Why the program does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// It cannot be executed: there is no such file, or it is not executable. The function is at fault.
+    #[error("cannot execute {program}")]
+    Exec {
+        /// Its path inside.
+        program: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Arguments and environment are more than a sandbox takes.
+    #[error("arguments and environment are too long, or empty")]
+    Arguments,
+    /// The limits.
+    #[error("cannot limit the control group")]
+    Cgroup(#[from] CgroupError),
+    /// The root.
+    #[error("cannot provide the root")]
+    Mount(#[from] MountError),
+    /// Something that is done inside.
+    #[error("the sandbox cannot {step}")]
+    Inside {
+        /// What was tried.
+        step: String,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// The talk with the sandbox's processes.
+    #[error("the sandbox does not answer as it should")]
+    Channel(#[from] io::Error),
+}
+
+impl LaunchError {
+    /// The exit status with which a shell, and AWS Lambda, would report it: 127 where there is no such program, 126 where
+    /// it is not executable. `None` where the function is not at fault.
+    #[must_use]
+    pub fn exit_code(&self) -> Option<i32> {
+        match self {
+            LaunchError::Exec { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Some(127)
+            }
+            LaunchError::Exec { .. } => Some(126),
+            _ => None,
+        }
+    }
+}
+
+/// What to run in a slot.
+#[derive(Debug)]
+pub struct Launch<'a> {
+    /// What the program sees as its file system.
+    pub root: &'a Root,
+    /// The program's path inside, and its arguments.
+    pub argv: Vec<CString>,
+    /// All of its environment, `NAME=value`.
+    pub env: Vec<CString>,
+    /// Where it starts.
+    pub cwd: CString,
+    /// Memory limit, in MiB. While it boots its share of the CPU is not limited, see [`Process::boot_ended`].
+    pub memory_mb: u32,
+    /// Size of `/tmp`, in MiB.
+    pub tmp_mb: u32,
+    /// Becomes its descriptor 3.
+    pub request_socket: Option<OwnedFd>,
+}
+
+/// An empty sandbox. It serves once; dropping it deletes it.
+#[derive(Debug)]
+pub struct Slot {
+    sandbox: Sandbox,
+    control: Channel,
+    program: Channel,
+    program_pid: i32,
+    runtime_api: Option<TcpListener>,
+    pub(crate) pooled: bool,
+}
+
+impl Slot {
+    /// Builds one, from nothing. Blocks for milliseconds, most of them waiting for the kernel.
+    pub(crate) fn build(node: &Arc<Node>, max: u32) -> Result<Slot, SlotError> {
+        let (control, init_end) = Channel::pair().map_err(SlotError::Channel)?;
+        let (program, program_end) = Channel::pair().map_err(SlotError::Channel)?;
+        program.ask_for_sender().map_err(SlotError::Channel)?;
+        control
+            .set_deadline(Some(BUILD_PATIENCE))
+            .map_err(SlotError::Channel)?;
+        program
+            .set_deadline(Some(BUILD_PATIENCE))
+            .map_err(SlotError::Channel)?;
+
+        let id = node.take_id().ok_or(SlotError::Exhausted { max })?;
+        let newborn = node
+            .launcher
+            .fork(node.users(id), &init_end, &program_end)
+            .map_err(|error| {
+                node.give_id_back(id);
+                SlotError::Fork(error)
+            })?;
+        // Only the sandbox has them now, so that its end is seen as theirs.
+        drop((init_end, program_end));
+        let mut sandbox = Sandbox::adopt(Arc::clone(node), id, newborn.pid, newborn.pidfd);
+
+        // Meanwhile init makes its network namespace.
+        sandbox.make_cgroup()?;
+        hear(&control, &Report::Born)?;
+        let netns =
+            File::open(format!("/proc/{}/ns/net", sandbox.pid)).map_err(SlotError::Channel)?;
+        node.with_router(|router| router.attach(sandbox.id(), netns.as_fd()))
+            .ok_or(SlotError::Closed)??;
+
+        control
+            .send(&Order::Furnish.encode(), &[])
+            .map_err(SlotError::Channel)?;
+        let (_, runtime_api) = hear(&control, &Report::Ready)?;
+        let (program_pid, _) = hear(&program, &Report::Parked)?;
+        let runtime_api = runtime_api
+            .map(TcpListener::from)
+            .ok_or(io::ErrorKind::InvalidData);
+        let runtime_api = runtime_api.map_err(|kind| SlotError::Channel(kind.into()))?;
+        runtime_api
+            .set_nonblocking(true)
+            .map_err(SlotError::Channel)?;
+        // From here on async code waits on them.
+        ioctl_fionbio(&control, true).map_err(|error| SlotError::Channel(error.into()))?;
+        ioctl_fionbio(&program, true).map_err(|error| SlotError::Channel(error.into()))?;
+        Ok(Slot {
+            sandbox,
+            control,
+            program,
+            program_pid,
+            runtime_api: Some(runtime_api),
+            pooled: false,
+        })
+    }
+
+    /// Whether it waited in the pool, and was not built for the caller.
+    #[must_use]
+    pub fn pooled(&self) -> bool {
+        self.pooled
+    }
+
+    /// The listener at 127.0.0.1:9001 inside, non-blocking.
+    ///
+    /// # Panics
+    /// The second time.
+    pub fn take_runtime_api(&mut self) -> TcpListener {
+        self.runtime_api
+            .take()
+            .expect("a slot's listener is taken once")
+    }
+
+    /// Fills the slot and executes the program. Dropping the future deletes the slot.
+    ///
+    /// # Errors
+    /// The program cannot be executed, or the platform failed. The slot is no more.
+    pub async fn launch(self, launch: Launch<'_>) -> Result<Process, LaunchError> {
+        let Slot {
+            sandbox,
+            control,
+            program,
+            program_pid,
+            ..
+        } = self;
+        let run = match Run::encode(&launch.cwd, &launch.argv, &launch.env) {
+            Some(run) if !launch.argv.is_empty() => run,
+            _ => return Err(LaunchError::Arguments),
+        };
+
+        // The parked program reads this while init mounts; it waits for init before it goes on.
+        let (stdout, their_stdout) = pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from)?;
+        let (stderr, their_stderr) = pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from)?;
+        let mut descriptors = vec![their_stdout.as_fd(), their_stderr.as_fd()];
+        descriptors.extend(launch.request_socket.as_ref().map(OwnedFd::as_fd));
+        program.send(&run, &descriptors)?;
+        // What is held here would keep the pipes open when the program has ended.
+        drop((their_stdout, their_stderr, launch.request_socket));
+
+        // A few writes to a file system without a disk.
+        sandbox.limit(&CgroupLimits::booting(launch.memory_mb))?;
+        let cgroup = monotonic_now();
+
+        // Init mounts it, makes it the root of all, gives up its privileges and lets the program go.
+        let root = launch.root.clone_tree().await?;
+        let tmp_bytes = u64::from(launch.tmp_mb) << 20;
+        control.send(&Order::Launch { tmp_bytes }.encode(), &[root.as_fd()])?;
+        drop(root);
+
+        // The kernel closes the program's end when `execve` succeeds; before that it only speaks of failures.
+        let control = reactor::readable(control)?;
+        let failed = receive(&reactor::readable(program)?).await?;
+        let spawn = monotonic_now();
+        match failed {
+            None => {}
+            Some(Report::Failed(Failure { step, errno }))
+                if step == EXECUTE || step == CHANGE_FOLDER =>
+            {
+                let program = if step == EXECUTE {
+                    &launch.argv[0]
+                } else {
+                    &launch.cwd
+                };
+                let source = io::Error::from_raw_os_error(errno);
+                return Err(LaunchError::Exec {
+                    program: program.to_string_lossy().into_owned(),
+                    source,
+                });
+            }
+            // Init, without which the program could not go on, knows better.
+            Some(report) => return Err(failure(receive(&control).await?.unwrap_or(report))),
+        }
+        match receive(&control).await? {
+            Some(Report::Launched { mounts, network }) => {
+                let marks = Marks {
+                    cgroup,
+                    mounts,
+                    network,
+                    spawn,
+                };
+                Ok(Process::new(
+                    sandbox,
+                    control,
+                    program_pid,
+                    launch.memory_mb,
+                    [stdout, stderr],
+                    marks,
+                ))
+            }
+            Some(report) => Err(failure(report)),
+            None => Err(LaunchError::Channel(io::ErrorKind::UnexpectedEof.into())),
+        }
+    }
+}
+
+/// The next report, or none at the channel's end.
+pub(crate) async fn receive(channel: &AsyncFd<Channel>) -> io::Result<Option<Report>> {
+    let mut buffer = [0; MAX_SHORT_BYTES];
+    loop {
+        let mut readable = channel.readable().await?;
+        match readable.try_io(|channel| channel.get_ref().receive(&mut buffer)) {
+            Ok(received) => {
+                return match received?.length {
+                    0 => Ok(None),
+                    length => Report::decode(&buffer[..length]).map(Some),
+                };
+            }
+            Err(_would_block) => {}
+        }
+    }
+}
+
+fn failure(report: Report) -> LaunchError {
+    match report {
+        Report::Failed(Failure { step, errno }) => LaunchError::Inside {
+            step,
+            source: io::Error::from_raw_os_error(errno),
+        },
+        _ => LaunchError::Channel(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+/// Waits for that report; returns who sent it and the descriptor beside it.
+fn hear(channel: &Channel, expected: &Report) -> Result<(i32, Option<OwnedFd>), SlotError> {
+    let mut buffer = [0; MAX_SHORT_BYTES];
+    let mut received = channel.receive(&mut buffer).map_err(SlotError::Channel)?;
+    if received.length == 0 {
+        return Err(SlotError::Channel(io::ErrorKind::UnexpectedEof.into()));
+    }
+    match Report::decode(&buffer[..received.length]).map_err(SlotError::Channel)? {
+        report if report == *expected => {
+            Ok((received.sender.unwrap_or(0), received.descriptor().ok()))
+        }
+        Report::Failed(Failure { step, errno }) => Err(SlotError::Inside {
+            step,
+            source: io::Error::from_raw_os_error(errno),
+        }),
+        _ => Err(SlotError::Channel(io::ErrorKind::InvalidData.into())),
+    }
+}

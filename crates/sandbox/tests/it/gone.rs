@@ -1,0 +1,236 @@
+//! What is left afterwards: nothing.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use pilotlight_sandbox::{Exit, SlotError};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::world::{World, launch, runtime, trial};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("pool_is_filled_and_refilled", pool),
+        trial("leaves_nothing_when_shut_down", shut_down),
+        trial("a_dropped_launch_leaves_nothing", dropped),
+        trial("survives_the_death_of_its_launcher", launcher_killed),
+        Trial::test("leaves_nothing_when_killed", || {
+            runtime().block_on(killed());
+            Ok(())
+        }),
+    ]
+}
+
+async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    for _ in 0..1000 {
+        if done() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("waited in vain for {what}");
+}
+
+async fn pool(world: World) {
+    until("a full pool", || world.sandboxes.pooled() == 2).await;
+    let slots = [
+        world.sandboxes.slot().await.unwrap(),
+        world.sandboxes.slot().await.unwrap(),
+    ];
+    assert!(slots.iter().all(pilotlight_sandbox::Slot::pooled));
+    until("a full pool again", || world.sandboxes.pooled() == 2).await;
+    drop(slots);
+    world.sandboxes.shutdown().await;
+    assert!(matches!(
+        world.sandboxes.slot().await,
+        Err(SlotError::Closed)
+    ));
+}
+
+async fn shut_down(world: World) {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let processes = [
+        world.start(&["pause"]).await,
+        world.start(&["fork-bomb"]).await,
+    ];
+    assert!(!of_node(world.config.uid_base).is_empty());
+    assert!(!cgroups(&world.config.name).is_empty());
+    drop(processes);
+    world.sandboxes.shutdown().await;
+    assert_eq!(cgroups(&world.config.name), Vec::<PathBuf>::new());
+    assert_eq!(fs::read_to_string("/proc/self/mountinfo").unwrap(), mounts);
+    assert_eq!(children(), Vec::<i32>::new());
+}
+
+async fn dropped(world: World) {
+    let slot = world.sandboxes.slot().await.unwrap();
+    // Polled once: everything is under way, nothing has ended.
+    let launch = slot.launch(launch(&world.root, &["pause"]));
+    let _ = tokio::time::timeout(Duration::ZERO, launch).await;
+    world.sandboxes.shutdown().await;
+    assert_eq!(cgroups(&world.config.name), Vec::<PathBuf>::new());
+}
+
+async fn launcher_killed(world: World) {
+    until("a full pool", || world.sandboxes.pooled() == 2).await;
+    let process = world.start(&["pause"]).await;
+    let launchers: Vec<_> = children()
+        .into_iter()
+        .filter(|pid| name_of(*pid) == "launcher")
+        .collect();
+    let [launcher] = launchers[..] else {
+        panic!("{launchers:?}")
+    };
+    rustix::process::kill_process(
+        Pid::from_raw(launcher).unwrap(),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
+    for _ in 0..3 {
+        assert_eq!(world.run(&["exit", "5"]).await.exit, Exit::Code(5));
+    }
+    process.kill();
+    assert_eq!(process.wait().await, Exit::Signal(9));
+    drop(process);
+    world.sandboxes.shutdown().await;
+}
+
+/// A node in a process of its own, killed with a program running and slots in the pool; then started again.
+async fn killed() {
+    let name = format!("test-{}-killed", std::process::id());
+    let mut node = Command::new("/proc/self/exe")
+        .env(NODE, &name)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pids = String::new();
+    BufReader::new(node.stdout.take().unwrap())
+        .read_line(&mut pids)
+        .unwrap();
+    let pids: Vec<i32> = pids
+        .split_whitespace()
+        .map(|pid| pid.parse().unwrap())
+        .collect();
+    assert!(
+        pids.len() >= 6,
+        "launcher, program, init and a pool: {pids:?}"
+    );
+    let held: Vec<_> = pids
+        .iter()
+        .map(|pid| pidfd_open(Pid::from_raw(*pid).unwrap(), PidfdFlags::empty()).unwrap())
+        .collect();
+
+    node.kill().unwrap();
+    node.wait().unwrap();
+    for (pidfd, pid) in held.iter().zip(&pids) {
+        let patience = Timespec {
+            tv_sec: 20,
+            tv_nsec: 0,
+        };
+        let ended = poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&patience)).unwrap();
+        assert_eq!(ended, 1, "process {pid} outlives its node");
+    }
+    assert!(
+        !cgroups(&name).is_empty(),
+        "they are what the next start sweeps"
+    );
+    let world = World::named(&name, 1).await;
+    assert_eq!(world.run(&["exit", "0"]).await.exit, Exit::Code(0));
+    world.sandboxes.shutdown().await;
+    assert_eq!(cgroups(&name), Vec::<PathBuf>::new());
+}
+
+const NODE: &str = "PILOTLIGHT_TEST_NODE";
+
+/// Where this is the process of such a node: serves until it is killed.
+pub(crate) fn node_main_if_asked() -> bool {
+    let Ok(name) = std::env::var(NODE) else {
+        return false;
+    };
+    runtime().block_on(async {
+        let world = World::named(&name, 2).await;
+        let process = world.start(&["pause"]).await;
+        until("a full pool", || world.sandboxes.pooled() == 2).await;
+        let mut pids = of_node(world.config.uid_base);
+        pids.extend(children());
+        println!(
+            "{}",
+            pids.iter()
+                .map(i32::to_string)
+                .collect::<Vec<_>>()
+                .join(" ")
+        );
+        process.wait().await;
+    });
+    true
+}
+
+/// Processes of sandboxes that this process's node made: those below its launcher.
+fn of_node(uid_base: u32) -> Vec<i32> {
+    let mut found = Vec::new();
+    let mut parents = children();
+    while let Some(parent) = parents.pop() {
+        for pid in all_pids()
+            .into_iter()
+            .filter(|pid| parent_of(*pid) == Some(parent))
+        {
+            found.push(pid);
+            parents.push(pid);
+        }
+    }
+    assert!(uid_base > 0);
+    found
+}
+
+fn children() -> Vec<i32> {
+    let own = std::process::id().cast_signed();
+    all_pids()
+        .into_iter()
+        .filter(|pid| parent_of(*pid) == Some(own))
+        .collect()
+}
+
+fn all_pids() -> Vec<i32> {
+    let entries = fs::read_dir("/proc").unwrap();
+    entries
+        .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+fn parent_of(pid: i32) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:\t"))?
+        .parse()
+        .ok()
+}
+
+fn name_of(pid: i32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/comm"))
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
+}
+
+/// Folders of that node in any hierarchy.
+fn cgroups(name: &str) -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    let points = mounts.lines().filter_map(|line| {
+        let mut fields = line.split(' ').skip(1);
+        let point = fields.next()?;
+        fields
+            .next()?
+            .starts_with("cgroup")
+            .then(|| PathBuf::from(point))
+    });
+    points
+        .map(|point| point.join(format!("pilotlight-{name}")))
+        .filter(|folder| folder.exists())
+        .collect()
+}

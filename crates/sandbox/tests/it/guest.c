@@ -1,0 +1,171 @@
+/* What runs in the sandboxes of the tests: `guest VERB [ARGUMENT...]`. Static, so that it needs nothing of its root. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/keyctl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* Prints a file, or why it cannot be read. */
+static void cat(const char *path) {
+    char buffer[65536];
+    int fd = open(path, O_RDONLY);
+    ssize_t length;
+    if (fd < 0) printf("%s: %s\n", path, strerrorname_np(errno));
+    while (fd >= 0 && (length = read(fd, buffer, sizeof buffer)) > 0) fwrite(buffer, 1, length, stdout);
+    if (fd >= 0) close(fd);
+}
+
+static void link_of(const char *path) {
+    char target[4096];
+    ssize_t length = readlink(path, target, sizeof target);
+    printf("%.*s\n", length < 0 ? 0 : (int)length, target);
+}
+
+/* Prints what came of an attempt. */
+static void attempt(const char *what, long result) {
+    printf("%s: %s\n", what, result < 0 ? strerrorname_np(errno) : "done");
+}
+
+static long first_byte(const char *path) {
+    char byte;
+    int fd = open(path, O_RDONLY);
+    ssize_t length = fd < 0 ? -1 : read(fd, &byte, 1);
+    if (length == 0) errno = ENODATA;
+    return length > 0 ? 0 : -1;
+}
+
+static void attempts(void) {
+    attempt("mount", mount("none", "/tmp", "tmpfs", 0, NULL));
+    attempt("umount", umount("/proc"));
+    attempt("remount", mount("none", "/", NULL, MS_REMOUNT | MS_BIND, NULL));
+    attempt("chroot", chroot("/tmp"));
+    attempt("unshare user", unshare(CLONE_NEWUSER));
+    attempt("clone user", syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0));
+    attempt("setns", setns(open("/proc/1/ns/mnt", O_RDONLY), 0));
+    attempt("ptrace", ptrace(PTRACE_ATTACH, 1, NULL, NULL));
+    attempt("setuid", setuid(0));
+    attempt("setgid", setgid(0));
+    attempt("packet socket", socket(AF_PACKET, SOCK_RAW, 0));
+    attempt("raw socket", socket(AF_INET, SOCK_RAW, 1));
+    attempt("keyring", syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 1));
+    attempt("bpf", syscall(SYS_bpf, 0, NULL, 0));
+    attempt("userfaultfd", syscall(SYS_userfaultfd, 0));
+    attempt("io_uring", syscall(SYS_io_uring_setup, 1, NULL));
+    attempt("kexec", syscall(SYS_kexec_load, 0, 0, NULL, 0));
+    attempt("module", syscall(SYS_init_module, NULL, 0, ""));
+    attempt("host name", sethostname("x", 1));
+    attempt("signal init", kill(1, SIGKILL));
+    attempt("write /", open("/file", O_CREAT | O_WRONLY, 0600));
+    attempt("write /var/task", open("/var/task/file", O_CREAT | O_WRONLY, 0600));
+    attempt("write /dev", open("/dev/file", O_CREAT | O_WRONLY, 0600));
+    attempt("write /proc/sys", open("/proc/sys/kernel/hostname", O_WRONLY));
+    attempt("device", mknod("/tmp/disk", S_IFBLK | 0600, 0x0800));
+    attempt("read kcore", first_byte("/proc/kcore"));
+    attempt("read init's environment", open("/proc/1/environ", O_RDONLY));
+    attempt("read init's root", open("/proc/1/root/", O_RDONLY));
+    attempt("list /sys", open("/sys/kernel", O_RDONLY));
+    attempt("lower OOM score", write(open("/proc/self/oom_score_adj", O_WRONLY), "-1000", 5));
+}
+
+/* Writes zeros into a new file until that fails. */
+static void fill(const char *path) {
+    static char block[1 << 16];
+    int fd = open(path, O_CREAT | O_WRONLY, 0600);
+    long long total = 0;
+    ssize_t length;
+    while ((length = write(fd, block, sizeof block)) > 0) total += length;
+    printf("%lld %s\n", total, strerrorname_np(errno));
+}
+
+static void fork_bomb(void) {
+    int count = 0;
+    for (;;) {
+        pid_t pid = fork();
+        if (pid == 0) for (;;) pause();
+        if (pid < 0) break;
+        count++;
+    }
+    printf("%d %s\n", count, strerrorname_np(errno));
+}
+
+static void hold_memory(size_t megabytes) {
+    char *memory = malloc(megabytes << 20);
+    for (size_t i = 0; i < megabytes << 20; i += 4096) memory[i] = 1;
+    printf("%zu MB held\n", megabytes);
+}
+
+/* Leaves grandchildren behind, which init gets, and waits until it has reaped them. */
+static void orphans(void) {
+    for (int i = 0; i < 20; i++) {
+        if (fork() == 0) {
+            if (fork() == 0) _exit(0);
+            _exit(0);
+        }
+    }
+    while (wait(NULL) > 0) {}
+    for (int zombies = 1; zombies; sched_yield()) {
+        zombies = 0;
+        for (int pid = 3; pid < 200; pid++) zombies += kill(pid, 0) == 0 && pid != getpid();
+    }
+    printf("none left\n");
+}
+
+static void echo(int fd) {
+    char buffer[256];
+    ssize_t length = read(fd, buffer, sizeof buffer);
+    if (length > 0 && write(fd, buffer, length) != length) exit(1);
+}
+
+static void connect_to(const char *address, int port) {
+    struct sockaddr_in peer = {.sin_family = AF_INET, .sin_port = htons(port)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    inet_pton(AF_INET, address, &peer.sin_addr);
+    if (connect(fd, (void *)&peer, sizeof peer) == 0) echo(fd);
+    else puts(strerrorname_np(errno));
+}
+
+int main(int argc, char **argv) {
+    const char *verb = argc > 1 ? argv[1] : "";
+    setvbuf(stdout, NULL, _IONBF, 0);
+    if (!strcmp(verb, "cat")) for (int i = 2; i < argc; i++) cat(argv[i]);
+    else if (!strcmp(verb, "link")) for (int i = 2; i < argc; i++) link_of(argv[i]);
+    else if (!strcmp(verb, "args")) for (int i = 2; i < argc; i++) puts(argv[i]);
+    else if (!strcmp(verb, "env")) for (char **entry = environ; *entry; entry++) puts(*entry);
+    else if (!strcmp(verb, "cwd")) puts(getcwd(NULL, 0));
+    else if (!strcmp(verb, "id")) printf("%d %d %d %d\n", getuid(), geteuid(), getgid(), getegid());
+    else if (!strcmp(verb, "limits")) {
+        struct rlimit files, core;
+        getrlimit(RLIMIT_NOFILE, &files);
+        getrlimit(RLIMIT_CORE, &core);
+        printf("%ld %ld\n", (long)files.rlim_max, (long)core.rlim_max);
+    }
+    else if (!strcmp(verb, "exit")) return atoi(argv[2]);
+    else if (!strcmp(verb, "signal")) { raise(atoi(argv[2])); pause(); }
+    else if (!strcmp(verb, "err")) fputs(argv[2], stderr);
+    else if (!strcmp(verb, "attempts")) attempts();
+    else if (!strcmp(verb, "fill")) fill(argv[2]);
+    else if (!strcmp(verb, "fork-bomb")) { fork_bomb(); pause(); }
+    else if (!strcmp(verb, "memory")) { hold_memory(atoi(argv[2])); }
+    else if (!strcmp(verb, "orphans")) orphans();
+    else if (!strcmp(verb, "echo")) echo(3);
+    else if (!strcmp(verb, "connect")) connect_to(argv[2], atoi(argv[3]));
+    else if (!strcmp(verb, "pause")) { puts("paused"); for (;;) pause(); }
+    else if (!strcmp(verb, "descriptors")) for (int fd = 0; fd < 1024; fd++) { if (fcntl(fd, F_GETFD) >= 0) printf("%d ", fd); }
+    else return 99;
+    return 0;
+}

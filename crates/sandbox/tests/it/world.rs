@@ -1,0 +1,203 @@
+//! A node with an image in which the guest is all there is.
+
+use std::ffi::CString;
+use std::fs;
+use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use libtest_mimic::Trial;
+use pilotlight_sandbox::{Code, Config, Exit, Image, Launch, Process, Root, Sandboxes};
+
+pub(crate) struct World {
+    pub(crate) sandboxes: Sandboxes,
+    pub(crate) root: Root,
+    pub(crate) runtime: Image,
+    pub(crate) resolv_conf: PathBuf,
+    pub(crate) config: Config,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+/// What became of a guest.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) exit: Exit,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) oom_kills: u64,
+}
+
+/// A test that gets a world, which is gone after it.
+pub(crate) fn trial<F: Future<Output = ()> + 'static>(name: &str, body: fn(World) -> F) -> Trial {
+    Trial::test(name, move || {
+        runtime().block_on(async { body(World::new(2).await).await });
+        Ok(())
+    })
+}
+
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+impl World {
+    pub(crate) async fn new(pool_size: usize) -> World {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "test-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        World::named(&name, pool_size).await
+    }
+
+    pub(crate) async fn named(name: &str, pool_size: usize) -> World {
+        let folder = tempfile::tempdir().unwrap();
+        let resolv_conf = folder.path().join("resolv.conf");
+        fs::write(&resolv_conf, "nameserver 192.0.2.1\n").unwrap();
+        let runtime = Image::mount(&runtime_image()).unwrap();
+        let root = Root::assemble(&runtime, Code::Empty, &[], &resolv_conf).unwrap();
+        let config = Config {
+            pool_size,
+            ..Config::new(name)
+        };
+        let sandboxes = Sandboxes::start(config.clone()).await.unwrap();
+        World {
+            sandboxes,
+            root,
+            runtime,
+            resolv_conf,
+            config,
+            folder,
+        }
+    }
+
+    /// Starts the guest in a root with 128 MiB of memory and 16 MiB of `/tmp`.
+    pub(crate) async fn start_in(&self, root: &Root, arguments: &[&str]) -> Process {
+        let slot = self.sandboxes.slot().await.unwrap();
+        slot.launch(launch(root, arguments)).await.unwrap()
+    }
+
+    pub(crate) async fn start(&self, arguments: &[&str]) -> Process {
+        self.start_in(&self.root, arguments).await
+    }
+
+    /// Runs the guest to its end.
+    pub(crate) async fn run_in(&self, root: &Root, arguments: &[&str]) -> Outcome {
+        finish(self.start_in(root, arguments).await).await
+    }
+
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Outcome {
+        self.run_in(&self.root, arguments).await
+    }
+
+    /// What the guest wrote; it must have succeeded.
+    pub(crate) async fn output(&self, arguments: &[&str]) -> String {
+        let outcome = self.run(arguments).await;
+        assert_eq!(outcome.exit, Exit::Code(0), "{outcome:?}");
+        outcome.stdout
+    }
+
+    /// An image of those files, mounted.
+    pub(crate) fn image(&self, name: &str, files: &[(&str, &str)]) -> Image {
+        let tree = self.folder.path().join(name);
+        for (path, content) in files {
+            let path = tree.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+        let image = tree.with_extension("erofs");
+        make_image(&tree, &image);
+        Image::mount(&image).unwrap()
+    }
+}
+
+pub(crate) fn launch<'a>(root: &'a Root, arguments: &[&str]) -> Launch<'a> {
+    let argv = std::iter::once(&"/bin/guest")
+        .chain(arguments)
+        .map(|argument| CString::new(*argument).unwrap());
+    Launch {
+        root,
+        argv: argv.collect(),
+        env: vec![c"ANSWER=42".to_owned()],
+        cwd: c"/var/task".to_owned(),
+        memory_mb: 128,
+        tmp_mb: 16,
+        request_socket: None,
+    }
+}
+
+/// Reads all that the process writes, then waits for its end.
+pub(crate) async fn finish(mut process: Process) -> Outcome {
+    let stdout = drain(&mut process.stdout);
+    let stderr = drain(&mut process.stderr);
+    let exit = process.wait().await;
+    let oom_kills = process.oom_kills();
+    Outcome {
+        exit,
+        stdout: stdout.await.unwrap(),
+        stderr: stderr.await.unwrap(),
+        oom_kills,
+    }
+}
+
+fn drain(pipe: &mut OwnedFd) -> tokio::task::JoinHandle<String> {
+    let mut pipe = fs::File::from(pipe.try_clone().unwrap());
+    tokio::task::spawn_blocking(move || {
+        let mut text = String::new();
+        pipe.read_to_string(&mut text).unwrap();
+        text
+    })
+}
+
+/// The image of the runtime, made once per version of the guest.
+pub(crate) fn runtime_image() -> PathBuf {
+    let source = include_str!("guest.c");
+    let mut hash = DefaultHasher::new();
+    source.hash(&mut hash);
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let image = cache.join(format!("guest-{:016x}.erofs", hash.finish()));
+    if !image.exists() {
+        let work = tempfile::tempdir_in(cache).unwrap();
+        let tree = work.path().join("tree");
+        for folder in ["bin", "dev", "etc", "opt", "proc", "tmp", "var/task"] {
+            fs::create_dir_all(tree.join(folder)).unwrap();
+        }
+        fs::write(tree.join("etc/resolv.conf"), "").unwrap();
+        fs::write(tree.join("etc/no-program"), "").unwrap();
+        symlink("missing", tree.join("bin/dangling")).unwrap();
+        fs::write(work.path().join("guest.c"), source).unwrap();
+        let compiled = Command::new("cc")
+            .args(["-static", "-O1", "-Wall", "-Werror", "-o"])
+            .arg(tree.join("bin/guest"))
+            .arg(work.path().join("guest.c"))
+            .status();
+        assert!(compiled.unwrap().success());
+        make_image(&tree, &work.path().join("image"));
+        // Another test process may be faster: then this one replaces the same.
+        fs::rename(work.path().join("image"), &image).unwrap();
+    }
+    image
+}
+
+fn make_image(tree: &Path, image: &Path) {
+    let made = Command::new("mkfs.erofs")
+        .arg("--all-root")
+        .arg(image)
+        .arg(tree)
+        .output()
+        .unwrap();
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+}
