@@ -2,7 +2,11 @@
 //!
 //! Networks are made in namespaces that stand for the host and the outside, so that the real host keeps its own.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "host/cgroup.rs"]
 mod cgroup;
 #[path = "host/network.rs"]
 mod network;
+#[path = "host/probe.rs"]
+mod probe;
