@@ -205,9 +205,14 @@ class Platform:
 
 def interfaces():
     """Names of uplinks, each with its index: a name may come again."""
-    return {
-        (path.name, (path / "ifindex").read_text().strip()) for path in pathlib.Path("/sys/class/net").glob("pl-*")
-    }
+    found = set()
+    for path in pathlib.Path("/sys/class/net").glob("pl-*"):
+        try:
+            found.add((path.name, (path / "ifindex").read_text().strip()))
+        except OSError:
+            # Gone meanwhile, or about to be.
+            continue
+    return found
 
 
 def parents():
