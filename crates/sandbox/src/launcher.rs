@@ -23,8 +23,8 @@ const NAME: &str = "pilotlight-launcher";
 /// Answers of the launcher start with 0 or the error's number.
 const ANSWER_BYTES: usize = 8;
 
-/// The launcher does one thing at a time, each within milliseconds.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The launcher does one thing at a time, each within milliseconds; this is for a machine that is badly overloaded.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The handle. When it is dropped the launcher exits; sandboxes live on.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(crate) struct Launcher {
 
 #[derive(Debug)]
 struct Running {
-    channel: Option<Channel>,
+    channel: Channel,
     process: Child,
 }
 
@@ -44,6 +44,10 @@ struct Running {
 pub(crate) struct Newborn {
     pub(crate) pid: i32,
     pub(crate) pidfd: OwnedFd,
+    /// Talks with init.
+    pub(crate) control: Channel,
+    /// Talks with the program to be; each message says who sent it.
+    pub(crate) program: Channel,
 }
 
 impl Launcher {
@@ -54,22 +58,19 @@ impl Launcher {
         })
     }
 
-    /// Forks a sandbox that talks over these channels. A launcher that was killed is started again. Blocks.
-    pub(crate) fn fork(
-        &self,
-        users: Users,
-        control: &Channel,
-        program: &Channel,
-    ) -> io::Result<Newborn> {
+    /// Forks a sandbox. A launcher that was killed, or does not answer, is replaced. Blocks.
+    pub(crate) fn fork(&self, users: Users) -> io::Result<Newborn> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let launcher = running.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-        match launcher.fork(users, control, program) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                tracing::warn!(%error, "the launcher is gone, starting another");
+        match launcher.fork(users) {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::warn!(%error, "the launcher does not answer, starting another");
+                // A late answer of the old one would be taken for that to a later question, and a sandbox that it
+                // may still have forked has channels that nobody else has, and ends with them.
                 *launcher = Running::start()?;
-                launcher.fork(users, control, program)
+                launcher.fork(users)?
             }
-            result => result,
         }
     }
 
@@ -93,54 +94,54 @@ impl Running {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .spawn()?;
-        let running = Running {
-            channel: Some(channel),
-            process,
-        };
-        running.answer()?;
-        Ok(running)
-    }
-
-    fn fork(&self, users: Users, control: &Channel, program: &Channel) -> io::Result<Newborn> {
-        let mut question = [0; 8];
-        question[..4].copy_from_slice(&users.program.to_le_bytes());
-        question[4..].copy_from_slice(&users.init.to_le_bytes());
-        self.channel()?
-            .send(&question, &[control.as_fd(), program.as_fd()])?;
-        let (pid, pidfd) = self.answer()?;
-        let pidfd = pidfd
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a descriptor is missing"))?;
-        Ok(Newborn { pid, pidfd })
-    }
-
-    fn answer(&self) -> io::Result<(i32, Option<OwnedFd>)> {
-        let channel = self.channel()?;
         channel.set_deadline(Some(PATIENCE))?;
-        let mut answer = [0; ANSWER_BYTES];
-        let mut received = channel.receive(&mut answer)?;
-        let [errno @ .., _, _, _, _] = answer;
-        match (received.length, i32::from_le_bytes(errno)) {
-            (0, _) => Err(io::ErrorKind::BrokenPipe.into()),
-            (_, 0) => {
-                let [_, _, _, _, pid @ ..] = answer;
-                Ok((i32::from_le_bytes(pid), received.descriptor().ok()))
-            }
-            (_, errno) => Err(io::Error::from_raw_os_error(errno)),
+        let running = Running { channel, process };
+        match running.answer()? {
+            Ok(_) => Ok(running),
+            Err(error) => Err(error),
         }
     }
 
-    fn channel(&self) -> io::Result<&Channel> {
+    /// The outer error is of the talk, after which the launcher cannot be used; the inner one is the launcher's answer.
+    fn fork(&self, users: Users) -> io::Result<io::Result<Newborn>> {
+        let (control, init_end) = Channel::pair()?;
+        let (program, program_end) = Channel::pair()?;
+        program.ask_for_sender()?;
+        let mut question = [0; 8];
+        question[..4].copy_from_slice(&users.program.to_le_bytes());
+        question[4..].copy_from_slice(&users.init.to_le_bytes());
         self.channel
-            .as_ref()
-            .ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+            .send(&question, &[init_end.as_fd(), program_end.as_fd()])?;
+        // From here on only the sandbox has the other ends, so that its end is seen as theirs.
+        drop((init_end, program_end));
+        Ok(self.answer()?.and_then(|(pid, pidfd)| {
+            Ok(Newborn {
+                pid,
+                pidfd: pidfd?,
+                control,
+                program,
+            })
+        }))
+    }
+
+    fn answer(&self) -> io::Result<io::Result<(i32, io::Result<OwnedFd>)>> {
+        let mut answer = [0; ANSWER_BYTES];
+        let mut received = self.channel.receive(&mut answer)?;
+        if received.length == 0 {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let [e0, e1, e2, e3, pid @ ..] = answer;
+        Ok(match i32::from_le_bytes([e0, e1, e2, e3]) {
+            0 => Ok((i32::from_le_bytes(pid), received.descriptor())),
+            errno => Err(io::Error::from_raw_os_error(errno)),
+        })
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // The end of the channel is what it exits on.
-        self.channel = None;
-        if let Err(error) = self.process.wait() {
+        // It would exit at the end of the channel, unless it is stuck; it has nothing to lose.
+        if let Err(error) = self.process.kill().and_then(|()| self.process.wait()) {
             tracing::warn!(%error, "cannot wait for the launcher");
         }
     }

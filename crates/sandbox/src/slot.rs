@@ -16,6 +16,7 @@ use crate::cgroup::{CgroupError, CgroupLimits};
 use crate::channel::Channel;
 use crate::clock::monotonic_now;
 use crate::init::program::{CHANGE_FOLDER, EXECUTE};
+use crate::launcher::Newborn;
 use crate::message::{Failure, MAX_SHORT_BYTES, Order, Report, Run};
 use crate::mounts::MountError;
 use crate::network::NetworkError;
@@ -145,27 +146,22 @@ pub struct Slot {
 impl Slot {
     /// Builds one, from nothing. Blocks for milliseconds, most of them waiting for the kernel.
     pub(crate) fn build(node: &Arc<Node>, max: u32) -> Result<Slot, SlotError> {
-        let (control, init_end) = Channel::pair().map_err(SlotError::Channel)?;
-        let (program, program_end) = Channel::pair().map_err(SlotError::Channel)?;
-        program.ask_for_sender().map_err(SlotError::Channel)?;
-        control
-            .set_deadline(Some(BUILD_PATIENCE))
-            .map_err(SlotError::Channel)?;
-        program
-            .set_deadline(Some(BUILD_PATIENCE))
-            .map_err(SlotError::Channel)?;
-
         let id = node.take_id().ok_or(SlotError::Exhausted { max })?;
-        let newborn = node
-            .launcher
-            .fork(node.users(id), &init_end, &program_end)
-            .map_err(|error| {
-                node.give_id_back(id);
-                SlotError::Fork(error)
-            })?;
-        // Only the sandbox has them now, so that its end is seen as theirs.
-        drop((init_end, program_end));
-        let mut sandbox = Sandbox::adopt(Arc::clone(node), id, newborn.pid, newborn.pidfd);
+        let Newborn {
+            pid,
+            pidfd,
+            control,
+            program,
+        } = node.launcher.fork(node.users(id)).map_err(|error| {
+            node.give_id_back(id);
+            SlotError::Fork(error)
+        })?;
+        let mut sandbox = Sandbox::adopt(Arc::clone(node), id, pid, pidfd);
+        for channel in [&control, &program] {
+            channel
+                .set_deadline(Some(BUILD_PATIENCE))
+                .map_err(SlotError::Channel)?;
+        }
 
         // Meanwhile init makes its network namespace.
         sandbox.make_cgroup()?;

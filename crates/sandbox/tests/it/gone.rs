@@ -9,7 +9,7 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use pilotlight_sandbox::{Exit, SlotError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::world::{World, launch, runtime, trial};
 
@@ -19,6 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("leaves_nothing_when_shut_down", shut_down),
         trial("a_dropped_launch_leaves_nothing", dropped),
         trial("survives_the_death_of_its_launcher", launcher_killed),
+        trial("survives_a_launcher_that_hangs", launcher_hangs),
         Trial::test("leaves_nothing_when_killed", || {
             runtime().block_on(killed());
             Ok(())
@@ -58,7 +59,7 @@ async fn shut_down(world: World) {
         world.start(&["pause"]).await,
         world.start(&["fork-bomb"]).await,
     ];
-    assert!(!of_node(world.config.uid_base).is_empty());
+    assert!(descendants().len() > 4);
     assert!(!cgroups(&world.config.name).is_empty());
     drop(processes);
     world.sandboxes.shutdown().await;
@@ -79,18 +80,7 @@ async fn dropped(world: World) {
 async fn launcher_killed(world: World) {
     until("a full pool", || world.sandboxes.pooled() == 2).await;
     let process = world.start(&["pause"]).await;
-    let launchers: Vec<_> = children()
-        .into_iter()
-        .filter(|pid| name_of(*pid) == "launcher")
-        .collect();
-    let [launcher] = launchers[..] else {
-        panic!("{launchers:?}")
-    };
-    rustix::process::kill_process(
-        Pid::from_raw(launcher).unwrap(),
-        rustix::process::Signal::KILL,
-    )
-    .unwrap();
+    kill_process(launcher(), Signal::KILL).unwrap();
     for _ in 0..3 {
         assert_eq!(world.run(&["exit", "5"]).await.exit, Exit::Code(5));
     }
@@ -98,6 +88,29 @@ async fn launcher_killed(world: World) {
     assert_eq!(process.wait().await, Exit::Signal(9));
     drop(process);
     world.sandboxes.shutdown().await;
+}
+
+/// What a stopped launcher would answer later is not taken for the answer to another question.
+async fn launcher_hangs(world: World) {
+    until("a full pool", || world.sandboxes.pooled() == 2).await;
+    let hanging = launcher();
+    kill_process(hanging, Signal::STOP).unwrap();
+    for _ in 0..4 {
+        assert_eq!(world.run(&["exit", "5"]).await.exit, Exit::Code(5));
+    }
+    assert_ne!(launcher(), hanging);
+    world.sandboxes.shutdown().await;
+}
+
+fn launcher() -> Pid {
+    let launchers: Vec<_> = children()
+        .into_iter()
+        .filter(|pid| name_of(*pid) == "launcher")
+        .collect();
+    let [launcher] = launchers[..] else {
+        panic!("{launchers:?}")
+    };
+    Pid::from_raw(launcher).unwrap()
 }
 
 /// A node in a process of its own, killed with a program running and slots in the pool; then started again.
@@ -156,8 +169,7 @@ pub(crate) fn node_main_if_asked() -> bool {
         let world = World::named(&name, 2).await;
         let process = world.start(&["pause"]).await;
         until("a full pool", || world.sandboxes.pooled() == 2).await;
-        let mut pids = of_node(world.config.uid_base);
-        pids.extend(children());
+        let pids = descendants();
         println!(
             "{}",
             pids.iter()
@@ -170,20 +182,22 @@ pub(crate) fn node_main_if_asked() -> bool {
     true
 }
 
-/// Processes of sandboxes that this process's node made: those below its launcher.
-fn of_node(uid_base: u32) -> Vec<i32> {
-    let mut found = Vec::new();
-    let mut parents = children();
-    while let Some(parent) = parents.pop() {
-        for pid in all_pids()
-            .into_iter()
-            .filter(|pid| parent_of(*pid) == Some(parent))
-        {
-            found.push(pid);
-            parents.push(pid);
-        }
+/// All processes below those that this process started.
+fn descendants() -> Vec<i32> {
+    let all: Vec<(i32, i32)> = all_pids()
+        .into_iter()
+        .filter_map(|pid| Some((pid, parent_of(pid)?)))
+        .collect();
+    let mut found = children();
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        found.extend(
+            all.iter()
+                .filter(|(_, of)| *of == parent)
+                .map(|(pid, _)| pid),
+        );
+        next += 1;
     }
-    assert!(uid_base > 0);
     found
 }
 
