@@ -64,8 +64,8 @@ pub(crate) fn limit_resources() -> io::Result<()> {
     Ok(())
 }
 
-/// Becomes that user without any capability, now or after any `execve`. The caller has one thread.
-pub(crate) fn give_up_privileges(uid: u32, gid: u32) -> io::Result<()> {
+/// Becomes that user, without any way to gain a capability; those that it has stay for now. The caller has one thread.
+pub(crate) fn become_user(uid: u32, gid: u32) -> io::Result<()> {
     for capability in CapabilitySet::all().iter() {
         match remove_capability_from_bounding_set(capability) {
             // This kernel has fewer.
@@ -86,14 +86,16 @@ pub(crate) fn give_up_privileges(uid: u32, gid: u32) -> io::Result<()> {
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     set_thread_res_gid(gid, gid, gid)?;
     set_thread_res_uid(uid, uid, uid)?;
-    let none = CapabilitySet::empty();
-    set_capabilities(
-        None,
-        CapabilitySets {
-            effective: none,
-            permitted: none,
-            inheritable: none,
-        },
-    )?;
     Ok(set_no_new_privs(true)?)
+}
+
+/// Gives up every capability that the caller has, after [`become_user`] for good.
+pub(crate) fn give_up_capabilities() -> io::Result<()> {
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets {
+        effective: none,
+        permitted: none,
+        inheritable: none,
+    };
+    Ok(set_capabilities(None, sets)?)
 }

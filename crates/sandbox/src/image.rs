@@ -4,21 +4,19 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag,
     fsconfig_set_string, fsmount, fsopen,
 };
 
-use crate::mounts::{self, MountError, on_mount_thread};
+use crate::mounts::{MountError, Place, attach, on_mount_thread};
 use crate::sys::loop_device;
 
 /// A mounted image. Roots are assembled from clones of its mount, which live on when the image is dropped.
 #[derive(Debug)]
 pub struct Image {
-    /// Where the mount thread has it.
-    place: String,
+    place: Place,
 }
 
 impl Image {
@@ -38,25 +36,15 @@ impl Image {
         }
         .map_err(MountError::step("mount the image"))?;
 
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        // Short, for the kernel takes at most 255 bytes of them all as the layers of an overlay.
-        let place = format!("/i/{:x}", NEXT.fetch_add(1, Ordering::Relaxed));
         on_mount_thread(move || {
-            std::fs::create_dir(&place)
-                .and_then(|()| mounts::attach(&mount, Path::new(&place)))
-                .map_err(MountError::step("attach the image"))?;
+            let place = Place::make()?;
+            attach(&mount, place.path()).map_err(MountError::step("attach the image"))?;
             Ok(Image { place })
         })
     }
 
-    pub(crate) fn place(&self) -> &Path {
-        Path::new(&self.place)
-    }
-}
-
-impl Drop for Image {
-    fn drop(&mut self) {
-        mounts::unmount_later(std::mem::take(&mut self.place));
+    pub(crate) fn path(&self) -> &Path {
+        self.place.path()
     }
 }
 
@@ -88,4 +76,34 @@ fn mount_source(source: &Path) -> io::Result<OwnedFd> {
         FsMountFlags::FSMOUNT_CLOEXEC,
         attributes,
     )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use rustix::fs::fstatfs;
+
+    use super::*;
+
+    const EROFS_MAGIC: i64 = 0xE0F5_E1E2;
+
+    #[test]
+    fn an_image_mounts_from_its_file_and_through_a_loop_device() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(include_bytes!("probe/probe.erofs")).unwrap();
+        for mount in [mount_file(&file), mount_loop(&file)] {
+            assert_eq!(fstatfs(mount.unwrap()).unwrap().f_type, EROFS_MAGIC);
+        }
+    }
+
+    #[test]
+    fn garbage_is_no_image() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&[7; 8192]).unwrap();
+        assert!(matches!(
+            Image::mount(file.path()),
+            Err(MountError::Step { .. })
+        ));
+    }
 }

@@ -21,7 +21,7 @@ use self::furniture::Furniture;
 use self::program::Scratch;
 use crate::channel::{Channel, Received};
 use crate::clock::monotonic_now;
-use crate::identity::{INNER_GID, INNER_UID, Users, give_up_privileges};
+use crate::identity::{INNER_GID, INNER_UID, Users, become_user, give_up_capabilities};
 use crate::message::{MAX_SHORT_BYTES, Order, Report, encode_failure};
 use crate::seccomp::Filter;
 use crate::sys::clone::{Child, Namespaces, SingleThreaded, fork};
@@ -111,6 +111,8 @@ fn live(
     sethostname(HOST_NAME).map_err(step("set the host name"))?;
     let furniture = Furniture::make(users.program)?;
     let (parked, gate) = park_program(proof, filter, users, &furniture, program)?;
+    // All that is left to do takes capabilities, but no user.
+    become_user(users.init, users.init).map_err(step("become nobody"))?;
     let listener =
         TcpListener::bind((Ipv4Addr::LOCALHOST, RUNTIME_API_PORT)).map_err(step("listen"))?;
     send(control, &Report::Ready, listener)?;
@@ -121,15 +123,16 @@ fn live(
     let root = received.descriptor().map_err(step("receive the root"))?;
     furniture.move_into(root, tmp_bytes)?;
     let mounts = monotonic_now();
-    // Before any code of the function runs, init is nobody.
-    give_up_privileges(users.init, users.init).map_err(step("give up privileges"))?;
+    // Before any code of the function runs.
+    give_up_capabilities().map_err(step("give up capabilities"))?;
     // The slot brought its network along: nothing is left to do for it.
     let network = monotonic_now();
     gate.send(program::GO, &[])
         .map_err(step("let the program go"))?;
     drop(gate);
-    report(control, &Report::Launched { mounts, network })?;
+    // While the kernel executes the program; it takes longer.
     filter.install().map_err(step("filter system calls"))?;
+    report(control, &Report::Launched { mounts, network })?;
     watch(control, &children, &parked)
 }
 

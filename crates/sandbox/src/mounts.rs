@@ -7,6 +7,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{OnceLock, mpsc};
 use std::thread;
 
@@ -45,8 +46,8 @@ pub enum MountError {
         #[source]
         source: io::Error,
     },
-    /// The thread with the mounts could not be started, or is gone.
-    #[error("there is no mount thread")]
+    /// The thread with the mounts could not be started, or has more to do than it ever should.
+    #[error("the mount thread is not available")]
     NoThread,
 }
 
@@ -58,7 +59,7 @@ impl MountError {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Runs `work` on the mount thread, in whose namespace `/i` and `/r` are free for images and roots.
+/// Runs `work` on the mount thread.
 pub(crate) fn on_mount_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, MountError> + Send + 'static,
 ) -> Result<T, MountError> {
@@ -76,23 +77,52 @@ pub(crate) async fn on_mount_thread_async<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, MountError> + Send + 'static,
 ) -> Result<T, MountError> {
     let (answer, answered) = tokio::sync::oneshot::channel();
-    let job: Job = Box::new(move || drop(answer.send(work())));
-    mount_thread()?
-        .try_send(job)
-        .map_err(|_| MountError::NoThread)?;
+    on_mount_thread_later(move || drop(answer.send(work())))?;
     answered.await.map_err(|_| MountError::NoThread)?
 }
 
-/// Has the mount thread unmount what is attached at that place, some time.
-pub(crate) fn unmount_later(place: String) {
-    if let Ok(jobs) = mount_thread() {
-        let job: Job = Box::new(move || {
-            if let Err(error) = detach(Path::new(&place)) {
-                tracing::warn!(%place, %error, "a mount stays until the process ends");
+/// Has the mount thread do something, some time.
+pub(crate) fn on_mount_thread_later(
+    work: impl FnOnce() + Send + 'static,
+) -> Result<(), MountError> {
+    // Must not wait: this may be the mount thread, or an async one.
+    mount_thread()?
+        .try_send(Box::new(work))
+        .map_err(|_| MountError::NoThread)
+}
+
+/// A folder of the mount thread's to attach one image or root at. Dropping it unmounts that, some time.
+#[derive(Debug)]
+pub(crate) struct Place(String);
+
+impl Place {
+    /// A new one. To be called on the mount thread.
+    pub(crate) fn make() -> Result<Place, MountError> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        // Short, for the kernel takes at most 255 bytes of them all as the layers of an overlay.
+        let path = format!("/{:x}", NEXT.fetch_add(1, Ordering::Relaxed));
+        std::fs::create_dir(&path).map_err(MountError::step("make a place for a mount"))?;
+        Ok(Place(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        Path::new(&self.0)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let path = std::mem::take(&mut self.0);
+        let sent = on_mount_thread_later(move || {
+            // Nothing is there when the attaching failed.
+            let _ = unmount(&*path, UnmountFlags::DETACH);
+            if let Err(error) = std::fs::remove_dir(&path) {
+                tracing::warn!(%path, %error, "a mount stays until the process ends");
             }
         });
-        // Without a thread there are no mounts either.
-        drop(jobs.send(job));
+        if let Err(error) = sent {
+            tracing::warn!(%error, "a mount stays until the process ends");
+        }
     }
 }
 
@@ -113,10 +143,7 @@ fn start_mount_thread() -> io::Result<mpsc::SyncSender<Job>> {
     thread::Builder::new()
         .name("mounts".into())
         .spawn(move || {
-            let entered = enter_empty_namespace().and_then(|()| {
-                std::fs::create_dir("/i")?;
-                std::fs::create_dir("/r")
-            });
+            let entered = enter_empty_namespace();
             let failed = entered.is_err();
             if ready.send(entered).is_err() || failed {
                 return;
@@ -141,12 +168,7 @@ pub(crate) fn enter_empty_namespace() -> io::Result<()> {
     )?;
     // Any directory will do; this one is everywhere.
     attach(&root, Path::new("/proc"))?;
-    switch_root(Path::new("/proc"))
-}
-
-/// Makes the mount at that place the root of the namespace, and lets go of the old one.
-pub(crate) fn switch_root(new: &Path) -> io::Result<()> {
-    chdir(new)?;
+    chdir("/proc")?;
     // Puts the old root on top of the new one (pivot_root(2), "pivot_root(".", ".")").
     pivot_root(".", ".")?;
     unmount(".", UnmountFlags::DETACH)?;
@@ -198,9 +220,4 @@ pub(crate) fn attach(mount: impl AsFd, place: &Path) -> io::Result<()> {
         place,
         MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
     )?)
-}
-
-fn detach(place: &Path) -> io::Result<()> {
-    unmount(place, UnmountFlags::DETACH)?;
-    std::fs::remove_dir(place)
 }

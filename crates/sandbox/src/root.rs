@@ -4,12 +4,14 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::mount::{MountAttrFlags, MountFlags, mount_remount};
 
 use crate::image::Image;
-use crate::mounts::{self, MountError, on_mount_thread, on_mount_thread_async};
+use crate::mounts::{
+    self, MountError, Place, on_mount_thread, on_mount_thread_async, on_mount_thread_later,
+};
 
 /// What stands at `/var/task`.
 #[derive(Debug, Clone, Copy)]
@@ -25,8 +27,9 @@ pub enum Code<'a> {
 /// An assembled tree.
 #[derive(Debug)]
 pub struct Root {
-    /// Where the mount thread has it.
-    place: String,
+    place: Arc<Place>,
+    /// A clone made ahead of time, so that a start need not wait for the mount thread. Locked to take or put it.
+    spare: Arc<Mutex<Option<OwnedFd>>>,
 }
 
 impl Root {
@@ -44,19 +47,19 @@ impl Root {
     ) -> Result<Root, MountError> {
         // What is on the host can only be cloned from here, where it can be seen.
         let code = match code {
-            Code::Image(image) => Part::Image(image.place().to_owned()),
+            Code::Image(image) => Part::Image(image.path().to_owned()),
             Code::Live(folder) => Part::Host(clone_of_host(folder)?),
             Code::Empty => Part::Nothing,
         };
         let opt = match layers {
             [] => Part::Nothing,
-            [layer] => Part::Image(layer.place().to_owned()),
+            [layer] => Part::Image(layer.path().to_owned()),
             // The first of an overlay's layers is its uppermost.
             several => Part::Overlay(
                 several
                     .iter()
                     .rev()
-                    .map(|layer| layer.place().to_owned())
+                    .map(|layer| layer.path().to_owned())
                     .collect(),
             ),
         };
@@ -65,43 +68,49 @@ impl Root {
             ("opt", opt),
             ("etc/resolv.conf", Part::Host(clone_of_host(resolv_conf)?)),
         ];
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let place = format!("/r/{:x}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let runtime = runtime.place().to_owned();
+        let runtime = runtime.path().to_owned();
         on_mount_thread(move || {
-            std::fs::create_dir(&place).map_err(MountError::step("make a place for the root"))?;
-            // From here on dropping it unmounts what is there so far.
-            let root = Root { place };
-            let top = Path::new(&root.place);
+            let place = Place::make()?;
             Part::Image(runtime)
-                .attach(top)
+                .attach(place.path())
                 .map_err(MountError::step("mount the runtime at /"))?;
             for (target, part) in parts {
-                part.attach(&top.join(target))
+                part.attach(&place.path().join(target))
                     .map_err(MountError::step(match target {
                         "opt" => "mount the layers at /opt",
                         "var/task" => "mount the code at /var/task",
                         _ => "mount the name servers at /etc/resolv.conf",
                     }))?;
             }
-            Ok(root)
+            let spare = Arc::new(Mutex::new(Some(clone_of(&place)?)));
+            Ok(Root {
+                place: Arc::new(place),
+                spare,
+            })
         })
     }
 
     /// A clone of the whole tree, attached nowhere.
     pub(crate) async fn clone_tree(&self) -> Result<OwnedFd, MountError> {
-        let place = PathBuf::from(&self.place);
-        on_mount_thread_async(move || {
-            mounts::clone_tree(&place).map_err(MountError::step("clone the root"))
-        })
-        .await
+        let spare = lock(&self.spare).take();
+        let place = Arc::clone(&self.place);
+        match spare {
+            Some(spare) => {
+                let next = Arc::clone(&self.spare);
+                on_mount_thread_later(move || *lock(&next) = clone_of(&place).ok())?;
+                Ok(spare)
+            }
+            None => on_mount_thread_async(move || clone_of(&place)).await,
+        }
     }
 }
 
-impl Drop for Root {
-    fn drop(&mut self) {
-        mounts::unmount_later(std::mem::take(&mut self.place));
-    }
+fn clone_of(place: &Place) -> Result<OwnedFd, MountError> {
+    mounts::clone_tree(place.path()).map_err(MountError::step("clone the root"))
+}
+
+fn lock(spare: &Mutex<Option<OwnedFd>>) -> MutexGuard<'_, Option<OwnedFd>> {
+    spare.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What is mounted at one place of a root.

@@ -18,6 +18,9 @@ const MAX_BUILDS: usize = 16;
 /// After a slot could not be built for the pool.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
+/// The start that took a slot has the CPUs for so long, unless the pool runs low.
+const PAUSE_BEFORE_REFILL: Duration = Duration::from_millis(50);
+
 /// How long shutdown waits for sandboxes to be deleted.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -146,6 +149,12 @@ impl Pool {
         }
     }
 
+    fn is_half_empty(&self) -> bool {
+        self.lock()
+            .as_ref()
+            .is_some_and(|slots| 2 * slots.len() <= self.size)
+    }
+
     fn is_full(&self) -> bool {
         self.lock()
             .as_ref()
@@ -173,5 +182,8 @@ async fn fill(builder: Arc<Builder>, pool: Arc<Pool>) {
             }
         }
         pool.taken.notified().await;
+        if !pool.is_half_empty() {
+            tokio::time::sleep(PAUSE_BEFORE_REFILL).await;
+        }
     }
 }

@@ -7,13 +7,14 @@ use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::mount::{
-    FsPickFlags, MountAttrFlags, MountFlags, fsconfig_reconfigure, fsconfig_set_string, fspick,
-    mount_remount,
+    FsPickFlags, MountAttrFlags, MountFlags, UnmountFlags, fsconfig_reconfigure,
+    fsconfig_set_string, fspick, mount_remount, unmount,
 };
+use rustix::process::{chdir, pivot_root};
 
 use super::{Broken, step};
 use crate::launcher::place;
-use crate::mounts::{attach, clone_one, clone_tree, new_mount, switch_root};
+use crate::mounts::{attach, clone_one, clone_tree, new_mount};
 
 /// What of /proc would tell about the host, or could harm it; Docker masks the same.
 const MASKED_FILES: [&str; 7] = [
@@ -31,8 +32,12 @@ const READ_ONLY: [&str; 4] = ["bus", "fs", "irq", "sys"];
 /// Of /dev/shm. What is in it also counts as the function's memory.
 const SHM_SIZE: &str = "64m";
 
-/// One inode for so many bytes of `/tmp`, so that empty files cannot fill the kernel's memory.
-const TMP_BYTES_PER_INODE: u64 = 4096;
+/// What `/tmp` is made with; other sizes cost the start a few calls.
+const USUAL_TMP_BYTES: u64 = 512 << 20;
+
+/// Files in `/tmp`: as many as fill the usual size with a page each. What the kernel needs for them counts as the
+/// function's memory.
+const TMP_INODES: &str = "128k";
 
 /// The prepared mounts.
 #[derive(Debug)]
@@ -48,6 +53,8 @@ impl Furniture {
         let proc = make_proc().map_err(step("mount /proc"))?;
         let dev = make_dev().map_err(step("mount /dev"))?;
         let tmp = make_tmp(owner).map_err(step("mount /tmp"))?;
+        // It has been cloned as often as it will be; nothing but an empty folder stays of the old root.
+        unmount("/dev", UnmountFlags::DETACH).map_err(step("let go of the launcher's /dev"))?;
         Ok(Furniture { proc, dev, tmp })
     }
 
@@ -64,12 +71,17 @@ impl Furniture {
     /// Moves everything into the function's root, which becomes the root of every process of the sandbox.
     pub(super) fn move_into(self, root: OwnedFd, tmp_bytes: u64) -> Result<(), Broken> {
         attach(&root, Path::new(place::NEW_ROOT)).map_err(step("mount the root"))?;
-        let within = |name: &str| Path::new(place::NEW_ROOT).join(name);
-        attach(&self.proc, &within("proc")).map_err(step("move /proc"))?;
-        attach(&self.dev, &within("dev")).map_err(step("move /dev"))?;
-        resize_tmp(tmp_bytes).map_err(step("size /tmp"))?;
-        attach(&self.tmp, &within("tmp")).map_err(step("move /tmp"))?;
-        switch_root(Path::new(place::NEW_ROOT)).map_err(step("switch the root"))
+        if tmp_bytes != USUAL_TMP_BYTES {
+            resize_tmp(tmp_bytes).map_err(step("size /tmp"))?;
+        }
+        chdir(place::NEW_ROOT).map_err(step("switch the root"))?;
+        // Where /proc will cover the old root, an empty tmpfs, for good. To unmount it would wait for a grace period of the
+        // kernel, at times for 60 ms.
+        pivot_root(".", "proc").map_err(step("switch the root"))?;
+        chdir("/").map_err(step("switch the root"))?;
+        attach(&self.proc, Path::new("/proc")).map_err(step("move /proc"))?;
+        attach(&self.dev, Path::new("/dev")).map_err(step("move /dev"))?;
+        attach(&self.tmp, Path::new("/tmp")).map_err(step("move /tmp"))
     }
 }
 
@@ -129,13 +141,13 @@ fn make_dev() -> io::Result<OwnedFd> {
 fn make_tmp(owner: u32) -> io::Result<OwnedFd> {
     let quiet = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     let owner = owner.to_string();
-    // Some limit from the start: the kernel refuses to limit inodes later where they were not.
+    let size = USUAL_TMP_BYTES.to_string();
     let options = [
         ("mode", "700"),
         ("uid", &*owner),
         ("gid", &*owner),
-        ("size", "1m"),
-        ("nr_inodes", "1k"),
+        ("size", &*size),
+        ("nr_inodes", TMP_INODES),
     ];
     let tmp = new_mount("tmpfs", &options, quiet)?;
     attach(&tmp, Path::new(place::TMP))?;
@@ -145,10 +157,5 @@ fn make_tmp(owner: u32) -> io::Result<OwnedFd> {
 fn resize_tmp(bytes: u64) -> io::Result<()> {
     let context = fspick(CWD, place::TMP, FsPickFlags::FSPICK_CLOEXEC)?;
     fsconfig_set_string(context.as_fd(), "size", bytes.to_string())?;
-    fsconfig_set_string(
-        context.as_fd(),
-        "nr_inodes",
-        (bytes / TMP_BYTES_PER_INODE).max(16).to_string(),
-    )?;
     Ok(fsconfig_reconfigure(context.as_fd())?)
 }

@@ -12,7 +12,7 @@ use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use super::{Broken, step};
 use crate::channel::Channel;
-use crate::identity::{INNER_GID, INNER_UID, give_up_privileges, limit_resources};
+use crate::identity::{INNER_GID, INNER_UID, become_user, give_up_capabilities, limit_resources};
 use crate::message::{
     MAX_RUN_BYTES, MAX_RUN_STRINGS, MAX_SHORT_BYTES, Report, Run, encode_failure,
 };
@@ -78,7 +78,8 @@ fn become_program(
     setsid().map_err(step("make a session"))?;
     pass(gate, MAPPED)?;
     limit_resources().map_err(step("limit resources"))?;
-    give_up_privileges(INNER_UID, INNER_GID).map_err(step("give up privileges"))?;
+    become_user(INNER_UID, INNER_GID).map_err(step("become the user"))?;
+    give_up_capabilities().map_err(step("give up capabilities"))?;
     filter.install().map_err(step("filter system calls"))?;
     agent
         .send(Report::Parked.encode(&mut [0; MAX_SHORT_BYTES]), &[])

@@ -5,7 +5,7 @@ use std::fs;
 use libtest_mimic::Trial;
 use pilotlight_sandbox::Exit;
 
-use crate::world::{World, trial};
+use crate::world::{World, finish, launch, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -106,6 +106,12 @@ async fn tmp(world: World) {
         world.output(&["fill", "/tmp/file"]).await,
         format!("{} ENOSPC\n", 16 << 20)
     );
+    let slot = world.sandboxes.slot().await.unwrap();
+    let mut larger = launch(&world.root, &["cat", "/proc/self/mounts"]);
+    larger.tmp_mb = 512;
+    let mounts = finish(slot.launch(larger).await.unwrap()).await.stdout;
+    let tmp = mounts.lines().find(|line| line.contains(" /tmp ")).unwrap();
+    assert!(tmp.contains("size=524288k"), "{tmp}");
     world.sandboxes.shutdown().await;
 }
 

@@ -60,6 +60,7 @@ async fn descriptors(world: World) {
     ours.read_to_string(&mut answer).unwrap();
     assert_eq!(answer, "hello");
     assert_eq!(process.wait().await, Exit::Code(0));
+    drop(process);
     world.sandboxes.shutdown().await;
 }
 
