@@ -30,3 +30,18 @@ pub use format::MTIME;
 pub use sink::Sink;
 pub use tree::{Entry, InsertError, Tree};
 pub use write::{Summary, WriteError, write};
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+/// Whether the file is an image of the length that it had when it was written. Reads one block.
+pub fn has_whole_length(image: &File) -> io::Result<bool> {
+    let len = image.metadata()?.len();
+    let mut block = [0; format::BLOCK_LEN];
+    if len < format::BLOCK {
+        return Ok(false);
+    }
+    image.read_exact_at(&mut block, 0)?;
+    Ok(format::image_len(block) == Some(len))
+}

@@ -23,6 +23,8 @@ use pilotlight_model::Digest;
 pub(crate) use draft::Draft;
 pub use error::StoreError;
 
+use crate::erofs::has_whole_length;
+
 const IMAGE_SUFFIX: &str = ".erofs";
 
 /// A directory of images and blobs. One process has it open at a time; within it, all of this may be
@@ -69,9 +71,9 @@ impl Store {
         self.images.join(format!("{digest}{IMAGE_SUFFIX}"))
     }
 
-    /// Whether the image is there.
+    /// Whether the image is there, and neither cut off nor overwritten by a file system that lost track of it.
     pub fn contains(&self, digest: &Digest) -> bool {
-        self.image_path(digest).exists()
+        File::open(self.image_path(digest)).is_ok_and(|it| has_whole_length(&it).unwrap_or(false))
     }
 
     /// Where the blob of that digest is, or would be.

@@ -115,6 +115,15 @@ pub(super) fn seal(block: &mut [u8; BLOCK_LEN], root_nid: u16, inodes: u64, bloc
     put(raw, 4, &checksum.to_le_bytes());
 }
 
+/// Bytes of the image that begins with this block, as its superblock says; none if that is damaged or not ours.
+pub(super) fn image_len(mut block: [u8; BLOCK_LEN]) -> Option<u64> {
+    let raw = &mut block[SUPERBLOCK_OFFSET..];
+    let field = |raw: &[u8], at| raw[at..].first_chunk().copied().map(u32::from_le_bytes);
+    let (magic, checksum, blocks) = (field(raw, 0)?, field(raw, 4)?, field(raw, 36)?);
+    put(raw, 4, &[0; 4]);
+    (magic == MAGIC && checksum == crc32c(raw)).then_some(u64::from(blocks) << BLOCK_BITS)
+}
+
 fn put(raw: &mut [u8], at: usize, bytes: &[u8]) {
     raw[at..at + bytes.len()].copy_from_slice(bytes);
 }

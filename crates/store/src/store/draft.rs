@@ -36,37 +36,30 @@ impl<'s> Draft<'s> {
     /// Makes it an image.
     pub(crate) fn keep_image(self) -> Result<Digest, StoreError> {
         let (digest, store) = (self.digest()?, self.store);
-        self.name(&store.images, &store.image_path(&digest))?;
+        self.name(&store.images, &store.image_path(&digest), &digest)?;
         Ok(digest)
     }
 
     /// Makes it a blob.
     pub(super) fn keep_blob(self) -> Result<Digest, StoreError> {
         let (digest, store) = (self.digest()?, self.store);
-        self.name(&store.blobs, &store.blob_path(&digest))?;
+        self.name(&store.blobs, &store.blob_path(&digest), &digest)?;
         Ok(digest)
     }
 
     /// The digest of what was written.
     fn digest(&self) -> Result<Digest, StoreError> {
-        let hash = || -> io::Result<blake3::Hash> {
-            let mut file = self.file();
-            file.seek(SeekFrom::Start(0))?;
-            let mut hasher = blake3::Hasher::new();
-            hasher.update_reader(file)?;
-            Ok(hasher.finalize())
-        };
-        let hash = hash().map_err(StoreError::at(self.file.path()))?;
-        Ok(hash
-            .to_hex()
-            .parse()
-            .expect("a hash in hexadecimal is a digest"))
+        let begin = self.file().seek(SeekFrom::Start(0));
+        begin
+            .and_then(|_| digest_of(self.file()))
+            .map_err(StoreError::at(self.file.path()))
     }
 
-    /// Gives it its name, unless that is taken: then the file there is equal, and complete. Either way
-    /// the name is on disk afterwards, also if another thread has just given it.
-    fn name(self, directory: &Path, path: &Path) -> Result<(), StoreError> {
-        if !path.exists() {
+    /// Gives it its name, unless an equal file has it. One that is not equal was damaged since, and is replaced.
+    /// Either way the name is on disk afterwards, also if another thread has just given it.
+    fn name(self, directory: &Path, path: &Path, digest: &Digest) -> Result<(), StoreError> {
+        let equal = File::open(path).and_then(|there| digest_of(&there));
+        if !equal.is_ok_and(|there| there == *digest) {
             self.file()
                 .sync_all()
                 .map_err(StoreError::at(self.file.path()))?;
@@ -76,4 +69,15 @@ impl<'s> Draft<'s> {
         }
         sync_directory(directory)
     }
+}
+
+/// The digest of what the file holds from where it stands.
+fn digest_of(file: &File) -> io::Result<Digest> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(file)?;
+    Ok(hasher
+        .finalize()
+        .to_hex()
+        .parse()
+        .expect("a hash in hexadecimal is a digest"))
 }

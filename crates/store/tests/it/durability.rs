@@ -85,6 +85,26 @@ fn names_are_the_digests_of_what_they_name() {
 }
 
 #[test]
+fn what_was_damaged_is_replaced_when_it_comes_again() {
+    let (_directory, store) = store();
+    let archive = zip(&[Raw::stored("f", noise(1, 10_000))]);
+    let publish = || store.publish_zip(&archive, &[], &ZipLimits::default());
+    let image = publish().unwrap().digest;
+    let blob = store.put_blob(&archive).unwrap();
+    let whole = fs::read(store.image_path(&image)).unwrap();
+    for damaged in [&[][..], &whole[..4096], &noise(2, whole.len())] {
+        fs::write(store.image_path(&image), damaged).unwrap();
+        fs::write(store.blob_path(&blob), damaged).unwrap();
+        assert!(!store.contains(&image), "{} bytes", damaged.len());
+        publish().unwrap();
+        store.put_blob(&archive).unwrap();
+        assert_eq!(fs::read(store.image_path(&image)).unwrap(), whole);
+        assert_eq!(fs::read(store.blob_path(&blob)).unwrap(), archive);
+        assert!(store.contains(&image));
+    }
+}
+
+#[test]
 fn only_what_nobody_names_is_removed() {
     let (directory, store) = store();
     let publish = |seed| {
