@@ -35,6 +35,17 @@ pub enum OpenError {
         /// The newest that is known here.
         known: usize,
     },
+    /// There are packages but no catalog that names them: it was lost, and a new one would have them removed.
+    #[error(
+        "{path} is empty, but {} is not: restore the catalog from a backup, or remove both to begin anew",
+        blobs.display()
+    )]
+    Lost {
+        /// The catalog's file.
+        path: PathBuf,
+        /// The folder of packages.
+        blobs: PathBuf,
+    },
     /// SQLite cannot open or migrate the file.
     #[error("cannot open {path}")]
     Database {
@@ -80,6 +91,10 @@ pub(super) fn connections(data_dir: &Path) -> Result<(Connection, Connection), O
             known: MIGRATIONS.len(),
         });
     }
+    let blobs = data_dir.join("blobs");
+    if found == 0 && holds_files(&blobs) {
+        return Err(OpenError::Lost { path, blobs });
+    }
     for (index, sql) in MIGRATIONS.iter().enumerate().skip(found) {
         migrate(&mut writer, sql, index + 1).map_err(database)?;
     }
@@ -88,6 +103,10 @@ pub(super) fn connections(data_dir: &Path) -> Result<(Connection, Connection), O
         .pragma_update(None, "query_only", true)
         .map_err(database)?;
     Ok((writer, reader))
+}
+
+fn holds_files(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
 }
 
 fn connect(path: &Path, more: OpenFlags) -> Result<Connection, rusqlite::Error> {

@@ -150,6 +150,23 @@ fn a_newer_schema_is_refused_by_name() {
     );
 }
 
+#[test]
+fn a_lost_catalog_is_not_replaced_by_an_empty_one() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Catalog::open(dir.path()).unwrap());
+    let package = dir.path().join("blobs/a-package");
+    std::fs::create_dir(dir.path().join("blobs")).unwrap();
+    std::fs::write(&package, "zip").unwrap();
+    drop(Catalog::open(dir.path()).unwrap());
+    std::fs::write(dir.path().join("catalog.sqlite"), "").unwrap();
+    let Err(error) = Catalog::open(dir.path()) else {
+        panic!("opened")
+    };
+    assert!(error.to_string().contains("from a backup"), "{error}");
+    std::fs::remove_file(package).unwrap();
+    Catalog::open(dir.path()).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_use_the_index_of_names() {
     let dir = tempfile::tempdir().unwrap();
