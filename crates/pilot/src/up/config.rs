@@ -212,6 +212,12 @@ impl Config {
         }
     }
 
+    /// Sandboxes that may be there at one time: what ends takes a while to be deleted, while its successor is there
+    /// already.
+    pub(crate) fn most_slots(&self) -> u32 {
+        2 * self.limits.node_instances + self.pool_size
+    }
+
     fn check(&self) -> Result<(), InvalidConfig> {
         refuse_open_listen(self.listen, !self.access_keys.is_empty()).map_err(|refused| {
             let how = "[[access_keys]] with id, secret and account in the configuration file";
@@ -259,6 +265,23 @@ impl Config {
             self.limits.concurrent_starts.into(),
             1..=1_024,
         )?;
+        in_range(
+            "limits.waiting_invocations",
+            self.limits.waiting_invocations.into(),
+            1..=u32::MAX.into(),
+        )?;
+        // The first address names the subnet, the second is the router's.
+        let room = (1_u64 << (32 - prefix)) - 2;
+        if u64::from(self.most_slots()) > room {
+            let needed = format!(
+                "{} sandboxes (pool_size, and two for each of limits.node_instances)",
+                self.most_slots()
+            );
+            return Err(value(
+                "subnet",
+                format!("{network}/{prefix} has {room} addresses, for {needed}"),
+            ));
+        }
         in_range(
             "limits.log_group_bytes",
             self.limits.log_group_bytes,

@@ -161,8 +161,7 @@ fn sandbox_config(config: &Config) -> pilotlight_sandbox::Config {
     pilotlight_sandbox::Config {
         name: format!("{number:08x}"),
         pool_size: config.pool_size as usize,
-        // What ends takes a while to be deleted, while its successor is there already.
-        max_slots: 2 * config.limits.node_instances + config.pool_size,
+        max_slots: config.most_slots(),
         uid_base: UIDS + number % UID_RANGES * UIDS_EACH,
         subnet: (config.subnet.network, config.subnet.prefix),
     }
