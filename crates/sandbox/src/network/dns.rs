@@ -27,9 +27,13 @@ pub fn host_resolvers() -> Vec<Ipv4Addr> {
 /// The file cannot be written.
 pub fn resolv_conf(data_dir: &Path) -> io::Result<PathBuf> {
     let path = data_dir.join("resolv.conf");
-    let fresh = data_dir.join("resolv.conf.new");
-    fs::write(&fresh, for_instances(&usable_source().unwrap_or_default()))?;
-    fs::rename(&fresh, &path)?;
+    let content = for_instances(&usable_source().unwrap_or_default());
+    // A node starts on a full disk too.
+    if !fs::read(&path).is_ok_and(|there| there == content.as_bytes()) {
+        let fresh = data_dir.join("resolv.conf.new");
+        fs::write(&fresh, content)?;
+        fs::rename(&fresh, &path)?;
+    }
     Ok(path)
 }
 
