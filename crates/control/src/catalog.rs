@@ -36,8 +36,9 @@ pub(crate) enum CatalogError {
     Database(#[from] rusqlite::Error),
     #[error("a row of the catalog does not read")]
     Row(#[from] serde_json::Error),
-    #[error("the catalog could not commit: {0}")]
-    Commit(String),
+    /// Shared by everyone whose work was in the transaction.
+    #[error("the catalog could not commit")]
+    Commit(#[source] Arc<rusqlite::Error>),
     #[error("the catalog is closed")]
     Closed,
 }
@@ -183,7 +184,7 @@ fn write_loop(mut connection: Connection, mut queue: mpsc::Receiver<Job>, index:
             batch.push(job);
         }
         let mut done = Vec::with_capacity(batch.len());
-        let committed = run(&mut connection, batch, &mut done);
+        let committed = run(&mut connection, batch, &mut done).map_err(Arc::new);
         for Done {
             keep,
             changes,
@@ -195,7 +196,7 @@ fn write_loop(mut connection: Connection, mut queue: mpsc::Receiver<Job>, index:
                     index.apply(changes);
                     answer(Ok(()));
                 }
-                Err(error) if keep => answer(Err(CatalogError::Commit(error.to_string()))),
+                Err(error) if keep => answer(Err(CatalogError::Commit(Arc::clone(error)))),
                 Err(_) => answer(Ok(())),
             }
         }

@@ -11,6 +11,7 @@ use pilotlight_model::node::{
 use pilotlight_model::{AccountId, ErrorKind, FunctionName, LambdaError, Region};
 use pilotlight_store::Store;
 use tokio::sync::Notify;
+use tokio::task::JoinError;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -35,6 +36,8 @@ pub(crate) struct Parts {
     pub(crate) catalog: Catalog,
     pub(crate) packages: Packages,
     pub(crate) node: Arc<dyn Node>,
+    /// The node's name, which stays the same.
+    pub(crate) node_name: String,
     pub(crate) metrics: Metrics,
     pub(crate) queue: events::Queue,
     /// Signs download URLs.
@@ -71,6 +74,7 @@ impl Control {
             queue: events::Queue::new(config.limits.queued_events, queued, metrics.clone()),
             config,
             catalog,
+            node_name: node.status().node,
             node,
             metrics,
             secret,
@@ -127,10 +131,8 @@ impl Api for Control {
             .tasks
             .spawn(api::answer(Arc::clone(&self.parts), caller, request));
         Box::pin(async move {
-            answer.await.unwrap_or_else(|panic| {
-                tracing::error!(%panic, "an operation panicked");
-                LambdaError::new(ErrorKind::Service, "An internal error occurred.").response()
-            })
+            let answer = answer.await.map_or_else(panicked, Ok);
+            answer.unwrap_or_else(|error| error.response())
         })
     }
 }
@@ -151,7 +153,20 @@ impl Directory for Control {
 }
 
 impl EventQueue for Control {
+    /// Carried to its end even if the client goes away meanwhile: half of it would leave an event that
+    /// nobody was woken for, or a place in the queue that nobody gives back.
     fn enqueue(&self, event: QueuedEvent) -> BoxFuture<'_, Result<(), LambdaError>> {
-        Box::pin(events::enqueue(&self.parts, event))
+        let kept = self
+            .tasks
+            .spawn(events::enqueue(Arc::clone(&self.parts), event));
+        Box::pin(async move { kept.await.unwrap_or_else(panicked) })
     }
+}
+
+fn panicked<T>(panic: JoinError) -> Result<T, LambdaError> {
+    tracing::error!(%panic, "an operation panicked");
+    Err(LambdaError::new(
+        ErrorKind::Service,
+        "An internal error occurred.",
+    ))
 }

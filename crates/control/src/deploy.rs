@@ -3,6 +3,7 @@
 //! restart takes them up again; every step can be repeated.
 
 use std::collections::{HashMap, HashSet};
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,15 +34,17 @@ const FAULT_REST: Duration = Duration::from_secs(5);
 pub(crate) async fn run(parts: Arc<Parts>, stop: CancellationToken) {
     let room = parts.config.deploys.max(1);
     let mut running: JoinSet<bool> = JoinSet::new();
-    let mut keys: HashMap<Id, VersionKey> = HashMap::new();
-    // Those that the draining node refused; they wait for the next start.
-    let mut left: HashSet<VersionKey> = HashSet::new();
+    let mut changes: HashMap<Id, (VersionKey, u64)> = HashMap::new();
+    // Revisions that the draining node refused, or whose deploy panicked; they wait for the next start.
+    let mut left: HashSet<u64> = HashSet::new();
     while !stop.is_cancelled() {
         for record in waiting(&parts, room + left.len()).await {
-            let key = record.key.clone();
-            if keys.len() < room && !left.contains(&key) && !keys.values().any(|it| *it == key) {
+            let (key, revision) = (record.key.clone(), record.revision);
+            // One revision of a function at a time: what an older one prepares must not come last.
+            let busy = changes.values().any(|(running, _)| *running == key);
+            if changes.len() < room && !left.contains(&revision) && !busy {
                 let task = running.spawn(deploy(Arc::clone(&parts), record));
-                keys.insert(task.id(), key);
+                changes.insert(task.id(), (key, revision));
             }
         }
         tokio::select! {
@@ -55,8 +58,8 @@ pub(crate) async fn run(parts: Arc<Parts>, stop: CancellationToken) {
                         (panic.id(), false)
                     }
                 };
-                if let Some(key) = keys.remove(&id).filter(|_| !settled) {
-                    left.insert(key);
+                if let Some((_, revision)) = changes.remove(&id).filter(|_| !settled) {
+                    left.insert(revision);
                 }
             }
         }
@@ -76,7 +79,7 @@ pub(crate) async fn collect(parts: Arc<Parts>, stop: CancellationToken) {
                 Ok::<_, CatalogError>(live)
             };
             if let Err(error) = parts.packages.collect(live).await {
-                tracing::error!(%error, "store not collected");
+                tracing::error!(error = &error as &dyn Error, "store not collected");
             }
             tokio::time::sleep(parts.config.collect_rest).await;
         }
@@ -93,7 +96,10 @@ async fn waiting(parts: &Parts, limit: usize) -> Vec<Record> {
         Ok(records) => records,
         Err(error) => {
             let error: CatalogError = error;
-            tracing::error!(%error, "cannot see which functions wait");
+            tracing::error!(
+                error = &error as &dyn Error,
+                "cannot see which functions wait"
+            );
             tokio::time::sleep(FAULT_REST).await;
             parts.unsettled.notify_one();
             Vec::new()
@@ -130,7 +136,11 @@ async fn deploy(parts: Arc<Parts>, record: Record) -> bool {
     let outcome = match make_ready(&parts, record).await {
         Ok(spec) => Ok(spec),
         Err(Failure::Final(reason)) => Err(reason),
-        Err(Failure::Superseded) => return true,
+        Err(Failure::Superseded) => {
+            // What was published for it has no row, and the change may have been collected for already.
+            parts.unreferenced.notify_one();
+            return true;
+        }
         Err(Failure::Later) => return false,
     };
     match &outcome {
@@ -148,8 +158,12 @@ async fn deploy(parts: Arc<Parts>, record: Record) -> bool {
         // Deleted meanwhile: what was prepared goes too.
         Ok(false) => parts.node.retire(&key),
         Err(error) => {
-            tracing::error!(%error, function = %key, "a deploy's end could not be written");
-            return false;
+            tracing::error!(
+                error = &error as &dyn Error,
+                function = %key, "a deploy's end could not be written"
+            );
+            // It still waits in the catalog, and is made ready once more.
+            tokio::time::sleep(FAULT_REST).await;
         }
     }
     true

@@ -3,6 +3,7 @@
 mod retry;
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use pilotlight_model::{ErrorKind, LambdaError};
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, field};
 
 use crate::catalog::CatalogError;
 use crate::catalog::events::{Attempts, Event};
@@ -65,7 +67,7 @@ impl Queue {
 }
 
 /// Keeps an event; it is on stable storage when this returns.
-pub(crate) async fn enqueue(parts: &Parts, event: QueuedEvent) -> Result<(), LambdaError> {
+pub(crate) async fn enqueue(parts: Arc<Parts>, event: QueuedEvent) -> Result<(), LambdaError> {
     if !parts.queue.enter() {
         return Err(LambdaError::throttled(
             ThrottleReason::ConcurrentInvocationLimitExceeded,
@@ -134,7 +136,10 @@ async fn upcoming(parts: &Parts, limit: usize) -> Vec<(i64, u64)> {
         Ok(events) => events,
         Err(error) => {
             let error: CatalogError = error;
-            tracing::error!(%error, "cannot see which events are due");
+            tracing::error!(
+                error = &error as &dyn Error,
+                "cannot see which events are due"
+            );
             tokio::time::sleep(FAULT_REST).await;
             parts.queue.changed.notify_one();
             Vec::new()
@@ -148,7 +153,7 @@ async fn deliver(parts: Arc<Parts>, id: i64) {
         Ok(event) => event,
         Err(error) => {
             let error: CatalogError = error;
-            tracing::error!(%error, id, "an event does not read");
+            tracing::error!(error = &error as &dyn Error, id, "an event does not read");
             return tokio::time::sleep(FAULT_REST).await;
         }
     };
@@ -178,7 +183,10 @@ async fn deliver(parts: Arc<Parts>, id: i64) {
         }
     };
     if let Err(error) = written {
-        tracing::error!(%error, %request_id, "an event's end could not be written");
+        tracing::error!(
+            error = &error as &dyn Error,
+            %request_id, "an event's end could not be written"
+        );
         return tokio::time::sleep(FAULT_REST).await;
     }
     let Attempts { errors, refusals } = attempts;
@@ -228,10 +236,29 @@ async fn attempt(parts: &Parts, event: &Event) -> Outcome {
         timeline: Timeline::begin(clock.monotonic()),
         at_ms: clock.unix_ms(),
     };
-    match parts.node.invoke(request).await {
-        Ok(reply) if reply.function_error.is_none() => Outcome::Answered,
-        Ok(_) => Outcome::FunctionError,
-        Err(NodeError::Overloaded | NodeError::Draining | NodeError::Internal(_)) => {
+    let span = tracing::info_span!(
+        "invocation",
+        function = %request.spec.key.name,
+        version = %request.spec.key.version,
+        %request_id,
+        node = parts.node_name,
+        instance = field::Empty,
+        kind = field::Empty,
+    );
+    let running = parts.node.invoke(request).instrument(span.clone());
+    match running.await {
+        Ok(reply) => {
+            span.record("instance", field::display(reply.instance));
+            span.record("kind", reply.kind.as_str());
+            span.in_scope(|| tracing::debug!(failed = reply.function_error.is_some(), "event run"));
+            match reply.function_error {
+                None => Outcome::Answered,
+                Some(_) => Outcome::FunctionError,
+            }
+        }
+        Err(NodeError::Overloaded | NodeError::Draining) => Outcome::Refused,
+        Err(NodeError::Internal(cause)) => {
+            span.in_scope(|| tracing::error!(cause, "node failed to run an invocation"));
             Outcome::Refused
         }
     }

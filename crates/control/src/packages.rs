@@ -2,6 +2,7 @@
 //! that talks to the store.
 
 use std::collections::HashSet;
+use std::error::Error;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -124,7 +125,9 @@ impl Packages {
         let removed = tokio::task::spawn_blocking(move || store.remove_unreferenced(&live)).await;
         match removed {
             Ok(Ok(removed)) => tracing::debug!(?removed, "store collected"),
-            Ok(Err(error)) => tracing::warn!(%error, "store not collected"),
+            Ok(Err(error)) => {
+                tracing::warn!(error = &error as &dyn Error, "store not collected");
+            }
             Err(error) => tracing::error!(%error, "collecting the store panicked"),
         }
         Ok(())
@@ -147,7 +150,7 @@ fn refused(error: PublishError) -> LambdaError {
     }
 }
 
-fn failed(error: impl std::error::Error) -> LambdaError {
-    tracing::error!(%error, "store failed");
+fn failed(error: impl Error + 'static) -> LambdaError {
+    tracing::error!(error = &error as &dyn Error, "store failed");
     LambdaError::new(ErrorKind::Service, "The store failed.")
 }

@@ -159,7 +159,7 @@ fn exists(name: &str) -> LambdaError {
     )
 }
 
-/// Versions are published by a later operation family; a silent `Publish` would promise one.
+/// There are no numbered versions; a silent `Publish` would promise one.
 pub(super) fn no_publish() -> LambdaError {
     invalid(
         "Publishing versions is not supported on this platform yet; leave Publish out or false.",

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -55,6 +56,21 @@ async fn an_event_is_delivered_as_it_was_given() {
     assert_eq!(request.client_context.as_deref(), Some("{}"));
     assert_eq!(request.trace_id, "Root=1-2-3");
     assert_eq!(platform.control.metrics().events_delivered.get(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_away_leaves_no_half_event_behind() {
+    let platform = Platform::open().await;
+    platform.active("f").await;
+    // Dropped at its first wait, as the future of a request is whose connection breaks.
+    let mut enqueued = platform.control.enqueue(event("f", "1"));
+    let _ = enqueued
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()));
+    drop(enqueued);
+    let delivered = || platform.control.metrics().events_delivered.get();
+    until(|| async { (delivered() == 1).then_some(()) }).await;
+    queue_is(&platform, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
