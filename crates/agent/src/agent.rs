@@ -66,7 +66,7 @@ pub enum AgentError {
 /// A node agent. Cheap to clone; every clone is the same node.
 #[derive(Clone)]
 pub struct Agent {
-    node: Arc<Node>,
+    pub(crate) node: Arc<Node>,
     /// Runs the keep-alive policy's clock for as long as there is an agent.
     _clock: Arc<AbortOnDropHandle<()>>,
 }
@@ -130,7 +130,7 @@ impl Agent {
                 handle: Handle::current(),
             }
         });
-        let clock = tokio::spawn(Pool::keep_time(Arc::downgrade(&node.pool)));
+        let clock = tokio::spawn(Arc::clone(&node.pool).keep_time());
         Ok(Self {
             node,
             _clock: Arc::new(AbortOnDropHandle::new(clock)),

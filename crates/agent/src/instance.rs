@@ -146,14 +146,16 @@ impl Instance {
     // ---- the invocation's side ----
 
     /// Gives a request to this instance, which the caller has taken from the pool. The request comes
-    /// back if the instance has ended meanwhile.
+    /// back if the instance has ended meanwhile, or has a request.
     pub(crate) fn deliver(
         &self,
         mut request: InvokeRequest,
         kind: StartKind,
     ) -> Result<oneshot::Receiver<Ended>, Box<InvokeRequest>> {
         let mut state = self.state.lock();
-        if state.machine == Machine::Over && state.failed.is_none() {
+        // One request at a time, whatever the pool believes.
+        let taken = state.current.is_some();
+        if taken || (state.machine == Machine::Over && state.failed.is_none()) {
             return Err(Box::new(request));
         }
         if kind != StartKind::Warm {

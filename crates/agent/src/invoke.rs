@@ -43,7 +43,11 @@ pub(crate) async fn run(
     node.handle
         .spawn(wait_and_run(Arc::clone(node), request))
         .await
-        .map_err(|_| NodeError::Draining)?
+        .unwrap_or_else(|ended| match ended.is_panic() {
+            true => Err(NodeError::Internal(ended.to_string())),
+            // The process is going away.
+            false => Err(NodeError::Draining),
+        })
 }
 
 /// Waits for an instance, whichever way one comes first.

@@ -25,6 +25,8 @@ pub(crate) use output::InstanceLog;
 pub(crate) const LINE_BYTES: usize = 256 * 1024;
 /// Bytes of lines that may wait for the writer.
 const WAITING_BYTES: u32 = 16 * 1024 * 1024;
+/// Readers at the same moment; each looks at some megabytes.
+const READERS: usize = 64;
 /// What a line costs beside its text while it waits.
 const LINE_OVERHEAD_BYTES: usize = 64;
 
@@ -91,7 +93,7 @@ impl LogStore {
             folder: Arc::new(folder.to_owned()),
             commands,
             room: Arc::new(Semaphore::new(WAITING_BYTES as usize)),
-            readers: Arc::new(Semaphore::new(64)),
+            readers: Arc::new(Semaphore::new(READERS)),
             dropped,
             thread: Arc::new(Mutex::new(Some(thread))),
         })

@@ -64,7 +64,7 @@ pub(crate) struct Place {
     pool: Arc<Pool>,
     ticket: Ticket,
     grant: oneshot::Receiver<Grant>,
-    /// An instance of the version is about to be idle.
+    /// An instance of the version is granted already, or about to be idle.
     pub(crate) soon: bool,
 }
 
@@ -137,11 +137,13 @@ impl Pool {
                 sender,
                 cold,
             })?;
+            // One may have become idle since the request looked, and must not be left beside a start.
+            let granted = !cold && state.grant_idle(ticket);
             Place {
                 pool: Arc::clone(self),
                 ticket,
                 grant,
-                soon,
+                soon: soon || granted,
             }
         };
         self.carry_out(effects);
@@ -154,6 +156,10 @@ impl Pool {
             let mut state = self.state.lock();
             if let Some(member) = state.members.get_mut(&instance.id) {
                 member.instance = Some(Arc::clone(instance));
+            }
+            // It may have been deleted between the order and now, when there was no instance to tell.
+            if state.is_retired(&instance.spec.key) {
+                instance.retire();
             }
             state.killing
         };
@@ -200,13 +206,10 @@ impl Pool {
             .is_ok()
     }
 
-    /// Refuses the request that a start was for, if it still waits.
-    pub(crate) fn refuse(&self, ticket: Ticket, error: NodeError) {
+    /// Refuses the request that a start was for. False if that request waits no more.
+    pub(crate) fn refuse(&self, ticket: Ticket, error: NodeError) -> bool {
         let waiting = self.state.lock().take_waiting(ticket);
-        if let Some(waiting) = waiting {
-            // An error means that the request is gone.
-            let _ = waiting.sender.send(Grant::Refused(error));
-        }
+        waiting.is_some_and(|waiting| waiting.sender.send(Grant::Refused(error)).is_ok())
     }
 
     /// Takes note of a newer revision, so that instances of older ones take no new request.
@@ -223,20 +226,20 @@ impl Pool {
         self.carry_out(effects);
     }
 
-    /// Runs the policy's clock until the pool is dropped.
-    pub(crate) async fn keep_time(pool: std::sync::Weak<Self>) {
-        while let Some(this) = pool.upgrade() {
+    /// Runs the policy's clock; never ends by itself.
+    pub(crate) async fn keep_time(self: Arc<Self>) {
+        loop {
             let mut effects = Effects::default();
             let wake_at = {
-                let mut state = this.state.lock();
+                let mut state = self.state.lock();
                 state.tick(clock::now(), &mut effects);
                 state.wake_at
             };
-            this.carry_out(effects);
+            self.carry_out(effects);
             let pause = wake_at.map(|at| at.since(clock::now()));
             tokio::select! {
                 () = sleep_or_never(pause) => {}
-                () = this.wake_changed.notified() => {}
+                () = self.wake_changed.notified() => {}
             }
         }
     }

@@ -73,12 +73,14 @@ async fn live(node: Arc<Node>, instance: Arc<Instance>, order: StartOrder) {
     };
     if let Err(error) = start.run(turn).await {
         let why = error.chain();
-        tracing::warn!(
-            instance = %instance.id, version = %instance.spec.key, error = why,
-            "instance could not be started"
-        );
         instance.end(None);
-        node.pool.refuse(ticket, NodeError::Internal(why));
+        // Whoever handles the refusal tells of it; where nobody waits any more, it is told here.
+        if !node.pool.refuse(ticket, NodeError::Internal(why.clone())) {
+            tracing::error!(
+                instance = %instance.id, version = %instance.spec.key, error = why,
+                "instance could not be started"
+            );
+        }
     }
     drop(lease);
 }

@@ -78,6 +78,18 @@ async fn an_event_whose_connection_broke_waits_for_the_next() {
 }
 
 #[tokio::test]
+async fn a_second_request_is_given_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (instance, _waiting) = ready(&folder);
+    let first = request(&Arc::new(spec()), "1");
+    let _ended = instance.deliver(first, StartKind::Warm).unwrap();
+    let second = request(&Arc::new(spec()), "2");
+    let id = second.request_id;
+    let given_back = instance.deliver(second, StartKind::Warm).unwrap_err();
+    assert_eq!(given_back.request_id, id);
+}
+
+#[tokio::test]
 async fn an_ended_instance_takes_no_request() {
     let folder = tempfile::tempdir().unwrap();
     let (instance, _waiting) = ready(&folder);

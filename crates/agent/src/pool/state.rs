@@ -148,6 +148,24 @@ impl State {
         Ok(ticket)
     }
 
+    /// Gives an idle instance of its version to a request that has just begun to wait.
+    pub(super) fn grant_idle(&mut self, ticket: Ticket) -> bool {
+        let Some(key) = self.waiting.get(&ticket).map(|it| it.spec.key.clone()) else {
+            return false;
+        };
+        let Some(instance) = self.pop_idle(&key) else {
+            return false;
+        };
+        let Some(waiting) = self.take_waiting(ticket) else {
+            return false;
+        };
+        // The caller holds the receiver.
+        let _ = waiting
+            .sender
+            .send(Grant::Instance(instance, StartKind::Warm));
+        true
+    }
+
     pub(super) fn want_start(&mut self, ticket: Ticket) {
         if self.waiting.contains_key(&ticket) {
             self.starts_wanted.insert(ticket);
@@ -334,6 +352,12 @@ impl State {
 
     fn first_waiting(&self, key: &VersionKey) -> Option<Ticket> {
         self.versions.get(key)?.waiting.first().copied()
+    }
+
+    pub(super) fn is_retired(&self, key: &VersionKey) -> bool {
+        self.versions
+            .get(key)
+            .is_some_and(|version| version.retired)
     }
 
     fn is_newest(&self, spec: &FunctionSpec) -> bool {

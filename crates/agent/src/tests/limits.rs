@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::fake::script;
 use super::*;
+use crate::pool::Grant;
 
 /// A runtime whose requests wait for a permit each.
 fn gated(gate: &Arc<Semaphore>) -> Script {
@@ -220,6 +221,20 @@ async fn a_function_larger_than_the_node_is_turned_away() {
         .await
         .unwrap_err();
     assert_eq!(error, NodeError::Overloaded);
+}
+
+#[tokio::test]
+async fn an_instance_that_has_just_become_idle_is_not_left_beside_a_start() {
+    let world = World::new(echo());
+    let spec = Arc::new(spec());
+    world.invoke(&spec, "1").await;
+    world.until(|world| world.counts() == (0, 1, 0)).await;
+    // As a request comes here that found none idle a moment ago.
+    let mut place = world.agent.node.pool.queue(&spec, false).unwrap();
+    assert!(place.soon);
+    let grant = place.grant().await;
+    assert!(matches!(grant, Grant::Instance(_, StartKind::Warm)));
+    assert_eq!(world.launcher.launches(), 1);
 }
 
 #[tokio::test]
