@@ -98,6 +98,8 @@ def test_metrics_count_phases_by_kind(platform, deploy):
 
     pattern = r'_bucket\{[^}]*phase="user_init"[^}]*kind="booted"|_bucket\{[^}]*kind="booted"[^}]*phase="user_init"'
     eventually(lambda: re.search(pattern, text()), "the histogram has the phase", patience=10)
+    deploys = re.search(r"^pilotlight_control_deploys_total (\d+)$", text(), re.MULTILINE)
+    assert deploys and int(deploys[1]) >= 1, "the control plane's metrics stand beside the gateway's"
 
 
 @pytest.fixture

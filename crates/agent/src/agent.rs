@@ -154,11 +154,6 @@ impl Agent {
         }
         self.node.logs.written().await;
     }
-
-    /// Log lines that could not be written since the start.
-    pub fn dropped_log_lines(&self) -> u64 {
-        self.node.logs.dropped()
-    }
 }
 
 impl Node {
@@ -209,6 +204,7 @@ impl NodeApi for Agent {
             slots: u32::try_from(self.node.launcher.pooled()).unwrap_or(u32::MAX),
             promised_mb,
             capacity_mb,
+            dropped_log_lines: self.node.logs.dropped(),
             versions,
         }
     }

@@ -22,9 +22,9 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Shows the metrics under `pilotlight_control_…`.
+    /// Shows the metrics in the platform's registry, as `…_control_…`.
     pub fn register(&self, registry: &mut Registry) {
-        let registry = registry.sub_registry_with_prefix("pilotlight_control");
+        let registry = registry.sub_registry_with_prefix("control");
         let Self {
             events_queued,
             events_delivered,

@@ -4,8 +4,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use pilotlight_model::ids::AccountId;
-use pilotlight_model::limits::Limits;
-use pilotlight_model::node::DEFAULT_DRAIN;
+use pilotlight_model::limits::{DEFAULT_DRAIN, Limits};
 
 use crate::otlp::Endpoint;
 

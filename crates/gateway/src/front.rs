@@ -13,6 +13,7 @@ use pilotlight_model::node::{Api, CODE_PATH, Directory, EventQueue, Node};
 use pilotlight_model::start::Instant;
 use pilotlight_model::{LambdaError, RequestId};
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
 use crate::admission::Admission;
@@ -74,19 +75,21 @@ enum Route<'a> {
 }
 
 impl Gateway {
-    /// Puts a gateway together. Must be called within a Tokio runtime, on which the trace exporter runs.
+    /// Puts a gateway together. `other_metrics` adds those of the platform's other parts, for `/metrics`
+    /// to show beside its own. Must be called within a Tokio runtime, on which the trace exporter runs.
     pub fn new(
         config: Config,
         directory: Arc<dyn Directory>,
         node: Arc<dyn Node>,
         queue: Arc<dyn EventQueue>,
         control: Arc<dyn Api>,
+        other_metrics: impl FnOnce(&mut Registry),
     ) -> Gateway {
         Gateway(Arc::new(Parts {
             authenticator: Authenticator::new(&config.access_keys),
             admission: Admission::new(config.account_concurrency),
             intake: Intake::new(config.body_timeout, config.body_bytes),
-            recorder: Arc::new(Recorder::new(&config, node.status().node)),
+            recorder: Arc::new(Recorder::new(&config, node.status().node, other_metrics)),
             draining: AtomicBool::new(false),
             config,
             directory,
@@ -202,7 +205,8 @@ fn route(head: &http::request::Parts) -> Route<'_> {
     {
         return Route::Invoke(Style::InvokeAsync, name);
     }
-    if path.starts_with(CODE_PATH) {
+    // The one thing that nobody authenticates here: nothing but a download may go this way.
+    if head.method == Method::GET && path.starts_with(CODE_PATH) {
         return Route::Code;
     }
     match Own::of(&head.method, path) {

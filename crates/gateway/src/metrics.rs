@@ -5,6 +5,7 @@ use std::array;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use parking_lot::RwLock;
 use pilotlight_model::node::NodeStatus;
@@ -76,6 +77,7 @@ pub(crate) struct Metrics {
     promised: Gauge,
     capacity: Gauge,
     instances: Family<OfState, Gauge>,
+    dropped_log_lines: Counter,
     /// Spans that the trace exporter could not deliver.
     pub(crate) dropped_spans: Counter,
     function_limit: usize,
@@ -96,8 +98,10 @@ impl Outcome {
 }
 
 impl Metrics {
-    pub(crate) fn new(function_limit: usize) -> Self {
+    /// `others` adds the metrics of the platform's other parts, to be shown beside these.
+    pub(crate) fn new(function_limit: usize, others: impl FnOnce(&mut Registry)) -> Self {
         let mut registry = Registry::with_prefix("pilotlight");
+        others(&mut registry);
         let r = &mut registry;
         let phases: Family<PhaseOfKind, Histogram, fn() -> Histogram> =
             Family::new_with_constructor(histogram);
@@ -135,6 +139,11 @@ impl Metrics {
             promised: registered(r, "node_promised_bytes", "Memory promised to instances"),
             capacity: registered(r, "node_capacity_bytes", "Memory that may be promised"),
             instances: registered(r, "node_instances", "Instances by state"),
+            dropped_log_lines: registered(
+                r,
+                "node_dropped_log_lines",
+                "Log lines that could not be written",
+            ),
             dropped_spans: registered(r, "otlp_dropped_spans", "Spans that were not delivered"),
             registry,
             function_limit,
@@ -173,6 +182,10 @@ impl Metrics {
         set(&self.slots, node.slots.into());
         set(&self.promised, node.promised_mb.saturating_mul(1 << 20));
         set(&self.capacity, node.capacity_mb.saturating_mul(1 << 20));
+        // The node counts; it only ever grows.
+        self.dropped_log_lines
+            .inner()
+            .store(node.dropped_log_lines, Ordering::Relaxed);
         let (mut busy, mut idle, mut starting) = (0, 0, 0);
         for counts in node.versions.values() {
             busy += u64::from(counts.busy);
@@ -205,8 +218,13 @@ impl Metrics {
             return Arc::clone(&self.other);
         }
         drop(functions);
+        // Others may have come between the two locks.
+        let mut functions = self.functions.write();
+        if functions.len() >= self.function_limit && !functions.contains(function) {
+            return Arc::clone(&self.other);
+        }
         let label: Arc<str> = Arc::from(function);
-        self.functions.write().insert(Arc::clone(&label));
+        functions.insert(Arc::clone(&label));
         label
     }
 }

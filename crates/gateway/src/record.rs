@@ -7,6 +7,7 @@ use pilotlight_model::function::FunctionSpec;
 use pilotlight_model::ids::{InstanceId, RequestId};
 use pilotlight_model::start::{Instant, PhaseLength, Timeline};
 use pilotlight_model::{Phase, StartKind, StartRecord};
+use prometheus_client::registry::Registry;
 
 use crate::config::Config;
 use crate::invoke::trace_id::TraceId;
@@ -82,8 +83,12 @@ pub(crate) fn phases(timeline: &Timeline) -> Vec<PhaseLength> {
 }
 
 impl Recorder {
-    pub(crate) fn new(config: &Config, node: String) -> Self {
-        let metrics = Metrics::new(config.metric_functions);
+    pub(crate) fn new(
+        config: &Config,
+        node: String,
+        other_metrics: impl FnOnce(&mut Registry),
+    ) -> Self {
+        let metrics = Metrics::new(config.metric_functions, other_metrics);
         let dropped = metrics.dropped_spans.clone();
         let start = |endpoint: &otlp::Endpoint| Exporter::start(endpoint, &node, dropped);
         Self {

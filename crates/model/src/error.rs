@@ -122,11 +122,9 @@ impl ErrorKind {
             ErrorKind::InvalidSignature => {
                 (StatusCode::FORBIDDEN, "InvalidSignatureException", Lower)
             }
-            ErrorKind::IncompleteSignature => (
-                StatusCode::FORBIDDEN,
-                "IncompleteSignatureException",
-                Lower,
-            ),
+            ErrorKind::IncompleteSignature => {
+                (StatusCode::FORBIDDEN, "IncompleteSignatureException", Lower)
+            }
             ErrorKind::UnrecognizedClient => {
                 (StatusCode::FORBIDDEN, "UnrecognizedClientException", Lower)
             }

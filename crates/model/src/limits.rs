@@ -25,6 +25,8 @@ pub const ENVIRONMENT_BYTES: usize = 4 * 1024;
 pub const LAYERS: usize = 5;
 /// Longest initialisation before it is repeated within the invocation's own timeout.
 pub const INIT: Duration = Duration::from_secs(10);
+/// How long a drain may take before running invocations are cut off, where nothing else is configured.
+pub const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
 
 /// Limits that the configuration can change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

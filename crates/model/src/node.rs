@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -222,9 +221,8 @@ pub struct NodeStatus {
     pub promised_mb: u64,
     /// Memory that may be promised, in MiB.
     pub capacity_mb: u64,
+    /// Log lines that could not be written since the node started.
+    pub dropped_log_lines: u64,
     /// Counts by version, keyed by qualified ARN.
     pub versions: BTreeMap<String, VersionCounts>,
 }
-
-/// How long a drain may take before running invocations are cut off.
-pub const DEFAULT_DRAIN: Duration = Duration::from_secs(30);

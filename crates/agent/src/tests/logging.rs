@@ -122,7 +122,7 @@ async fn a_flood_of_log_fills_neither_disk_nor_memory() {
     }
     let kept: u64 = walk(world.folder.path());
     assert!(kept <= 2 * 1024 * 1024, "{kept}");
-    assert_eq!(world.agent.dropped_log_lines(), 0);
+    assert_eq!(world.agent.status().dropped_log_lines, 0);
 }
 
 #[tokio::test]

@@ -112,6 +112,8 @@ async fn tampered_and_unsigned_requests_are_refused_before_anything_happens() {
         request(Method::GET, "/pilotlight/v1/starts", &[], ""),
         request(Method::GET, "/pilotlight/v1/nodes", &[], ""),
         request(Method::GET, "/pilotlight/v1/logs?function=hello", &[], ""),
+        // Downloads of code carry their own proof; nothing else below their path does.
+        request(Method::POST, "/pilotlight/v1/code/abc", &[], "{}"),
     ] {
         let (status, kind, message) = error(&stage.send(request).await);
         assert_eq!(

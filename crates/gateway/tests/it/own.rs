@@ -216,6 +216,8 @@ async fn metrics_are_openmetrics_with_bounded_labels() {
         "pilotlight_node_slots 4",
         "pilotlight_node_capacity_bytes 1073741824",
         "pilotlight_node_instances{state=\"idle\"} 4",
+        "pilotlight_node_dropped_log_lines_total 5",
+        "pilotlight_other_total 0",
     ] {
         assert!(text.lines().any(|line| line == wanted), "{wanted}\n{text}");
     }

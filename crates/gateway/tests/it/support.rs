@@ -23,6 +23,7 @@ use pilotlight_model::start::Instant;
 use pilotlight_model::{
     AccountId, Digest, FunctionName, LambdaError, Phase, Region, StartKind, Version,
 };
+use prometheus_client::metrics::counter::Counter;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -76,6 +77,7 @@ impl Stage {
             fakes.clone(),
             fakes.clone(),
             fakes.clone(),
+            |registry| registry.register("other", "Another part's", Counter::<u64>::default()),
         );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -319,6 +321,7 @@ impl Node for Fakes {
             slots: 4,
             promised_mb: 128,
             capacity_mb: 1024,
+            dropped_log_lines: 5,
             versions: ["123456789012", "000000000001"]
                 .map(|account| (arn(account), counts.clone()))
                 .into(),

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pilotlight_gateway::{Endpoint, InvalidEndpoint, refuse_open_listen};
-use pilotlight_model::limits::Limits;
-use pilotlight_model::node::DEFAULT_DRAIN;
+use pilotlight_model::limits::{DEFAULT_DRAIN, Limits};
 
 use super::file::{AccessKey, File, LimitsTable, LogFormat};
 use crate::cli::UpArgs;

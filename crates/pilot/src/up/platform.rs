@@ -2,15 +2,18 @@
 //! only by the traits of [`pilotlight_model::node`].
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use pilotlight_agent::Agent;
+use pilotlight_agent::{Agent, RuntimeImage};
 use pilotlight_control::Control;
 use pilotlight_gateway::{AccessKey, Gateway, Secret};
+use pilotlight_model::Runtime;
 use pilotlight_sandbox::Sandboxes;
 use pilotlight_store::Store;
 use sha2::{Digest, Sha256};
@@ -42,8 +45,9 @@ pub(super) struct Platform {
 }
 
 impl Platform {
-    /// Builds every part and wires them.
-    pub(super) async fn build(config: &Config) -> anyhow::Result<Self> {
+    /// Builds every part and wires them. `stop` ends the building of images; what was made by then is gone afterwards,
+    /// as after every error.
+    pub(super) async fn build(config: &Config, stop: Arc<AtomicBool>) -> anyhow::Result<Self> {
         // First, so that a port that is taken is told before minutes of building images.
         let listener = TcpListener::bind(config.listen)
             .await
@@ -54,14 +58,31 @@ impl Platform {
         let data_dir = config.data_dir.clone();
         let images = spawn_blocking(move || {
             let store = Store::open(&data_dir).context("cannot open the store")?;
-            let runtimes = images::find_or_build(&data_dir, &store)?;
+            let runtimes = images::find_or_build(&data_dir, &store, &stop)?;
             anyhow::Ok((Arc::new(store), runtimes))
         });
         let sandboxes = Sandboxes::start(sandbox_config(config));
         let (images, sandboxes) = tokio::join!(images, sandboxes);
-        let (store, runtimes) = images.context("building images was cut off")??;
         let sandboxes = sandboxes.context("cannot make sandboxes here: see `pilot doctor`")?;
+        let wired = async {
+            let (store, runtimes) = images.context("building images was cut off")??;
+            Self::wire(config, listener, address, store, runtimes, sandboxes.clone()).await
+        };
+        let wired = wired.await;
+        if wired.is_err() {
+            sandboxes.shutdown().await;
+        }
+        wired
+    }
 
+    async fn wire(
+        config: &Config,
+        listener: TcpListener,
+        address: SocketAddr,
+        store: Arc<Store>,
+        runtimes: BTreeMap<Runtime, RuntimeImage>,
+        sandboxes: Sandboxes,
+    ) -> anyhow::Result<Self> {
         let digests = runtimes
             .iter()
             .map(|(&runtime, image)| (runtime, image.digest.clone()))
@@ -93,6 +114,7 @@ impl Platform {
             node,
             control.clone(),
             control.clone(),
+            |registry| control.metrics().register(registry),
         );
         Ok(Self {
             listener,
@@ -102,6 +124,13 @@ impl Platform {
             agent,
             sandboxes,
         })
+    }
+
+    /// Takes down what has not served yet.
+    pub(super) async fn abandon(self) {
+        self.control.drain(Duration::ZERO).await;
+        self.agent.drain(Duration::ZERO).await;
+        self.sandboxes.shutdown().await;
     }
 
     /// Under which clients on this machine reach the API.
