@@ -5,6 +5,7 @@
 //! Source: "Lambda runtime API" of the AWS Lambda developer guide.
 
 mod answer;
+mod inherited;
 mod route;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::instance::{Asked, Event, InitMarks, Instance, Next, Refusal};
+use inherited::Inherited;
 use route::Route;
 
 /// Connections that one instance may hold; a further one waits in the listener's queue.
@@ -32,6 +34,9 @@ const CONNECTIONS: usize = 16;
 const HEAD_BYTES: usize = 64 * 1024;
 /// Pause after a connection could not be accepted (the node is out of descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+/// How late an answer to a request comes that makes no sense: a flood of them, many in one packet, must not cost the
+/// node more than it costs the sender.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(10);
 /// How long a process that has ended may be listened to.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// When the runtime's own code was over, in nanoseconds of CLOCK_MONOTONIC.
@@ -65,6 +70,7 @@ impl Server {
             all: JoinSet::new(),
         };
         if let Some(stream) = inherited {
+            let stream = Inherited::new(stream, Arc::clone(&connections.instance));
             connections.serve(stream);
         }
         let (stop, stopped) = oneshot::channel();
@@ -164,7 +170,7 @@ async fn answer(
     on_free: &dyn OnFree,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Ended> {
-    match Route::of(request.method(), request.uri().path()) {
+    let answered = match Route::of(request.method(), request.uri().path()) {
         Route::Next => next(instance, on_free, request.headers()).await,
         Route::Response(id) => Ok(answer::response(instance, id, request).await),
         Route::Error(id) => Ok(answer::error(instance, id, request).await),
@@ -180,7 +186,14 @@ async fn answer(
             "NotFound",
             "404 page not found",
         )),
+    };
+    if answered
+        .as_ref()
+        .is_ok_and(|answer| answer.status().is_client_error())
+    {
+        tokio::time::sleep(REFUSAL_PAUSE).await;
     }
+    answered
 }
 
 async fn next(

@@ -203,3 +203,37 @@ async fn two_waiting_requests_of_one_runtime_share_nothing() {
     let reply = world.invoke(&Arc::new(spec()), "1").await;
     assert_eq!(json(&reply.payload)["errorType"], "Runtime.ExitError");
 }
+
+#[tokio::test]
+async fn a_runtime_that_sends_descriptors_is_ended() {
+    let world = World::new(script(|mut runtime| async move {
+        let socket = runtime.socket();
+        let (sent, kept) = std::os::unix::net::UnixStream::pair().unwrap();
+        send_descriptor(&socket, b"GET ", &sent);
+        drop(sent);
+        // It was closed, and not by us.
+        kept.set_nonblocking(true).unwrap();
+        let mut kept = tokio::net::UnixStream::from_std(kept).unwrap();
+        assert_eq!(kept.read(&mut [0; 1]).await.unwrap(), 0);
+        std::future::pending().await
+    }));
+    let reply = world.invoke(&Arc::new(spec()), "1").await;
+    assert_eq!(json(&reply.payload)["errorType"], "Runtime.ExitError");
+    world.until(|world| world.counts() == (0, 0, 0)).await;
+}
+
+fn send_descriptor(
+    over: &tokio::net::UnixStream,
+    bytes: &[u8],
+    descriptor: &std::os::unix::net::UnixStream,
+) {
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+    use std::os::fd::AsFd;
+
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let rights = [descriptor.as_fd()];
+    assert!(control.push(SendAncillaryMessage::ScmRights(&rights)));
+    let bytes = &[std::io::IoSlice::new(bytes)];
+    sendmsg(over, bytes, &mut control, SendFlags::empty()).unwrap();
+}
