@@ -110,9 +110,10 @@ fn live(
     namespace::unshare(UnshareFlags::NEWCGROUP).map_err(step("make a cgroup namespace"))?;
     sethostname(HOST_NAME).map_err(step("set the host name"))?;
     let furniture = Furniture::make(users.program)?;
-    let (parked, gate) = park_program(proof, filter, users, &furniture, program)?;
-    // All that is left to do takes capabilities, but no user.
+    // All that is left to do takes capabilities, but no user. And what the program uses up of the kernel's limits per user
+    // counts for the user who made its user namespace too, which must not be the host's root.
     become_user(users.init, users.init).map_err(step("become nobody"))?;
+    let (parked, gate) = park_program(proof, filter, users, &furniture, program)?;
     let listener =
         TcpListener::bind((Ipv4Addr::LOCALHOST, RUNTIME_API_PORT)).map_err(step("listen"))?;
     send(control, &Report::Ready, listener)?;
