@@ -40,7 +40,9 @@ impl Users {
 const LIMITS: [(Resource, u64); 7] = [
     (Resource::Nofile, 1024),
     (Resource::Nproc, 1024),
-    (Resource::Core, 0),
+    // None. Zero would be none to a file only: it does not hold for a host that pipes them to a program (core(5)), which
+    // the kernel starts for every value but this one.
+    (Resource::Core, 1),
     (Resource::Memlock, 64 << 10),
     (Resource::Msgqueue, 800 << 10),
     (Resource::Nice, 0),

@@ -107,6 +107,11 @@ pub(super) fn load_argument(index: u32) -> Instruction {
     load(ARGUMENTS + 8 * index)
 }
 
+/// Loads the other half of an argument.
+pub(super) fn load_high_half(index: u32) -> Instruction {
+    load(ARGUMENTS + 8 * index + 4)
+}
+
 /// Skips so many instructions, depending on whether the loaded word has any of those bits.
 pub(super) fn if_any_bit(bits: u32, then: u8, otherwise: u8) -> Instruction {
     jump(

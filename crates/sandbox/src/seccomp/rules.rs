@@ -1,6 +1,8 @@
 //! System calls that are allowed with some arguments only.
 
-use super::bpf::{ANY_BIT, Program, allow, fail, if_any_bit, load_argument, matching};
+use super::bpf::{
+    ANY_BIT, Program, allow, fail, if_any_bit, load_argument, load_high_half, matching,
+};
 
 /// Every namespace flag; CLONE_NEWTIME is one of `clone3` only.
 const NAMESPACES: u32 = (libc::CLONE_NEWNS
@@ -20,8 +22,12 @@ pub(super) type Rule = fn() -> Program;
 /// Number and rule of each.
 pub(super) const ALL: &[(libc::c_long, Rule)] = &[
     (libc::SYS_clone, clone),
+    (libc::SYS_fcntl, fcntl),
+    (libc::SYS_inotify_add_watch, inotify_add_watch),
     (libc::SYS_ioctl, ioctl),
     (libc::SYS_personality, personality),
+    (libc::SYS_prlimit64, prlimit64),
+    (libc::SYS_setrlimit, setrlimit),
     (libc::SYS_socket, socket),
     (libc::SYS_socketpair, socketpair),
 ];
@@ -29,6 +35,26 @@ pub(super) const ALL: &[(libc::c_long, Rule)] = &[
 /// Threads and processes, but no namespaces.
 fn clone() -> Program {
     let mut program = vec![load_argument(0), if_any_bit(NAMESPACES, 0, 1)];
+    program.extend(fail(libc::EPERM));
+    program.extend(allow());
+    program
+}
+
+/// All but watching a folder by signal, see [`inotify_add_watch`].
+fn fcntl() -> Program {
+    matching(
+        1,
+        ANY_BIT,
+        &[(libc::F_NOTIFY as u32, fail(libc::EPERM))],
+        allow(),
+    )
+}
+
+/// Changes, but not reads. Images are shared: who watches what is read of the runtime's, which nobody can change, learns
+/// what other functions do and when.
+fn inotify_add_watch() -> Program {
+    let reads = libc::IN_ACCESS | libc::IN_OPEN | libc::IN_CLOSE_NOWRITE;
+    let mut program = vec![load_argument(2), if_any_bit(reads, 0, 1)];
     program.extend(fail(libc::EPERM));
     program.extend(allow());
     program
@@ -51,6 +77,23 @@ fn personality() -> Program {
         &[(0, allow()), (u32::MAX, allow())],
         fail(libc::EPERM),
     )
+}
+
+/// Every limit but that of core dumps, which can only be asked for. A change of it, and who changes it means to have none,
+/// seems to succeed: they are off, and stay off, by the value that also keeps the kernel from starting the host's handler
+/// of core dumps, which zero does not.
+fn prlimit64() -> Program {
+    let mut asked_or_ignored = vec![load_argument(2), if_any_bit(u32::MAX, 3, 0)];
+    asked_or_ignored.extend([load_high_half(2), if_any_bit(u32::MAX, 1, 0)]);
+    asked_or_ignored.extend(allow());
+    asked_or_ignored.extend(fail(0));
+    let core = [(libc::RLIMIT_CORE, asked_or_ignored)];
+    matching(1, ANY_BIT, &core, allow())
+}
+
+/// See [`prlimit64`].
+fn setrlimit() -> Program {
+    matching(0, ANY_BIT, &[(libc::RLIMIT_CORE, fail(0))], allow())
 }
 
 /// Unix sockets, TCP and UDP, and netlink's questions about addresses and routes (`getifaddrs`).

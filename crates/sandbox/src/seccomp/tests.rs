@@ -119,6 +119,8 @@ fn attack_surface_is_closed() {
         SYS_kcmp,
         SYS_migrate_pages,
         SYS_move_pages,
+        SYS_sync,
+        SYS_syncfs,
     ];
     for number in denied {
         assert_eq!(verdict(number, [0; 3]), errno(EPERM), "call {number}");
@@ -201,6 +203,34 @@ fn sockets_are_of_the_harmless_kinds() {
         verdict(SYS_socketpair, [AF_TIPC as u64, 0, 0]),
         errno(EAFNOSUPPORT)
     );
+}
+
+#[test]
+fn core_dumps_stay_off() {
+    use libc::*;
+    let core = u64::from(RLIMIT_CORE);
+    let change = |resource: u64, new: u64| verdict(SYS_prlimit64, [0, resource, new]);
+    assert_eq!(change(core, 0), ALLOW, "a question");
+    assert_eq!(change(core, 0x1000), errno(0));
+    assert_eq!(change(core, 1 << 32), errno(0));
+    assert_eq!(change(u64::from(RLIMIT_NOFILE), 0x1000), ALLOW);
+    assert_eq!(verdict(SYS_setrlimit, [core, 0x1000, 0]), errno(0));
+    assert_eq!(
+        verdict(SYS_setrlimit, [u64::from(RLIMIT_STACK), 0, 0]),
+        ALLOW
+    );
+}
+
+#[test]
+fn reads_of_shared_images_cannot_be_watched() {
+    use libc::*;
+    let watch = |mask: u32| verdict(SYS_inotify_add_watch, [0, 0, u64::from(mask)]);
+    assert_eq!(watch(IN_MODIFY | IN_CREATE | IN_CLOSE_WRITE), ALLOW);
+    for read in [IN_ACCESS, IN_OPEN, IN_CLOSE_NOWRITE] {
+        assert_eq!(watch(IN_MODIFY | read), errno(EPERM));
+    }
+    assert_eq!(verdict(SYS_fcntl, [0, F_GETFL as u64, 0]), ALLOW);
+    assert_eq!(verdict(SYS_fcntl, [0, F_NOTIFY as u64, 0]), errno(EPERM));
 }
 
 #[test]

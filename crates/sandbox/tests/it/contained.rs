@@ -40,7 +40,7 @@ async fn namespaces(world: World) {
 
 async fn identity(world: World) {
     assert_eq!(world.output(&["id"]).await, "993 993 990 990\n");
-    assert_eq!(world.output(&["limits"]).await, "1024 0\n");
+    assert_eq!(world.output(&["limits"]).await, "1024 1\n");
     let status = world.output(&["cat", "/proc/self/status"]).await;
     for line in [
         "CapInh:\t0000000000000000",
