@@ -5,12 +5,18 @@ use std::time::Duration;
 use super::folder::Folder;
 use super::{CgroupError, CgroupLimits};
 
+/// What may wait in the TCP and UDP sockets of an instance. A start is not to write one limit more, so this is the same for
+/// all.
+const SOCKET_BYTES: u64 = 32 << 20;
+
 /// With no swapping at the limit, one value limits memory and swap together, and a start writes one file, not two.
 pub(super) fn prepare_memory(
     folder: &Folder<'_>,
     limits: &CgroupLimits,
 ) -> Result<(), CgroupError> {
     folder.write("memory.swappiness", 0)?;
+    // What waits in sockets is not part of a function's memory in v1, and is not even counted without a limit.
+    folder.write_if_present("memory.kmem.tcp.limit_in_bytes", SOCKET_BYTES)?;
     limit_memory(folder, limits)
 }
 
