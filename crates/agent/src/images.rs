@@ -17,6 +17,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use pilotlight_model::function::Runtime;
@@ -31,11 +32,11 @@ use recipe::Recipe;
 
 /// The images of all runtimes. Those that `store` has are there at once; the others are built, which
 /// takes seconds and needs root, Debian's package tools and a Debian mirror. Blocks; `progress` is told
-/// of every step. `data_dir` is this platform's own, and used by one process at a time.
+/// of every step, and may end the build there. `data_dir` is this platform's own, and used by one process at a time.
 pub fn build(
     data_dir: &Path,
     store: &Store,
-    progress: &dyn Fn(&Progress),
+    progress: &dyn Fn(&Progress) -> ControlFlow<()>,
 ) -> Result<BTreeMap<Runtime, RuntimeImage>, BuildError> {
     let recipes = recipe::all()?;
     Builder::open(&data_dir.join("runtimes"), store, progress)?.build(&recipes)
@@ -88,7 +89,7 @@ struct Builder<'a> {
     /// Holds the manifests, and a build's temporary folder.
     folder: PathBuf,
     store: &'a Store,
-    progress: &'a dyn Fn(&Progress),
+    progress: &'a dyn Fn(&Progress) -> ControlFlow<()>,
 }
 
 /// A recipe whose packages are known.
@@ -101,7 +102,7 @@ impl<'a> Builder<'a> {
     fn open(
         folder: &Path,
         store: &'a Store,
-        progress: &'a dyn Fn(&Progress),
+        progress: &'a dyn Fn(&Progress) -> ControlFlow<()>,
     ) -> Result<Self, BuildError> {
         fs::create_dir_all(folder).map_err(at(folder))?;
         // Some of the programs run in a folder of their own.
@@ -161,7 +162,7 @@ impl<'a> Builder<'a> {
                 done => return done,
             }
         }
-        self.tell(None, Step::Update, 0, 1);
+        self.tell(None, Step::Update, 0, 1)?;
         apt.update()?;
         self.fetch_with(&apt, recipes, &debs)
     }
@@ -175,15 +176,15 @@ impl<'a> Builder<'a> {
         let mut plans = Vec::new();
         let mut wanted = BTreeSet::new();
         for &recipe in recipes {
-            self.tell(Some(recipe.runtime), Step::Resolve, 0, 1);
+            self.tell(Some(recipe.runtime), Step::Resolve, 0, 1)?;
             let mut packages = apt.closure(&recipe.tree.packages)?;
             packages.retain(|package| !recipe.tree.exclude.contains(&package.name));
             wanted.extend(packages.iter().cloned());
             plans.push(Plan { recipe, packages });
         }
-        self.tell(None, Step::Download, 0, wanted.len());
+        self.tell(None, Step::Download, 0, wanted.len())?;
         let files = apt.download(&wanted, debs)?;
-        self.tell(None, Step::Download, wanted.len(), wanted.len());
+        self.tell(None, Step::Download, wanted.len(), wanted.len())?;
         Ok((plans, files))
     }
 
@@ -199,7 +200,7 @@ impl<'a> Builder<'a> {
         tree::prepare(&root, &recipe.tree)?;
         let total = plan.packages.len();
         for (done, package) in plan.packages.iter().enumerate() {
-            self.tell(Some(recipe.runtime), Step::Unpack, done, total);
+            self.tell(Some(recipe.runtime), Step::Unpack, done, total)?;
             let deb = debs
                 .get(&package.name)
                 .ok_or_else(|| BuildError::NotDownloaded {
@@ -209,13 +210,13 @@ impl<'a> Builder<'a> {
         }
         tree::finish(&root, &recipe.tree)?;
         if let Some(byte_code) = &recipe.byte_code {
-            self.tell(Some(recipe.runtime), Step::Compile, 0, 1);
+            self.tell(Some(recipe.runtime), Step::Compile, 0, 1)?;
             tree::compile(&root, byte_code)?;
         }
-        self.tell(Some(recipe.runtime), Step::Publish, 0, 1);
+        self.tell(Some(recipe.runtime), Step::Publish, 0, 1)?;
         let published = self.store.publish_tree(&root)?;
         fs::remove_dir_all(&root).map_err(at(&root))?;
-        self.tell(Some(recipe.runtime), Step::Publish, 1, 1);
+        self.tell(Some(recipe.runtime), Step::Publish, 1, 1)?;
         Manifest::of(recipe, published.digest, &plan.packages)
     }
 
@@ -237,13 +238,23 @@ impl<'a> Builder<'a> {
         self.folder.join(format!("{}.json", recipe.runtime))
     }
 
-    fn tell(&self, runtime: Option<Runtime>, step: Step, done: usize, total: usize) {
-        (self.progress)(&Progress {
+    fn tell(
+        &self,
+        runtime: Option<Runtime>,
+        step: Step,
+        done: usize,
+        total: usize,
+    ) -> Result<(), BuildError> {
+        let progress = Progress {
             runtime,
             step,
             done,
             total,
-        });
+        };
+        match (self.progress)(&progress) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(BuildError::Ended),
+        }
     }
 }
 

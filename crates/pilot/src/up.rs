@@ -9,6 +9,9 @@ mod ready;
 mod signals;
 mod telemetry;
 
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
@@ -43,9 +46,8 @@ pub(crate) fn run(args: UpArgs) -> anyhow::Result<Exit> {
         .context("cannot start the runtime")?;
     let exit = runtime.block_on(async {
         let mut signals = Signals::listen()?;
-        let platform = tokio::select! {
-            built = Platform::build(&config) => built?,
-            () = signals.next() => return Ok(Exit::Done),
+        let Some(platform) = build(&config, &mut signals).await? else {
+            return Ok(Exit::Done);
         };
         let url = platform.url();
         if let Some(path) = &args.ready_file {
@@ -59,6 +61,28 @@ pub(crate) fn run(args: UpArgs) -> anyhow::Result<Exit> {
     // What is left on the runtime after a drain has nobody to answer to.
     runtime.shutdown_background();
     exit
+}
+
+/// The platform; none if a signal came first. A second one ends it at once, with leftovers for the next start.
+async fn build(config: &Config, signals: &mut Signals) -> anyhow::Result<Option<Platform>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut building = pin!(Platform::build(config, Arc::clone(&stop)));
+    tokio::select! {
+        built = &mut building => return built.map(Some),
+        () = signals.next() => tracing::info!("ending before it was ready"),
+    }
+    stop.store(true, Ordering::Relaxed);
+    let taken_down = async {
+        // An error would say that it was stopped.
+        if let Ok(platform) = building.await {
+            platform.abandon().await;
+        }
+    };
+    tokio::select! {
+        () = taken_down => {}
+        () = signals.next() => tracing::warn!("second signal: ending at once"),
+    }
+    Ok(None)
 }
 
 /// Every instance costs a handful of descriptors, and the soft limit of many shells is 1,024.

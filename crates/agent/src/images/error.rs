@@ -39,6 +39,9 @@ pub enum BuildError {
         /// What can be done.
         advice: &'static str,
     },
+    /// Who asked for it wants it no more.
+    #[error("the build was ended before its time")]
+    Ended,
     /// A package was resolved, and is not among the downloaded ones.
     #[error("package {package} was not downloaded")]
     NotDownloaded {

@@ -2,11 +2,12 @@
 
 use std::cell::RefCell;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use pilotlight_agent::RuntimeImage;
-use pilotlight_agent::images::{self, Step};
+use pilotlight_agent::images::{self, BuildError, Step};
 use pilotlight_model::function::Runtime;
 use pilotlight_store::Store;
 
@@ -64,9 +65,17 @@ fn images_are_built_once_and_run() {
     let left_by_a_killed_build = dir.path().join("runtimes/build-killed/debs");
     fs::create_dir_all(&left_by_a_killed_build).unwrap();
 
+    let ended = images::build(dir.path(), &store, &|_| ControlFlow::Break(()));
+    assert!(matches!(ended, Err(BuildError::Ended)), "{ended:?}");
+    assert_eq!(
+        fs::read_dir(dir.path().join("runtimes")).unwrap().count(),
+        0
+    );
+
     let steps = RefCell::new(Vec::new());
     let built = images::build(dir.path(), &store, &|progress| {
         steps.borrow_mut().push(*progress);
+        ControlFlow::Continue(())
     })
     .unwrap();
 
@@ -120,6 +129,7 @@ fn found_again(dir: &Path, store: &Store, image: &RuntimeImage) {
         if progress.step == Step::Resolve {
             resolved.borrow_mut().push(progress.runtime);
         }
+        ControlFlow::Continue(())
     })
     .unwrap();
     assert_eq!(resolved.into_inner(), [Some(Runtime::Python311)]);
