@@ -20,7 +20,7 @@ use crate::catalog::{Catalog, CatalogError, OpenError};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::packages::Packages;
-use crate::{api, deploy, events};
+use crate::{api, deploy, events, restore};
 
 /// The control plane. Dropping it stops its workers where they are; [`Control::drain`] lets them end.
 pub struct Control {
@@ -84,6 +84,7 @@ impl Control {
         // What a crash left published but unnamed.
         parts.unreferenced.notify_one();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        tasks.spawn(restore::run(Arc::clone(&parts), stop.clone()));
         tasks.spawn(deploy::run(Arc::clone(&parts), stop.clone()));
         tasks.spawn(deploy::collect(Arc::clone(&parts), stop.clone()));
         tasks.spawn(events::run(Arc::clone(&parts), stop.clone()));

@@ -84,6 +84,16 @@ impl Index {
             .collect()
     }
 
+    /// Every key, in no order.
+    pub(crate) fn keys(&self) -> Vec<VersionKey> {
+        self.entries.read().keys().cloned().collect()
+    }
+
+    /// What invocations of that version get, if it is ready.
+    pub(crate) fn serving(&self, key: &VersionKey) -> Option<Arc<FunctionSpec>> {
+        self.entries.read().get(key)?.serving.clone()
+    }
+
     /// Functions that there are.
     pub(crate) fn len(&self) -> usize {
         self.entries.read().len()

@@ -17,6 +17,7 @@ mod index;
 mod lifecycle;
 mod metrics;
 mod packages;
+mod restore;
 
 pub use catalog::OpenError;
 pub use clock::{Clock, SystemClock};

@@ -131,9 +131,9 @@ async fn acknowledged_work_survives_a_kill() {
         platform.configuration("ready").await
     );
     assert_eq!(
-        after.node.prepared.lock().len(),
+        after.control.metrics().deploys.get(),
         2,
-        "what was ready is not done again"
+        "what was ready is not deployed again"
     );
 
     let location = |body: &Value| body["Code"]["Location"].as_str().unwrap().to_owned();
@@ -241,4 +241,14 @@ async fn what_no_function_needs_is_collected() {
     let request = http::Request::get(path).body(bytes::Bytes::new()).unwrap();
     let fetched = pilotlight_model::node::Api::handle(&*platform.control, caller(), request).await;
     assert_eq!(fetched.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_ready_is_prepared_again_after_a_start() {
+    let before = Platform::open().await;
+    before.active("f").await;
+    let was = serving(&before, "f");
+    let after = before.killed().await;
+    let prepared = || after.node.prepared.lock().first().cloned();
+    assert_eq!(until(|| async { prepared() }).await, was);
 }

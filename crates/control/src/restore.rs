@@ -1,0 +1,34 @@
+//! After a start the node has nothing in place: what was ready before is prepared again, in the background,
+//! so that no first request pays for it.
+
+use std::sync::Arc;
+
+use pilotlight_model::node::NodeError;
+use tokio_util::sync::CancellationToken;
+
+use crate::control::Parts;
+
+/// Prepares every function that serves, one after the other. A node does by itself, at a start, what has
+/// not been prepared, so nothing waits for this and nothing is tried twice.
+pub(crate) async fn run(parts: Arc<Parts>, stop: CancellationToken) {
+    stop.run_until_cancelled(restore(&parts)).await;
+}
+
+async fn restore(parts: &Parts) {
+    let index = parts.catalog.index();
+    for key in index.keys() {
+        // Looked up anew: it may have been changed or deleted while the others were prepared.
+        let Some(spec) = index.serving(&key) else {
+            continue;
+        };
+        match parts.node.prepare(spec).await {
+            Ok(()) => {}
+            Err(NodeError::Draining) => return,
+            Err(error) => tracing::warn!(%error, function = %key, "function not prepared again"),
+        }
+        // Deleted meanwhile: what was prepared goes too.
+        if index.serving(&key).is_none() {
+            parts.node.retire(&key);
+        }
+    }
+}
