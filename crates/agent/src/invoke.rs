@@ -57,7 +57,7 @@ async fn wait_and_run(
 ) -> Result<InvokeReply, NodeError> {
     for _ in 0..ATTEMPTS {
         let place = node.pool.queue(&request.spec, request.force_cold)?;
-        let (instance, kind) = obtain(place).await?;
+        let (instance, kind) = acquire(place).await?;
         if kind == StartKind::Warm {
             found_idle(&mut request.timeline, clock::now());
         }
@@ -71,7 +71,8 @@ async fn wait_and_run(
     ))
 }
 
-async fn obtain(mut place: Place) -> Result<(Arc<Instance>, StartKind), NodeError> {
+/// What the request's place in the queue comes to.
+async fn acquire(mut place: Place) -> Result<(Arc<Instance>, StartKind), NodeError> {
     let early = match place.soon {
         true => timeout(ABOUT_TO_BE_IDLE, place.grant()).await.ok(),
         false => None,
