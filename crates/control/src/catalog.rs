@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
+use pilotlight_model::error::Causes;
 use pilotlight_model::{ErrorKind, LambdaError};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
@@ -45,7 +46,7 @@ pub(crate) enum CatalogError {
 
 impl From<CatalogError> for LambdaError {
     fn from(error: CatalogError) -> Self {
-        tracing::error!(error = &error as &dyn std::error::Error, "catalog failed");
+        tracing::error!(error = %Causes(&error), "catalog failed");
         LambdaError::new(ErrorKind::Service, "The catalog failed.")
     }
 }

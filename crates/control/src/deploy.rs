@@ -3,10 +3,10 @@
 //! restart takes them up again; every step can be repeated.
 
 use std::collections::{HashMap, HashSet};
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pilotlight_model::error::Causes;
 use pilotlight_model::node::NodeError;
 use pilotlight_model::{FunctionSpec, LambdaError, VersionKey};
 use tokio::task::{Id, JoinSet};
@@ -79,7 +79,7 @@ pub(crate) async fn collect(parts: Arc<Parts>, stop: CancellationToken) {
                 Ok::<_, CatalogError>(live)
             };
             if let Err(error) = parts.packages.collect(live).await {
-                tracing::error!(error = &error as &dyn Error, "store not collected");
+                tracing::error!(error = %Causes(&error), "store not collected");
             }
             tokio::time::sleep(parts.config.collect_rest).await;
         }
@@ -97,7 +97,7 @@ async fn waiting(parts: &Parts, limit: usize) -> Vec<Record> {
         Err(error) => {
             let error: CatalogError = error;
             tracing::error!(
-                error = &error as &dyn Error,
+                error = %Causes(&error),
                 "cannot see which functions wait"
             );
             tokio::time::sleep(FAULT_REST).await;
@@ -159,7 +159,7 @@ async fn deploy(parts: Arc<Parts>, record: Record) -> bool {
         Ok(false) => parts.node.retire(&key),
         Err(error) => {
             tracing::error!(
-                error = &error as &dyn Error,
+                error = %Causes(&error),
                 function = %key, "a deploy's end could not be written"
             );
             // It still waits in the catalog, and is made ready once more.

@@ -3,12 +3,11 @@
 mod retry;
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use pilotlight_model::error::ThrottleReason;
+use pilotlight_model::error::{Causes, ThrottleReason};
 use pilotlight_model::node::{InvokeRequest, NodeError, QueuedEvent};
 use pilotlight_model::start::Timeline;
 use pilotlight_model::{ErrorKind, LambdaError};
@@ -137,7 +136,7 @@ async fn upcoming(parts: &Parts, limit: usize) -> Vec<(i64, u64)> {
         Err(error) => {
             let error: CatalogError = error;
             tracing::error!(
-                error = &error as &dyn Error,
+                error = %Causes(&error),
                 "cannot see which events are due"
             );
             tokio::time::sleep(FAULT_REST).await;
@@ -153,7 +152,7 @@ async fn deliver(parts: Arc<Parts>, id: i64) {
         Ok(event) => event,
         Err(error) => {
             let error: CatalogError = error;
-            tracing::error!(error = &error as &dyn Error, id, "an event does not read");
+            tracing::error!(error = %Causes(&error), id, "an event does not read");
             return tokio::time::sleep(FAULT_REST).await;
         }
     };
@@ -184,7 +183,7 @@ async fn deliver(parts: Arc<Parts>, id: i64) {
     };
     if let Err(error) = written {
         tracing::error!(
-            error = &error as &dyn Error,
+            error = %Causes(&error),
             %request_id, "an event's end could not be written"
         );
         return tokio::time::sleep(FAULT_REST).await;

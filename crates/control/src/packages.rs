@@ -3,11 +3,14 @@
 
 use std::collections::HashSet;
 use std::error::Error;
+use std::io::{self, ErrorKind as ErrorIs};
+use std::iter::successors;
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use pilotlight_model::error::Causes;
 use pilotlight_model::limits::CODE_ZIP_BYTES;
 use pilotlight_model::node::CompiledFile;
 use pilotlight_model::{Digest, ErrorKind, LambdaError};
@@ -126,7 +129,7 @@ impl Packages {
         match removed {
             Ok(Ok(removed)) => tracing::debug!(?removed, "store collected"),
             Ok(Err(error)) => {
-                tracing::warn!(error = &error as &dyn Error, "store not collected");
+                tracing::warn!(error = %Causes(&error), "store not collected");
             }
             Err(error) => tracing::error!(%error, "collecting the store panicked"),
         }
@@ -151,6 +154,18 @@ fn refused(error: PublishError) -> LambdaError {
 }
 
 fn failed(error: impl Error + 'static) -> LambdaError {
-    tracing::error!(error = &error as &dyn Error, "store failed");
-    LambdaError::new(ErrorKind::Service, "The store failed.")
+    tracing::error!(error = %Causes(&error), "store failed");
+    let mut causes = successors(Some(&error as &(dyn Error + 'static)), |error| {
+        (*error).source()
+    });
+    let full = causes.any(|cause| {
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        matches!(kind, Some(ErrorIs::StorageFull | ErrorIs::QuotaExceeded))
+    });
+    let message = if full {
+        "The store has no space left."
+    } else {
+        "The store failed."
+    };
+    LambdaError::new(ErrorKind::Service, message)
 }

@@ -1,6 +1,8 @@
 //! The Lambda API's errors: the one place that maps an error to a status, a type and a body.
 //! Source: the service model of AWS Lambda (2015-03-31) as botocore publishes it.
 
+use std::fmt;
+
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -255,9 +257,33 @@ impl LambdaError {
     }
 }
 
+/// Shows an error with all its causes, for logs: "cannot open x: permission denied".
+#[derive(Debug, Clone, Copy)]
+pub struct Causes<'a>(pub &'a (dyn std::error::Error + 'a));
+
+impl fmt::Display for Causes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        std::iter::successors(self.0.source(), |error| error.source())
+            .try_for_each(|cause| write!(f, ": {cause}"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn causes_are_shown_in_order() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot open x")]
+        struct Outer(#[source] std::io::Error);
+        let error = Outer(std::io::ErrorKind::StorageFull.into());
+        assert_eq!(
+            Causes(&error).to_string(),
+            "cannot open x: no storage space"
+        );
+    }
 
     #[test]
     fn message_key_follows_the_shape() {
