@@ -10,7 +10,7 @@ import pytest
 
 from conftest import deploy_to, eventually
 from packages import ECHO
-from pilot_up import PILOT
+from pilot_up import PILOT, Platform
 
 SLOW = "import time\ndef lambda_handler(event, context):\n    print('begun', flush=True)\n    time.sleep(event)\n    return 'done'\n"
 
@@ -72,6 +72,34 @@ def test_a_second_signal_ends_at_once(new_platform):
     thread.join()
     eventually(lambda: not [left for left in platform.leftovers() if left.startswith("process")], "no process is left")
     platform.start()
+
+
+def test_a_signal_while_images_are_built_leaves_nothing(tmp_path):
+    platform = Platform(tmp_path / "platform", seeded=False)
+    with open(platform.log_path, "ab") as log:
+        process = subprocess.Popen(
+            [PILOT, "up", "--listen", "127.0.0.1:0", "--data-dir", platform.data_dir, "--config", platform.config],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        )
+    eventually(lambda: any("building images" in line["message"] for line in platform.log()), "it builds images")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    platform.assert_nothing_left()
+    assert not list((platform.data_dir / "runtimes").iterdir())
+
+
+def test_a_start_that_fails_leaves_nothing(new_platform):
+    platform = new_platform()
+    assert platform.stop() == 0
+    catalog = platform.data_dir / "catalog.sqlite"
+    catalog.write_bytes(b"x" * 8192)
+    failed = subprocess.run(
+        [PILOT, "up", "--listen", "127.0.0.1:0", "--data-dir", platform.data_dir],
+        capture_output=True, text=True, timeout=60, check=False,
+    )
+    assert failed.returncode == 1
+    assert str(catalog) in failed.stderr
+    platform.assert_nothing_left()
 
 
 def test_one_platform_per_data_directory(platform):

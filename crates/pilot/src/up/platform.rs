@@ -66,7 +66,15 @@ impl Platform {
         let sandboxes = sandboxes.context("cannot make sandboxes here: see `pilot doctor`")?;
         let wired = async {
             let (store, runtimes) = images.context("building images was cut off")??;
-            Self::wire(config, listener, address, store, runtimes, sandboxes.clone()).await
+            Self::wire(
+                config,
+                listener,
+                address,
+                store,
+                runtimes,
+                sandboxes.clone(),
+            )
+            .await
         };
         let wired = wired.await;
         if wired.is_err() {
