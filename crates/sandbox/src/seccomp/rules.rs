@@ -25,17 +25,25 @@ pub(super) const ALL: &[(libc::c_long, Rule)] = &[
     (libc::SYS_fcntl, fcntl),
     (libc::SYS_inotify_add_watch, inotify_add_watch),
     (libc::SYS_ioctl, ioctl),
+    (libc::SYS_memfd_create, memfd_create),
+    (libc::SYS_mmap, mmap),
     (libc::SYS_personality, personality),
     (libc::SYS_prlimit64, prlimit64),
     (libc::SYS_setrlimit, setrlimit),
+    (libc::SYS_shmget, shmget),
     (libc::SYS_socket, socket),
     (libc::SYS_socketpair, socketpair),
 ];
 
 /// Threads and processes, but no namespaces.
 fn clone() -> Program {
-    let mut program = vec![load_argument(0), if_any_bit(NAMESPACES, 0, 1)];
-    program.extend(fail(libc::EPERM));
+    without(0, NAMESPACES, libc::EPERM)
+}
+
+/// Whatever has none of those bits in that argument.
+fn without(argument: u32, bits: u32, errno: i32) -> Program {
+    let mut program = vec![load_argument(argument), if_any_bit(bits, 0, 1)];
+    program.extend(fail(errno));
     program.extend(allow());
     program
 }
@@ -54,10 +62,23 @@ fn fcntl() -> Program {
 /// what other functions do and when.
 fn inotify_add_watch() -> Program {
     let reads = libc::IN_ACCESS | libc::IN_OPEN | libc::IN_CLOSE_NOWRITE;
-    let mut program = vec![load_argument(2), if_any_bit(reads, 0, 1)];
-    program.extend(fail(libc::EPERM));
-    program.extend(allow());
-    program
+    without(2, reads, libc::EPERM)
+}
+
+/// No huge pages, which the host has set aside for somebody, and which do not count as the function's memory. Who asks for
+/// them is told that there are none left.
+fn memfd_create() -> Program {
+    without(1, libc::MFD_HUGETLB, libc::ENOMEM)
+}
+
+/// See [`memfd_create`].
+fn mmap() -> Program {
+    without(3, libc::MAP_HUGETLB as u32, libc::ENOMEM)
+}
+
+/// See [`memfd_create`].
+fn shmget() -> Program {
+    without(2, libc::SHM_HUGETLB as u32, libc::ENOMEM)
 }
 
 /// All but what puts input into a terminal.

@@ -14,7 +14,7 @@ fn errno(number: i32) -> u32 {
 }
 
 /// The verdict on that call, and how many instructions it took.
-fn run(architecture: u32, number: i64, arguments: [u64; 3]) -> (u32, usize) {
+fn run<const N: usize>(architecture: u32, number: i64, arguments: [u64; N]) -> (u32, usize) {
     let Filter(program) = Filter::for_programs();
     let word = |offset: u32| match offset {
         0 => number as u32,
@@ -59,7 +59,7 @@ fn run(architecture: u32, number: i64, arguments: [u64; 3]) -> (u32, usize) {
     }
 }
 
-fn verdict(number: i64, arguments: [u64; 3]) -> u32 {
+fn verdict<const N: usize>(number: i64, arguments: [u64; N]) -> u32 {
     run(NATIVE, number, arguments).0
 }
 
@@ -203,6 +203,21 @@ fn sockets_are_of_the_harmless_kinds() {
         verdict(SYS_socketpair, [AF_TIPC as u64, 0, 0]),
         errno(EAFNOSUPPORT)
     );
+}
+
+#[test]
+fn huge_pages_are_the_host_s() {
+    use libc::*;
+    let plain = MAP_PRIVATE | MAP_ANONYMOUS;
+    let mmap = |flags: i32| verdict(SYS_mmap, [0, 4096, 3, flags as u64]);
+    assert_eq!(mmap(plain), ALLOW);
+    assert_eq!(mmap(plain | MAP_HUGETLB), errno(ENOMEM));
+    let memfd = |flags: u32| verdict(SYS_memfd_create, [0, u64::from(flags), 0]);
+    assert_eq!(memfd(MFD_CLOEXEC), ALLOW);
+    assert_eq!(memfd(MFD_HUGETLB), errno(ENOMEM));
+    let shmget = |flags: i32| verdict(SYS_shmget, [0, 4096, flags as u64]);
+    assert_eq!(shmget(IPC_CREAT | 0o600), ALLOW);
+    assert_eq!(shmget(IPC_CREAT | SHM_HUGETLB), errno(ENOMEM));
 }
 
 #[test]
