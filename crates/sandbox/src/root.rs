@@ -1,8 +1,10 @@
 //! Roots: what an instance sees as its file system, assembled from images once per version and node, and cloned into
 //! each instance in microseconds.
 
+use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -34,7 +36,7 @@ pub struct Root {
 
 impl Root {
     /// Puts a tree together: the runtime at `/`, the code at `/var/task`, the layers, lowest first, merged at `/opt`, and
-    /// the node's `resolv.conf`. All of it is read-only. The runtime has the folders and the file as empty mount
+    /// a copy of the node's `resolv.conf`. All of it is read-only. The runtime has the folders and the file as empty mount
     /// points, as well as `/tmp`, `/proc` and `/dev`. Blocks.
     ///
     /// # Errors
@@ -66,7 +68,7 @@ impl Root {
         let parts = [
             ("var/task", code),
             ("opt", opt),
-            ("etc/resolv.conf", Part::Host(clone_of_host(resolv_conf)?)),
+            ("etc/resolv.conf", Part::File(content_of(resolv_conf)?)),
         ];
         let runtime = runtime.path().to_owned();
         on_mount_thread(move || {
@@ -113,12 +115,18 @@ fn lock(spare: &Mutex<Option<OwnedFd>>) -> MutexGuard<'_, Option<OwnedFd>> {
     spare.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Where the mount thread keeps its copy of the last file that it mounted, mostly the only one.
+const COPY: &str = "/copy";
+/// See [`COPY`].
+const FRESH_COPY: &str = "/copy.new";
+
 /// What is mounted at one place of a root.
 enum Part {
     Nothing,
     Image(PathBuf),
     Overlay(Vec<PathBuf>),
     Host(OwnedFd),
+    File(Vec<u8>),
 }
 
 impl Part {
@@ -127,17 +135,36 @@ impl Part {
             Part::Nothing => Ok(()),
             Part::Image(place) => mounts::attach(mounts::clone_one(&place)?, target),
             Part::Overlay(places) => mounts::attach(overlay(&places)?, target),
-            Part::Host(mount) => {
-                mounts::attach(mount, target)?;
-                let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
-                Ok(mount_remount(target, MountFlags::BIND | flags, c"")?)
+            Part::Host(mount) => attach_read_only(mount, target),
+            // On the mount thread's own file system: a mount of the host's would tell where on its disk that is.
+            Part::File(content) => {
+                if fs::read(COPY).ok().as_ref() != Some(&content) {
+                    // Another file, for the old one is still mounted elsewhere.
+                    fs::write(FRESH_COPY, content)?;
+                    fs::set_permissions(FRESH_COPY, fs::Permissions::from_mode(0o444))?;
+                    fs::rename(FRESH_COPY, COPY)?;
+                }
+                attach_read_only(mounts::clone_one(Path::new(COPY))?, target)
             }
         }
     }
 }
 
+fn attach_read_only(mount: OwnedFd, target: &Path) -> io::Result<()> {
+    mounts::attach(mount, target)?;
+    let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+    Ok(mount_remount(target, MountFlags::BIND | flags, c"")?)
+}
+
+fn content_of(path: &Path) -> Result<Vec<u8>, MountError> {
+    fs::read(path).map_err(|source| MountError::Open {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 fn clone_of_host(path: &Path) -> Result<OwnedFd, MountError> {
-    // Follows links: /etc/resolv.conf is one on many hosts.
+    // Follows links.
     let real = path.canonicalize().map_err(|source| MountError::Open {
         path: path.to_owned(),
         source,
