@@ -2,8 +2,10 @@
 attempts; here is what they aim at, and that the node is healthy after each."""
 
 import concurrent.futures
+import ctypes
 import http.client
 import json
+import os
 import pathlib
 import re
 import socket
@@ -28,11 +30,13 @@ CONTAINED = [
     "devices", "sys_is_absent", "proc_writes", "proc_masks", "other_processes", "trace_init", "read_init_memory",
     "steal_descriptors", "keyrings", "bpf", "userfaultfd", "kexec", "kernel_modules", "perf_events", "io_uring",
     "kernel_log", "clocks", "machine_control", "raw_sockets", "packet_sockets", "change_routes", "host_loopback",
-    "host_addresses", "agent_api", "gateway_address", "metadata_address", "ipv6", "answer_for_another",
+    "host_addresses", "agent_api", "gateway_address", "metadata_address", "ipv6", "answer_for_another", "huge_pages",
+    "write_out_disks", "core_dumps", "watch_other_functions", "mounts_tell_nothing", "runtime_api_nonsense",
 ]
 # Attempts that may cost the instance its life; what counts is that nobody else notices.
 SELF_DESTRUCTIVE = [
     "inode_fill_tmp", "signals", "runtime_socket_garbage", "runtime_api_flood", "runtime_api_connections",
+    "fill_sockets",
 ]
 
 
@@ -118,7 +122,8 @@ def assert_healthy(platform, innocent, host):
 
 def test_every_attempt_is_made():
     known = set(re.findall(r"(?m)^def (\w+)\(event\)", HOSTILE))
-    elsewhere = {"memory_bomb", "fork_bomb_left_behind", "listen", "own_address", "other_instance", "tmp_is_private"}
+    elsewhere = {"memory_bomb", "fork_bomb_left_behind", "listen", "own_address", "other_instance", "tmp_is_private",
+                 "exhaust_notifications", "release_notifications", "send_lingering_descriptors"}
     assert known == set(CONTAINED) | set(SELF_DESTRUCTIVE) | elsewhere
     assert len(CONTAINED) + len(SELF_DESTRUCTIVE) >= 25
 
@@ -156,6 +161,28 @@ def test_a_memory_bomb_dies_alone(platform, hostile, innocent, host):
     answer = hostile.invoke(host.event | {"attempt": "memory_bomb"})
     assert answer["FunctionError"] == "Unhandled" and answer["json"]["errorType"].startswith("Runtime."), answer["json"]
     assert_healthy(platform, innocent, host)
+
+
+def test_limits_per_user_are_not_shared_with_the_host(platform, hostile, innocent, host):
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert hostile.call(host.event | {"attempt": "exhaust_notifications"})["finding"] is None
+    own = libc.inotify_init1(os.O_CLOEXEC)
+    assert own >= 0, "a function took what the host's root needs"
+    os.close(own)
+    hostile.call(host.event | {"attempt": "release_notifications"})
+    assert_healthy(platform, innocent, host)
+
+
+def test_descriptors_sent_to_the_platform_block_nobody(platform, client, innocent, host):
+    # More than the platform has threads that serve.
+    count = os.cpu_count() + 2
+    sender = deploy_to(client, HOSTILE, name="hostile-sender", MemorySize=128, Timeout=60)
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        senders = [pool.submit(sender.invoke, {"attempt": "send_lingering_descriptors"}) for _ in range(count)]
+        for sent in senders:
+            assert sent.result()["json"].get("errorType") == "Runtime.ExitError", sent.result()["json"]
+    assert_healthy(platform, innocent, host)
+    client.delete_function(FunctionName="hostile-sender")
 
 
 def test_left_behind_processes_go_with_the_instance(platform, hostile, innocent, host):

@@ -4,9 +4,11 @@ An attempt returns None when the sandbox held, and says what it got hold of when
 can only end with the instance's death (memory bomb) are judged from outside.
 """
 
+import array
 import ctypes
 import errno
 import os
+import resource
 import signal
 import socket
 import struct
@@ -28,7 +30,8 @@ SYSCALL = {
     "process_vm_readv": 310, "process_vm_writev": 311, "kcmp": 312, "finit_module": 313,
     "kexec_file_load": 320, "bpf": 321, "userfaultfd": 323, "io_uring_setup": 425, "open_tree": 428,
     "move_mount": 429, "fsopen": 430, "fsmount": 432, "clone3": 435, "pidfd_getfd": 438,
-    "mount_setattr": 442,
+    "mount_setattr": 442, "inotify_add_watch": 254, "fcntl": 72, "syncfs": 306, "memfd_create": 319,
+    "inotify_init1": 294,
 }
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x10000000, 0x20000000, 0x40000000
 BLOCKED = {errno.EPERM, errno.EACCES, errno.ENOSYS}
@@ -48,6 +51,10 @@ def refused(name, *args):
     if result == -1 and error in BLOCKED:
         return None
     return f"{name} gave {result}, errno {errno.errorcode.get(error, error)}"
+
+
+# What an attempt leaves open for others to see.
+KEPT = []
 
 
 def first(*findings):
@@ -188,6 +195,57 @@ def descriptor_bomb(event):
     finally:
         for descriptor in held:
             os.close(descriptor)
+
+
+def exhaust_notifications(event):
+    """Takes, and keeps, as many of the user's inotify instances as there are; the host's own must not be among them."""
+    KEPT.extend(iter(lambda: syscall("inotify_init1", 0)[0], -1))
+    return None if KEPT else "got none"
+
+
+def release_notifications(event):
+    while KEPT:
+        os.close(KEPT.pop())
+
+
+def fill_sockets(event):
+    """Lets more wait in sockets than the function has memory."""
+    held, sent = [], 0
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as server:
+        try:
+            while sent <= event["memory_mb"] << 20:
+                sender = socket.create_connection(server.getsockname(), timeout=1)
+                held += [sender, server.accept()[0]]
+                sender.setblocking(False)
+                try:
+                    while True:
+                        sent += sender.send(b"x" * (1 << 18))
+                except BlockingIOError:
+                    pass
+            return f"{sent >> 20} MiB wait in sockets"
+        except OSError:
+            return None
+        finally:
+            for end in held:
+                end.close()
+
+
+def huge_pages(event):
+    MFD_HUGETLB = 4
+    result, error = syscall("memfd_create", b"x", MFD_HUGETLB)
+    return None if (result, error) == (-1, errno.ENOMEM) else "has huge pages"
+
+
+def write_out_disks(event):
+    with open("/etc/resolv.conf") as file:
+        return refused("syncfs", file.fileno())
+
+
+def core_dumps(event):
+    """The host's handler of core dumps is started for every limit but 1."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limits = resource.getrlimit(resource.RLIMIT_CORE)
+    return None if limits == (1, 1) else f"core dumps are limited to {limits}"
 
 
 def write_read_only_places(event):
@@ -345,6 +403,25 @@ def proc_masks(event):
 def other_processes(event):
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
     return f"sees processes {pids}" if len(pids) > 4 else None
+
+
+def watch_other_functions(event):
+    """Images are shared: what others read of them is theirs to know."""
+    IN_ACCESS, IN_OPEN, IN_CLOSE_NOWRITE, F_NOTIFY, DN_ACCESS = 1, 0x20, 0x10, 1026, 1
+    watcher, _ = syscall("inotify_init1", 0)
+    findings = [refused("inotify_add_watch", watcher, b"/usr/lib", mask) for mask in (IN_ACCESS, IN_OPEN, IN_CLOSE_NOWRITE)]
+    os.close(watcher)
+    folder = os.open("/usr/lib", os.O_RDONLY)
+    findings.append(refused("fcntl", folder, F_NOTIFY, DN_ACCESS))
+    os.close(folder)
+    return first(*findings)
+
+
+def mounts_tell_nothing(event):
+    with open("/proc/self/mountinfo") as mounts:
+        lines = mounts.read().splitlines()
+    host = [line for line in lines if line.split(" - ")[1].split()[0] not in ("erofs", "tmpfs", "proc", "overlay")]
+    return f"sees mounts of the host: {host}" if host else None
 
 
 # --- the kernel --------------------------------------------------------------------------------------
@@ -574,6 +651,40 @@ def runtime_api_connections(event):
     for connection in held:
         connection.close()
     return None
+
+
+def runtime_api_nonsense(event):
+    """Requests by the thousand in one packet."""
+    deadline = time.monotonic() + 2
+    with socket.create_connection(("127.0.0.1", 9001), timeout=0.1) as api:
+        while time.monotonic() < deadline:
+            try:
+                api.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 2000)
+                api.recv(1 << 20)
+            except TimeoutError:
+                pass
+            except OSError:
+                return None
+    return None
+
+
+def send_lingering_descriptors(event):
+    """Sends the platform a socket that it takes an hour to close."""
+    FD, HOUR = 3, 3600
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(fileno=os.dup(FD)) as api:
+        peer = socket.create_connection(server.getsockname())
+        peer.setblocking(False)
+        try:
+            while True:
+                peer.send(b"x" * 65536)
+        except BlockingIOError:
+            pass
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, HOUR))
+        api.sendmsg([b"GET "], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [peer.fileno()]))])
+        # The last to close it is whoever reads.
+        os.close(peer.detach())
+        time.sleep(50)
+    return "could send a descriptor, and live"
 
 
 def answer_for_another(event):
