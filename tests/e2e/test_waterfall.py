@@ -75,6 +75,13 @@ def test_starts_are_filtered(platform, deploy):
     assert starts(platform, since=int(time.time() * 1000) + 60_000) == []
 
 
+def test_an_event_s_start_is_recorded_too(platform, deploy):
+    function = deploy(ECHO)
+    identity = function.invoke(InvocationType="Event")["ResponseMetadata"]["RequestId"]
+    record = eventually(lambda: starts(platform, function=function.name), "the event's start is recorded")[0]
+    assert (record["request_id"], record["kind"]) == (identity, "booted")
+
+
 def test_the_terminal_shows_bars(platform, deploy):
     function = deploy(SLEEPS)
     function.invoke(), function.invoke()

@@ -13,7 +13,6 @@ use pilotlight_model::node::{Api, CODE_PATH, Directory, EventQueue, Node};
 use pilotlight_model::start::Instant;
 use pilotlight_model::{LambdaError, RequestId};
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
 use crate::admission::Admission;
@@ -24,7 +23,7 @@ use crate::door::wire::Wire;
 use crate::door::{self, Drained};
 use crate::invoke::{self, Style};
 use crate::own::Own;
-use crate::record::{Recorder, Responding};
+use crate::record::{Recorder, Records, Responding};
 use crate::{api, own};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
@@ -75,21 +74,20 @@ enum Route<'a> {
 }
 
 impl Gateway {
-    /// Puts a gateway together. `other_metrics` adds those of the platform's other parts, for `/metrics`
-    /// to show beside its own. Must be called within a Tokio runtime, on which the trace exporter runs.
+    /// Puts a gateway together.
     pub fn new(
         config: Config,
+        records: Records,
         directory: Arc<dyn Directory>,
         node: Arc<dyn Node>,
         queue: Arc<dyn EventQueue>,
         control: Arc<dyn Api>,
-        other_metrics: impl FnOnce(&mut Registry),
     ) -> Gateway {
         Gateway(Arc::new(Parts {
             authenticator: Authenticator::new(&config.access_keys),
             admission: Admission::new(config.account_concurrency),
             intake: Intake::new(config.body_timeout, config.body_bytes),
-            recorder: Arc::new(Recorder::new(&config, node.status().node, other_metrics)),
+            recorder: records.0,
             draining: AtomicBool::new(false),
             config,
             directory,

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use pilotlight_model::node::NodeStatus;
 use pilotlight_model::{FunctionName, Phase, StartKind};
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -64,7 +64,8 @@ struct OfState {
 
 /// The gateway's metrics, and its node's as they are at the time of asking.
 pub(crate) struct Metrics {
-    registry: Registry,
+    /// Locked to add another part's metrics, and to write all of them out.
+    registry: Mutex<Registry>,
     invocations: Family<Invocation, Counter>,
     /// By kind and phase, in the order of their `ALL`: looked up once, not on every request.
     phases: [[Histogram; PHASES]; KINDS],
@@ -98,10 +99,8 @@ impl Outcome {
 }
 
 impl Metrics {
-    /// `others` adds the metrics of the platform's other parts, to be shown beside these.
-    pub(crate) fn new(function_limit: usize, others: impl FnOnce(&mut Registry)) -> Self {
+    pub(crate) fn new(function_limit: usize) -> Self {
         let mut registry = Registry::with_prefix("pilotlight");
-        others(&mut registry);
         let r = &mut registry;
         let phases: Family<PhaseOfKind, Histogram, fn() -> Histogram> =
             Family::new_with_constructor(histogram);
@@ -114,7 +113,7 @@ impl Metrics {
         );
         r.register(
             "invoke_seconds",
-            "Time from a request's first byte to its answer's last",
+            "Time from a request's first byte to its answer's last, or of an asynchronous attempt",
             invoke.clone(),
         );
         Self {
@@ -131,7 +130,11 @@ impl Metrics {
                 let kind = StartKind::ALL[kind].as_str();
                 invoke.get_or_create(&OfKind { kind }).clone()
             }),
-            invocations: registered(r, "invocations", "Synchronous invocations"),
+            invocations: registered(
+                r,
+                "invocations",
+                "Invocations, asynchronous attempts included",
+            ),
             throttles: registered(r, "throttles", "Invocations for which there was no room"),
             in_flight: registered(r, "invocations_in_flight", "Invocations running now"),
             connections: registered(r, "connections", "Client connections that are open"),
@@ -145,11 +148,16 @@ impl Metrics {
                 "Log lines that could not be written",
             ),
             dropped_spans: registered(r, "otlp_dropped_spans", "Spans that were not delivered"),
-            registry,
+            registry: Mutex::new(registry),
             function_limit,
             other: Arc::from(OTHER),
             functions: RwLock::default(),
         }
+    }
+
+    /// Adds the metrics of another part of the platform, to be shown beside these.
+    pub(crate) fn add(&self, register: impl FnOnce(&mut Registry)) {
+        register(&mut self.registry.lock());
     }
 
     /// Counts an invocation that ran.
@@ -196,7 +204,7 @@ impl Metrics {
             set(&self.instances.get_or_create(&OfState { state }), value);
         }
         let mut out = String::with_capacity(16 * 1024);
-        text::encode(&mut out, &self.registry)?;
+        text::encode(&mut out, &self.registry.lock())?;
         Ok(out)
     }
 

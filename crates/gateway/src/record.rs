@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pilotlight_model::function::FunctionSpec;
 use pilotlight_model::ids::{InstanceId, RequestId};
+use pilotlight_model::node::Node;
 use pilotlight_model::start::{Instant, PhaseLength, Timeline};
 use pilotlight_model::{Phase, StartKind, StartRecord};
 use prometheus_client::registry::Registry;
@@ -12,6 +13,7 @@ use prometheus_client::registry::Registry;
 use crate::config::Config;
 use crate::invoke::trace_id::TraceId;
 use crate::metrics::Metrics;
+use crate::observed::Observed;
 use crate::otlp::{self, Exporter};
 use crate::starts::Starts;
 
@@ -38,6 +40,10 @@ pub(crate) struct Recorder {
     pub(crate) metrics: Metrics,
     exporter: Option<Exporter>,
 }
+
+/// Records of invocations: start records, metrics and traces. A handle: clones are the same records.
+#[derive(Clone)]
+pub struct Records(pub(crate) Arc<Recorder>);
 
 /// An answered invocation on its way to the client. It is recorded in any case: when the answer has
 /// been written, or, dropped before, as one whose client went away.
@@ -83,12 +89,8 @@ pub(crate) fn phases(timeline: &Timeline) -> Vec<PhaseLength> {
 }
 
 impl Recorder {
-    pub(crate) fn new(
-        config: &Config,
-        node: String,
-        other_metrics: impl FnOnce(&mut Registry),
-    ) -> Self {
-        let metrics = Metrics::new(config.metric_functions, other_metrics);
+    fn new(config: &Config, node: String) -> Self {
+        let metrics = Metrics::new(config.metric_functions);
         let dropped = metrics.dropped_spans.clone();
         let start = |endpoint: &otlp::Endpoint| Exporter::start(endpoint, &node, dropped);
         Self {
@@ -106,13 +108,34 @@ impl Recorder {
         }
     }
 
-    fn record(&self, finished: Finished) {
+    pub(crate) fn record(&self, finished: Finished) {
         let finished = Arc::new(finished);
         self.metrics.invocation(&finished);
         if let Some(exporter) = &self.exporter {
             exporter.export(Arc::clone(&finished));
         }
         self.starts.push(finished);
+    }
+}
+
+impl Records {
+    /// No records yet, of that node. Must be called within a Tokio runtime, on which the trace exporter
+    /// runs.
+    pub fn new(config: &Config, node: String) -> Self {
+        Self(Arc::new(Recorder::new(config, node)))
+    }
+
+    /// That node, with every invocation recorded: for those who invoke it past the gateway.
+    pub fn observe(&self, node: Arc<dyn Node>) -> Arc<dyn Node> {
+        Arc::new(Observed {
+            node,
+            recorder: Arc::clone(&self.0),
+        })
+    }
+
+    /// Adds the metrics of another part of the platform, for `/metrics` to show.
+    pub fn add_metrics(&self, register: impl FnOnce(&mut Registry)) {
+        self.0.metrics.add(register);
     }
 }
 

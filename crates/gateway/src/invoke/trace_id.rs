@@ -34,6 +34,11 @@ impl TraceId {
             .unwrap_or_else(|| Self::new(now))
     }
 
+    /// The trace of a header that was made here before, as queued events keep it.
+    pub(crate) fn read(header: &str) -> Self {
+        Self::continued(header).unwrap_or_else(|| Self::new(SystemTime::now()))
+    }
+
     fn new(now: SystemTime) -> Self {
         let (high, low) = Uuid::new_v4().as_u64_pair();
         let (_, span) = Uuid::new_v4().as_u64_pair();

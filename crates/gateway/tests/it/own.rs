@@ -2,8 +2,9 @@
 
 use http::Method;
 use pilotlight_gateway::Config;
-use pilotlight_model::StartRecord;
-use pilotlight_model::node::LogLine;
+use pilotlight_model::node::{InvokeRequest, LogLine};
+use pilotlight_model::start::{Instant, Timeline};
+use pilotlight_model::{RequestId, StartRecord};
 use serde_json::json;
 
 use crate::support::*;
@@ -222,4 +223,32 @@ async fn metrics_are_openmetrics_with_bounded_labels() {
         assert!(text.lines().any(|line| line == wanted), "{wanted}\n{text}");
     }
     assert!(!text.contains("function=\"c\""));
+}
+
+#[tokio::test]
+async fn what_others_invoke_is_recorded_too() {
+    let stage = Stage::echoing().await;
+    let (account, region) = Default::default();
+    let request = InvokeRequest {
+        spec: spec(&account, &region, &"queued".parse().unwrap()),
+        request_id: RequestId::new(),
+        invoked_arn: "arn".to_owned(),
+        payload: "1".into(),
+        client_context: None,
+        trace_id: "Root=1-5759e988-bd862e3fe1be46a994272793".to_owned(),
+        log_tail: false,
+        force_cold: true,
+        timeline: Timeline::begin(Instant(0)),
+        at_ms: 1,
+    };
+    let id = request.request_id.to_string();
+    stage.node.invoke(request).await.unwrap();
+    let list = stage.get_json("/pilotlight/v1/starts").await;
+    assert_eq!(list["starts"][0]["request_id"], id);
+    assert_eq!(list["starts"][0]["kind"], "booted");
+    let text = stage.get("/metrics").await;
+    let text = std::str::from_utf8(text.body()).unwrap();
+    let wanted =
+        "pilotlight_invocations_total{function=\"queued\",kind=\"booted\",outcome=\"ok\"} 1";
+    assert!(text.lines().any(|line| line == wanted), "{text}");
 }

@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use pilotlight_gateway::{Config, Drained, Gateway};
+use pilotlight_gateway::{Config, Drained, Gateway, Records};
 use pilotlight_model::error::ErrorKind;
 use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
 use pilotlight_model::ids::InstanceId;
@@ -38,6 +38,8 @@ pub(crate) type Behaviour =
 pub(crate) struct Stage {
     pub(crate) address: SocketAddr,
     pub(crate) fakes: Arc<Fakes>,
+    /// The node as others than the gateway get it.
+    pub(crate) node: Arc<dyn Node>,
     shutdown: Option<oneshot::Sender<()>>,
     serving: JoinHandle<Drained>,
 }
@@ -71,13 +73,18 @@ impl Stage {
             queued: Mutex::default(),
             logs: Mutex::default(),
         });
+        let records = Records::new(&config, "node-1".to_owned());
+        records.add_metrics(|registry| {
+            registry.register("other", "Another part's", Counter::<u64>::default());
+        });
+        let node = records.observe(fakes.clone());
         let gateway = Gateway::new(
             config,
+            records,
             fakes.clone(),
             fakes.clone(),
             fakes.clone(),
             fakes.clone(),
-            |registry| registry.register("other", "Another part's", Counter::<u64>::default()),
         );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -92,6 +99,7 @@ impl Stage {
         Self {
             address,
             fakes,
+            node,
             shutdown: Some(shutdown),
             serving,
         }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use pilotlight_agent::{Agent, RuntimeImage};
 use pilotlight_control::Control;
-use pilotlight_gateway::{AccessKey, Gateway, Secret};
+use pilotlight_gateway::{AccessKey, Gateway, Records, Secret};
 use pilotlight_model::Runtime;
 use pilotlight_sandbox::Sandboxes;
 use pilotlight_store::Store;
@@ -113,16 +113,21 @@ impl Platform {
         )
         .context("cannot start the node")?;
         let node = Arc::new(agent.clone());
-        let control = Control::open(control_config, store, node.clone())
+        let gateway_config = gateway_config(config);
+        let records = Records::new(&gateway_config, config.node_name.clone());
+        // The gateway records what clients wait for itself, up to the last byte of the answer.
+        let observed = records.observe(node.clone());
+        let control = Control::open(control_config, store, observed)
             .await
             .context("cannot open the catalog")?;
+        records.add_metrics(|registry| control.metrics().register(registry));
         let gateway = Gateway::new(
-            gateway_config(config),
+            gateway_config,
+            records,
             control.clone(),
             node,
             control.clone(),
             control.clone(),
-            |registry| control.metrics().register(registry),
         );
         Ok(Self {
             listener,

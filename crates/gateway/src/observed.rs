@@ -1,0 +1,73 @@
+//! A node whose invocations are recorded although no client waits for them here: what the asynchronous queue
+//! delivers is started, warm or cold, like everything else.
+
+use std::io;
+use std::sync::Arc;
+
+use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
+use pilotlight_model::ids::{AccountId, Digest, Region};
+use pilotlight_model::node::{
+    BoxFuture, CompiledFile, InvokeReply, InvokeRequest, LogLine, Node, NodeError, NodeStatus,
+};
+
+use crate::invoke::trace_id::TraceId;
+use crate::record::{Finished, Recorder};
+
+/// Passes everything on, and records what was invoked.
+pub(crate) struct Observed {
+    pub(crate) node: Arc<dyn Node>,
+    pub(crate) recorder: Arc<Recorder>,
+}
+
+impl Node for Observed {
+    fn invoke(&self, request: InvokeRequest) -> BoxFuture<'_, Result<InvokeReply, NodeError>> {
+        Box::pin(async move {
+            let (spec, request_id) = (Arc::clone(&request.spec), request.request_id);
+            let (at_ms, trace) = (request.at_ms, TraceId::read(&request.trace_id));
+            let reply = self.node.invoke(request).await?;
+            self.recorder.record(Finished {
+                spec,
+                request_id,
+                instance: reply.instance,
+                kind: reply.kind,
+                at_ms,
+                timeline: reply.timeline.clone(),
+                failed: reply.function_error.is_some(),
+                trace,
+            });
+            Ok(reply)
+        })
+    }
+
+    fn prepare(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<(), NodeError>> {
+        self.node.prepare(spec)
+    }
+
+    fn retire(&self, key: &VersionKey) {
+        self.node.retire(key);
+    }
+
+    fn compile(
+        &self,
+        runtime: Runtime,
+        image: Digest,
+    ) -> BoxFuture<'_, Result<Vec<CompiledFile>, NodeError>> {
+        self.node.compile(runtime, image)
+    }
+
+    fn status(&self) -> NodeStatus {
+        self.node.status()
+    }
+
+    fn read_logs(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        log_group: &str,
+        position: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, io::Result<Vec<LogLine>>> {
+        self.node
+            .read_logs(account, region, log_group, position, limit)
+    }
+}
