@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pilotlight_model::error::Causes;
 use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region};
 use pilotlight_model::limits::Limits;
@@ -228,5 +229,5 @@ impl NodeApi for Agent {
 
 /// The platform's failure as the caller sees it.
 pub(crate) fn internal(error: &LaunchError) -> NodeError {
-    NodeError::Internal(error.chain())
+    NodeError::Internal(Causes(error).to_string())
 }

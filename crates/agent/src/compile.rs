@@ -7,6 +7,7 @@ mod frames;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pilotlight_model::error::Causes;
 use pilotlight_model::function::Runtime;
 use pilotlight_model::ids::Digest;
 use pilotlight_model::node::{CompiledFile, NodeError};
@@ -69,7 +70,10 @@ pub(crate) async fn run(
     let (files, ended) = collect(launched).await.map_err(|error| internal(&error))?;
     match ended {
         Ok(()) => tracing::debug!(%code, files = files.len(), "code compiled"),
-        Err(why) => tracing::info!(%code, files = files.len(), %why, "code compiled in part"),
+        Err(why) => {
+            let why = Causes(&why);
+            tracing::info!(%code, files = files.len(), %why, "code compiled in part");
+        }
     }
     Ok(files)
 }
@@ -81,7 +85,7 @@ enum Incomplete {
     TimedOut,
     #[error("it ended with {exit}: {stderr}")]
     Failed { exit: Exit, stderr: String },
-    #[error("its output cannot be used: {0}")]
+    #[error("its output cannot be used")]
     Output(#[from] FrameError),
 }
 

@@ -162,18 +162,6 @@ impl LaunchError {
             source: source.into(),
         }
     }
-
-    /// The error with its causes on one line.
-    pub(crate) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut next = std::error::Error::source(self);
-        while let Some(cause) = next {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            next = cause.source();
-        }
-        text
-    }
 }
 
 impl fmt::Display for Exit {

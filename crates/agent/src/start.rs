@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pilotlight_model::error::Causes;
 use pilotlight_model::function::Runtime;
 use pilotlight_model::limits;
 use pilotlight_model::node::NodeError;
@@ -72,7 +73,7 @@ async fn live(node: Arc<Node>, instance: Arc<Instance>, order: StartOrder) {
         ticket,
     };
     if let Err(error) = start.run(turn).await {
-        let why = error.chain();
+        let why = Causes(&error).to_string();
         instance.end(None);
         // Whoever handles the refusal tells of it; where nobody waits any more, it is told here.
         if !node.pool.refuse(ticket, NodeError::Internal(why.clone())) {

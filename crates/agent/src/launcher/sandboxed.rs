@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use pilotlight_model::error::Causes;
 use pilotlight_model::function::VersionKey;
 use pilotlight_model::ids::Digest;
 use pilotlight_model::node::BoxFuture;
@@ -207,6 +208,7 @@ impl Process for sandbox::Process {
 
     fn init_ended(&self) {
         if let Err(error) = self.boot_ended() {
+            let error = Causes(&error);
             tracing::warn!(%error, pid = self.pid(), "instance keeps an unlimited share of the CPU");
         }
     }
