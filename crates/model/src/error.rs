@@ -28,14 +28,10 @@ pub enum ErrorKind {
     PreconditionFailed,
     /// Throttled; may be tried again.
     TooManyRequests,
-    /// Body over the limit.
-    RequestTooLarge,
-    /// Code package over the limit.
+    /// Body or code package over the limit.
     RequestEntityTooLarge,
     /// Invocation body is not JSON.
     InvalidRequestContent,
-    /// Body is not what its content type says.
-    UnsupportedMediaType,
     /// Body is not JSON at all.
     Serialization,
     /// More code than the account may store.
@@ -52,10 +48,6 @@ pub enum ErrorKind {
     IncompleteSignature,
     /// The access key is not known.
     UnrecognizedClient,
-    /// The runtime has no image here or the executable cannot run.
-    InvalidRuntime,
-    /// The function is not ready to be invoked.
-    ResourceNotReady,
     /// The fault is ours; may be tried again.
     Service,
 }
@@ -86,11 +78,6 @@ impl ErrorKind {
                 "TooManyRequestsException",
                 Lower,
             ),
-            ErrorKind::RequestTooLarge => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "RequestTooLargeException",
-                Lower,
-            ),
             ErrorKind::RequestEntityTooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "RequestEntityTooLargeException",
@@ -99,11 +86,6 @@ impl ErrorKind {
             ErrorKind::InvalidRequestContent => (
                 StatusCode::BAD_REQUEST,
                 "InvalidRequestContentException",
-                Lower,
-            ),
-            ErrorKind::UnsupportedMediaType => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "UnsupportedMediaTypeException",
                 Lower,
             ),
             ErrorKind::Serialization => (StatusCode::BAD_REQUEST, "SerializationException", Upper),
@@ -130,12 +112,6 @@ impl ErrorKind {
             ErrorKind::UnrecognizedClient => {
                 (StatusCode::FORBIDDEN, "UnrecognizedClientException", Lower)
             }
-            ErrorKind::InvalidRuntime => {
-                (StatusCode::BAD_GATEWAY, "InvalidRuntimeException", Upper)
-            }
-            ErrorKind::ResourceNotReady => {
-                (StatusCode::BAD_GATEWAY, "ResourceNotReadyException", Lower)
-            }
             ErrorKind::Service => (StatusCode::INTERNAL_SERVER_ERROR, "ServiceException", Upper),
         }
     }
@@ -149,14 +125,6 @@ impl ErrorKind {
     pub fn type_name(self) -> &'static str {
         self.row().1
     }
-
-    /// Whether the same request may succeed later.
-    pub fn retryable(self) -> bool {
-        matches!(
-            self,
-            ErrorKind::TooManyRequests | ErrorKind::ResourceNotReady | ErrorKind::Service
-        )
-    }
 }
 
 /// Why a request was throttled: `Reason` of `TooManyRequestsException`.
@@ -164,10 +132,6 @@ impl ErrorKind {
 pub enum ThrottleReason {
     /// The account's concurrency is used up.
     ConcurrentInvocationLimitExceeded,
-    /// The function's reserved concurrency is used up.
-    ReservedFunctionConcurrentInvocationLimitExceeded,
-    /// The function's rate is used up.
-    FunctionInvocationRateLimitExceeded,
     /// The caller's rate is used up.
     CallerRateLimitExceeded,
 }
@@ -176,10 +140,6 @@ impl ThrottleReason {
     fn as_str(self) -> &'static str {
         match self {
             Self::ConcurrentInvocationLimitExceeded => "ConcurrentInvocationLimitExceeded",
-            Self::ReservedFunctionConcurrentInvocationLimitExceeded => {
-                "ReservedFunctionConcurrentInvocationLimitExceeded"
-            }
-            Self::FunctionInvocationRateLimitExceeded => "FunctionInvocationRateLimitExceeded",
             Self::CallerRateLimitExceeded => "CallerRateLimitExceeded",
         }
     }

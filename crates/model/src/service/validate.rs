@@ -209,7 +209,8 @@ impl Constraint<'_> {
     }
 }
 
-/// Lengths as Java counts them: UTF-16 units of a text, bytes of a blob, elements of a collection.
+/// Lengths as Java counts them: UTF-16 units of a text, elements of a collection. (A blob is judged by its
+/// base64: no operation that is served bounds one here.)
 fn length(value: &Value) -> f64 {
     let length = match value {
         Value::String(text) => text.encode_utf16().count(),
