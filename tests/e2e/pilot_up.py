@@ -48,14 +48,13 @@ class Platform:
         self.expected = []
         self.process = None
         self.url = None
-        self.uplinks, self.launchers = set(), set()
+        self.launchers = set()
 
     # --- life ----------------------------------------------------------------------------------------
 
     def start(self, patience=PATIENCE):
         ready = self.folder / "url"
         ready.unlink(missing_ok=True)
-        uplinks = interfaces()
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [PILOT, "up", "--listen", "127.0.0.1:0", "--data-dir", self.data_dir,
@@ -69,8 +68,8 @@ class Platform:
 
         eventually(is_ready, "the platform is ready", patience)
         self.url = ready.read_text().strip()
+        assert self.uplink_exists(), "the uplink has another name, by which nobody looks for what is left"
         # What bears no name of ours is remembered.
-        self.uplinks |= interfaces() - uplinks
         self.launchers |= {pid for pid, parent in parents().items() if parent == self.process.pid}
         return self
 
@@ -171,6 +170,17 @@ class Platform:
         digest = hashlib.sha256(os.fsencode(self.data_dir.resolve())).hexdigest()
         return f"pilotlight-{digest[:8]}"
 
+    @property
+    def uplink(self):
+        """The interface of this platform: its id again, as 32-bit FNV-1a."""
+        digest = 0x811C9DC5
+        for byte in self.name.removeprefix("pilotlight-").encode():
+            digest = (digest ^ byte) * 0x01000193 % 2**32
+        return f"pl-{digest:08x}"
+
+    def uplink_exists(self):
+        return pathlib.Path(f"/sys/class/net/{self.uplink}").exists()
+
     def leftovers(self):
         """Everything on this machine that belongs to this platform."""
         digest, found = self.name.removeprefix("pilotlight-"), []
@@ -179,7 +189,8 @@ class Platform:
         for folder, _, _ in os.walk("/sys/fs/cgroup"):
             if digest in os.path.basename(folder):
                 found.append(f"cgroup {folder}")
-        found += [f"interface {name}" for name in interfaces() & self.uplinks]
+        if self.uplink_exists():
+            found.append(f"interface {self.uplink}")
         for command in (["nft", "list", "tables"], ["ip", "netns", "list"]):
             lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
             found += [f"{command[0]} {line}" for line in lines if digest in line]
@@ -201,18 +212,6 @@ class Platform:
         while (left := self.leftovers()) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not left, f"left behind: {left}"
-
-
-def interfaces():
-    """Names of uplinks, each with its index: a name may come again."""
-    found = set()
-    for path in pathlib.Path("/sys/class/net").glob("pl-*"):
-        try:
-            found.add((path.name, (path / "ifindex").read_text().strip()))
-        except OSError:
-            # Gone meanwhile, or about to be.
-            continue
-    return found
 
 
 def parents():
