@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use pilotlight_gateway::{Endpoint, InvalidEndpoint, refuse_open_listen};
 use pilotlight_model::limits::{DEFAULT_DRAIN, Limits};
+use tracing_subscriber::EnvFilter;
 
 use super::file::{AccessKey, File, LimitsTable, LogFormat};
 use crate::cli::UpArgs;
@@ -207,7 +208,8 @@ impl Config {
                 log_group_bytes: Some(log_group_bytes),
                 functions: Some(functions),
             }),
-            access_keys: Some(self.access_keys.clone()),
+            // An empty list would not let one be appended as a table.
+            access_keys: (!self.access_keys.is_empty()).then(|| self.access_keys.clone()),
         }
     }
 
@@ -288,6 +290,12 @@ impl Config {
         )?;
         if self.node_name.is_empty() {
             return Err(value("node_name", "must not be empty"));
+        }
+        if let Err(error) = EnvFilter::try_new(&self.log_filter) {
+            return Err(value(
+                "log_filter",
+                format!("'{}' is not a filter: {error}", self.log_filter),
+            ));
         }
         Ok(())
     }

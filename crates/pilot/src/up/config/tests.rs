@@ -48,6 +48,9 @@ fn what_is_printed_can_be_fed_back() {
         let config = resolve(text).unwrap();
         let printed = toml::to_string(&config.to_file()).unwrap();
         assert_eq!(resolve(&printed).unwrap(), config, "{printed}");
+        let with_key = format!("{printed}\n[[access_keys]]\nid = \"another\"\nsecret = \"s\"\n");
+        let more = resolve(&with_key).unwrap().access_keys.len();
+        assert_eq!(more, config.access_keys.len() + 1, "{with_key}");
     }
 }
 
@@ -98,6 +101,7 @@ fn values_that_cannot_work_are_refused() {
         ),
         ("subnet = \"10.0.0.1/16\"", "subnet"),
         ("otlp_endpoint = \"nowhere\"", "otlp_endpoint"),
+        ("log_filter = \"info=loud\"", "log_filter"),
         (
             "[limits]\nconcurrent_starts = 0",
             "limits.concurrent_starts",
