@@ -122,6 +122,7 @@ def test_logs_follow(platform, greeter):
         assert "greeting one" in seen
         following.terminate()
     assert platform.pilot("logs", "nobody", check=False).returncode == 4
+    assert platform.pilot("starts", "nobody", check=False).returncode == 4
 
 
 def test_a_closed_pipe_is_no_failure(platform, greeter):

@@ -55,6 +55,11 @@ pub(crate) struct ApiError {
     message: String,
 }
 
+/// Where the platform is supposed to be cannot be reached by this client.
+#[derive(Debug, thiserror::Error)]
+#[error("endpoint '{0}' is not a URL with http, such as {DEFAULT_ENDPOINT}")]
+pub(crate) struct InvalidTarget(String);
+
 /// Runs a command that talks to a platform.
 pub(crate) fn block_on(
     command: impl Future<Output = anyhow::Result<Exit>>,
@@ -83,9 +88,9 @@ impl Client {
             .unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned());
         let uri: Uri = endpoint
             .parse()
-            .with_context(|| format!("endpoint '{endpoint}'"))?;
+            .map_err(|_| InvalidTarget(endpoint.clone()))?;
         let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            bail!("endpoint '{endpoint}' is not a URL such as {DEFAULT_ENDPOINT}");
+            bail!(InvalidTarget(endpoint));
         };
         Ok(Self {
             host: HeaderValue::from_str(authority.as_str()).context("endpoint's host")?,

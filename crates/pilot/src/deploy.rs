@@ -58,10 +58,17 @@ async fn create(
     } else {
         None
     };
-    let runtime = args.runtime.or(found.as_ref().map(|found| found.runtime)).context(
-        "which runtime? Neither an executable `bootstrap` nor a Python file with a handler is there; \
-         give --runtime and --handler",
-    )?;
+    let runtime = args
+        .runtime
+        .or(found.as_ref().map(|found| found.runtime))
+        .with_context(|| {
+            let why = if args.source.is_dir() {
+                "Neither an executable `bootstrap` nor a Python file with a handler is there"
+            } else {
+                "They are found for folders only, not for zip files"
+            };
+            format!("which runtime and handler? {why}; give --runtime and --handler")
+        })?;
     let handler = args
         .handler
         .clone()
@@ -215,7 +222,12 @@ fn package(source: &Path) -> anyhow::Result<Vec<u8>> {
     let zip = if source.is_dir() {
         package::zip(source)?
     } else {
-        std::fs::read(source).with_context(|| format!("cannot read {}", source.display()))?
+        let file =
+            std::fs::read(source).with_context(|| format!("cannot read {}", source.display()))?;
+        if !file.starts_with(b"PK") {
+            bail!("{} is neither a folder nor a zip file", source.display());
+        }
+        file
     };
     if zip.len() as u64 > CODE_ZIP_BYTES {
         bail!(

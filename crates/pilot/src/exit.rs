@@ -2,7 +2,7 @@
 
 use std::process::{ExitCode, Termination};
 
-use crate::client::ApiError;
+use crate::client::{ApiError, InvalidTarget};
 use crate::up::InvalidConfig;
 
 /// How a command ended. The numbers are part of the command line's contract; `pilot --help` lists them.
@@ -47,7 +47,7 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
         }
         None => {}
     }
-    if error.is::<InvalidConfig>() {
+    if error.is::<InvalidConfig>() || error.is::<InvalidTarget>() {
         return Exit::Usage;
     }
     Exit::Failed

@@ -38,7 +38,12 @@ pub(crate) async fn run(args: StartsArgs) -> anyhow::Result<Exit> {
         None => None,
     };
     let Some(shown) = shown.or_else(|| starts.first().cloned()) else {
-        eprintln!("no starts yet; `pilot invoke NAME` makes one");
+        if let Some(function) = &args.function {
+            // A name that was mistyped has no starts either.
+            let path = format!("/2015-03-31/functions/{}", encode(function.as_str()));
+            client.get::<serde::de::IgnoredAny>(&path).await?;
+        }
+        eprintln!("no such starts yet; `pilot invoke NAME` makes one");
         return Ok(Exit::Done);
     };
     let mut text = waterfall::draw(
@@ -49,8 +54,7 @@ pub(crate) async fn run(args: StartsArgs) -> anyhow::Result<Exit> {
     );
     let _ = write!(
         text,
-        "\nmedians of the last {} starts\n{}",
-        starts.len(),
+        "\nmedians by kind, and of how many starts\n{}",
         medians::table(&starts)
     );
     output::print(&text)?;

@@ -23,6 +23,9 @@ pub(super) fn zip(folder: &Path) -> anyhow::Result<Vec<u8>> {
         left: CODE_UNPACKED_BYTES,
     };
     package.add_folder(folder, "", 0)?;
+    if package.left == CODE_UNPACKED_BYTES {
+        bail!("{} holds no code", folder.display());
+    }
     Ok(package
         .writer
         .finish()
