@@ -7,6 +7,7 @@ mod create;
 mod delete;
 mod download;
 mod listing;
+mod publish;
 mod read;
 mod rules;
 mod settings;
@@ -113,6 +114,9 @@ async fn dispatch(
                 .await
                 .and_then(json)
         }
+        "PublishVersion" => publish::publish_version(parts, caller, input)
+            .await
+            .and_then(json),
         "DeleteFunction" => delete::delete_function(parts, caller, typed(input)?).await,
         "ListFunctions" => listing::list_functions(parts, caller, typed(input)?)
             .await

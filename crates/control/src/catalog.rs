@@ -9,6 +9,7 @@ pub(crate) mod events;
 mod functions;
 mod open;
 pub(crate) mod record;
+mod versions;
 
 use std::cell::RefCell;
 use std::path::Path;

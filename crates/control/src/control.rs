@@ -89,7 +89,7 @@ impl Control {
         tasks.spawn(deploy::collect(Arc::clone(&parts), stop.clone()));
         tasks.spawn(events::run(Arc::clone(&parts), stop.clone()));
         tracing::info!(
-            functions = parts.catalog.index().len(),
+            versions = parts.catalog.index().len(),
             queued,
             "control plane open"
         );

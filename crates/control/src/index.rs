@@ -13,13 +13,13 @@ use pilotlight_model::{
 
 use crate::lifecycle::State;
 
-/// Every `$LATEST`, by its key. The lock is held for a look-up or an insert, never across an await.
+/// Every version, by its key. The lock is held for a look-up or an insert, never across an await.
 #[derive(Default)]
 pub(crate) struct Index {
     entries: RwLock<HashMap<VersionKey, Entry>>,
 }
 
-/// One function as an invocation sees it.
+/// One version as an invocation sees it.
 #[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) state: State,
@@ -46,7 +46,7 @@ impl Index {
         }
     }
 
-    /// The spec that `name` and `qualifier` mean. Only `$LATEST` exists.
+    /// The spec that `name` and `qualifier` mean.
     pub(crate) fn resolve(
         &self,
         account: &AccountId,
@@ -54,24 +54,25 @@ impl Index {
         name: &FunctionName,
         qualifier: Option<&str>,
     ) -> Result<Resolved, LambdaError> {
-        let key = VersionKey {
+        let key = |version| VersionKey {
             account: account.clone(),
             region: region.clone(),
             name: name.clone(),
-            version: Version::Latest,
+            version,
         };
+        let function_arn = key(Version::Latest).function_arn();
+        let asked = qualifier.unwrap_or("$LATEST");
+        let version: Option<Version> = asked.parse().ok();
+        let entry = version.and_then(|version| self.entries.read().get(&key(version)).cloned());
+        // AWS names `$LATEST` here even where the caller did not.
+        let entry = entry
+            .ok_or_else(|| LambdaError::function_not_found(&format!("{function_arn}:{asked}")))?;
+        let spec = entry.serving.ok_or_else(|| not_ready(entry.state))?;
         let invoked_arn = match qualifier {
-            Some(qualifier) => format!("{}:{qualifier}", key.function_arn()),
-            None => key.function_arn(),
+            Some(qualifier) => format!("{function_arn}:{qualifier}"),
+            None => function_arn,
         };
-        let entry = self.entries.read().get(&key).cloned();
-        match entry {
-            Some(entry) if matches!(qualifier, None | Some("$LATEST")) => match entry.serving {
-                Some(spec) => Ok(Resolved { spec, invoked_arn }),
-                None => Err(not_ready(entry.state)),
-            },
-            _ => Err(LambdaError::function_not_found(&invoked_arn)),
-        }
+        Ok(Resolved { spec, invoked_arn })
     }
 
     /// Images that running versions may mount.
@@ -94,7 +95,7 @@ impl Index {
         self.entries.read().get(key)?.serving.clone()
     }
 
-    /// Functions that there are.
+    /// Versions that there are: at least as many as functions.
     pub(crate) fn len(&self) -> usize {
         self.entries.read().len()
     }

@@ -85,6 +85,11 @@ impl Lifecycle {
         self.state != State::Pending && self.update != Some(UpdateStatus::InProgress)
     }
 
+    /// Whether what serves is what is configured.
+    pub(crate) fn current(&self) -> bool {
+        self.state == State::Active && self.update == Some(UpdateStatus::Successful)
+    }
+
     /// The same function with a change that must be made ready. One change at a time.
     pub(crate) fn updating(&self, function_arn: &str) -> Result<Self, LambdaError> {
         if self.state == State::Pending {

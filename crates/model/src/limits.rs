@@ -21,6 +21,8 @@ pub const CLIENT_CONTEXT_BYTES: usize = 3_583;
 pub const LOG_TAIL_BYTES: usize = 4 * 1024;
 /// Bytes of all environment variables of a function together.
 pub const ENVIRONMENT_BYTES: usize = 4 * 1024;
+/// Memory of one function, in MiB.
+pub const MEMORY_MB: u32 = 10_240;
 /// Layers of one function.
 pub const LAYERS: usize = 5;
 /// Longest initialisation before it is repeated within the invocation's own timeout.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use pilotlight_model::Runtime;
+use pilotlight_model::{Runtime, Version};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
@@ -125,6 +125,15 @@ impl Configuration {
             live: Some(live),
             ..Self::listed(record, qualifier)
         }
+    }
+
+    /// A version that was just made: its ARN says which. `$LATEST` is shown as the function.
+    pub(super) fn published(record: &Record, config: &Config) -> Self {
+        let number = match record.key.version {
+            Version::Latest => None,
+            Version::Number(number) => Some(number.to_string()),
+        };
+        Self::whole(record, number.as_deref(), config)
     }
 
     /// A function in a list, which shows less.

@@ -89,9 +89,6 @@ pub(super) async fn create_function(
             "PackageType Image is not supported on this platform yet; use Zip.",
         ));
     }
-    if request.publish {
-        return Err(no_publish());
-    }
     rules::architectures(&request.architectures)?;
     let key = rules::new_function(caller, &request.function_name)?;
     let mut settings = request
@@ -144,7 +141,10 @@ pub(super) async fn create_function(
             };
             session.insert(&record)?;
             session.set_tags(&record.key, &request.tags)?;
-            Ok(record)
+            match request.publish {
+                true => Ok(session.publish(&record, None, record.settings.modified_ms)?),
+                false => Ok(record),
+            }
         })
         .await?;
     drop(held);
@@ -156,13 +156,6 @@ fn exists(name: &str) -> LambdaError {
     LambdaError::new(
         ErrorKind::ResourceConflict,
         format!("Function already exist: {name}"),
-    )
-}
-
-/// There are no numbered versions; a silent `Publish` would promise one.
-pub(super) fn no_publish() -> LambdaError {
-    invalid(
-        "Publishing versions is not supported on this platform yet; leave Publish out or false.",
     )
 }
 

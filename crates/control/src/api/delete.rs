@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use pilotlight_model::LambdaError;
 use pilotlight_model::node::Caller;
+use pilotlight_model::{LambdaError, Version, VersionKey};
 
 use super::read::FunctionRequest;
 use super::{Answer, invalid, rules};
@@ -18,27 +18,38 @@ pub(super) async fn delete_function(
     request: FunctionRequest,
 ) -> Result<Answer, LambdaError> {
     let target = request.target(caller)?;
-    if target.qualifier.as_deref() == Some("$LATEST") {
-        return Err(invalid(
-            "$LATEST version cannot be deleted without deleting the function.",
-        ));
-    }
-    let (key, whole) = (rules::latest(&target), target.qualifier.is_none());
-    let function = key.clone();
-    let there = parts
+    let function = rules::latest(&target);
+    let only = match target.qualifier.as_deref().map(str::parse) {
+        None => None,
+        Some(Ok(Version::Latest)) => {
+            return Err(invalid(
+                "$LATEST version cannot be deleted without deleting the function.",
+            ));
+        }
+        Some(Ok(version)) => Some(VersionKey {
+            version,
+            ..function.clone()
+        }),
+        Some(Err(_)) => return Err(invalid("Deletion of aliases is not currently supported.")),
+    };
+    let deleted = parts
         .catalog
-        .write(move |session| match whole {
-            true => Ok::<_, LambdaError>(session.delete(&key)?),
-            false => Ok(session.find(&key)?.is_some()),
+        .write(move |session| match only {
+            None => Ok::<_, LambdaError>(session.delete(&function)?),
+            Some(version) if session.find(&function)?.is_some() => {
+                session.delete_version(&version)?;
+                Ok(vec![version])
+            }
+            Some(_) => Ok(Vec::new()),
         })
         .await?;
-    if !there {
+    if deleted.is_empty() {
         return Err(LambdaError::function_not_found(&target.function_arn()));
     }
-    if whole {
-        parts.node.retire(&function);
-        parts.unreferenced.notify_one();
-        tracing::info!(%function, "function deleted");
+    for version in deleted {
+        parts.node.retire(&version);
+        tracing::info!(function = %version, "function deleted");
     }
+    parts.unreferenced.notify_one();
     Ok(Answer::Empty(StatusCode::NO_CONTENT))
 }

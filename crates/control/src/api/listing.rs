@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use pilotlight_model::LambdaError;
 use pilotlight_model::names::Target;
 use pilotlight_model::node::Caller;
+use pilotlight_model::{LambdaError, Version};
 use serde::{Deserialize, Serialize};
 
 use super::configuration::Configuration;
 use super::{invalid, read};
+use crate::catalog::record::Record;
 use crate::control::Parts;
 
-/// Functions on one page, whatever is asked for.
+/// Functions or versions on one page, whatever is asked for.
 const PAGE: usize = 50;
 
 #[derive(Deserialize)]
@@ -37,53 +38,48 @@ pub(super) struct ListFunctionsResponse {
 pub(super) struct ListVersionsRequest {
     function_name: String,
     marker: Option<String>,
+    max_items: Option<usize>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ListVersionsResponse {
     versions: Vec<Configuration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_marker: Option<String>,
 }
 
-/// The functions of the caller's account and region, by name. With `FunctionVersion: ALL` the ARNs are
-/// qualified; each function has only `$LATEST`.
+/// The functions of the caller's account and region, by name. With `FunctionVersion: ALL` every version of
+/// theirs, by qualified ARN.
 pub(super) async fn list_functions(
     parts: &Arc<Parts>,
     caller: &Caller,
     request: ListFunctionsRequest,
 ) -> Result<ListFunctionsResponse, LambdaError> {
-    let page = request.max_items.unwrap_or(PAGE).min(PAGE);
-    let after = request
-        .marker
-        .as_deref()
-        .map(read_marker)
-        .transpose()?
-        .unwrap_or_default();
+    let page = page(request.max_items);
+    let (name, version) = seen(request.marker.as_deref())?;
     let Caller { account, region } = caller.clone();
-    let mut records = parts
+    let all = request.function_version.is_some();
+    let records = parts
         .catalog
         .read(move |session| {
-            Ok::<_, LambdaError>(session.list(&account, &region, &after, page + 1)?)
+            Ok::<_, LambdaError>(match all {
+                false => session.list(&account, &region, &name, page + 1)?,
+                true => {
+                    let after = (name.as_str(), version.unwrap_or(Version::Latest));
+                    session.list_versions(&account, &region, after, page + 1)?
+                }
+            })
         })
         .await?;
-    let more = records.len() > page;
-    records.truncate(page);
-    let next_marker = records
-        .last()
-        .filter(|_| more)
-        .map(|last| marker(last.key.name.as_str()));
-    let qualifier = request.function_version.is_some().then_some("$LATEST");
-    let functions = records
-        .iter()
-        .map(|record| Configuration::listed(record, qualifier))
-        .collect();
+    let (functions, next_marker) = cut(records, page, all);
     Ok(ListFunctionsResponse {
         functions,
         next_marker,
     })
 }
 
-/// The versions of a function: all on one page as long as there is only `$LATEST`.
+/// The versions of a function, `$LATEST` first.
 pub(super) async fn list_versions(
     parts: &Arc<Parts>,
     caller: &Caller,
@@ -91,25 +87,53 @@ pub(super) async fn list_versions(
 ) -> Result<ListVersionsResponse, LambdaError> {
     let target = Target::resolve(caller, &request.function_name, None)?;
     let (record, _) = read::find(parts, &target).await?;
-    if request.marker.is_some() {
-        return Err(invalid(
-            "The Marker is not one that this operation answered.",
-        ));
-    }
+    let page = page(request.max_items);
+    let (_, after) = seen(request.marker.as_deref())?;
+    let records = parts
+        .catalog
+        .read(move |session| {
+            Ok::<_, LambdaError>(session.versions(&record.key, after, page + 1)?)
+        })
+        .await?;
+    let (versions, next_marker) = cut(records, page, true);
     Ok(ListVersionsResponse {
-        versions: vec![Configuration::listed(&record, Some("$LATEST"))],
+        versions,
+        next_marker,
     })
 }
 
-/// Markers are opaque to clients: the name of the last function that they saw.
-fn marker(name: &str) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(name)
+fn page(asked: Option<usize>) -> usize {
+    asked.unwrap_or(PAGE).min(PAGE)
 }
 
-fn read_marker(marker: &str) -> Result<String, LambdaError> {
-    BASE64_URL_SAFE_NO_PAD
-        .decode(marker)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| invalid("The Marker is not one that this operation answered."))
+/// A page of what was found, and the marker of the next where there is more.
+fn cut(
+    mut records: Vec<Record>,
+    page: usize,
+    qualified: bool,
+) -> (Vec<Configuration>, Option<String>) {
+    let more = records.len() > page;
+    records.truncate(page);
+    let next = records.last().filter(|_| more).map(|last| {
+        BASE64_URL_SAFE_NO_PAD.encode(format!("{}:{}", last.key.name, last.key.version))
+    });
+    let shown = |record: &Record| {
+        let version = record.key.version.to_string();
+        Configuration::listed(record, qualified.then_some(version.as_str()))
+    };
+    (records.iter().map(shown).collect(), next)
+}
+
+/// What a marker says. Markers are opaque to clients: the name and the version that they saw last.
+fn seen(marker: Option<&str>) -> Result<(String, Option<Version>), LambdaError> {
+    let Some(marker) = marker else {
+        return Ok((String::new(), None));
+    };
+    let read = || {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(marker).ok()?;
+        let text = String::from_utf8(bytes).ok()?;
+        let (name, version) = text.split_once(':')?;
+        Some((name.to_owned(), Some(version.parse().ok()?)))
+    };
+    read().ok_or_else(|| invalid("The Marker is not one that this operation answered."))
 }

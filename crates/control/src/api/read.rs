@@ -104,7 +104,7 @@ pub(super) async fn find(
     parts: &Parts,
     target: &Target,
 ) -> Result<(Record, BTreeMap<String, String>), LambdaError> {
-    let (key, arn) = (rules::existing(target)?, target.arn());
+    let (key, arn) = (rules::version(target)?, target.arn());
     parts
         .catalog
         .read(move |session| {

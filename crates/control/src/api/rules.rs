@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use pilotlight_model::limits::{ENVIRONMENT_BYTES, LAYERS};
+use pilotlight_model::limits::{ENVIRONMENT_BYTES, LAYERS, MEMORY_MB};
 use pilotlight_model::names::{FunctionRef, Target};
 use pilotlight_model::node::Caller;
 use pilotlight_model::service::lambda;
@@ -46,8 +46,20 @@ pub(super) fn latest(target: &Target) -> VersionKey {
     }
 }
 
-/// The key of a version that is there: only `$LATEST` is.
-pub(super) fn existing(target: &Target) -> Result<VersionKey, LambdaError> {
+/// The key of the version that `target` means. An alias is one that no function has yet.
+pub(super) fn version(target: &Target) -> Result<VersionKey, LambdaError> {
+    let qualifier = target.qualifier.as_deref().unwrap_or("$LATEST");
+    let version = qualifier
+        .parse()
+        .map_err(|_| LambdaError::function_not_found(&target.arn()))?;
+    Ok(VersionKey {
+        version,
+        ..latest(target)
+    })
+}
+
+/// The key of what can be changed or published: published versions are for ever.
+pub(super) fn changeable(target: &Target) -> Result<VersionKey, LambdaError> {
     match target.qualifier.as_deref() {
         None | Some("$LATEST") => Ok(latest(target)),
         Some(_) => Err(LambdaError::function_not_found(&target.arn())),
@@ -142,6 +154,20 @@ pub(super) fn environment(variables: &BTreeMap<String, String>) -> Result<(), La
         )));
     }
     Ok(())
+}
+
+/// Memory that a function of the usual kind can have; the model allows more, for kinds that are not here.
+pub(super) fn memory(memory_mb: u32) -> Result<(), LambdaError> {
+    if memory_mb <= MEMORY_MB {
+        return Ok(());
+    }
+    Err(LambdaError::new(
+        ErrorKind::Validation,
+        format!(
+            "1 validation error detected: Value '{memory_mb}' at 'memorySize' failed to satisfy \
+             constraint: Member must have value less than or equal to {MEMORY_MB}"
+        ),
+    ))
 }
 
 /// Layers come with their own API; until then none exists.

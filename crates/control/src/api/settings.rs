@@ -112,6 +112,7 @@ impl Changes {
         let runtime = runtime.transpose()?.unwrap_or(settings.runtime);
         self.check_snap_start(runtime)?;
         self.check_logging()?;
+        self.memory_size.map_or(Ok(()), rules::memory)?;
         if let Some(environment) = &self.environment {
             rules::environment(&environment.variables)?;
             settings.environment = Some(Environment(environment.variables.clone()));

@@ -11,6 +11,7 @@ use pilotlight_model::{ErrorKind, LambdaError, VersionKey};
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, invalid, read, rules};
+use crate::catalog::{CatalogError, Session};
 use crate::control::Parts;
 
 /// Seconds that an idle instance of the function is kept.
@@ -63,6 +64,11 @@ pub(super) async fn tag_resource(
     caller: &Caller,
     request: TagResourceRequest,
 ) -> Result<Answer, LambdaError> {
+    if request.tags.is_empty() {
+        return Err(invalid(
+            "An error occurred and the request cannot be processed.",
+        ));
+    }
     let target = function(caller, &request.resource)?;
     change(parts, rules::latest(&target), move |tags| {
         tags.extend(request.tags)
@@ -148,9 +154,10 @@ async fn change(
     parts
         .catalog
         .write(move |session| {
-            let mut record = session
-                .find(&key)?
-                .ok_or_else(|| LambdaError::function_not_found(&key.function_arn()))?;
+            let versions = session.numbers(&key)?;
+            if versions.is_empty() {
+                return Err(LambdaError::function_not_found(&key.function_arn()));
+            }
             let mut tags = session.tags(&key)?;
             let before = keep_alive(&tags)?;
             edit(&mut tags);
@@ -158,17 +165,31 @@ async fn change(
             session.set_tags(&key, &tags)?;
             let after = keep_alive(&tags)?;
             if before != after {
-                if let Some(serving) = record.serving {
-                    let mut spec = Arc::unwrap_or_clone(serving);
-                    (spec.keep_alive, spec.revision) = (after, session.next_revision()?);
-                    record.serving = Some(Arc::new(spec));
+                for version in &versions {
+                    keep(session, version, after)?;
                 }
-                record.revision = session.next_revision()?;
-                session.update(&record)?;
             }
             Ok::<_, LambdaError>(())
         })
         .await?;
     parts.unsettled.notify_one();
     Ok(Answer::Empty(StatusCode::NO_CONTENT))
+}
+
+/// Invocations of the version get the new keep-alive.
+fn keep(
+    session: &Session<'_>,
+    version: &VersionKey,
+    keep_alive: Option<Duration>,
+) -> Result<(), CatalogError> {
+    let Some(mut record) = session.find(version)? else {
+        return Ok(());
+    };
+    if let Some(serving) = record.serving {
+        let mut spec = Arc::unwrap_or_clone(serving);
+        (spec.keep_alive, spec.revision) = (keep_alive, session.next_revision()?);
+        record.serving = Some(Arc::new(spec));
+    }
+    record.revision = session.next_revision()?;
+    session.update(&record)
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::configuration::Configuration;
-use super::create::{CodeSource, no_publish};
+use super::create::CodeSource;
 use super::settings::Changes;
 use super::{rules, typed};
 use crate::catalog::Session;
@@ -81,7 +81,7 @@ pub(super) async fn update_function_code(
 ) -> Result<Configuration, LambdaError> {
     rules::nothing_else(&input, &CODE)?;
     let request: UpdateFunctionCodeRequest = typed(input)?;
-    let key = rules::existing(&Target::resolve(caller, &request.function_name, None)?)?;
+    let key = rules::changeable(&Target::resolve(caller, &request.function_name, None)?)?;
     let revision_id = request.revision_id.clone();
 
     // Cheap to find out before the package is unpacked; the write below decides.
@@ -90,9 +90,6 @@ pub(super) async fn update_function_code(
         .catalog
         .read(move |session| changeable(session, &probe, known.as_deref()))
         .await?;
-    if request.publish {
-        return Err(no_publish());
-    }
     rules::architectures(&request.architectures)?;
     let zip = request.source.zip()?;
     let held = parts.packages.hold().await;
@@ -108,7 +105,11 @@ pub(super) async fn update_function_code(
                 return Ok(record);
             }
             record.code = Code::of(&package);
-            change(session, record, now_ms)
+            let record = change(session, record, now_ms)?;
+            match request.publish {
+                true => Ok::<_, LambdaError>(session.publish(&record, None, now_ms)?),
+                false => Ok(record),
+            }
         })
         .await?;
     drop(held);
@@ -117,7 +118,7 @@ pub(super) async fn update_function_code(
         true => parts.unreferenced.notify_one(),
         false => parts.unsettled.notify_one(),
     }
-    Ok(Configuration::whole(&record, None, &parts.config))
+    Ok(Configuration::published(&record, &parts.config))
 }
 
 pub(super) async fn update_function_configuration(
@@ -127,7 +128,7 @@ pub(super) async fn update_function_configuration(
 ) -> Result<Configuration, LambdaError> {
     rules::nothing_else(&input, &CONFIGURATION)?;
     let request: UpdateFunctionConfigurationRequest = typed(input)?;
-    let key = rules::existing(&Target::resolve(caller, &request.function_name, None)?)?;
+    let key = rules::changeable(&Target::resolve(caller, &request.function_name, None)?)?;
     let now_ms = parts.config.clock.unix_ms();
     let runtimes = parts.config.runtimes.clone();
     let record = parts
@@ -143,7 +144,7 @@ pub(super) async fn update_function_configuration(
 }
 
 /// The function, if it is there, is the revision that the caller knows, and no other change is under way.
-fn changeable(
+pub(super) fn changeable(
     session: &Session<'_>,
     key: &VersionKey,
     revision_id: Option<&str>,

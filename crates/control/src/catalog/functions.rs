@@ -1,4 +1,5 @@
-//! The catalog's queries for functions, versions, tags and settings.
+//! The catalog's queries for functions, tags and settings. What only published versions need is in
+//! `versions`.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -15,22 +16,27 @@ use crate::index::{Change, Entry};
 use crate::lifecycle::Lifecycle;
 
 /// Columns of a record, in the order in which [`record`] reads them.
-const RECORD: &str = "function.account, function.region, function.name, version.number, \
+pub(super) const RECORD: &str = "function.account, function.region, function.name, version.number, \
                       version.revision, version.revision_id, version.package, version.draft, \
                       version.image, version.compiled, version.settings, version.lifecycle, \
                       version.serving";
 
 /// Number of `$LATEST` in the catalog.
-const LATEST: u64 = 0;
+pub(super) const LATEST: u64 = 0;
 
 impl Session<'_> {
-    /// `$LATEST` of a function.
+    /// One version of a function.
     pub(crate) fn find(&self, key: &VersionKey) -> Result<Option<Record>, CatalogError> {
         let mut query = self.connection.prepare_cached(&format!(
             "SELECT {RECORD} FROM function JOIN version ON version.function = function.id
-             WHERE account = ?1 AND region = ?2 AND name = ?3 AND number = {LATEST}"
+             WHERE account = ?1 AND region = ?2 AND name = ?3 AND number = ?4"
         ))?;
-        let key = params![key.account.as_str(), key.region.as_str(), key.name.as_str()];
+        let key = params![
+            key.account.as_str(),
+            key.region.as_str(),
+            key.name.as_str(),
+            number(key.version)
+        ];
         Ok(query.query_row(key, record).optional()?)
     }
 
@@ -64,16 +70,17 @@ impl Session<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Functions and bytes of code of an account and region.
+    /// Functions and bytes of code, of all versions, of an account and region.
     pub(crate) fn usage(
         &self,
         account: &AccountId,
         region: &Region,
     ) -> Result<(u64, u64), CatalogError> {
         let mut query = self.connection.prepare_cached(&format!(
-            "SELECT count(*), coalesce(sum(settings ->> 'code_size'), 0)
+            "SELECT count(*) FILTER (WHERE number = {LATEST}),
+                    coalesce(sum(settings ->> 'code_size'), 0)
              FROM function JOIN version ON version.function = function.id
-             WHERE account = ?1 AND region = ?2 AND number = {LATEST}"
+             WHERE account = ?1 AND region = ?2"
         ))?;
         let account = params![account.as_str(), region.as_str()];
         Ok(query.query_row(account, |row| Ok((row.get(0)?, row.get(1)?)))?)
@@ -90,13 +97,22 @@ impl Session<'_> {
                 key.name.as_str()
             ])?;
         let function = self.connection.last_insert_rowid();
+        self.insert_version(function, record)
+    }
+
+    /// Adds a version to the function of that row.
+    pub(super) fn insert_version(
+        &self,
+        function: i64,
+        record: &Record,
+    ) -> Result<(), CatalogError> {
         self.connection
             .prepare_cached(
                 "INSERT INTO version (function, number, revision, revision_id, settled, package,
                                       draft, image, settings, lifecycle)
                  VALUES (?1, ?2, 0, '', 0, '', '', '', '', '')",
             )?
-            .execute(params![function, LATEST])?;
+            .execute(params![function, number(record.key.version)])?;
         self.update(record)
     }
 
@@ -118,7 +134,7 @@ impl Session<'_> {
                 "UPDATE version
                  SET revision = ?4, revision_id = ?5, settled = ?6, package = ?7, draft = ?8,
                      image = ?9, compiled = ?10, settings = ?11, lifecycle = ?12, serving = ?13
-                 WHERE number = 0 AND function =
+                 WHERE number = ?14 AND function =
                      (SELECT id FROM function WHERE account = ?1 AND region = ?2 AND name = ?3)",
             )?
             .execute(params![
@@ -135,6 +151,7 @@ impl Session<'_> {
                 serde_json::to_string(settings)?,
                 serde_json::to_string(lifecycle)?,
                 serving_json,
+                number(key.version),
             ])?;
         if changed != 1 {
             return Err(rusqlite::Error::QueryReturnedNoRows.into());
@@ -143,10 +160,10 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Removes a function with all that belongs to it; `false` when it is not there.
-    pub(crate) fn delete(&self, key: &VersionKey) -> Result<bool, CatalogError> {
-        let removed = self
-            .connection
+    /// Removes a function with all that belongs to it; answers its versions, none when it is not there.
+    pub(crate) fn delete(&self, key: &VersionKey) -> Result<Vec<VersionKey>, CatalogError> {
+        let versions = self.numbers(key)?;
+        self.connection
             .prepare_cached(
                 "DELETE FROM function WHERE account = ?1 AND region = ?2 AND name = ?3",
             )?
@@ -155,8 +172,10 @@ impl Session<'_> {
                 key.region.as_str(),
                 key.name.as_str()
             ])?;
-        self.change(Change::Remove(key.clone()));
-        Ok(removed > 0)
+        for version in &versions {
+            self.change(Change::Remove(version.clone()));
+        }
+        Ok(versions)
     }
 
     /// A number larger than any that was handed out before.
@@ -236,12 +255,12 @@ impl Session<'_> {
         Ok(found)
     }
 
-    /// What the index holds of every function.
+    /// What the index holds of every version.
     pub(super) fn index_entries(&self) -> Result<Vec<Change>, CatalogError> {
-        let mut query = self.connection.prepare(&format!(
+        let mut query = self.connection.prepare(
             "SELECT account, region, name, number, lifecycle, serving
-             FROM version JOIN function ON version.function = function.id WHERE number = {LATEST}"
-        ))?;
+             FROM version JOIN function ON version.function = function.id",
+        )?;
         let rows = query.query_map([], |row| {
             let lifecycle: Lifecycle = json(row, 4)?;
             let entry = Entry {
@@ -254,7 +273,15 @@ impl Session<'_> {
     }
 }
 
-fn record(row: &Row<'_>) -> Result<Record, rusqlite::Error> {
+/// How the catalog numbers a version.
+pub(super) fn number(version: Version) -> u64 {
+    match version {
+        Version::Latest => LATEST,
+        Version::Number(number) => number,
+    }
+}
+
+pub(super) fn record(row: &Row<'_>) -> Result<Record, rusqlite::Error> {
     Ok(Record {
         key: key(row)?,
         revision: row.get(4)?,
@@ -275,7 +302,7 @@ fn record(row: &Row<'_>) -> Result<Record, rusqlite::Error> {
 }
 
 /// The first four columns.
-fn key(row: &Row<'_>) -> Result<VersionKey, rusqlite::Error> {
+pub(super) fn key(row: &Row<'_>) -> Result<VersionKey, rusqlite::Error> {
     let number: u64 = row.get(3)?;
     Ok(VersionKey {
         account: parsed(row, 0)?,

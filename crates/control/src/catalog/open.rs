@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::CatalogError;
 
 /// Migrations in order; the file's `user_version` counts those that it has had.
-const MIGRATIONS: [&str; 1] = [include_str!("0001.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("0001.sql"), include_str!("0002.sql")];
 
 /// Statements kept prepared per connection.
 const PREPARED: usize = 64;

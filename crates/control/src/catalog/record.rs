@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::index::Entry;
 use crate::lifecycle::Lifecycle;
 
-/// `$LATEST` of one function.
+/// One version of a function.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
     pub(crate) key: VersionKey,

@@ -144,7 +144,7 @@ fn a_newer_schema_is_refused_by_name() {
     assert_eq!(
         error.to_string(),
         format!(
-            "{} has schema 99, this version reads up to 1: use a newer pilot",
+            "{} has schema 99, this version reads up to 2: use a newer pilot",
             path.display()
         )
     );

@@ -87,9 +87,10 @@ async fn creations_that_make_no_sense() {
                 .to_owned(),
         ),
         (
-            json!({ "Publish": true }),
-            INVALID,
-            "Publishing versions is not supported on this platform yet; leave Publish out or false."
+            json!({ "MemorySize": 10_241 }),
+            "ValidationException",
+            "1 validation error detected: Value '10241' at 'memorySize' failed to satisfy constraint: \
+             Member must have value less than or equal to 10240"
                 .to_owned(),
         ),
         (

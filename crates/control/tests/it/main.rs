@@ -7,3 +7,4 @@ mod events;
 mod functions;
 mod harness;
 mod tags;
+mod versions;

@@ -1,0 +1,161 @@
+//! The catalog's queries for published versions.
+
+use std::sync::Arc;
+
+use pilotlight_model::{AccountId, FunctionSpec, Region, Version, VersionKey};
+use rusqlite::params;
+use uuid::Uuid;
+
+use super::functions::{LATEST, RECORD, key, number, record};
+use super::record::{Record, Settings};
+use super::{CatalogError, Session};
+use crate::index::Change;
+use crate::lifecycle::Lifecycle;
+
+impl Session<'_> {
+    /// Makes a version of `latest` as it is now, described as given; the last version where that was made
+    /// of the very same and is still there. What is already made ready can be invoked at once.
+    pub(crate) fn publish(
+        &self,
+        latest: &Record,
+        description: Option<String>,
+        now_ms: u64,
+    ) -> Result<Record, CatalogError> {
+        let mut find = self.connection.prepare_cached(
+            "SELECT id, published, published_from FROM function
+             WHERE account = ?1 AND region = ?2 AND name = ?3",
+        )?;
+        let name = &latest.key;
+        let name = params![
+            name.account.as_str(),
+            name.region.as_str(),
+            name.name.as_str()
+        ];
+        let (function, last, from): (i64, u64, String) =
+            find.query_row(name, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let now = serde_json::to_string(&Settings {
+            modified_ms: 0,
+            ..latest.settings.clone()
+        })?;
+        if from == now
+            && let Some(same) = self.find(&version(&latest.key, last))?
+        {
+            return Ok(same);
+        }
+        self.connection
+            .prepare_cached(
+                "UPDATE function SET published = ?2, published_from = ?3 WHERE id = ?1",
+            )?
+            .execute(params![function, last + 1, now])?;
+        let mut published = Record {
+            key: version(&latest.key, last + 1),
+            revision: self.next_revision()?,
+            revision_id: Uuid::new_v4(),
+            ..latest.clone()
+        };
+        published.settings.modified_ms = now_ms;
+        if let Some(description) = description {
+            published.settings.description = description;
+        }
+        match latest.serving.as_deref() {
+            Some(ready) if latest.lifecycle.current() => {
+                published.serving = Some(Arc::new(FunctionSpec {
+                    key: published.key.clone(),
+                    revision: published.revision,
+                    ..ready.clone()
+                }));
+            }
+            _ => (published.lifecycle, published.serving) = (Lifecycle::created(), None),
+        }
+        self.insert_version(function, &published)?;
+        Ok(published)
+    }
+
+    /// Up to `limit` versions of a function behind `after`, by number; `$LATEST` comes first.
+    pub(crate) fn versions(
+        &self,
+        function: &VersionKey,
+        after: Option<Version>,
+        limit: usize,
+    ) -> Result<Vec<Record>, CatalogError> {
+        let mut query = self.connection.prepare_cached(&format!(
+            "SELECT {RECORD} FROM function JOIN version ON version.function = function.id
+             WHERE account = ?1 AND region = ?2 AND name = ?3 AND number >= ?4
+             ORDER BY number LIMIT ?5"
+        ))?;
+        let rows = query.query_map(
+            params![
+                function.account.as_str(),
+                function.region.as_str(),
+                function.name.as_str(),
+                after.map_or(LATEST, |last| number(last) + 1),
+                limit
+            ],
+            record,
+        )?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Up to `limit` versions of all functions of an account and region behind `after`, by name and number.
+    pub(crate) fn list_versions(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        after: (&str, Version),
+        limit: usize,
+    ) -> Result<Vec<Record>, CatalogError> {
+        let mut query = self.connection.prepare_cached(&format!(
+            "SELECT {RECORD} FROM function JOIN version ON version.function = function.id
+             WHERE account = ?1 AND region = ?2 AND (name, number) > (?3, ?4)
+             ORDER BY name, number LIMIT ?5"
+        ))?;
+        let (name, last) = after;
+        let rows = query.query_map(
+            params![account.as_str(), region.as_str(), name, number(last), limit],
+            record,
+        )?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Keys of all versions of a function.
+    pub(crate) fn numbers(&self, function: &VersionKey) -> Result<Vec<VersionKey>, CatalogError> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT account, region, name, number
+             FROM function JOIN version ON version.function = function.id
+             WHERE account = ?1 AND region = ?2 AND name = ?3",
+        )?;
+        let rows = query.query_map(
+            params![
+                function.account.as_str(),
+                function.region.as_str(),
+                function.name.as_str()
+            ],
+            key,
+        )?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Removes a published version, if it is there.
+    pub(crate) fn delete_version(&self, key: &VersionKey) -> Result<(), CatalogError> {
+        self.connection
+            .prepare_cached(
+                "DELETE FROM version WHERE number = ?4 AND number != 0 AND function =
+                     (SELECT id FROM function WHERE account = ?1 AND region = ?2 AND name = ?3)",
+            )?
+            .execute(params![
+                key.account.as_str(),
+                key.region.as_str(),
+                key.name.as_str(),
+                number(key.version)
+            ])?;
+        self.change(Change::Remove(key.clone()));
+        Ok(())
+    }
+}
+
+fn version(function: &VersionKey, number: u64) -> VersionKey {
+    VersionKey {
+        version: Version::Number(number),
+        ..function.clone()
+    }
+}
