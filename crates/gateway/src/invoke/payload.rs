@@ -28,7 +28,9 @@ fn check(event: &[u8]) -> Result<(), LambdaError> {
     let refused = |error: &dyn std::fmt::Display| {
         LambdaError::new(
             ErrorKind::InvalidRequestContent,
-            format!("Could not parse request body into json: {error}"),
+            format!(
+                "Could not parse request body into json: Could not parse payload into json: {error}"
+            ),
         )
     };
     // The parser does not look into strings that nobody asks for; they must be UTF-8 all the same.

@@ -6,6 +6,10 @@ use std::path::PathBuf;
 use crate::erofs::WriteError;
 use crate::store::StoreError;
 
+/// What AWS says of whatever it cannot unpack; more is said here where there is more to say.
+const COULD_NOT_UNZIP: &str =
+    "Could not unzip uploaded file. Please check your file, then try to upload again.";
+
 /// Why nothing was published. All but the last three are the fault of the archive, and their text is for
 /// the user who made it.
 #[derive(Debug, thiserror::Error)]
@@ -134,13 +138,11 @@ impl PublishError {
         match self {
             PublishError::Read { .. } | PublishError::Image(_) | PublishError::Store(_) => None,
             PublishError::Empty => Some("Uploaded file must be a non-empty zip".to_owned()),
+            PublishError::NotZip => Some(COULD_NOT_UNZIP.to_owned()),
             PublishError::TooLarge { limit } => {
                 Some(format!("Unzipped size must be smaller than {limit} bytes"))
             }
-            reason => Some(format!(
-                "Could not unzip uploaded file. Please check your file, then try to upload again. \
-                 Reason: {reason}."
-            )),
+            reason => Some(format!("{COULD_NOT_UNZIP} Reason: {reason}.")),
         }
     }
 }

@@ -42,7 +42,7 @@ fn refused(entries: &[Raw], reason: &str) {
 
 #[test]
 fn what_is_no_zip() {
-    let not = format!("{GENERAL}the file is not a zip archive.");
+    let not = "Could not unzip uploaded file. Please check your file, then try to upload again.";
     assert_eq!(refusal(b"#!/bin/sh\necho hello\n"), not);
     assert_eq!(refusal(&noise(1, 100_000)), not);
     assert_eq!(refusal(b"PK"), not);
