@@ -28,7 +28,7 @@ def main():
     """Runs the function until the platform hangs up."""
     wrapper = take_variable(b"AWS_LAMBDA_EXEC_WRAPPER")
     if wrapper:
-        posix.execv(wrapper, [wrapper, sys.executable, *sys.orig_argv[1:]])
+        run_wrapper(wrapper)
     api = RuntimeApi(int(take_variable(b"_PILOTLIGHT_RUNTIME_FD")))
     settings = Settings()
     prepare_interpreter(settings)
@@ -38,6 +38,15 @@ def main():
             serve(api, handler, settings)
     except ConnectionError:
         pass  # the platform has no more use for this process
+
+
+def run_wrapper(wrapper):
+    """Becomes the user's wrapper, which is to run the interpreter; ends as a shell does where it cannot."""
+    try:
+        posix.execv(wrapper, [wrapper, sys.executable, *sys.orig_argv[1:]])
+    except OSError as error:
+        write_line(f"{wrapper.decode(errors='replace')}: {error.strerror}")
+        sys.exit(126 if isinstance(error, PermissionError) else 127)
 
 
 def init(api, settings):

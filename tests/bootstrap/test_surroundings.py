@@ -131,6 +131,12 @@ def test_exec_wrapper(ready, tmp_path):
     assert ready(source, env={"AWS_LAMBDA_EXEC_WRAPPER": str(wrapper)}).call() == ["yes", None]
 
 
+def test_a_wrapper_that_is_not_there_ends_the_process_as_a_shell_does(start):
+    runtime = start("", env={"AWS_LAMBDA_EXEC_WRAPPER": "/nowhere"})
+    assert runtime.process.wait(60) == 127
+    assert runtime.process.stdout.read() == b"/nowhere: No such file or directory\n"
+
+
 def test_lines_come_out_at_once(ready):
     runtime = ready(
         "import sys\n"

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use pilotlight_model::ids::RequestId;
 use pilotlight_model::limits;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::launcher::Exit;
 
@@ -100,8 +100,7 @@ fn object(error_type: &str, message: &str) -> Bytes {
         .into()
 }
 
-/// The runtime's own words. At the time of its init it knew of no request, so an empty `requestId`
-/// is filled in, as Lambda's repeated init has it.
+/// The runtime's own words, as they are: its init knows of no request, and its `requestId` is empty.
 fn init_payload(body: &Bytes, error_type: &str, request: RequestId) -> Bytes {
     if body.is_empty() {
         return object(
@@ -109,17 +108,13 @@ fn init_payload(body: &Bytes, error_type: &str, request: RequestId) -> Bytes {
             &format!("RequestId: {request} Error: {error_type}"),
         );
     }
-    match serde_json::from_slice::<Value>(body) {
-        Ok(Value::Object(mut fields)) if fields.get("requestId") == Some(&json!("")) => {
-            fields.insert("requestId".to_owned(), json!(request.to_string()));
-            Value::Object(fields).to_string().into()
-        }
-        _ => body.clone(),
-    }
+    body.clone()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn payload(failure: &Failure) -> Value {
@@ -173,7 +168,7 @@ mod tests {
             body: Bytes::from_static(body.as_bytes()),
         };
         let told = payload(&failure(r#"{"errorMessage":"no","requestId":""}"#));
-        assert_eq!(told["requestId"], "00000000-0000-0000-0000-000000000000");
+        assert_eq!(told["requestId"], "");
         assert_eq!(told["errorMessage"], "no");
         assert_eq!(
             payload(&failure(""))["errorType"],

@@ -66,6 +66,8 @@ async fn live(node: Arc<Node>, instance: Arc<Instance>, order: StartOrder) {
     instance
         .log
         .line(platform_lines::init_start(&instance.spec, image));
+    // The tail that a caller gets begins behind it, as on Lambda.
+    drop(instance.log.take_tail());
     let start = Start {
         node: &node,
         instance: &instance,
