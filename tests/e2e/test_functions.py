@@ -132,7 +132,8 @@ def test_a_deleted_function_is_gone(client, deploy, aws_error):
     for call in (client.get_function, client.invoke, client.delete_function, client.get_function_configuration):
         error = aws_error(call, FunctionName=function.name)
         assert error.response["Error"]["Code"] == "ResourceNotFoundException"
-        assert error.response["Error"]["Message"] == f"Function not found: {arn}"
+        named = f"{arn}:$LATEST" if call == client.invoke else arn
+        assert error.response["Error"]["Message"] == f"Function not found: {named}"
     again = deploy("def lambda_handler(event, context):\n    return 'again'\n", name=function.name)
     assert again.call() == "again"
 
@@ -209,3 +210,31 @@ def test_required_members_are_asked_for(platform, aws_error):
         error = aws_error(client.create_function, FunctionName="wrong", **members)
         assert error.response["Error"]["Code"] == "InvalidParameterValueException"
         assert "mandatory" in error.response["Error"]["Message"]
+
+
+def test_a_version_stays_what_it_was(client, deploy):
+    function = deploy(
+        "def lambda_handler(event, context):\n    return ['old', context.function_version, context.invoked_function_arn]\n"
+    )
+    arn = client.get_function(FunctionName=function.name)["Configuration"]["FunctionArn"]
+    first = client.publish_version(FunctionName=function.name, Description="first")
+    assert (first["Version"], first["FunctionArn"], first["State"]) == ("1", f"{arn}:1", "Active")
+    second = client.update_function_code(
+        FunctionName=function.name, Publish=True,
+        ZipFile=package({"lambda_function.py": "def lambda_handler(event, context):\n    return context.function_version\n"}),
+    )
+    assert (second["Version"], second["State"]) == ("2", "Pending")
+    client.get_waiter("published_version_active").wait(FunctionName=function.name, Qualifier="2")
+    wait_active(client, function.name)
+    assert function.call(Qualifier="1") == ["old", "1", f"{arn}:1"]
+    assert function.invoke(Qualifier="2")["ExecutedVersion"] == function.call(Qualifier="2") == "2"
+    assert function.call() == "$LATEST"
+
+    listed = client.get_paginator("list_versions_by_function").paginate(
+        FunctionName=function.name, PaginationConfig={"PageSize": 1}
+    ).build_full_result()["Versions"]
+    assert [version["Version"] for version in listed] == ["$LATEST", "1", "2"]
+    client.delete_function(FunctionName=function.name, Qualifier="1")
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        function.invoke(Qualifier="1")
+    assert function.call(Qualifier="2") == "2"

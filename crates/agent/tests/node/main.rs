@@ -96,7 +96,8 @@ fn sandbox_config() -> pilotlight_sandbox::Config {
         pool_size: 2,
         uid_base: 1_910_000_000,
         subnet: (Ipv4Addr::new(100, 96, 0, 0), 16),
-        ..pilotlight_sandbox::Config::new("agent-test")
+        // A second run on this machine must not take this one for its own leftovers.
+        ..pilotlight_sandbox::Config::new(format!("agent-test-{}", std::process::id()))
     }
 }
 
