@@ -38,6 +38,8 @@ pub(crate) enum Report {
     Parked,
     /// The root is switched and the program let go; when each step ended, in nanoseconds of CLOCK_MONOTONIC.
     Launched { mounts: u64, network: u64 },
+    /// The program is executed next: now, in nanoseconds of CLOCK_MONOTONIC. The channel's end tells that it was.
+    Executing { at: u64 },
     /// The program exited.
     Exited { code: i32 },
     /// The program was killed.
@@ -83,6 +85,7 @@ impl Report {
             Report::Launched { mounts, network } => (4, *mounts, &network.to_le_bytes()),
             Report::Exited { code } => (5, *code as u32 as u64, &[]),
             Report::Killed { signal } => (6, *signal as u32 as u64, &[]),
+            Report::Executing { at } => (8, *at, &[]),
             Report::Failed(failure) => return encode_failure(buffer, &failure.step, failure.errno),
         };
         fill(buffer, tag, value, rest)
@@ -109,6 +112,7 @@ impl Report {
                 step: String::from_utf8_lossy(rest).into_owned(),
                 errno: value as i32,
             }),
+            8 => Report::Executing { at: value },
             _ => return Err(malformed()),
         })
     }
@@ -195,6 +199,7 @@ mod tests {
                 mounts: u64::MAX,
                 network: 7,
             },
+            Report::Executing { at: u64::MAX },
             Report::Exited { code: -1 },
             Report::Killed { signal: 9 },
             Report::Failed(Failure {

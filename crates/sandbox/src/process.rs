@@ -29,7 +29,7 @@ pub struct Marks {
     pub mounts: u64,
     /// The network was there, which a slot brings along.
     pub network: u64,
-    /// The program was executed.
+    /// The program was about to be executed; the rest is its own start.
     pub spawn: u64,
 }
 

@@ -134,11 +134,18 @@ impl Builder {
 }
 
 impl Pool {
-    /// A slot, if there is one.
+    /// A slot that is fit, if there is one.
     fn take(&self) -> Result<Option<Slot>, SlotError> {
-        let slot = self.lock().as_mut().ok_or(SlotError::Closed)?.pop_front();
-        self.taken.notify_one();
-        Ok(slot)
+        loop {
+            let slot = self.lock().as_mut().ok_or(SlotError::Closed)?.pop_front();
+            self.taken.notify_one();
+            match slot {
+                Some(slot) if !slot.is_alive() => {
+                    tracing::warn!("a slot died in the pool");
+                }
+                slot => return Ok(slot),
+            }
+        }
     }
 
     /// Adds a slot; after shutdown that deletes it.

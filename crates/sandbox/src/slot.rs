@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionbio;
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::unix::AsyncFd;
@@ -202,6 +203,12 @@ impl Slot {
         self.pooled
     }
 
+    /// Whether its init waits for an order still. One that somebody killed meanwhile is of no use.
+    pub(crate) fn is_alive(&self) -> bool {
+        let mut control = [PollFd::new(&self.control, PollFlags::empty())];
+        matches!(poll(&mut control, Some(&Timespec::default())), Ok(0))
+    }
+
     /// The listener at 127.0.0.1:9001 inside, non-blocking.
     ///
     /// # Panics
@@ -248,11 +255,15 @@ impl Slot {
         control.send(&Order::Launch { tmp_bytes }.encode(), &[root.as_fd()])?;
         drop(root);
 
-        // The kernel closes the program's end when `execve` succeeds; before that it only speaks of failures.
+        // It says when it is about to call `execve`; if that succeeds, the kernel closes its end.
         let control = reactor::readable(control)?;
-        let failed = receive(&reactor::readable(program)?).await?;
-        let spawn = monotonic_now();
-        match failed {
+        let program = reactor::readable(program)?;
+        let (spawn, heard) = match receive(&program).await? {
+            Some(Report::Executing { at }) => (at, receive(&program).await?),
+            Some(report) => (0, Some(report)),
+            None => return Err(LaunchError::Channel(io::ErrorKind::UnexpectedEof.into())),
+        };
+        match heard {
             None => {}
             Some(Report::Failed(Failure { step, errno }))
                 if step == EXECUTE || step == CHANGE_FOLDER =>

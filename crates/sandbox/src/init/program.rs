@@ -12,6 +12,7 @@ use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use super::{Broken, step};
 use crate::channel::Channel;
+use crate::clock::monotonic_now;
 use crate::identity::{INNER_GID, INNER_UID, become_user, give_up_capabilities, limit_resources};
 use crate::message::{
     MAX_RUN_BYTES, MAX_RUN_STRINGS, MAX_SHORT_BYTES, Report, Run, encode_failure,
@@ -110,6 +111,13 @@ fn become_program(
         errno: libc::EINVAL,
     })?;
     chdir(cwd).map_err(step(CHANGE_FOLDER))?;
+    // Only this process knows when: whoever is told of it may be told late.
+    let executing = Report::Executing {
+        at: monotonic_now(),
+    };
+    agent
+        .send(executing.encode(&mut [0; MAX_SHORT_BYTES]), &[])
+        .map_err(step("report to the agent"))?;
     Err(step(EXECUTE)(scratch.exec.exec(run.strings, run.argc)))
 }
 
