@@ -176,14 +176,14 @@ pub(crate) fn enter_empty_namespace() -> io::Result<()> {
 }
 
 /// A new mount of a new file system, attached nowhere.
-pub(crate) fn new_mount(
+pub(crate) fn new_mount<V: AsRef<Path>>(
     kind: &str,
-    options: &[(&str, &str)],
+    options: &[(&str, V)],
     attributes: MountAttrFlags,
 ) -> io::Result<OwnedFd> {
     let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     for (key, value) in options {
-        fsconfig_set_string(context.as_fd(), *key, *value)?;
+        fsconfig_set_string(context.as_fd(), *key, value.as_ref())?;
     }
     fsconfig_create(context.as_fd())?;
     Ok(fsmount(

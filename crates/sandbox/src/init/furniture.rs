@@ -89,7 +89,7 @@ fn make_proc() -> io::Result<OwnedFd> {
     let quiet = MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let proc = new_mount("proc", &[], quiet)?;
+    let proc = new_mount::<&str>("proc", &[], quiet)?;
     let top = Path::new(place::PROC);
     attach(&proc, top)?;
     for name in MASKED_FILES {

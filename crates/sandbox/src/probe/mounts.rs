@@ -9,14 +9,14 @@ use std::thread;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
-    OpenTreeFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount_change, move_mount,
+    MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount_change, move_mount,
     open_tree,
 };
 use rustix::thread::UnshareFlags;
 
 use super::Check;
 use super::scratch::Scratch;
+use crate::mounts::new_mount;
 use crate::sys::{loop_device, namespace};
 
 /// An image with one file, "probe", that holds the line "pilotlight".
@@ -74,10 +74,10 @@ fn erofs(scratch: &Scratch) -> Check {
 
 fn from_file(scratch: &Scratch) -> io::Result<()> {
     let path = scratch.file("image", IMAGE)?;
-    expect_probe(&detached(
+    expect_probe(&new_mount(
         "erofs",
-        MountAttrFlags::MOUNT_ATTR_RDONLY,
         &[("source", &path)],
+        MountAttrFlags::MOUNT_ATTR_RDONLY,
     )?)
 }
 
@@ -85,10 +85,10 @@ fn from_loop(scratch: &Scratch) -> io::Result<()> {
     let path = scratch.file("image-for-loop", IMAGE)?;
     let file = std::fs::File::open(path)?;
     let (_device, path) = loop_device::over(file.as_fd())?;
-    expect_probe(&detached(
+    expect_probe(&new_mount(
         "erofs",
-        MountAttrFlags::MOUNT_ATTR_RDONLY,
         &[("source", &path)],
+        MountAttrFlags::MOUNT_ATTR_RDONLY,
     )?)
 }
 
@@ -99,10 +99,10 @@ fn overlay(scratch: &Scratch) -> io::Result<String> {
     std::fs::write(second.join("probe"), b"hidden")?;
     std::fs::write(second.join("other"), CONTENT)?;
     let lower = format!("{}:{}", first.display(), second.display());
-    let merged = detached(
+    let merged = new_mount(
         "overlay",
+        &[("lowerdir", &lower)],
         MountAttrFlags::MOUNT_ATTR_RDONLY,
-        &[("lowerdir", Path::new(&lower))],
     )?;
     expect_probe(&merged)?;
     openat(
@@ -117,10 +117,10 @@ fn overlay(scratch: &Scratch) -> io::Result<String> {
 /// The size limit of /tmp holds.
 fn tmpfs() -> io::Result<String> {
     let size = SMALL.to_string();
-    let tmp = detached(
+    let tmp = new_mount(
         "tmpfs",
+        &[("size", &size)],
         MountAttrFlags::MOUNT_ATTR_NODEV,
-        &[("size", Path::new(&size))],
     )?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
     let file = openat(&tmp, "fill", flags, Mode::RUSR | Mode::WUSR)?;
@@ -160,23 +160,6 @@ fn tree(scratch: &Scratch) -> io::Result<String> {
     let done = thread::spawn(assemble).join();
     done.unwrap_or_else(|_| Err(io::Error::other("the thread panicked")))?;
     Ok("cloned and moved".to_owned())
-}
-
-fn detached(
-    kind: &str,
-    attributes: MountAttrFlags,
-    options: &[(&str, &Path)],
-) -> io::Result<OwnedFd> {
-    let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
-    for (key, value) in options {
-        fsconfig_set_string(context.as_fd(), *key, *value)?;
-    }
-    fsconfig_create(context.as_fd())?;
-    Ok(fsmount(
-        context.as_fd(),
-        FsMountFlags::FSMOUNT_CLOEXEC,
-        attributes,
-    )?)
 }
 
 fn expect_probe(root: &OwnedFd) -> io::Result<()> {
