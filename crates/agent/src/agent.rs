@@ -185,6 +185,8 @@ impl NodeApi for Agent {
         })
     }
 
+    fn most_used_first(&self, _keys: &mut [VersionKey]) {}
+
     fn retire(&self, key: &VersionKey) {
         self.node.pool.retire(key);
         self.node.launcher.forget(key);
@@ -207,6 +209,8 @@ impl NodeApi for Agent {
             capacity_mb,
             dropped_log_lines: self.node.logs.dropped(),
             versions,
+            zygotes: Vec::new(),
+            ladder: Default::default(),
         }
     }
 

@@ -30,7 +30,7 @@ pub(crate) async fn run(
 ) -> Result<InvokeReply, NodeError> {
     // The warm path: no task, no queue, no timer. An instance that is there gets the event now, and
     // the next thing to happen is its answer.
-    if !request.force_cold
+    if request.cold.is_none()
         && let Some(instance) = node.pool.take_idle(&request.spec)?
     {
         found_idle(&mut request.timeline, clock::now());
@@ -56,7 +56,7 @@ async fn wait_and_run(
     mut request: InvokeRequest,
 ) -> Result<InvokeReply, NodeError> {
     for _ in 0..ATTEMPTS {
-        let place = node.pool.queue(&request.spec, request.force_cold)?;
+        let place = node.pool.queue(&request.spec, request.cold.is_some())?;
         let (instance, kind) = acquire(place).await?;
         if kind == StartKind::Warm {
             found_idle(&mut request.timeline, clock::now());

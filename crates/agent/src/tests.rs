@@ -143,6 +143,7 @@ pub(crate) fn spec() -> FunctionSpec {
         keep_alive: None,
         log_group: "/aws/lambda/f".to_owned(),
         live_code: None,
+        snap_start_refused: true,
     }
 }
 
@@ -155,7 +156,7 @@ pub(crate) fn request(spec: &Arc<FunctionSpec>, payload: &str) -> InvokeRequest 
         client_context: None,
         trace_id: "Root=1-2-3".to_owned(),
         log_tail: false,
-        force_cold: false,
+        cold: None,
         timeline: Timeline::begin(crate::clock::now()),
         at_ms: crate::clock::unix_ms(),
     }

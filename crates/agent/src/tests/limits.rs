@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pilotlight_model::ids::FunctionName;
-use pilotlight_model::start::StartKind;
+use pilotlight_model::start::{Cold, StartKind};
 use tokio::sync::Semaphore;
 
 use super::fake::script;
@@ -244,7 +244,7 @@ async fn a_forced_cold_start_is_one() {
     world.invoke(&spec, "1").await;
     world.until(|world| world.counts() == (0, 1, 0)).await;
     let mut cold = request(&spec, "2");
-    cold.force_cold = true;
+    cold.cold = Some(Cold::Best);
     assert_eq!(
         world.try_invoke(cold).await.unwrap().kind,
         StartKind::Booted

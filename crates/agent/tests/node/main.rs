@@ -141,6 +141,7 @@ fn spec(code: Digest) -> FunctionSpec {
         keep_alive: None,
         log_group: "/aws/lambda/f".to_owned(),
         live_code: None,
+        snap_start_refused: false,
     }
 }
 
@@ -153,7 +154,7 @@ fn request(spec: &FunctionSpec, event: &str) -> InvokeRequest {
         client_context: None,
         trace_id: "Root=1".to_owned(),
         log_tail: true,
-        force_cold: false,
+        cold: None,
         timeline: Timeline::begin(Instant(pilotlight_sandbox::monotonic_now())),
         at_ms: 0,
     }
