@@ -27,7 +27,7 @@ pub enum Rung {
     Spare,
     /// It has an idle instance.
     Idle,
-    /// It runs requests, with no idle instance beside them.
+    /// It runs requests now.
     Busy,
 }
 

@@ -42,8 +42,8 @@ pub fn give_up(
         .filter(|holding| spared.is_zero() || now.since(holding.last_used) > spared)
         .collect();
     candidates.sort_by(|a, b| {
-        a.rung
-            .cmp(&b.rung)
+        b.rung
+            .cmp(&a.rung)
             .then_with(|| by_value(now, a, b))
             .then_with(|| a.instance.cmp(&b.instance))
     });

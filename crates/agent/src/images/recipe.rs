@@ -72,6 +72,7 @@ pub(super) struct Recipe {
     argv: Vec<String>,
     env: BTreeMap<String, String>,
     compile: Option<Vec<String>>,
+    zygote: bool,
 }
 
 /// What gives an image its version.
@@ -118,6 +119,9 @@ struct Raw {
     #[serde(default)]
     env: BTreeMap<String, String>,
     compile: Option<Vec<String>>,
+    /// Whether the bootstrap can be a zygote.
+    #[serde(default)]
+    zygote: bool,
     version: Version,
     byte_code: Option<ByteCode>,
     tree: Tree,
@@ -142,6 +146,7 @@ impl Recipe {
             argv: raw.argv,
             env: raw.env,
             compile: raw.compile,
+            zygote: raw.zygote,
         })
     }
 
@@ -153,6 +158,7 @@ impl Recipe {
             argv: self.argv.clone(),
             env: self.env.clone(),
             compile: self.compile.clone(),
+            zygote: self.zygote,
             version_label: manifest.version_label,
         }
     }

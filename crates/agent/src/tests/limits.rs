@@ -230,7 +230,7 @@ async fn an_instance_that_has_just_become_idle_is_not_left_beside_a_start() {
     world.invoke(&spec, "1").await;
     world.until(|world| world.counts() == (0, 1, 0)).await;
     // As a request comes here that found none idle a moment ago.
-    let mut place = world.agent.node.pool.queue(&spec, false).unwrap();
+    let mut place = world.agent.node.pool.queue(&spec, None).unwrap();
     assert!(place.soon);
     let grant = place.grant().await;
     assert!(matches!(grant, Grant::Instance(_, StartKind::Warm)));

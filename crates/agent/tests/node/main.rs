@@ -46,6 +46,7 @@ impl World {
             argv: vec!["/var/task/bootstrap".to_owned()],
             env: BTreeMap::new(),
             compile: None,
+            zygote: false,
             version_label: "provided:al2023.v1".to_owned(),
         };
         let code = publish(code_tree);
