@@ -4,6 +4,7 @@ pub(super) mod forks;
 mod program;
 
 use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -16,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use pilotlight_model::function::VersionKey;
 use pilotlight_model::node::BoxFuture;
-use tokio::net::UnixStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -54,6 +55,8 @@ pub(super) struct FakeRuntime {
     /// Where the process stands, for those who freeze it.
     state: Arc<Mutex<Frozen>>,
     socket: Option<OwnedFd>,
+    /// Where the Runtime API listens in its sandbox.
+    api_address: SocketAddr,
 }
 
 /// What a process is when it is frozen.
@@ -74,6 +77,16 @@ impl FakeRuntime {
             .into();
         socket.set_nonblocking(true).unwrap();
         UnixStream::from_std(socket).unwrap()
+    }
+
+    /// Whether a connection was inherited.
+    pub(super) fn inherits(&self) -> bool {
+        self.socket.is_some()
+    }
+
+    /// A connection of its own, as a runtime makes it that inherits none.
+    pub(super) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.api_address).await.unwrap()
     }
 
     /// The Runtime API over the inherited connection.
@@ -242,6 +255,7 @@ impl Launcher for Arc<FakeLauncher> {
     fn slot(&self) -> BoxFuture<'_, Result<Box<dyn Slot>, LaunchError>> {
         let slot: Box<dyn Slot> = Box::new(FakeSlot {
             launcher: Arc::clone(self),
+            api: ApiPort::open(),
         });
         Box::pin(async { Ok(slot) })
     }
@@ -257,11 +271,30 @@ impl Launcher for Arc<FakeLauncher> {
 
 struct FakeSlot {
     launcher: Arc<FakeLauncher>,
+    api: ApiPort,
+}
+
+/// The listener of one sandbox.
+struct ApiPort {
+    listener: Option<TcpListener>,
+    address: SocketAddr,
+}
+
+impl ApiPort {
+    fn open() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        Self {
+            listener: Some(listener),
+            address,
+        }
+    }
 }
 
 impl Slot for FakeSlot {
-    fn take_runtime_api(&mut self) -> Option<std::net::TcpListener> {
-        None
+    fn take_runtime_api(&mut self) -> Option<TcpListener> {
+        self.api.listener.take()
     }
 
     fn launch(
@@ -279,14 +312,21 @@ impl Slot for FakeSlot {
             if let Some(source) = self.launcher.exec_errors.lock().pop() {
                 return Err(LaunchError::Exec { program, source });
             }
-            Ok(self.launcher.run(start, launch.request_socket))
+            Ok(self
+                .launcher
+                .run(start, launch.request_socket, self.api.address))
         })
     }
 }
 
 impl FakeLauncher {
     /// A process from its beginning, or from where it was frozen.
-    fn run(self: &Arc<Self>, start: Frozen, socket: Option<OwnedFd>) -> Launched {
+    fn run(
+        self: &Arc<Self>,
+        start: Frozen,
+        socket: Option<OwnedFd>,
+        api_address: SocketAddr,
+    ) -> Launched {
         let (stdout, child_stdout) = io::pipe().unwrap();
         let (stderr, child_stderr) = io::pipe().unwrap();
         let oom_kills = Arc::new(AtomicU64::new(0));
@@ -300,6 +340,7 @@ impl FakeLauncher {
             stderr: child_stderr,
             oom_kills: Arc::clone(&oom_kills),
             socket,
+            api_address,
         };
         let now = clock::now();
         let marks = Marks {

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use pilotlight_model::node::BoxFuture;
 use tokio::sync::{Semaphore, watch};
 
-use super::{FakeLauncher, Frozen, Living, Position, Task};
+use super::{ApiPort, FakeLauncher, Frozen, Living, Position, Task};
 use crate::launcher::{Berth, Exit, FreezeError, Furnishing, LaunchError, Launched, Template};
 
 /// What every template and every spare has for itself.
@@ -115,6 +115,7 @@ impl Template for FakeTemplate {
             let berth: Box<dyn Berth> = Box::new(FakeBerth {
                 _living: Living::one_of(&self.forks.berths),
                 template: Weak::clone(&self.this),
+                api: ApiPort::open(),
             });
             Ok(berth)
         })
@@ -135,11 +136,12 @@ impl Template for FakeTemplate {
 struct FakeBerth {
     _living: Living,
     template: Weak<FakeTemplate>,
+    api: ApiPort,
 }
 
 impl Berth for FakeBerth {
     fn take_runtime_api(&mut self) -> Option<std::net::TcpListener> {
-        None
+        self.api.listener.take()
     }
 
     fn furnish(&mut self, furnishing: Furnishing) -> BoxFuture<'_, Result<(), LaunchError>> {
@@ -167,7 +169,7 @@ impl Berth for FakeBerth {
             template.forks.made.fetch_add(1, Ordering::SeqCst);
             Ok(template
                 .launcher
-                .run(template.frozen.clone(), request_socket))
+                .run(template.frozen.clone(), request_socket, self.api.address))
         })
     }
 }

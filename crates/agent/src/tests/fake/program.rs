@@ -4,8 +4,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{FakeRuntime, Script, script};
 use crate::launcher::Exit;
@@ -60,7 +59,10 @@ pub(in crate::tests) fn program(function: Function) -> Script {
 }
 
 async fn run(mut runtime: FakeRuntime, function: Function) -> Exit {
-    let stream = runtime.socket();
+    let stream: Box<dyn Stream> = match runtime.inherits() {
+        true => Box::new(runtime.socket()),
+        false => Box::new(runtime.connect().await),
+    };
     let mut process = Process {
         runtime,
         stream,
@@ -74,9 +76,13 @@ async fn run(mut runtime: FakeRuntime, function: Function) -> Exit {
 
 enum Never {}
 
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
 struct Process {
     runtime: FakeRuntime,
-    stream: UnixStream,
+    stream: Box<dyn Stream>,
     buffer: Vec<u8>,
 }
 

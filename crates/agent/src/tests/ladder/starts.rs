@@ -186,6 +186,28 @@ async fn a_runtime_that_knows_no_restore_is_frozen_at_its_first_next() {
 }
 
 #[tokio::test]
+async fn a_runtime_that_makes_its_own_connection_is_forked_too() {
+    for knows_restore in [true, false] {
+        let function = Function {
+            knows_restore,
+            ..Function::default()
+        };
+        let world = node(function).await;
+        let mut custom = version();
+        custom.runtime = Runtime::ProvidedAl2023;
+        let spec = world.prepared(custom).await;
+        assert_eq!(world.of(&spec).rung, Rung::Spare);
+        assert_eq!(world.invoke(&spec, "1").await.kind, StartKind::Spare);
+        for kind in [StartKind::Forked, StartKind::Booted] {
+            let reply = world.invoke_cold(&spec, kind).await;
+            assert_eq!((reply.kind, reply.function_error), (kind, None));
+        }
+        let reply = world.invoke_cold(&spec, StartKind::Zygote).await;
+        assert_eq!(reply.kind, StartKind::Booted, "it has no zygote");
+    }
+}
+
+#[tokio::test]
 async fn a_version_with_a_variable_that_comes_too_late_boots_into_its_template() {
     let world = node(Function::default()).await;
     let mut spec = version();
