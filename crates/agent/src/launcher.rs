@@ -1,6 +1,7 @@
 //! The seam between the agent's logic and the machine: what it takes to run a process in a sandbox.
 //! [`Sandboxed`] does it for real; tests put a runtime in its place that lives in the same process.
 
+mod forked;
 mod sandboxed;
 
 use std::ffi::CString;

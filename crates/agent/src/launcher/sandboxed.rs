@@ -15,7 +15,7 @@ use pilotlight_store::Store;
 
 use super::{
     Exit, FreezeError, Launch, LaunchError, Launched, Launcher, Marks, Process, RootKey, Slot,
-    Template,
+    Template, forked,
 };
 use crate::roots::{Code, Mounter, Rooted, Roots};
 
@@ -102,7 +102,7 @@ impl Launcher for Sandboxed {
     }
 
     fn forks(&self) -> bool {
-        false
+        forked::available(&self.sandboxes)
     }
 }
 
@@ -200,11 +200,6 @@ fn launch_error(error: sandbox::LaunchError) -> LaunchError {
     }
 }
 
-/// Sandboxes cannot be forked yet.
-fn no_templates() -> LaunchError {
-    LaunchError::platform("freeze", "templates are not available")
-}
-
 impl Process for sandbox::Process {
     fn wait(&self) -> BoxFuture<'_, Exit> {
         Box::pin(async {
@@ -235,10 +230,10 @@ impl Process for sandbox::Process {
     }
 
     fn private_bytes(&self) -> u64 {
-        0
+        forked::private_bytes(self)
     }
 
     fn freeze(&self) -> BoxFuture<'_, Result<Arc<dyn Template>, FreezeError>> {
-        Box::pin(async { Err(no_templates().into()) })
+        Box::pin(forked::freeze(self))
     }
 }
