@@ -84,13 +84,21 @@ impl Origin {
         match self {
             Origin::Template(template) if well => template.failures.store(0, Ordering::Relaxed),
             Origin::Template(template) => {
-                if template.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES {
+                template.failures.fetch_add(1, Ordering::Relaxed);
+                if template.is_useless() {
                     template.instance.stop();
                 }
             }
             Origin::Zygote(zygote) => zygote.used(),
             Origin::Nothing => {}
         }
+    }
+}
+
+impl Parked {
+    /// Whether one fork after the other failed.
+    fn is_useless(&self) -> bool {
+        self.failures.load(Ordering::Relaxed) >= FAILURES
     }
 }
 
@@ -193,13 +201,13 @@ impl Ladder {
 
     /// Adds to what the pool counts the rungs that need no process of the version, and the refusals.
     pub(crate) fn complete(&self, versions: &mut BTreeMap<String, VersionCounts>) {
-        let books = self.books.lock();
-        for (key, entry) in books.entries() {
-            let counts = versions.entry(key.to_string()).or_default();
-            let zygote = self.zygote_of(&entry.spec).is_some_and(|it| it.is_ready());
+        let known = self.books.lock().known();
+        for (spec, refusal) in known {
+            let counts = versions.entry(spec.key.to_string()).or_default();
+            let zygote = self.zygote_of(&spec).is_some_and(|it| it.is_ready());
             let below = if zygote { Rung::Zygote } else { Rung::Cached };
             counts.rung = counts.rung.max(below);
-            counts.refusal.clone_from(&entry.refusal);
+            counts.refusal = refusal;
         }
     }
 

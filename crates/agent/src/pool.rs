@@ -211,6 +211,7 @@ impl Pool {
     /// this is the end of the start.
     pub(crate) fn release(self: &Arc<Self>, instance: &Arc<Instance>, started_for: Option<Ticket>) {
         let mut effects = Effects::default();
+        let started_for = started_for.map(|ticket| (ticket, instance.started_as()));
         let (wake, starts_wanted) = {
             let mut state = self.state.lock();
             let before = state.wake_at;

@@ -59,12 +59,14 @@ impl Tries {
         self.not_before.is_none_or(|at| at <= now)
     }
 
-    fn failed(&mut self, now: Instant) {
+    /// Returns how long to rest.
+    fn failed(&mut self, now: Instant) -> Duration {
         let rest = FIRST_REST
             .saturating_mul(1 << self.failures.min(16))
             .min(LONGEST_REST);
         self.failures += 1;
         self.not_before = Some(Instant(now.0 + rest.as_nanos() as u64));
+        rest
     }
 }
 
@@ -94,8 +96,12 @@ impl Books {
         (template.spec.revision == spec.revision).then(|| Arc::clone(template))
     }
 
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&VersionKey, &Entry)> {
-        self.versions.iter()
+    /// Every version, and why it has no template, if there is a reason.
+    pub(super) fn known(&self) -> Vec<(Arc<FunctionSpec>, Option<Refusal>)> {
+        let entries = self.versions.values();
+        entries
+            .map(|entry| (Arc::clone(&entry.spec), entry.refusal.clone()))
+            .collect()
     }
 
     /// A template of that revision is wanted; `now` is absent when what failed before does not count.
@@ -124,7 +130,7 @@ impl Books {
         };
         entry.building = None;
         if entry.template.is_none() {
-            entry.templates.failed(now);
+            let _rest = entry.templates.failed(now);
         }
     }
 
@@ -135,18 +141,26 @@ impl Books {
         Ok(entry.template.replace(Arc::clone(template)))
     }
 
-    /// That template is no more. One that lived long enough was not at fault.
-    pub(super) fn uninstall(&mut self, template: &Arc<Parked>, lived: bool) {
-        let Some(entry) = self.versions.get_mut(&template.spec.key) else {
-            return;
-        };
+    /// That template is no more. Returns how long to rest before the next is made: not at all after one
+    /// that did its work, and longer and longer after such as did not. `None`: there shall be no other.
+    pub(super) fn uninstall(
+        &mut self,
+        template: &Arc<Parked>,
+        well: bool,
+        now: Instant,
+    ) -> Option<Duration> {
+        let entry = self.versions.get_mut(&template.spec.key)?;
         let same = |it: &Arc<Parked>| Arc::ptr_eq(it, template);
-        if entry.template.as_ref().is_some_and(same) {
-            entry.template = None;
+        // Another may have taken its place, or be about to.
+        entry.template.take_if(|it| same(it))?;
+        if entry.spec.revision != template.spec.revision {
+            return None;
         }
-        if lived {
+        if well {
             entry.templates = Tries::default();
+            return Some(Duration::ZERO);
         }
+        Some(entry.templates.failed(now))
     }
 
     pub(super) fn refuse(&mut self, spec: &FunctionSpec, refusal: Refusal) {
@@ -171,7 +185,7 @@ impl Books {
         entry.spare_coming = true;
         entry.spare_taken = false;
         // Until it is made it has failed: it may end in many ways.
-        entry.spares.failed(now);
+        let _rest = entry.spares.failed(now);
         true
     }
 

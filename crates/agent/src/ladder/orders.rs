@@ -17,9 +17,7 @@ use crate::clock;
 use crate::pool::{Done, Purpose};
 
 /// How long who prepares a version waits for its template: for room and a turn, the init, and the rest.
-const PREPARATION: Duration = Duration::from_secs(30);
-/// Pause before a template is made again that died young.
-const REST: Duration = Duration::from_secs(1);
+const PREPARATION: Duration = Duration::from_secs(15);
 
 /// Dropped when an attempt to make a template is over.
 struct Attempt {
@@ -107,17 +105,15 @@ impl Ladder {
         }
     }
 
-    /// A template has died: it is made again, unless the version has been retired meanwhile.
-    pub(super) fn rebuild(&self, node: &Arc<Node>, spec: &Arc<FunctionSpec>, at_once: bool) {
+    /// A template has died: it is made again after a rest, unless the version has been retired meanwhile.
+    pub(super) fn rebuild(&self, node: &Arc<Node>, spec: &Arc<FunctionSpec>, rest: Duration) {
         let (node, spec) = (Arc::clone(node), Arc::clone(spec));
         let handle = node.handle.clone();
         handle.spawn(async move {
-            if !at_once {
-                sleep(REST).await;
-            }
+            sleep(rest).await;
             let known = node.ladder.books.lock().get(&spec.key).is_some();
             if known {
-                node.ladder.build(&node, &spec, at_once);
+                node.ladder.build(&node, &spec, false);
             }
         });
     }
@@ -157,8 +153,9 @@ impl Ladder {
         replaced.is_ok()
     }
 
-    pub(super) fn uninstall(&self, parked: &Arc<Parked>, lived: bool) {
-        self.books.lock().uninstall(parked, lived);
+    /// That template is no more; see [`super::books::Books::uninstall`].
+    pub(super) fn uninstall(&self, parked: &Arc<Parked>, well: bool) -> Option<Duration> {
+        self.books.lock().uninstall(parked, well, clock::now())
     }
 
     pub(super) fn refuse(&self, spec: &FunctionSpec, refusal: Refusal) {

@@ -29,7 +29,7 @@ use crate::watch::{Running, Watched};
 
 /// Berths of each template that are ready.
 const BERTHS: usize = 1;
-/// A template that lived longer is made again at once when it dies.
+/// A template that lived longer did its work, and is made again at once when it dies.
 const LIVED: Duration = Duration::from_secs(60);
 
 /// Takes up the order for a template, and looks after what comes of it until it ends.
@@ -210,11 +210,14 @@ impl Preparation<'_> {
                 () = instance.changed() => {}
             }
         };
-        let lived = since.elapsed() > LIVED;
-        node.ladder.uninstall(parked, lived);
+        // One that nothing can be forked from has been told to end, and is no better than one that died.
+        let well = since.elapsed() > LIVED || !(died || parked.is_useless());
+        let rest = node.ladder.uninstall(parked, well);
         if died {
             tracing::warn!(version = %instance.spec.key, "template died");
-            node.ladder.rebuild(node, &instance.spec, lived);
+            if let Some(rest) = rest {
+                node.ladder.rebuild(node, &instance.spec, rest);
+            }
         }
     }
 

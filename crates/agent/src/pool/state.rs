@@ -244,22 +244,19 @@ impl State {
     pub(super) fn release(
         &mut self,
         instance: &Arc<Instance>,
-        started_for: Option<Ticket>,
+        started_for: Option<(Ticket, StartKind)>,
         effects: &mut Effects,
     ) {
-        let fresh = started_for.is_some();
+        let kind = started_for.map_or(StartKind::Warm, |(_, kind)| kind);
         // The request that a start was for gets it even if the version has moved on since.
         let current = !instance.is_retired() && self.is_newest(&instance.spec);
-        let mut next = started_for.filter(|ticket| self.waiting.contains_key(ticket));
+        let mut next = started_for
+            .map(|(ticket, _)| ticket)
+            .filter(|ticket| self.waiting.contains_key(ticket));
         loop {
             next = next.or_else(|| self.first_waiting(&instance.spec.key).filter(|_| current));
             let Some(waiting) = next.take().and_then(|ticket| self.take_waiting(ticket)) else {
                 break;
-            };
-            let kind = if fresh {
-                instance.started_as()
-            } else {
-                StartKind::Warm
             };
             self.set_busy(instance.id);
             if waiting

@@ -29,6 +29,8 @@ pub(in crate::tests) struct Forks {
     /// Forks that came about, and all that were tried.
     pub(in crate::tests) made: AtomicUsize,
     pub(in crate::tests) tried: AtomicUsize,
+    /// Forks of templates that are to fail.
+    pub(in crate::tests) failing: AtomicUsize,
     /// Where forks wait, if they do.
     pub(in crate::tests) gate: Mutex<Option<Arc<Semaphore>>>,
     pub(in crate::tests) berths: Arc<AtomicUsize>,
@@ -165,6 +167,16 @@ impl Berth for FakeBerth {
             }
             if template.dead.load(Ordering::SeqCst) {
                 return Err(dead());
+            }
+            let of_version = template.frozen.position != Some(Position::Assignment);
+            let count = |left: usize| left.checked_sub(1);
+            let failing = &template.forks.failing;
+            if of_version
+                && failing
+                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, count)
+                    .is_ok()
+            {
+                return Err(LaunchError::platform("fork", "it was told to fail"));
             }
             template.forks.made.fetch_add(1, Ordering::SeqCst);
             Ok(template

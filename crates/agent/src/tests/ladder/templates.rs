@@ -134,6 +134,44 @@ async fn a_template_that_dies_is_made_again_and_costs_no_request() {
     assert_eq!(reply.kind, StartKind::Forked);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_template_that_dies_again_and_again_is_made_less_and_less_often() {
+    let world = node(Function::default()).await;
+    let spec = world.prepared(version()).await;
+    let end = tokio::time::Instant::now() + Duration::from_secs(600);
+    let mut made = 0;
+    while tokio::time::Instant::now() < end {
+        for template in world.forks().templates() {
+            template.kill();
+            made += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!((5..15).contains(&made), "{made}");
+    let reply = world.invoke_cold(&spec, StartKind::Forked).await;
+    assert_eq!(reply.function_error, None);
+}
+
+#[tokio::test]
+async fn a_template_that_cannot_be_forked_is_let_go() {
+    let world = node(Function::default()).await;
+    let spec = world.prepared(version()).await;
+    world.forks().failing.store(3, Ordering::SeqCst);
+    for _ in 0..3 {
+        let reply = world.invoke_cold(&spec, StartKind::Forked).await;
+        assert_eq!(
+            (reply.kind, reply.function_error),
+            (StartKind::Zygote, None)
+        );
+    }
+    world
+        .until(|world| world.of(&spec).template_bytes == 0)
+        .await;
+    world
+        .until(|world| world.forks().templates().is_empty())
+        .await;
+}
+
 #[tokio::test]
 async fn a_template_that_dies_while_it_is_forked_costs_the_start_the_next_rung() {
     let world = node(Function::default()).await;
