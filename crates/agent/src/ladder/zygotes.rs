@@ -156,7 +156,14 @@ impl Keeper {
         let mut told = false;
         while !node.pool.is_draining() {
             let raised = Instant::now();
-            match self.raise(&node).await {
+            let came = tokio::select! {
+                came = self.raise(&node) => came,
+                () = self.stop.notified() => {
+                    self.given_up().await;
+                    continue;
+                }
+            };
+            match came {
                 Ok(zygote) => {
                     tracing::info!(runtime = %self.image.runtime, bytes = zygote.bytes, "zygote ready");
                     let zygote = Arc::new(zygote);
@@ -173,9 +180,15 @@ impl Keeper {
                 }
                 Err(error) => {
                     let why = Causes(&error).to_string();
-                    // Everything boots meanwhile: worth a person's look, once.
-                    if !std::mem::replace(&mut told, true) {
-                        tracing::error!(runtime = %self.image.runtime, error = why, "no zygote");
+                    let runtime = self.image.runtime;
+                    match &error {
+                        // The room is for others, and comes back.
+                        NoZygote::NoRoom => tracing::info!(%runtime, "no room for a zygote"),
+                        // Everything boots meanwhile: worth a person's look, once.
+                        _ if !std::mem::replace(&mut told, true) => {
+                            tracing::error!(%runtime, error = why, "no zygote");
+                        }
+                        _ => tracing::debug!(%runtime, error = why, "no zygote"),
                     }
                     self.absent(why);
                     if let NoZygote::Freeze(FreezeError::Refused(refusal)) = &error {

@@ -9,7 +9,7 @@ use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::limits::Limits;
-use pilotlight_model::node::{NodeError, VersionCounts};
+use pilotlight_model::node::NodeError;
 use pilotlight_model::start::{Cold, Instant, StartKind};
 use pilotlight_policy::{Action, Event, Idle, KeepAlive, Policy};
 use tokio::sync::oneshot;
@@ -386,42 +386,6 @@ impl State {
             tracing::debug!(instance = %id, version = %instance.spec.key, "instance reclaimed");
             effects.stop.push(Occupant::Instance(instance));
         }
-    }
-
-    pub(super) fn counts(&self) -> BTreeMap<String, VersionCounts> {
-        let mut counts: BTreeMap<String, VersionCounts> = BTreeMap::new();
-        for member in self.members.values() {
-            let Some(key) = &member.key else {
-                continue;
-            };
-            let of_version = counts.entry(key.to_string()).or_default();
-            let rung = match (member.phase, member.rung) {
-                (MemberPhase::Starting, None) => {
-                    of_version.starting += 1;
-                    Rung::Cached
-                }
-                (MemberPhase::Idle, _) => {
-                    of_version.idle += 1;
-                    Rung::Idle
-                }
-                (MemberPhase::Busy, _) => {
-                    of_version.busy += 1;
-                    Rung::Busy
-                }
-                (MemberPhase::Held, Some(Rung::Spare)) => {
-                    of_version.spares += 1;
-                    of_version.spare_bytes += member.bytes;
-                    Rung::Spare
-                }
-                (MemberPhase::Held, _) => {
-                    of_version.template_bytes += member.bytes;
-                    Rung::Template
-                }
-                (MemberPhase::Starting | MemberPhase::Ending, _) => Rung::Cached,
-            };
-            of_version.rung = of_version.rung.max(rung);
-        }
-        counts
     }
 
     pub(super) fn version(&mut self, spec: &Arc<FunctionSpec>) -> &mut VersionPool {
