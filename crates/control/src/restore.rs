@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use pilotlight_model::VersionKey;
 use pilotlight_model::node::NodeError;
 use tokio_util::sync::CancellationToken;
 
@@ -19,18 +20,27 @@ async fn restore(parts: &Parts) {
     let mut keys = index.keys();
     parts.node.most_used_first(&mut keys);
     for key in keys {
-        // Looked up anew: it may have been changed or deleted while the others were prepared.
-        let Some(spec) = index.serving(&key) else {
-            continue;
-        };
-        match parts.node.prepare(spec).await {
-            Ok(()) => {}
-            Err(NodeError::Draining) => return,
-            Err(error) => tracing::warn!(%error, function = %key, "function not prepared again"),
-        }
-        // Deleted meanwhile: what was prepared goes too.
-        if index.serving(&key).is_none() {
-            parts.node.retire(&key);
+        if !prepare(parts, &key).await {
+            return;
         }
     }
+}
+
+/// Prepares what serves under that key, if anything does. False once the node drains.
+pub(crate) async fn prepare(parts: &Parts, key: &VersionKey) -> bool {
+    let index = parts.catalog.index();
+    // Looked up now: it may have been changed or deleted while others were prepared.
+    let Some(spec) = index.serving(key) else {
+        return true;
+    };
+    match parts.node.prepare(spec).await {
+        Ok(()) => {}
+        Err(NodeError::Draining) => return false,
+        Err(error) => tracing::warn!(%error, function = %key, "function not prepared"),
+    }
+    // Deleted meanwhile: what was prepared goes too.
+    if index.serving(key).is_none() {
+        parts.node.retire(key);
+    }
+    true
 }
