@@ -29,6 +29,9 @@ const MASKED_FILES: [&str; 7] = [
 const MASKED_FOLDERS: [&str; 3] = ["acpi", "asound", "scsi"];
 const READ_ONLY: [&str; 4] = ["bus", "fs", "irq", "sys"];
 
+/// Written to, it decides the next process id (proc_sys_kernel(5)).
+const LAST_PID: &str = "sys/kernel/ns_last_pid";
+
 /// Of /dev/shm. What is in it also counts as the function's memory.
 const SHM_SIZE: &str = "64m";
 
@@ -42,6 +45,10 @@ const TMP_INODES: &str = "128k";
 /// The prepared mounts.
 #[derive(Debug)]
 pub(super) struct Furniture {
+    /// Inside a template.
+    nested: bool,
+    /// Where the last process id stands, from which the kernel counts on: open only if `nested`.
+    last_pid: Option<OwnedFd>,
     proc: OwnedFd,
     dev: OwnedFd,
     tmp: OwnedFd,
@@ -49,13 +56,28 @@ pub(super) struct Furniture {
 
 impl Furniture {
     /// Makes them; `/tmp` belongs to that user and group.
-    pub(super) fn make(owner: u32) -> Result<Furniture, Broken> {
-        let proc = make_proc().map_err(step("mount /proc"))?;
+    pub(super) fn make(owner: u32, nested: bool) -> Result<Furniture, Broken> {
+        let proc = mount_proc().map_err(step("mount /proc"))?;
+        // Before it becomes read-only.
+        let last_pid = nested
+            .then(|| openat(&proc, LAST_PID, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()))
+            .transpose()
+            .map_err(step("open ns_last_pid"))?;
+        mask_proc().map_err(step("mask /proc"))?;
         let dev = make_dev().map_err(step("mount /dev"))?;
         let tmp = make_tmp(owner).map_err(step("mount /tmp"))?;
-        // It has been cloned as often as it will be; nothing but an empty folder stays of the old root.
-        unmount("/dev", UnmountFlags::DETACH).map_err(step("let go of the launcher's /dev"))?;
-        Ok(Furniture { proc, dev, tmp })
+        if !nested {
+            // It has been cloned as often as it will be; nothing but an empty folder stays of the old root. (In a mount
+            // namespace of another owner it is locked, and goes with the old root.)
+            unmount("/dev", UnmountFlags::DETACH).map_err(step("let go of the launcher's /dev"))?;
+        }
+        Ok(Furniture {
+            nested,
+            last_pid,
+            proc,
+            dev,
+            tmp,
+        })
     }
 
     /// Opens a file of the sandbox's /proc.
@@ -66,6 +88,13 @@ impl Furniture {
             flags | OFlags::CLOEXEC,
             Mode::empty(),
         )?)
+    }
+
+    /// The file that says which process id was the last.
+    pub(super) fn last_pid(&self) -> io::Result<&OwnedFd> {
+        self.last_pid
+            .as_ref()
+            .ok_or_else(|| io::ErrorKind::Unsupported.into())
     }
 
     /// Moves everything into the function's root, which becomes the root of every process of the sandbox.
@@ -79,19 +108,27 @@ impl Furniture {
         // kernel, at times for 60 ms.
         pivot_root(".", "proc").map_err(step("switch the root"))?;
         chdir("/").map_err(step("switch the root"))?;
+        if self.nested {
+            // Nobody waits for this one; and there is a /proc of the host's in it.
+            unmount("/proc", UnmountFlags::DETACH).map_err(step("let go of the old root"))?;
+        }
         attach(&self.proc, Path::new("/proc")).map_err(step("move /proc"))?;
         attach(&self.dev, Path::new("/dev")).map_err(step("move /dev"))?;
         attach(&self.tmp, Path::new("/tmp")).map_err(step("move /tmp"))
     }
 }
 
-fn make_proc() -> io::Result<OwnedFd> {
+fn mount_proc() -> io::Result<OwnedFd> {
     let quiet = MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     let proc = new_mount::<&str>("proc", &[], quiet)?;
+    attach(&proc, Path::new(place::PROC))?;
+    Ok(proc)
+}
+
+fn mask_proc() -> io::Result<()> {
     let top = Path::new(place::PROC);
-    attach(&proc, top)?;
     for name in MASKED_FILES {
         where_it_exists(&top.join(name), |target| {
             attach(clone_one(Path::new("/dev/null"))?, target)
@@ -110,7 +147,7 @@ fn make_proc() -> io::Result<OwnedFd> {
             Ok(mount_remount(target, MountFlags::BIND | flags, c"")?)
         })?;
     }
-    Ok(proc)
+    Ok(())
 }
 
 /// Which files /proc has depends on the kernel's configuration.

@@ -1,0 +1,83 @@
+//! Sandboxes that are born inside a template, so that the template's unprivileged helper may take a fork there.
+//!
+//! The kernel lets a process join namespaces if it has capabilities over them. A template has none; but over a user
+//! namespace that was made from its own, by its own user, it has all (user_namespaces(7)), and so over the namespaces that
+//! belong to that one. And a process can have children only in its PID namespace or below. So a slot for forks is made by a
+//! process that has first become what the template is: of its user namespace, of its user, with children below its PID
+//! namespace.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{Gid, Uid};
+use rustix::mount::MountAttrFlags;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::thread::{
+    LinkNameSpaceType, UnshareFlags, move_into_link_name_space, set_thread_res_gid,
+    set_thread_res_uid,
+};
+
+use super::serve::{answer, place};
+use crate::channel::Channel;
+use crate::identity::{INNER_GID, INNER_UID};
+use crate::init::{self, Birth};
+use crate::mounts::{attach, new_mount};
+use crate::sys::clone::{Child, Namespaces, SingleThreaded, fork as fork_into};
+use crate::sys::namespace;
+
+/// The template's namespaces.
+pub(super) struct Nest {
+    pub(super) user: OwnedFd,
+    pub(super) pid: OwnedFd,
+}
+
+/// Forks a sandbox inside the template. A process of a moment's life does it, and answers the agent in the launcher's place.
+///
+/// # Errors
+/// That process cannot be made.
+pub(super) fn fork(
+    proof: &SingleThreaded,
+    mut birth: Birth<'_>,
+    nest: &Nest,
+    agent: &Channel,
+) -> io::Result<()> {
+    birth.nested = true;
+    fork_into(proof, Namespaces::NONE, || {
+        let sent = match bear(proof, birth, nest) {
+            Ok(Child { pid, pidfd }) => agent.send(&answer(Ok(pid)), &[pidfd.as_fd()]),
+            Err(error) => agent.send(&answer(Err(&error)), &[]),
+        };
+        i32::from(sent.is_err())
+    })?;
+    Ok(())
+}
+
+fn bear(proof: &SingleThreaded, birth: Birth<'_>, nest: &Nest) -> io::Result<Child> {
+    namespace::unshare(UnshareFlags::NEWNS)?;
+    let quiet = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    attach(
+        new_mount::<&str>("proc", &[], quiet)?,
+        Path::new(place::VISIBLE_PROC),
+    )?;
+    move_into_link_name_space(nest.pid.as_fd(), Some(LinkNameSpaceType::ProcessID))?;
+    move_into_link_name_space(nest.user.as_fd(), Some(LinkNameSpaceType::User))?;
+    let (user, group) = (Uid::from_raw(INNER_UID), Gid::from_raw(INNER_GID));
+    set_thread_res_gid(group, group, group)?;
+    set_thread_res_uid(user, user, user)?;
+    // Else the child's files in /proc would belong to the host's root, who is nobody here.
+    set_dumpable_behavior(DumpableBehavior::Dumpable)?;
+    let ids = birth.ids.text();
+    let child = fork_into(proof, Namespaces::NESTED, || init::run(birth))?;
+    // Only somebody in the namespace around it may say who is who inside.
+    for file in ["uid_map", "gid_map"] {
+        let path = Path::new(place::VISIBLE_PROC)
+            .join(child.pid.to_string())
+            .join(file);
+        fs::write(path, &ids)?;
+    }
+    Ok(child)
+}
