@@ -111,7 +111,10 @@ impl IdMap {
 
     /// The content of the kernel's file.
     pub(crate) fn text(&self) -> String {
-        let shown = self.shown.iter().map(|(inner, own)| format!("{inner} {own} 1\n"));
+        let shown = self
+            .shown
+            .iter()
+            .map(|(inner, own)| format!("{inner} {own} 1\n"));
         let ranges = self
             .ranges
             .iter()

@@ -50,8 +50,8 @@ pub(crate) struct Birth<'a> {
     pub(crate) nested: bool,
     /// To the agent.
     pub(crate) control: Channel,
-    /// From the program to the agent, until it is executed.
-    pub(crate) program: Channel,
+    /// From the program to the agent, until it is executed; or from who holds its user namespace.
+    pub(crate) program: Option<Channel>,
 }
 
 /// A step that failed.
@@ -70,14 +70,16 @@ fn step<E: Into<io::Error>>(step: &'static str) -> impl FnOnce(E) -> Broken {
 }
 
 /// The whole life of init; returns its exit code.
-pub(crate) fn run(birth: Birth<'_>) -> i32 {
-    let control = birth.control.as_fd().as_raw_fd();
-    let program = birth.program.as_fd().as_raw_fd();
+pub(crate) fn run(mut birth: Birth<'_>) -> i32 {
+    let Some(program) = birth.program.take() else {
+        return 1;
+    };
     // Before anything else: the launcher's own descriptors are no concern of a sandbox.
-    if fd::close_all_but(&mut [control, program]).is_err() {
+    let mut kept = [&birth.control, &program].map(|channel| channel.as_fd().as_raw_fd());
+    if fd::close_all_but(&mut kept).is_err() {
         return 1;
     }
-    match live(&birth) {
+    match live(&birth, program) {
         Ok(()) => 0,
         Err(broken) => {
             // When the agent is gone there is nobody to tell.
@@ -90,7 +92,7 @@ pub(crate) fn run(birth: Birth<'_>) -> i32 {
     }
 }
 
-fn live(birth: &Birth<'_>) -> Result<(), Broken> {
+fn live(birth: &Birth<'_>, agent: Channel) -> Result<(), Broken> {
     let (control, users) = (&birth.control, birth.users);
     let children = leave_launcher().map_err(step("leave the launcher"))?;
     namespace::unshare(UnshareFlags::NEWNET).map_err(step("make a network namespace"))?;
@@ -107,10 +109,10 @@ fn live(birth: &Birth<'_>) -> Result<(), Broken> {
     // counts for the user who made its user namespace too, which must not be the host's root.
     become_user(users.init, users.init).map_err(step("become nobody"))?;
     let parked = if birth.nested {
-        nested::hold_user_namespace(birth, &furniture)?;
+        nested::hold_user_namespace(birth, &furniture, agent)?;
         None
     } else {
-        Some(park_program(birth, &furniture)?)
+        Some(park_program(birth, &furniture, agent)?)
     };
     let listener =
         TcpListener::bind((Ipv4Addr::LOCALHOST, RUNTIME_API_PORT)).map_err(step("listen"))?;
@@ -142,7 +144,10 @@ fn live(birth: &Birth<'_>) -> Result<(), Broken> {
         None => nested::PROGRAM,
     };
     // While the kernel executes the program; it takes longer.
-    birth.filter.install().map_err(step("filter system calls"))?;
+    birth
+        .filter
+        .install()
+        .map_err(step("filter system calls"))?;
     report(control, &Report::Launched { mounts, network })?;
     watch(control, &children, program)
 }
@@ -164,25 +169,26 @@ fn leave_launcher() -> io::Result<OwnedFd> {
 }
 
 /// Forks the process that becomes the program, in a user namespace of its own, and lets it prepare itself.
-fn park_program(birth: &Birth<'_>, furniture: &Furniture) -> Result<(Child, Channel), Broken> {
+fn park_program(
+    birth: &Birth<'_>,
+    furniture: &Furniture,
+    agent: Channel,
+) -> Result<(Child, Channel), Broken> {
     let (gate, childs_gate) = Channel::pair().map_err(step("make a gate"))?;
     let mut scratch = Scratch::new();
-    // In this process the fork drops the ends of the program's.
     let child = fork(birth.proof, Namespaces::USER, || {
-        program::run(&birth.program, &childs_gate, birth.filter, &mut scratch)
+        program::run(&agent, &childs_gate, birth.filter, &mut scratch)
     })
     .map_err(step("fork the program"))?;
-    drop(childs_gate);
+    // The other side is to see the end of the program's.
+    drop((agent, childs_gate));
 
     map_users(birth, furniture, child.pid)?;
     let write = |file: &str, text: &[u8]| -> io::Result<()> {
         File::from(furniture.open_proc(file, OFlags::WRONLY)?).write_all(text)
     };
-    write(
-        &format!("{}/oom_score_adj", child.pid),
-        PROGRAM_OOM_SCORE,
-    )
-    .map_err(step("set the program's OOM score"))?;
+    write(&format!("{}/oom_score_adj", child.pid), PROGRAM_OOM_SCORE)
+        .map_err(step("set the program's OOM score"))?;
     // Only a root with CAP_SYS_RESOURCE may lower a score; for another the distance to the program's must do.
     match write("self/oom_score_adj", INIT_OOM_SCORE) {
         Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {

@@ -6,7 +6,7 @@ mod nest;
 mod serve;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -145,9 +145,12 @@ impl Running {
         // From here on only the sandbox has the other ends, so that its end is seen as theirs.
         drop((init_end, program_end));
         Ok(self.answer()?.and_then(|(pid, pidfd)| {
+            let pidfd = pidfd?;
+            // Who was in another PID namespace knows another id.
+            let pid = if nest.is_some() { pid_of(&pidfd)? } else { pid };
             Ok(Newborn {
                 pid,
-                pidfd: pidfd?,
+                pidfd,
                 control,
                 program,
             })
@@ -166,6 +169,15 @@ impl Running {
             errno => Err(io::Error::from_raw_os_error(errno)),
         })
     }
+}
+
+/// The id, in this process's PID namespace, of the process that a descriptor refers to (proc_pid_fdinfo(5)).
+fn pid_of(pidfd: &OwnedFd) -> io::Result<i32> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
+    let pid = info.lines().find_map(|line| line.strip_prefix("Pid:"));
+    let pid = pid.and_then(|pid| pid.trim().parse().ok());
+    pid.filter(|pid| *pid > 0)
+        .ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 impl Drop for Running {

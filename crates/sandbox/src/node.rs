@@ -13,8 +13,8 @@ use crate::cgroup::{Cgroup, CgroupError, CgroupLimits, Parent};
 use crate::config::Config;
 use crate::identity::{IdMap, Users};
 use crate::launcher::Launcher;
-use crate::seccomp::Knock;
 use crate::network::{NetworkConfig, NetworkError, Router, Subnet, SubnetError, host_resolvers};
+use crate::seccomp::Knock;
 
 /// Why sandboxes cannot be made on this machine.
 #[derive(Debug, thiserror::Error)]

@@ -177,8 +177,8 @@ impl Process {
     /// # Errors
     /// The program has something that cannot be forked, or the platform failed.
     pub async fn freeze(&self) -> Result<Template, FreezeError> {
-        let pid = Pid::from_raw(self.living.pid)
-            .ok_or(io::Error::from(io::ErrorKind::InvalidInput))?;
+        let pid =
+            Pid::from_raw(self.living.pid).ok_or(io::Error::from(io::ErrorKind::InvalidInput))?;
         let subject = Subject {
             pidfd: pidfd_open(pid, PidfdFlags::empty()).map_err(io::Error::from)?,
             ids: self.origin.ids.clone(),

@@ -26,8 +26,8 @@ use rustix::process::{Signal, pidfd_send_signal};
 use tokio::task::spawn_blocking;
 
 pub use self::berth::{Berth, ForkError, Furnishing};
-pub use self::refusal::{FreezeError, Refusal};
 use self::memory::{Memory, private_bytes};
+pub use self::refusal::{FreezeError, Refusal};
 use self::scripts::ANSWER_BYTES;
 use self::stem::Places;
 use crate::channel::Channel;

@@ -60,7 +60,14 @@ impl Furniture {
         let proc = mount_proc().map_err(step("mount /proc"))?;
         // Before it becomes read-only.
         let last_pid = nested
-            .then(|| openat(&proc, LAST_PID, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()))
+            .then(|| {
+                openat(
+                    &proc,
+                    LAST_PID,
+                    OFlags::WRONLY | OFlags::CLOEXEC,
+                    Mode::empty(),
+                )
+            })
             .transpose()
             .map_err(step("open ns_last_pid"))?;
         mask_proc().map_err(step("mask /proc"))?;
@@ -105,16 +112,17 @@ impl Furniture {
         }
         chdir(place::NEW_ROOT).map_err(step("switch the root"))?;
         // Where /proc will cover the old root, an empty tmpfs, for good. To unmount it would wait for a grace period of the
-        // kernel, at times for 60 ms.
-        pivot_root(".", "proc").map_err(step("switch the root"))?;
-        chdir("/").map_err(step("switch the root"))?;
+        // kernel, at times for 60 ms. In a nest there is a /proc in it that is not ours, and nobody waits: there the old root
+        // lies on top of the new one (pivot_root(2), "pivot_root(".", ".")"), until all is out of it.
+        let old_root = if self.nested { "." } else { "proc" };
+        pivot_root(".", old_root).map_err(step("switch the root"))?;
+        attach(&self.proc, Path::new("proc")).map_err(step("move /proc"))?;
+        attach(&self.dev, Path::new("dev")).map_err(step("move /dev"))?;
+        attach(&self.tmp, Path::new("tmp")).map_err(step("move /tmp"))?;
         if self.nested {
-            // Nobody waits for this one; and there is a /proc of the host's in it.
-            unmount("/proc", UnmountFlags::DETACH).map_err(step("let go of the old root"))?;
+            unmount(".", UnmountFlags::DETACH).map_err(step("let go of the old root"))?;
         }
-        attach(&self.proc, Path::new("/proc")).map_err(step("move /proc"))?;
-        attach(&self.dev, Path::new("/dev")).map_err(step("move /dev"))?;
-        attach(&self.tmp, Path::new("/tmp")).map_err(step("move /tmp"))
+        chdir("/").map_err(step("switch the root"))
     }
 }
 

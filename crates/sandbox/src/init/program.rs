@@ -123,7 +123,9 @@ fn become_program(
 
 /// One of our descriptors, where the program has none.
 fn out_of_the_way(channel: &Channel) -> io::Result<Channel> {
-    Ok(Channel::from_socket(fcntl_dupfd_cloexec(channel, FIRST_OWN)?))
+    Ok(Channel::from_socket(fcntl_dupfd_cloexec(
+        channel, FIRST_OWN,
+    )?))
 }
 
 /// Waits for init to say that.

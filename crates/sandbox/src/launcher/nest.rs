@@ -33,10 +33,10 @@ pub(super) struct Nest {
     pub(super) pid: OwnedFd,
 }
 
-/// Forks a sandbox inside the template. A process of a moment's life does it, and answers the agent in the launcher's place.
+/// Forks a sandbox inside the template. Processes of a moment's life do it, and answer the agent in the launcher's place.
 ///
 /// # Errors
-/// That process cannot be made.
+/// The first of them cannot be made.
 pub(super) fn fork(
     proof: &SingleThreaded,
     mut birth: Birth<'_>,
@@ -44,40 +44,47 @@ pub(super) fn fork(
     agent: &Channel,
 ) -> io::Result<()> {
     birth.nested = true;
-    fork_into(proof, Namespaces::NONE, || {
-        let sent = match bear(proof, birth, nest) {
-            Ok(Child { pid, pidfd }) => agent.send(&answer(Ok(pid)), &[pidfd.as_fd()]),
+    let answered = |result: io::Result<Child>| {
+        let sent = match result {
+            Ok(Child { pidfd, .. }) => agent.send(&answer(Ok(0)), &[pidfd.as_fd()]),
             Err(error) => agent.send(&answer(Err(&error)), &[]),
         };
         i32::from(sent.is_err())
+    };
+    fork_into(proof, Namespaces::NONE, || {
+        let entered =
+            move_into_link_name_space(nest.pid.as_fd(), Some(LinkNameSpaceType::ProcessID));
+        // It is there for children only; and who makes a PID namespace has to be in the one around it.
+        let inside = entered.map_err(io::Error::from).and_then(|()| {
+            fork_into(proof, Namespaces::NONE_SIBLING, || {
+                answered(bear(proof, birth, &nest.user))
+            })
+        });
+        inside.map_or_else(|error| answered(Err(error)), |_| 0)
     })?;
     Ok(())
 }
 
-fn bear(proof: &SingleThreaded, birth: Birth<'_>, nest: &Nest) -> io::Result<Child> {
+/// Makes the sandbox's first process. Its id is one of the template's PID namespace.
+fn bear(proof: &SingleThreaded, birth: Birth<'_>, user: &OwnedFd) -> io::Result<Child> {
     namespace::unshare(UnshareFlags::NEWNS)?;
     let quiet = MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    attach(
-        new_mount::<&str>("proc", &[], quiet)?,
-        Path::new(place::VISIBLE_PROC),
-    )?;
-    move_into_link_name_space(nest.pid.as_fd(), Some(LinkNameSpaceType::ProcessID))?;
-    move_into_link_name_space(nest.user.as_fd(), Some(LinkNameSpaceType::User))?;
+    let proc = new_mount::<&str>("proc", &[], quiet)?;
+    attach(proc, Path::new(place::VISIBLE_PROC))?;
+    move_into_link_name_space(user.as_fd(), Some(LinkNameSpaceType::User))?;
     let (user, group) = (Uid::from_raw(INNER_UID), Gid::from_raw(INNER_GID));
     set_thread_res_gid(group, group, group)?;
     set_thread_res_uid(user, user, user)?;
     // Else the child's files in /proc would belong to the host's root, who is nobody here.
     set_dumpable_behavior(DumpableBehavior::Dumpable)?;
     let ids = birth.ids.text();
-    let child = fork_into(proof, Namespaces::NESTED, || init::run(birth))?;
+    let child = fork_into(proof, Namespaces::NESTED_SIBLING, || init::run(birth))?;
     // Only somebody in the namespace around it may say who is who inside.
     for file in ["uid_map", "gid_map"] {
-        let path = Path::new(place::VISIBLE_PROC)
-            .join(child.pid.to_string())
-            .join(file);
-        fs::write(path, &ids)?;
+        let own = Path::new(place::VISIBLE_PROC).join(child.pid.to_string());
+        fs::write(own.join(file), &ids)?;
     }
     Ok(child)
 }

@@ -146,7 +146,7 @@ impl Server {
             ids: IdMap::decode(ids).ok_or_else(malformed)?,
             nested: false,
             control: Channel::from_socket(received.descriptor()?),
-            program: Channel::from_socket(received.descriptor()?),
+            program: Some(Channel::from_socket(received.descriptor()?)),
         };
         let nest = match (received.descriptor(), received.descriptor()) {
             (Ok(user), Ok(pid)) => Some(Nest { user, pid }),

@@ -18,13 +18,13 @@ impl Namespaces {
     pub(crate) const SANDBOX: Namespaces = Namespaces(
         (libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS) as u64,
     );
-    /// None.
+    /// None of its own.
     pub(crate) const NONE: Namespaces = Namespaces(0);
-    /// As [`Namespaces::SANDBOX`], all of them in a new user namespace. The caller is about to exit: its own parent is the
-    /// child's.
-    pub(crate) const NESTED: Namespaces = Namespaces(
-        Namespaces::SANDBOX.0 | (libc::CLONE_NEWUSER | libc::CLONE_PARENT) as u64,
-    );
+    /// None of its own; it is a sibling of the caller, which is about to exit.
+    pub(crate) const NONE_SIBLING: Namespaces = Namespaces(libc::CLONE_PARENT as u64);
+    /// As [`Namespaces::SANDBOX`], all of them in a new user namespace, for a sibling.
+    pub(crate) const NESTED_SIBLING: Namespaces =
+        Namespaces(Namespaces::SANDBOX.0 | Namespaces::NONE_SIBLING.0 | libc::CLONE_NEWUSER as u64);
     /// A user namespace.
     pub(crate) const USER: Namespaces = Namespaces(libc::CLONE_NEWUSER as u64);
 }

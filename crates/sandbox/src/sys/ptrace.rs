@@ -86,12 +86,7 @@ pub(crate) fn detach(tid: i32) -> io::Result<()> {
 /// The general registers.
 pub(crate) fn registers(tid: i32) -> io::Result<Registers> {
     let mut registers = MaybeUninit::<libc::user_regs_struct>::uninit();
-    request(
-        libc::PTRACE_GETREGS,
-        tid,
-        0,
-        registers.as_mut_ptr().cast(),
-    )?;
+    request(libc::PTRACE_GETREGS, tid, 0, registers.as_mut_ptr().cast())?;
     // SAFETY: the call succeeded, so the kernel has filled it.
     Ok(Registers(unsafe { registers.assume_init() }))
 }

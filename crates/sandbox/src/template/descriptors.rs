@@ -43,17 +43,40 @@ pub(crate) enum How {
     /// The fork's request socket.
     RequestSocket,
     /// A connection to the Runtime API.
-    RuntimeApi { v6: bool, no_delay: bool },
+    RuntimeApi {
+        v6: bool,
+        no_delay: bool,
+    },
     /// Opened again, at that position.
-    Open { path: String, position: u64 },
-    EventFd { count: u64, semaphore: bool },
-    TimerFd { clock: i32, value: [u64; 4] },
-    SignalFd { mask: u64 },
-    Epoll { watches: Vec<Watch> },
+    Open {
+        path: String,
+        position: u64,
+    },
+    EventFd {
+        count: u64,
+        semaphore: bool,
+    },
+    TimerFd {
+        clock: i32,
+        value: [u64; 4],
+    },
+    SignalFd {
+        mask: u64,
+    },
+    Epoll {
+        watches: Vec<Watch>,
+    },
     /// One end of a pipe, with what is in it; the other end follows or came before, if there is one.
-    Pipe { id: u64, writes: bool, content: Vec<u8> },
+    Pipe {
+        id: u64,
+        writes: bool,
+        content: Vec<u8>,
+    },
     /// One end of a pair of sockets.
-    Pair { peer: Option<i32>, kind: i32 },
+    Pair {
+        peer: Option<i32>,
+        kind: i32,
+    },
 }
 
 /// What an epoll watches.
@@ -88,7 +111,12 @@ impl Known<'_> {
 pub(crate) fn renewals(known: &Known<'_>) -> Result<Vec<Renewal>, FreezeError> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(format!("/proc/{}/fd", known.pid))? {
-        numbers.extend(entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()));
+        numbers.extend(
+            entry?
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse::<i32>().ok()),
+        );
     }
     numbers.sort_unstable();
     if let Some(&fd) = numbers.last().filter(|fd| **fd >= FIRST_OWN) {
@@ -98,7 +126,9 @@ pub(crate) fn renewals(known: &Known<'_>) -> Result<Vec<Renewal>, FreezeError> {
     let mut renewals: Vec<Renewal> = Vec::new();
     let mut first: BTreeMap<String, Vec<i32>> = BTreeMap::new();
     for fd in numbers {
-        let target = fs::read_link(known.path(fd))?.to_string_lossy().into_owned();
+        let target = fs::read_link(known.path(fd))?
+            .to_string_lossy()
+            .into_owned();
         let info = FdInfo::read(known.pid, fd)?;
         let twins = first.entry(target.clone()).or_default();
         let mut twin = None;

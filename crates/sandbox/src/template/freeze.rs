@@ -81,8 +81,8 @@ pub(crate) fn freeze(subject: Subject) -> Result<Template, FreezeError> {
         .iter()
         .map(|thread| frame_bytes(thread.extended.len()) + SCRIPTS_PER_THREAD)
         .sum();
-    let size = (CODE_BYTES + SCRIPT_BYTES + frames as u64 + MAX_STEMS * STEM_BYTES)
-        .next_multiple_of(4096);
+    let size =
+        (CODE_BYTES + SCRIPT_BYTES + frames as u64 + MAX_STEMS * STEM_BYTES).next_multiple_of(4096);
     let (number, arguments) = mmap_call(size);
     let base = expect(threads.call(0, number, arguments)?)?;
     if let Err(refusal) = refuse_timers(&threads, &memory, base) {
@@ -90,7 +90,10 @@ pub(crate) fn freeze(subject: Subject) -> Result<Template, FreezeError> {
         return Err(refusal);
     }
     threads.ask(&memory, base)?;
-    for mapping in mappings.iter().filter(|mapping| mapping.is_kept_from_forks()) {
+    for mapping in mappings
+        .iter()
+        .filter(|mapping| mapping.is_kept_from_forks())
+    {
         let length = mapping.end - mapping.begin;
         let again = libc::MADV_DOFORK as u64;
         expect(threads.call(
@@ -113,11 +116,7 @@ pub(crate) fn freeze(subject: Subject) -> Result<Template, FreezeError> {
     region.check()?;
     region.write(&memory)?;
     let code = (libc::PROT_READ | libc::PROT_EXEC) as u64;
-    expect(threads.call(
-        0,
-        libc::SYS_mprotect,
-        [base, CODE_BYTES, code, 0, 0, 0],
-    )?)?;
+    expect(threads.call(0, libc::SYS_mprotect, [base, CODE_BYTES, code, 0, 0, 0])?)?;
     let namespace = |kind: &str| fs::File::open(format!("/proc/{pid}/ns/{kind}"));
     let namespaces = [namespace("user")?.into(), namespace("pid")?.into()];
     // Before the program can end.

@@ -6,19 +6,25 @@ use std::io;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// A thread runs, or is between two calls, instead of waiting.
-    #[error("thread {name} is running; while a version is parked, all of its threads have to wait for something")]
+    #[error(
+        "thread {name} is running; while a version is parked, all of its threads have to wait for something"
+    )]
     RunningThread {
         /// The thread's name.
         name: String,
     },
     /// There are more processes than the program.
-    #[error("there are {count} processes; child processes that were started in init cannot be forked along")]
+    #[error(
+        "there are {count} processes; child processes that were started in init cannot be forked along"
+    )]
     ChildProcess {
         /// How many, with the program.
         count: usize,
     },
     /// A connection to somewhere else.
-    #[error("descriptor {fd} is an open connection ({peer}); open connections in the handler, or on first use")]
+    #[error(
+        "descriptor {fd} is an open connection ({peer}); open connections in the handler, or on first use"
+    )]
     OpenConnection {
         /// Its number.
         fd: i32,

@@ -109,8 +109,7 @@ impl Inbox {
     /// For messages of that many bytes and descriptors.
     pub(crate) fn new(region: &mut Region, bytes: usize, descriptors: usize) -> Inbox {
         let at = region.reserve(bytes);
-        let control_bytes =
-            (Inbox::CONTROL_HEAD as usize + 4 * descriptors).next_multiple_of(8);
+        let control_bytes = (Inbox::CONTROL_HEAD as usize + 4 * descriptors).next_multiple_of(8);
         let control = region.reserve(control_bytes);
         let vector = region.put_words(&[at, bytes as u64]);
         // struct msghdr: name, its length, vectors, their number, control, its length, flags.

@@ -94,14 +94,18 @@ impl Renew<'_> {
                 self.place(renewal);
             }
             How::Pipe { id, .. } => {
-                let same = |other: &&Renewal| matches!(&other.how, How::Pipe { id: its, .. } if its == id);
+                let same =
+                    |other: &&Renewal| matches!(&other.how, How::Pipe { id: its, .. } if its == id);
                 let ends: Vec<&Renewal> = all.iter().filter(same).collect();
                 // Once for all of its ends.
                 if ends.first().is_some_and(|first| first.fd == renewal.fd) {
                     self.pipe(&ends);
                 }
             }
-            How::Pair { peer: Some(peer), kind } => {
+            How::Pair {
+                peer: Some(peer),
+                kind,
+            } => {
                 if renewal.fd < *peer {
                     let other = all.iter().find(|other| other.fd == *peer);
                     self.socket_pair(*kind, renewal, other);
@@ -114,7 +118,10 @@ impl Renew<'_> {
     fn pipe(&mut self, ends: &[&Renewal]) {
         self.tape.push(call!(libc::SYS_pipe2, self.pair, 0));
         for end in ends {
-            if let How::Pipe { writes, content, .. } = &end.how {
+            if let How::Pipe {
+                writes, content, ..
+            } = &end.how
+            {
                 if !content.is_empty() {
                     let bytes = self.region.put(content);
                     let write = call!(libc::SYS_write, self.second(), bytes, content.len());
@@ -128,8 +135,13 @@ impl Renew<'_> {
     }
 
     fn socket_pair(&mut self, kind: i32, one: &Renewal, other: Option<&Renewal>) {
-        self.tape
-            .push(call!(libc::SYS_socketpair, libc::AF_UNIX, kind, 0, self.pair));
+        self.tape.push(call!(
+            libc::SYS_socketpair,
+            libc::AF_UNIX,
+            kind,
+            0,
+            self.pair
+        ));
         self.copy(self.first(), one);
         if let Some(other) = other {
             self.copy(self.second(), other);

@@ -132,7 +132,10 @@ fn leader(region: &mut Region, leader: Option<&Thread>) -> u64 {
     region.set_word(status + 16, failed);
     let helper = helper(region, &inbox, status);
     let mut tape = forgotten();
-    if let Some(rseq) = leader.map(|leader| leader.rseq).filter(|rseq| rseq.area != 0) {
+    if let Some(rseq) = leader
+        .map(|leader| leader.rseq)
+        .filter(|rseq| rseq.area != 0)
+    {
         const UNREGISTER: i32 = 1;
         let (area, size, signature) = (rseq.area, rseq.size, rseq.signature);
         tape.push(call!(libc::SYS_rseq, area, size, UNREGISTER, signature).or_not());
@@ -150,7 +153,11 @@ fn leader(region: &mut Region, leader: Option<&Thread>) -> u64 {
         .push(call!(libc::SYS_wait4, child_pid, ended, libc::__WALL, 0).or_not())
         .extend(close_all(&inbox, ORDER_DESCRIPTORS))
         // Writes over the knock.
-        .push(call!(libc::SYS_clock_gettime, CLOCK_MONOTONIC, inbox.bytes + 8))
+        .push(call!(
+            libc::SYS_clock_gettime,
+            CLOCK_MONOTONIC,
+            inbox.bytes + 8
+        ))
         .push(send(CONTROL, answer, ANSWER_BYTES))
         .push(call!(JUMP, first));
     region.put_tape(&tape)
@@ -169,7 +176,13 @@ fn helper(region: &mut Region, inbox: &Inbox, status: u64) -> u64 {
     ));
     for (index, (_, kind)) in NAMESPACES.iter().enumerate() {
         let [third, fourth] = knock;
-        tape.push(call!(libc::SYS_setns, descriptor(index), *kind, third, fourth));
+        tape.push(call!(
+            libc::SYS_setns,
+            descriptor(index),
+            *kind,
+            third,
+            fourth
+        ));
     }
     tape.extend(become_nobody(region))
         .extend(close_all(inbox, ORDER_DESCRIPTORS))
@@ -196,7 +209,14 @@ fn become_nobody(region: &mut Region) -> Vec<Op> {
         // This kernel may have fewer.
         call!(libc::SYS_prctl, libc::PR_CAPBSET_DROP, capability, 0, 0, 0).or_not()
     }));
-    ops.push(call!(libc::SYS_prctl, libc::PR_SET_SECUREBITS, bits, 0, 0, 0));
+    ops.push(call!(
+        libc::SYS_prctl,
+        libc::PR_SET_SECUREBITS,
+        bits,
+        0,
+        0,
+        0
+    ));
     let clear = libc::PR_CAP_AMBIENT_CLEAR_ALL;
     ops.push(call!(libc::SYS_prctl, libc::PR_CAP_AMBIENT, clear, 0, 0, 0));
     ops.push(call!(libc::SYS_capset, header, none));
@@ -267,13 +287,9 @@ fn fork(region: &mut Region, program: &Program<'_>) -> u64 {
         .push(call!(libc::SYS_chdir, working_directory));
     renew(&mut tape, region, program.renewals);
     make_threads(&mut tape, region, program.threads, gate);
-    tape.push(call!(
-        libc::SYS_clock_gettime,
-        CLOCK_MONOTONIC,
-        report + 24
-    ))
-    .push(send(CHANNEL, report, 40))
-    .push(call!(libc::SYS_close_range, FIRST_OWN, u32::MAX, 0));
+    tape.push(call!(libc::SYS_clock_gettime, CLOCK_MONOTONIC, report + 24))
+        .push(send(CHANNEL, report, 40))
+        .push(call!(libc::SYS_close_range, FIRST_OWN, u32::MAX, 0));
     if program.threads.len() > 1 {
         // Something that is not zero.
         tape.push(call!(libc::SYS_clock_gettime, CLOCK_MONOTONIC, gate))
@@ -328,7 +344,13 @@ fn registered(thread: &Thread) -> Vec<Op> {
     }
     let rseq = thread.rseq;
     if rseq.area != 0 {
-        ops.push(call!(libc::SYS_rseq, rseq.area, rseq.size, 0, rseq.signature));
+        ops.push(call!(
+            libc::SYS_rseq,
+            rseq.area,
+            rseq.size,
+            0,
+            rseq.signature
+        ));
     }
     ops
 }
@@ -353,15 +375,30 @@ fn resume(region: &mut Region, thread: &Thread) -> Op {
 }
 
 fn receive(socket: i32, inbox: &Inbox) -> Op {
-    call!(libc::SYS_recvmsg, socket, inbox.header, libc::MSG_CMSG_CLOEXEC).must_be_positive()
+    call!(
+        libc::SYS_recvmsg,
+        socket,
+        inbox.header,
+        libc::MSG_CMSG_CLOEXEC
+    )
+    .must_be_positive()
 }
 
 fn send(socket: i32, address: u64, bytes: usize) -> Op {
-    call!(libc::SYS_sendto, socket, address, bytes, libc::MSG_NOSIGNAL, 0, 0)
+    call!(
+        libc::SYS_sendto,
+        socket,
+        address,
+        bytes,
+        libc::MSG_NOSIGNAL,
+        0,
+        0
+    )
 }
 
 fn close_all(inbox: &Inbox, descriptors: usize) -> impl Iterator<Item = Op> {
-    (0..descriptors).map(|index| call!(libc::SYS_close, Argument::four_at(inbox.descriptor(index))).or_not())
+    (0..descriptors)
+        .map(|index| call!(libc::SYS_close, Argument::four_at(inbox.descriptor(index))).or_not())
 }
 
 fn exit_ops(code: i32) -> [Op; 1] {

@@ -35,8 +35,7 @@ impl Word {
         let mut buffer = [0; MAX_WORD_BYTES];
         loop {
             let mut readable = channel.readable().await?;
-            if let Ok(received) =
-                readable.try_io(|channel| channel.get_ref().receive(&mut buffer))
+            if let Ok(received) = readable.try_io(|channel| channel.get_ref().receive(&mut buffer))
             {
                 return Word::decode(&buffer, &received?);
             }
@@ -84,7 +83,11 @@ impl Frozen {
             return Err(io::Error::from_raw_os_error(-(child as i64) as i32));
         }
         if ended as u32 != 0 {
-            tracing::debug!(result = result as i64, operation, "a template's helper failed");
+            tracing::debug!(
+                result = result as i64,
+                operation,
+                "a template's helper failed"
+            );
             return Err(io::Error::from_raw_os_error(-(result as i64) as i32));
         }
         Ok(())
@@ -101,7 +104,9 @@ pub(super) struct Places {
 impl Places {
     pub(super) fn new(begin: u64, end: u64) -> Places {
         let count = end.saturating_sub(begin) / STEM_BYTES;
-        let free = (0..count).rev().map(|index| (begin + index * STEM_BYTES, None));
+        let free = (0..count)
+            .rev()
+            .map(|index| (begin + index * STEM_BYTES, None));
         Places {
             free: Mutex::new(free.collect()),
         }

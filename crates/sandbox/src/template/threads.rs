@@ -59,7 +59,9 @@ impl Threads {
                 .filter(|tid| threads.all.iter().all(|thread| thread.tid != *tid))
                 .collect();
             if fresh.is_empty() {
-                threads.all.sort_by_key(|thread| (thread.tid != pid, thread.inner_tid));
+                threads
+                    .all
+                    .sort_by_key(|thread| (thread.tid != pid, thread.inner_tid));
                 return threads.check();
             }
             for tid in fresh {
@@ -82,7 +84,11 @@ impl Threads {
     }
 
     fn check(mut self) -> Result<Threads, FreezeError> {
-        if let Some(running) = self.all.iter().find(|thread| !thread.registers.was_waiting()) {
+        if let Some(running) = self
+            .all
+            .iter()
+            .find(|thread| !thread.registers.was_waiting())
+        {
             let name = running.name.clone();
             return Err(Refusal::RunningThread { name }.into());
         }
@@ -219,7 +225,12 @@ fn read(pid: i32, tid: i32) -> io::Result<Thread> {
 fn tasks(pid: i32) -> io::Result<Vec<i32>> {
     let mut tids = Vec::new();
     for entry in fs::read_dir(format!("/proc/{pid}/task"))? {
-        tids.extend(entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()));
+        tids.extend(
+            entry?
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse::<i32>().ok()),
+        );
     }
     Ok(tids)
 }

@@ -176,7 +176,7 @@ pub(crate) fn runtime_image() -> PathBuf {
         symlink("missing", tree.join("bin/dangling")).unwrap();
         fs::write(work.path().join("guest.c"), source).unwrap();
         let compiled = Command::new("cc")
-            .args(["-static", "-O1", "-Wall", "-Werror", "-o"])
+            .args(["-static", "-pthread", "-O1", "-Wall", "-Werror", "-o"])
             .arg(tree.join("bin/guest"))
             .arg(work.path().join("guest.c"))
             .status();

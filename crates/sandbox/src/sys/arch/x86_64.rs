@@ -3,9 +3,7 @@
 
 use std::slice;
 
-use crate::template::tape::{
-    CALL, Check, JUMP, Load, OP_BYTES, Op, SIGNAL_RETURN, STATUS, call,
-};
+use crate::template::tape::{CALL, Check, JUMP, Load, OP_BYTES, Op, SIGNAL_RETURN, STATUS, call};
 
 /// The instruction that enters the kernel.
 pub(crate) const SYSCALL: [u8; 2] = [0x0f, 0x05];
@@ -57,11 +55,7 @@ impl Registers {
         self.call().is_some()
             && matches!(
                 self.result(),
-                ERESTARTSYS
-                    | ERESTARTNOINTR
-                    | ERESTARTNOHAND
-                    | ERESTART_RESTARTBLOCK
-                    | EINTR
+                ERESTARTSYS | ERESTARTNOINTR | ERESTARTNOHAND | ERESTART_RESTARTBLOCK | EINTR
             )
     }
 
@@ -310,7 +304,10 @@ unsafe extern "C" {
 
 /// The player's instructions.
 pub(crate) fn player() -> &'static [u8] {
-    let (begin, end) = (&raw const pilotlight_player_begin, &raw const pilotlight_player_end);
+    let (begin, end) = (
+        &raw const pilotlight_player_begin,
+        &raw const pilotlight_player_end,
+    );
     // SAFETY: both are labels in one section of this program, with nothing but the player's bytes between them; these are
     // never written.
     unsafe { slice::from_raw_parts(begin, end.addr() - begin.addr()) }
@@ -347,7 +344,10 @@ mod tests {
         let (bytes, stack) = frame(0x10_000, &stopped_in(0, 0, 0), &[0; 2696], 0, [0; 3]);
         assert_eq!(stack, 0x10_008);
         assert_eq!(bytes.len(), frame_bytes(2696));
-        assert_eq!(&bytes[EXTENDED_AT + MAGIC1_AT..][..4], &MAGIC1.to_le_bytes());
+        assert_eq!(
+            &bytes[EXTENDED_AT + MAGIC1_AT..][..4],
+            &MAGIC1.to_le_bytes()
+        );
         assert_eq!(&bytes[EXTENDED_AT + 2696..][..4], &MAGIC2.to_le_bytes());
     }
 }

@@ -19,7 +19,9 @@ impl FdInfo {
 
     fn parse(text: String) -> io::Result<FdInfo> {
         let mut info = FdInfo { text, flags: 0 };
-        let flags = info.field("flags:").and_then(|flags| i32::from_str_radix(flags, 8).ok());
+        let flags = info
+            .field("flags:")
+            .and_then(|flags| i32::from_str_radix(flags, 8).ok());
         info.flags = flags.ok_or(io::ErrorKind::InvalidData)?;
         Ok(info)
     }
@@ -90,14 +92,18 @@ mod tests {
     #[test]
     fn flags_and_positions() {
         let info = info("");
-        assert_eq!(info.flags, libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_RDWR);
+        assert_eq!(
+            info.flags,
+            libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_RDWR
+        );
         assert_eq!(info.decimal("pos:"), Some(7));
         assert!(FdInfo::parse("pos:\t7\n".into()).is_err());
     }
 
     #[test]
     fn timers_keep_their_remaining_time() {
-        let timer = "clockid: 1\nticks: 0\nsettime flags: 01\nit_value: (3, 250)\nit_interval: (1, 0)\n";
+        let timer =
+            "clockid: 1\nticks: 0\nsettime flags: 01\nit_value: (3, 250)\nit_interval: (1, 0)\n";
         assert_eq!(
             info(timer).timer(),
             Some(How::TimerFd {
@@ -105,7 +111,9 @@ mod tests {
                 value: [1, 0, 3, 250]
             })
         );
-        let ran_out = timer.replace("ticks: 0", "ticks: 2").replace("(3, 250)", "(0, 0)");
+        let ran_out = timer
+            .replace("ticks: 0", "ticks: 2")
+            .replace("(3, 250)", "(0, 0)");
         assert_eq!(
             info(&ran_out).timer(),
             Some(How::TimerFd {

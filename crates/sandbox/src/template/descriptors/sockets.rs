@@ -9,8 +9,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::fstat;
 use rustix::net::sockopt::{socket_acceptconn, socket_domain, socket_type, tcp_nodelay};
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix, SocketType, getpeername,
-    getsockname, recv, send,
+    AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketType, getpeername, getsockname, recv,
+    send,
 };
 
 use super::{How, Known, Renewal};
@@ -65,8 +65,7 @@ impl Facts {
             kind,
             listens: socket_acceptconn(socket)?,
             runtime_api: (is_api && stream).then(|| family == AddressFamily::INET6),
-            may_be_pair: family == AddressFamily::UNIX
-                && own.iter().chain(&peer).all(has_no_name),
+            may_be_pair: family == AddressFamily::UNIX && own.iter().chain(&peer).all(has_no_name),
             own: describe(family, kind, own.as_ref()),
             peer: describe(family, kind, peer.as_ref()),
         })
@@ -77,9 +76,9 @@ fn tcp_address(address: &SocketAddrAny) -> Option<SocketAddr> {
     SocketAddr::try_from(address.clone()).ok()
 }
 
+/// Of a Unix socket: its address is the family and no more.
 fn has_no_name(address: &SocketAddrAny) -> bool {
-    SocketAddrUnix::try_from(address.clone())
-        .is_ok_and(|address| address.path().is_none() && address.abstract_name().is_none())
+    address.addr_len() as usize <= size_of::<libc::sa_family_t>()
 }
 
 /// `TCP to 192.0.2.1:5432`, or the family's name.
@@ -107,10 +106,12 @@ pub(super) fn find_pairs(known: &Known<'_>, renewals: &mut [Renewal]) -> Result<
         }
         let fd = renewals[one].fd;
         let socket = known.fetch(fd)?;
-        let gone = || FreezeError::Refused(Refusal::OpenConnection {
-            fd,
-            peer: "a Unix socket".to_owned(),
-        });
+        let gone = || {
+            FreezeError::Refused(Refusal::OpenConnection {
+                fd,
+                peer: "a Unix socket".to_owned(),
+            })
+        };
         if has_data(&socket)? {
             return Err(gone());
         }
