@@ -125,9 +125,8 @@ impl IdMap {
 
 /// What a program may use that its cgroup does not limit, hard and soft alike. Where AWS Lambda is known to have a
 /// value, it is that.
-const LIMITS: [(Resource, u64); 7] = [
+const LIMITS: [(Resource, u64); 6] = [
     (Resource::Nofile, 1024),
-    (Resource::Nproc, 1024),
     // None. Zero would be none to a file only: it does not hold for a host that pipes them to a program (core(5)), which
     // the kernel starts for every value but this one.
     (Resource::Core, 1),
@@ -136,6 +135,10 @@ const LIMITS: [(Resource, u64); 7] = [
     (Resource::Nice, 0),
     (Resource::Rtprio, 0),
 ];
+
+/// Processes of a program, as on AWS Lambda: what it is told. The limit that holds is the control group's, for the kernel's
+/// counts in a template's forks for the template too, which then could make no more of them.
+const PROCESSES: u64 = 1024;
 
 /// Limits the calling process; what is lower already stays.
 pub(crate) fn limit_resources() -> io::Result<()> {
@@ -151,6 +154,17 @@ pub(crate) fn limit_resources() -> io::Result<()> {
             },
         )?;
     }
+    let processes = getrlimit(Resource::Nproc);
+    let current = processes
+        .maximum
+        .map_or(PROCESSES, |most| most.min(PROCESSES));
+    setrlimit(
+        Resource::Nproc,
+        Rlimit {
+            current: Some(current),
+            ..processes
+        },
+    )?;
     Ok(())
 }
 

@@ -94,7 +94,7 @@ pub(crate) fn run(mut birth: Birth<'_>) -> i32 {
 
 fn live(birth: &Birth<'_>, agent: Channel) -> Result<(), Broken> {
     let (control, users) = (&birth.control, birth.users);
-    let children = leave_launcher().map_err(step("leave the launcher"))?;
+    let children = leave_launcher(birth.nested).map_err(step("leave the launcher"))?;
     namespace::unshare(UnshareFlags::NEWNET).map_err(step("make a network namespace"))?;
     report(control, &Report::Born)?;
 
@@ -153,7 +153,7 @@ fn live(birth: &Birth<'_>, agent: Channel) -> Result<(), Broken> {
 }
 
 /// Takes what the launcher left: standard descriptors, signals, name. Returns what tells of children's ends.
-fn leave_launcher() -> io::Result<OwnedFd> {
+fn leave_launcher(nested: bool) -> io::Result<OwnedFd> {
     let null = openat(
         CWD,
         "/dev/null",
@@ -164,7 +164,10 @@ fn leave_launcher() -> io::Result<OwnedFd> {
     dup2_stdout(&null)?;
     dup2_stderr(&null)?;
     set_name(c"sandbox-init")?;
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    if !nested {
+        // In a nest that follows when all that belongs to it in /proc has been written to.
+        set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    }
     signal::children_as_descriptor()
 }
 

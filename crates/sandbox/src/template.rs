@@ -8,11 +8,13 @@
 
 pub(crate) mod berth;
 pub(crate) mod descriptors;
+mod elf;
 pub(crate) mod freeze;
 pub(crate) mod memory;
 pub(crate) mod refusal;
 pub(crate) mod region;
 pub(crate) mod renew;
+mod reseed;
 pub(crate) mod scripts;
 mod stem;
 pub(crate) mod tape;

@@ -19,7 +19,8 @@ pub(super) fn hold_user_namespace(
     furniture: &Furniture,
     agent: Channel,
 ) -> Result<(), Broken> {
-    // Else the child's files in /proc would belong to the host's root, who is nobody here.
+    // Becoming another user has hidden this process, and it would its child: their files in /proc would belong to the host's
+    // root, who is nobody here.
     let visible = |how| set_dumpable_behavior(how).map_err(step("show oneself"));
     visible(DumpableBehavior::Dumpable)?;
     let child = fork(birth.proof, Namespaces::USER, || hold(&agent))

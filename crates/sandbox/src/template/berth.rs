@@ -206,6 +206,8 @@ impl Berth {
                 }
             }
         };
+        // From then on init is the fork's parent. Until somebody speaks to it, the fork waits.
+        self.place.emptied().await?;
         let marks = Marks {
             cgroup: furnished.cgroup,
             mounts: furnished.mounts,

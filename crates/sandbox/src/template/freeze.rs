@@ -22,6 +22,7 @@ use crate::template::descriptors::{Known, drain_pipes, renewals};
 use crate::template::memory::{Memory, mappings};
 use crate::template::refusal::{FreezeError, Refusal};
 use crate::template::region::{CODE_BYTES, Region};
+use crate::template::reseed::reseeders;
 use crate::template::scripts::{CONTROL, Program, STEM_BYTES, write};
 use crate::template::threads::{Threads, expect};
 
@@ -36,6 +37,9 @@ const MAX_STEMS: u64 = 256;
 
 /// For tapes, and what they refer to.
 const SCRIPT_BYTES: u64 = 2 << 20;
+
+/// For the functions of the program's that a fork calls. Pages that nobody needs cost nothing.
+const STACK_BYTES: u64 = 256 << 10;
 
 /// How long threads may take to end. Longer means that the kernel is stuck with one.
 const END_PATIENCE: Duration = Duration::from_secs(5);
@@ -90,6 +94,7 @@ pub(crate) fn freeze(subject: Subject) -> Result<Template, FreezeError> {
         return Err(refusal);
     }
     threads.ask(&memory, base)?;
+    let process_limit = raise_process_limit(&threads, &memory, base)?;
     for mapping in mappings
         .iter()
         .filter(|mapping| mapping.is_kept_from_forks())
@@ -105,12 +110,15 @@ pub(crate) fn freeze(subject: Subject) -> Result<Template, FreezeError> {
     let leader = connect(&threads, &memory, base, &subject.pidfd)?;
     drain_pipes(&known, &mut renewals)?;
 
-    let mut region = Region::new(base, size);
+    let mut region = Region::new(base, size - STACK_BYTES);
     let program = Program {
         threads: &threads.all,
         renewals: &renewals,
         working_directory: &working_directory,
         dumpable: true,
+        reseeders: &reseeders(pid, &mappings),
+        stack: base + size,
+        process_limit,
     };
     let scripts = write(&mut region, &program);
     region.check()?;
@@ -190,6 +198,17 @@ fn refuse_timers(threads: &Threads, memory: &Memory, scratch: u64) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// The kernel counts a template's forks, and theirs, for its own limit of processes too; which is to keep nobody from making
+/// more. Returns what the forks are to have, soft and hard.
+fn raise_process_limit(threads: &Threads, memory: &Memory, scratch: u64) -> io::Result<[u64; 2]> {
+    let resource = u64::from(libc::RLIMIT_NPROC);
+    expect(threads.call(0, libc::SYS_prlimit64, [0, resource, 0, scratch, 0, 0])?)?;
+    let limit = [memory.word(scratch)?, memory.word(scratch + 8)?];
+    memory.write(scratch, &limit[1].to_le_bytes())?;
+    expect(threads.call(0, libc::SYS_prlimit64, [0, resource, scratch, 0, 0, 0])?)?;
+    Ok(limit)
 }
 
 /// Where the program is, as it sees it.

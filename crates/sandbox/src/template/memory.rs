@@ -26,10 +26,6 @@ impl Memory {
         Ok(u64::from_le_bytes(word))
     }
 
-    pub(crate) fn read(&self, address: u64, bytes: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact_at(bytes, address)
-    }
-
     pub(crate) fn write(&self, address: u64, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all_at(bytes, address)
     }
@@ -40,6 +36,8 @@ impl Memory {
 pub(crate) struct Mapping {
     pub(crate) begin: u64,
     pub(crate) end: u64,
+    /// Where in the file it begins.
+    pub(crate) offset: u64,
     /// Two letters each (proc_pid_smaps(5), `VmFlags`).
     flags: Vec<String>,
     pub(crate) path: String,
@@ -92,10 +90,12 @@ fn head(line: &str) -> Option<Mapping> {
     let (range, rest) = line.split_once(' ')?;
     let (begin, end) = range.split_once('-')?;
     let mut fields = rest.splitn(5, ' ');
-    let path = fields.nth(4).unwrap_or_default().trim();
+    let offset = fields.nth(1)?;
+    let path = fields.nth(2).unwrap_or_default().trim();
     Some(Mapping {
         begin: u64::from_str_radix(begin, 16).ok()?,
         end: u64::from_str_radix(end, 16).ok()?,
+        offset: u64::from_str_radix(offset, 16).ok()?,
         flags: Vec::new(),
         path: path.to_owned(),
     })

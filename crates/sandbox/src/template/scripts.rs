@@ -19,7 +19,7 @@ use crate::sys::arch;
 use crate::template::descriptors::{FIRST_OWN, Renewal};
 use crate::template::region::{Inbox, Region, Status};
 use crate::template::renew::renew;
-use crate::template::tape::{Argument, JUMP, Op, SIGNAL_RETURN, STATUS, Tape, call};
+use crate::template::tape::{Argument, CALL, JUMP, Op, SIGNAL_RETURN, STATUS, Tape, call};
 use crate::template::threads::Thread;
 
 /// The leader's connection with the agent.
@@ -97,6 +97,12 @@ pub(crate) struct Program<'a> {
     pub(crate) renewals: &'a [Renewal],
     pub(crate) working_directory: &'a str,
     pub(crate) dumpable: bool,
+    /// Functions that make generators of random numbers forget what forks have in common.
+    pub(crate) reseeders: &'a [u64],
+    /// How many processes it may have: soft and hard limit.
+    pub(crate) process_limit: [u64; 2],
+    /// A stack for them: its upper end.
+    pub(crate) stack: u64,
 }
 
 /// Writes all scripts of a template into its region.
@@ -282,6 +288,9 @@ fn fork(region: &mut Region, program: &Program<'_>) -> u64 {
         // Joining a user namespace has taken that away.
         tape.push(call!(libc::SYS_prctl, libc::PR_SET_DUMPABLE, 1, 0, 0, 0));
     }
+    let process_limit = region.put_words(&program.process_limit);
+    let resource = libc::RLIMIT_NPROC;
+    tape.push(call!(libc::SYS_prlimit64, 0, resource, process_limit, 0));
     let working_directory = region.put_string(program.working_directory);
     tape.push(call!(libc::SYS_setsid).or_not())
         .push(call!(libc::SYS_chdir, working_directory));
@@ -289,7 +298,14 @@ fn fork(region: &mut Region, program: &Program<'_>) -> u64 {
     make_threads(&mut tape, region, program.threads, gate);
     tape.push(call!(libc::SYS_clock_gettime, CLOCK_MONOTONIC, report + 24))
         .push(send(CHANNEL, report, 40))
-        .push(call!(libc::SYS_close_range, FIRST_OWN, u32::MAX, 0));
+        .push(call!(libc::SYS_close_range, FIRST_OWN, u32::MAX, 0))
+        // From here on nothing of the engine's is within reach: these are the function's code. The other threads wait still.
+        .extend(
+            program
+                .reseeders
+                .iter()
+                .map(|function| call!(CALL, program.stack, *function).or_not()),
+        );
     if program.threads.len() > 1 {
         // Something that is not zero.
         tape.push(call!(libc::SYS_clock_gettime, CLOCK_MONOTONIC, gate))

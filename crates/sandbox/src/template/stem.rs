@@ -11,6 +11,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::Frozen;
 use crate::channel::{Channel, Received};
+use crate::sys::reactor;
 use crate::template::memory::Memory;
 use crate::template::region::Region;
 use crate::template::scripts::{FAILED, FORKED, ORDER_BYTES, PARKED, STEM_BYTES, stem};
@@ -144,6 +145,18 @@ impl Place {
         let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData)?;
         self.stem = Some(pidfd_open(pid, PidfdFlags::empty())?);
         Ok(())
+    }
+
+    /// Waits until the stem has ended.
+    pub(super) async fn emptied(&self) -> io::Result<()> {
+        match &self.stem {
+            Some(stem) if !has_ended(stem) => {
+                let stem = reactor::readable(stem.try_clone()?)?;
+                stem.readable().await?.retain_ready();
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes the stem's tape; returns where it begins.

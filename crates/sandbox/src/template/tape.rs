@@ -194,9 +194,4 @@ impl Tape {
     pub(crate) fn encode(&self) -> Vec<u8> {
         self.0.iter().flat_map(Op::encode).collect()
     }
-
-    /// The number of the operation at that address, when the tape lies at `begin`.
-    pub(crate) fn index(begin: u64, address: u64) -> u64 {
-        address.saturating_sub(begin) / OP_BYTES as u64
-    }
 }

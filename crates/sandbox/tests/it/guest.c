@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/keyctl.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -13,14 +15,19 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -264,9 +271,72 @@ static void serve_as_template(void) {
     }
 }
 
+static void *spin(void *argument) {
+    for (;;) sched_yield();
+    return argument;
+}
+
+/* Has something that a template must not have, and waits. */
+static void be_refused(const char *why) {
+    pthread_t thread;
+    struct sockaddr_in local = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct itimerval hour = {.it_value = {3600, 0}};
+    struct itimerspec in_an_hour = {.it_value = {3600, 0}};
+    struct sock_filter allow = {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
+    struct sock_fprog filter = {1, &allow};
+    timer_t timer;
+    char byte;
+    int done = 0;
+    if (!strcmp(why, "running_thread")) done = pthread_create(&thread, NULL, spin, NULL);
+    else if (!strcmp(why, "child_process")) { if (fork() == 0) for (;;) pause(); }
+    else if (!strcmp(why, "open_connection")) done = connect(socket(AF_INET, SOCK_DGRAM, 0), (void *)&local, sizeof local);
+    else if (!strcmp(why, "listening_socket")) done = listen(socket(AF_INET, SOCK_STREAM, 0), 1);
+    else if (!strcmp(why, "descriptor")) done = inotify_init1(0) < 0;
+    else if (!strcmp(why, "open_file")) { done = open("/tmp/gone", O_RDWR | O_CREAT, 0600) < 0; unlink("/tmp/gone"); }
+    else if (!strcmp(why, "too_many_descriptors")) done = dup2(0, 1020) < 0;
+    else if (!strcmp(why, "temporary_file")) done = open("/tmp/kept", O_RDWR | O_CREAT, 0600) < 0;
+    else if (!strcmp(why, "shared_memory"))
+        done = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
+    else if (!strcmp(why, "timer")) done = setitimer(ITIMER_REAL, &hour, NULL);
+    else if (!strcmp(why, "posix timer")) {
+        done = timer_create(CLOCK_MONOTONIC, NULL, &timer) || timer_settime(timer, 0, &in_an_hour, NULL);
+    }
+    else if (!strcmp(why, "system_call_filter")) done = prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+    else if (!strcmp(why, "working_directory")) done = mkdir("/tmp/left", 0700) || chdir("/tmp/left") || rmdir("/tmp/left");
+    else if (!strcmp(why, "too_many_threads")) {
+        for (int child = 0; child < 5000 && !done; child++) {
+            pid_t pid = fork();
+            if (pid == 0) _exit(0);
+            done = waitpid(pid, NULL, 0) != pid;
+        }
+        done = done || pthread_create(&thread, NULL, (void *(*)(void *))pause, NULL);
+    }
+    if (done || write(3, "ready", 5) != 5) exit(1);
+    /* Refused, it runs on as if nothing had been. */
+    while (read(3, &byte, 1) == 1) if (write(3, &byte, 1) != 1) exit(1);
+}
+
+static int run(int argc, char **argv);
+
+/* Waits on descriptor 3 for what it is to do, which goes on as if it had been started so. */
+static int wait_for_arguments(void) {
+    static char message[65536];
+    char *argv[64] = {"guest"};
+    int argc = 1;
+    ssize_t length;
+    if (write(3, "ready", 5) != 5 || (length = read(3, message, sizeof message)) <= 0) return 98;
+    for (char *word = message; word < message + length && argc < 64; word += strlen(word) + 1) argv[argc++] = word;
+    close(3);
+    return run(argc, argv);
+}
+
 int main(int argc, char **argv) {
-    const char *verb = argc > 1 ? argv[1] : "";
     setvbuf(stdout, NULL, _IONBF, 0);
+    return run(argc, argv);
+}
+
+static int run(int argc, char **argv) {
+    const char *verb = argc > 1 ? argv[1] : "";
     if (!strcmp(verb, "cat")) for (int i = 2; i < argc; i++) cat(argv[i]);
     else if (!strcmp(verb, "link")) for (int i = 2; i < argc; i++) link_of(argv[i]);
     else if (!strcmp(verb, "args")) for (int i = 2; i < argc; i++) puts(argv[i]);
@@ -288,6 +358,8 @@ int main(int argc, char **argv) {
     else if (!strcmp(verb, "memory")) { hold_memory(atoi(argv[2])); }
     else if (!strcmp(verb, "orphans")) orphans();
     else if (!strcmp(verb, "template")) serve_as_template();
+    else if (!strcmp(verb, "later")) return wait_for_arguments();
+    else if (!strcmp(verb, "refused")) be_refused(argv[2]);
     else if (!strcmp(verb, "echo")) echo(3);
     else if (!strcmp(verb, "connect")) connect_to(argv[2], atoi(argv[3]));
     else if (!strcmp(verb, "pause")) { puts("paused"); for (;;) pause(); }

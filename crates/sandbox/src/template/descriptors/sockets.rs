@@ -96,6 +96,9 @@ fn describe(family: AddressFamily, kind: SocketType, address: Option<&SocketAddr
     }
 }
 
+/// What is sent to find the other end of a pair.
+const PROBE: &[u8] = b"?";
+
 /// Finds out which sockets are a pair: what is sent to one arrives at the other. The program is stopped, and what is sent
 /// is taken back.
 pub(super) fn find_pairs(known: &Known<'_>, renewals: &mut [Renewal]) -> Result<(), FreezeError> {
@@ -116,26 +119,16 @@ pub(super) fn find_pairs(known: &Known<'_>, renewals: &mut [Renewal]) -> Result<
             return Err(gone());
         }
         let quiet = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        send(&socket, b"?", quiet).map_err(|_| gone())?;
+        send(&socket, PROBE, quiet).map_err(|_| gone())?;
         let mut peer = None;
-        for other in one + 1..renewals.len() {
-            if single(&renewals[other]) {
-                let candidate = known.fetch(renewals[other].fd)?;
-                if has_data(&candidate)? {
-                    let mut word = [0; 2];
-                    let (length, _) = recv(&candidate, &mut word[..], RecvFlags::DONTWAIT)
-                        .map_err(io::Error::from)?;
-                    // Anything else was there before.
-                    if word[..length] != *b"?" {
-                        return Err(gone());
-                    }
-                    peer = Some(other);
-                    break;
-                }
+        for (index, other) in renewals.iter().enumerate().skip(one + 1) {
+            if single(other) && took_probe(&known.fetch(other.fd)?)? {
+                peer = Some(index);
+                break;
             }
         }
         let Some(peer) = peer else {
-            // Somebody else has got it, which will end the program's own connection: but there is nobody else.
+            // What the other end is of, if there is one, is not known.
             return Err(gone());
         };
         let fds = (renewals[one].fd, renewals[peer].fd);
@@ -143,6 +136,16 @@ pub(super) fn find_pairs(known: &Known<'_>, renewals: &mut [Renewal]) -> Result<
         set_peer(&mut renewals[peer], fds.0);
     }
     Ok(())
+}
+
+/// Whether the probe has arrived there, which takes it back. Other data cannot be: then the pair would not be made anew.
+fn took_probe(socket: &OwnedFd) -> Result<bool, FreezeError> {
+    if !has_data(socket)? {
+        return Ok(false);
+    }
+    let mut word = [0; 2];
+    let (length, _) = recv(socket, &mut word[..], RecvFlags::DONTWAIT).map_err(io::Error::from)?;
+    Ok(word[..length] == *PROBE)
 }
 
 fn set_peer(renewal: &mut Renewal, fd: i32) {
