@@ -1,0 +1,153 @@
+"""Random state that lives in the process, and would be the same in all forks.
+
+What is read from the kernel at each use needs nothing: `os.urandom`, `secrets`, `SystemRandom`, `uuid4`.
+OpenSSL's generator is reseeded from outside, where the process shares it.
+"""
+
+import random
+import sys
+import weakref
+from os import urandom
+
+
+def renew_shared():
+    """The generator behind the functions of `random`, which is seeded when the module is imported."""
+    random._inst.seed()
+
+
+class Generators:
+    """Generators of user code that were seeded from the kernel, and the process-wide ones of libraries.
+
+    A generator that user code gave a seed keeps it: that is what the seed is for. The process-wide ones are
+    renewed even so, as they are for security's sake by `os.fork`.
+    """
+
+    def __init__(self):
+        self.unseeded = weakref.WeakSet()
+        self.renewals = []
+        self.seed = random.Random.seed
+        random.Random.seed = self.watch()
+
+    def watch(self):
+        """`Random.seed` as it is, except that it notes what has its seed from the kernel."""
+        seed, unseeded = self.seed, self.unseeded
+
+        def watched(self, a=None, version=2):
+            seed(self, a, version)
+            try:
+                (unseeded.add if a is None else unseeded.discard)(self)
+            except TypeError:
+                pass  # a subclass without a hash is not noted
+
+        return watched
+
+    def close(self):
+        """Ends the watch, and finds what there is to renew."""
+        random.Random.seed = self.seed
+        self.renewals = [renew_shared, *library_renewals()]
+        # Twice: the first time warms the code.
+        self.renew()
+
+    def renew(self):
+        """Gives every generator a state of its own. On the path of a start."""
+        for renew in self.renewals:
+            renew()
+        for generator in self.unseeded:
+            self.seed(generator)
+
+
+def library_renewals():
+    """Functions that renew what the loaded libraries keep."""
+    for name, find in LIBRARIES.items():
+        module = sys.modules.get(name)
+        if module is not None:
+            yield from find(module)
+
+
+def of_uuid(uuid):
+    """Version 1 from node, clock and sequence: libuuid would go on with the node and sequence of all."""
+
+    def renew():
+        uuid._generate_time_safe = uuid._last_timestamp = None
+        # A random node has the multicast bit, which no card has. Source: RFC 4122, 4.5.
+        uuid._node = int.from_bytes(urandom(6), "big") | (1 << 40)
+
+    yield renew
+
+
+def of_tempfile(tempfile):
+    def renew():
+        tempfile._name_sequence = None
+
+    yield renew
+
+
+def of_multiprocessing(process):
+    def renew():
+        process.current_process().authkey = urandom(32)
+
+    yield renew
+
+
+def of_sqlite(sqlite):
+    """`random()` and `randomblob()` in SQL."""
+    import ctypes
+
+    randomness = ctypes.CDLL(sqlite.__file__).sqlite3_randomness
+
+    def renew():
+        randomness(0, None)
+
+    yield renew
+
+
+def of_numpy(mtrand):
+    """`numpy.random`'s own generator, and those that got their seed from the kernel."""
+
+    def renew():
+        # Seeding from numbers is ten times as fast as from nothing, which has the same effect.
+        mtrand.seed(memoryview(urandom(32)).cast("I").tolist())
+
+    yield renew
+
+    import gc
+
+    from numpy.random.bit_generator import BitGenerator
+
+    shared = mtrand._rand._bit_generator
+    for generator in gc.get_objects():
+        # Not `isinstance`: it would ask a proxy for the class of what it stands for.
+        if issubclass(type(generator), BitGenerator) and generator is not shared:
+            entropy = getattr(generator._seed_seq, "entropy", None)
+            # A seed of a person's own choice is hardly that long; the kernel's has 128 bits.
+            if isinstance(entropy, int) and entropy.bit_length() > 64:
+                yield numpy_renewal(generator)
+
+
+def numpy_renewal(generator):
+    kind = type(generator)
+
+    def renew():
+        generator.state = kind().state
+
+    return renew
+
+
+def of_cryptography(rust):
+    """The package brings an OpenSSL of its own, which nobody outside can see."""
+    add = rust._openssl.lib.RAND_add
+
+    def renew():
+        add(urandom(32), 32, 32.0)
+
+    yield renew
+
+
+LIBRARIES = {
+    "uuid": of_uuid,
+    "tempfile": of_tempfile,
+    "multiprocessing.process": of_multiprocessing,
+    "_sqlite3": of_sqlite,
+    "numpy.random.mtrand": of_numpy,
+    "cryptography.hazmat.bindings._rust": of_cryptography,
+}
