@@ -6,6 +6,7 @@ import sys
 ORDINARY = frozenset(sys.modules)
 
 from _frozen_importlib_external import PathFinder
+from _imp import is_frozen
 from posix import listdir
 
 
@@ -13,7 +14,8 @@ def give_way(folders):
     """Forgets modules of whose name the function has its own: that one would have come first."""
     preloaded = {name.partition(".")[0] for name in sys.modules.keys() - ORDINARY}
     for name in preloaded & names_in(folders):
-        spec = PathFinder.find_spec(name, folders)
+        # What is built into the interpreter comes before any folder; a folder without `__init__`, last.
+        spec = None if is_frozen(name) else PathFinder.find_spec(name, folders)
         if spec is not None and spec.loader is not None:
             for module in [m for m in sys.modules if m == name or m.startswith(name + ".")]:
                 del sys.modules[module]

@@ -14,7 +14,7 @@ import os
 import sys
 import time
 import warnings
-from __main__ import Settings, set_variable, take_variable, user_folders
+from __main__ import set_variable, take_variable, user_folders
 
 import _pilotlight_logging
 import _pilotlight_random
@@ -48,15 +48,17 @@ PRELOADED = (
 )
 
 
-def wait_for_assignment(api):
-    """Parks the process. In a fork, returns the settings of the function that it is to serve."""
+def wait_for_assignment(api, settings):
+    """Parks the process. In a fork, returns once it is the process of the function that it is to serve."""
     for name in PRELOADED:
         __import__(name)
-    rehearse(Settings())
+    rehearse(settings)
     gc.collect()
     gc.freeze()
     assignment = api.park(api.ASSIGNMENT)
-    return assign(assignment["env"], assignment["cwd"])
+    assign(assignment["env"], assignment["cwd"])
+    settings.read_environment()
+    give_way(user_folders(settings, sys.path[:-3]))
 
 
 def assign(env, cwd):
@@ -64,16 +66,11 @@ def assign(env, cwd):
     os.chdir(cwd)
     replace_environment(env)
     take_variable(b"_PILOTLIGHT_RUNTIME_FD")  # the connection that is in use stays
-    stdlib = sys.path[:3]
-    python_path = [os.path.abspath(entry) for entry in split("PYTHONPATH", ":")]
-    sys.path[:] = [*python_path, *stdlib]
+    sys.path[:0] = [os.path.abspath(entry) for entry in split("PYTHONPATH", ":")]
     apply_interpreter_variables()
     _pilotlight_random.renew_shared()
     # Log records count their milliseconds from here.
     sys.modules["logging"]._startTime = time.time()
-    settings = Settings()
-    give_way(user_folders(settings, python_path))
-    return settings
 
 
 def replace_environment(env):

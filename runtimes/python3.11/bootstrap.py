@@ -31,7 +31,9 @@ def main():
         run_wrapper(wrapper)
     api = RuntimeApi(int(take_variable(b"_PILOTLIGHT_RUNTIME_FD")))
     try:
-        settings = assigned(api) if take_variable(b"_PILOTLIGHT_ZYGOTE") else Settings()
+        settings = Settings()
+        if take_variable(b"_PILOTLIGHT_ZYGOTE"):
+            helper("_pilotlight_zygote", settings).wait_for_assignment(api, settings)
         prepare_interpreter(settings)
         handler = init(api, settings)
         while True:
@@ -49,21 +51,11 @@ def run_wrapper(wrapper):
         sys.exit(126 if isinstance(error, PermissionError) else 127)
 
 
-def assigned(api):
-    """Parks the process without a function; in a fork, returns the settings of the function it is given."""
-    sys.path.append(Settings().runtime_dir)
-    import _pilotlight_zygote
-
-    return _pilotlight_zygote.wait_for_assignment(api)
-
-
 def init(api, settings):
     """Runs the user's code outside the handler, tells how long that took, and asks for the first event."""
     template = None
     if settings.is_template:
-        from _pilotlight_template import Template
-
-        template = Template(api, settings)
+        template = helper("_pilotlight_template", settings).Template(api, settings)
     ready = monotonic_ns()
     usual = gc.get_threshold()
     gc.set_threshold(*INIT_GC_THRESHOLD)
@@ -197,6 +189,16 @@ def user_folders(settings, python_path):
         "/opt/python/lib/python%d.%d/site-packages" % sys.version_info[:2],
         "/opt/python",
     ]
+
+
+def helper(name, settings):
+    """A part of the runtime that an ordinary start has no need of. What it imports is not the function's."""
+    path = sys.path[:]
+    sys.path[:] = [*path[-3:], settings.runtime_dir]
+    try:
+        return __import__(name)
+    finally:
+        sys.path[:] = path
 
 
 class LoggingHook:

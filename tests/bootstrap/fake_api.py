@@ -132,6 +132,11 @@ class Connection:
         head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         self.socket.sendall(head.encode() + body)
 
+    def assign(self, task, handler, env):
+        """Gives a zygote, or a fork of it, a function."""
+        self.task = task
+        self.replies({"env": {**surroundings(), **function(task, handler), **env}, "cwd": str(task)})
+
     def restore(self, env=None):
         """Makes the parked process an instance, as in a fork; returns its first request for an event."""
         self.replies(None if env is None else {"env": env})
@@ -195,11 +200,6 @@ class Zygote(Runtime):
     @staticmethod
     def variables():
         return {**surroundings(), "_PILOTLIGHT_ZYGOTE": "1", "LEFT_OVER": "of the zygote"}
-
-    def assign(self, task, handler, env):
-        """Gives it a function."""
-        self.task = task
-        self.replies({"env": {**surroundings(), **function(task, handler), **env}, "cwd": str(task)})
 
 
 class ForkableZygote(Zygote):

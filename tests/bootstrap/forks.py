@@ -7,6 +7,7 @@ reseeds itself. A process id of its own in a new namespace needs root.
 
 import ctypes
 import os
+import posix
 import select
 import signal
 import socket
@@ -32,15 +33,15 @@ def engine(control):
             pid = clone(SYS_CLONE, CLONE_NEWPID | signal.SIGCHLD, 0, 0, 0, 0)
             assert pid >= 0, os.strerror(ctypes.get_errno())
             if pid == 0:
-                waiting.unregister(control)
                 control.close()
                 os.dup2(connection, runtime, inheritable=False)
+                posix.read = read
             os.close(connection)
             if pid == 0:
                 break
         return read(fd, most)
 
-    sys.modules["posix"].read = read_or_fork
+    posix.read = read_or_fork
 
 
 def main(script, control):
