@@ -1,7 +1,6 @@
 """Random state that lives in the process, and would be the same in all forks.
 
 What is read from the kernel at each use needs nothing: `os.urandom`, `secrets`, `SystemRandom`, `uuid4`.
-OpenSSL's generator is reseeded from outside, where the process shares it.
 """
 
 import random
@@ -133,8 +132,17 @@ def numpy_renewal(generator):
     return renew
 
 
+def of_ssl(ssl):
+    """OpenSSL knows a fork by the process id, which is the same in ours. What is added makes it reseed."""
+
+    def renew():
+        ssl.RAND_add(urandom(32), 32.0)
+
+    yield renew
+
+
 def of_cryptography(rust):
-    """The package brings an OpenSSL of its own, which nobody outside can see."""
+    """The package has an OpenSSL of its own inside, which nobody else can reach."""
     add = rust._openssl.lib.RAND_add
 
     def renew():
@@ -148,6 +156,7 @@ LIBRARIES = {
     "tempfile": of_tempfile,
     "multiprocessing.process": of_multiprocessing,
     "_sqlite3": of_sqlite,
+    "_ssl": of_ssl,
     "numpy.random.mtrand": of_numpy,
     "cryptography.hazmat.bindings._rust": of_cryptography,
 }

@@ -50,6 +50,7 @@ SOURCES = {
         "from multiprocessing import synchronize as s; s.SemLock._make_name()",
         "s.SemLock._make_name()",
     ),
+    "ssl": ("import ssl; ssl.RAND_bytes(9)", "ssl.RAND_bytes(9).hex()"),
     "sqlite": (
         "import sqlite3; db = sqlite3.connect(':memory:'); db.execute('select random()').fetchone()",
         "db.execute('select random(), hex(randomblob(8))').fetchone()",
