@@ -10,10 +10,14 @@ from _imp import is_frozen
 from posix import listdir
 
 
-def give_way(folders):
+def not_ordinary():
+    """First parts of the names of modules that an ordinary start would not have loaded."""
+    return frozenset(name.partition(".")[0] for name in sys.modules.keys() - ORDINARY)
+
+
+def give_way(preloaded, folders):
     """Forgets modules of whose name the function has its own: that one would have come first."""
-    preloaded = {name.partition(".")[0] for name in sys.modules.keys() - ORDINARY}
-    for name in preloaded & names_in(folders):
+    for name in names_in(folders) & preloaded:
         # What is built into the interpreter comes before any folder; a folder without `__init__`, last.
         spec = None if is_frozen(name) else PathFinder.find_spec(name, folders)
         if spec is not None and spec.loader is not None:

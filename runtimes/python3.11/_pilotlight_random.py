@@ -9,9 +9,16 @@ import weakref
 from os import urandom
 
 
-def renew_shared():
-    """The generator behind the functions of `random`, which is seeded when the module is imported."""
-    random._inst.seed()
+def seeding(generator):
+    """A function that seeds it, as of the interpreter: Python code costs a fork more than the seeding does.
+
+    Besides, Python code keeps half a pair of normal variates: whoever wants that dropped calls `seed`.
+    """
+    return super(random.Random, generator).seed
+
+
+# Of the generator behind the functions of `random`, which is seeded when the module is imported.
+renew_shared = seeding(random._inst)
 
 
 class Generators:
@@ -43,20 +50,20 @@ class Generators:
     def close(self):
         """Ends the watch, and finds what there is to renew."""
         random.Random.seed = self.seed
-        self.renewals = [renew_shared, *library_renewals()]
-        # Twice: the first time warms the code.
-        self.renew()
+        shared_and_own = [random._inst, *self.unseeded]
+        for generator in shared_and_own:
+            self.seed(generator)
+        self.renewals = [*map(seeding, shared_and_own), *library_renewals()]
+        self.renew()  # warms the code
 
     def renew(self):
         """Gives every generator a state of its own. On the path of a start."""
         for renew in self.renewals:
             renew()
-        for generator in self.unseeded:
-            self.seed(generator)
 
 
 def library_renewals():
-    """Functions that renew what the loaded libraries keep."""
+    """Functions that renew what the loaded libraries keep. What a library makes when asked is only dropped."""
     for name, find in LIBRARIES.items():
         module = sys.modules.get(name)
         if module is not None:
@@ -64,21 +71,15 @@ def library_renewals():
 
 
 def of_uuid(uuid):
-    """Version 1 from node, clock and sequence: libuuid would go on with the node and sequence of all."""
-
-    def renew():
-        uuid._generate_time_safe = uuid._last_timestamp = None
-        # A random node has the multicast bit, which no card has. Source: RFC 4122, 4.5.
-        uuid._node = int.from_bytes(urandom(6), "big") | (1 << 40)
-
-    yield renew
+    """Version 1 has a node, a clock and a sequence: libuuid would go on with the node and sequence of all."""
+    uuid._generate_time_safe = uuid._last_timestamp = uuid._node = None
+    uuid._GETTERS = []  # leaves the random node
+    return []
 
 
 def of_tempfile(tempfile):
-    def renew():
-        tempfile._name_sequence = None
-
-    yield renew
+    tempfile._name_sequence = None
+    return []
 
 
 def of_multiprocessing(process):

@@ -5,7 +5,7 @@ frozen and forked; hooks, first registered first. Source: "Lambda SnapStart runt
 """
 
 # First, for what it notes.
-from _pilotlight_modules import give_way
+from _pilotlight_modules import give_way, not_ordinary
 
 import gc
 import sys
@@ -28,7 +28,7 @@ class Template:
         self.settings = settings
         self.generators = _pilotlight_random.Generators()
         # Behind these come the runtime's own folder and the standard library.
-        give_way(sys.path[:-4])
+        give_way(not_ordinary(), sys.path[:-4])
 
     def park(self, ready):
         """Returns in a fork, which has then asked for its first event."""
@@ -51,7 +51,9 @@ class Template:
         if env := answer.get("env"):
             for name, value in env.items():
                 set_variable(name.encode(), value.encode())
-            self.settings.read_environment()
+            # Of the settings, the only one that is an instance's own.
+            stream = env.get("AWS_LAMBDA_LOG_STREAM_NAME")
+            self.settings.log_stream_name = stream or self.settings.log_stream_name
         self.generators.renew()
         try:
             run_after_restore()

@@ -6,17 +6,17 @@ says which variables it is not, so that such a function does not come to a zygot
 """
 
 # First, for what it notes.
-from _pilotlight_modules import give_way
+from _pilotlight_modules import give_way, not_ordinary
 
 import gc
 import io
 import os
+import posix
 import sys
 import time
 import warnings
-from __main__ import set_variable, take_variable, user_folders
+from __main__ import install_logging, set_variable, take_variable, user_folders
 
-import _pilotlight_logging
 import _pilotlight_random
 import _pilotlight_template
 from _pilotlight_rehearsal import rehearse
@@ -52,53 +52,54 @@ def wait_for_assignment(api, settings):
     """Parks the process. In a fork, returns once it is the process of the function that it is to serve."""
     for name in PRELOADED:
         __import__(name)
+    logging, log = sys.modules["logging"], install_logging(settings)
     rehearse(settings)
+    preloaded = not_ordinary()
     gc.collect()
     gc.freeze()
+    # From here on it is a start that takes the time: most of it for memory that is written for the first
+    # time since the fork, be it by a look at an object.
     assignment = api.park(api.ASSIGNMENT)
     assign(assignment["env"], assignment["cwd"])
     settings.read_environment()
-    give_way(user_folders(settings, sys.path[:-3]))
+    give_way(preloaded, user_folders(settings, sys.path[:-3]))
+    log.configure(settings)
+    # Log records count their milliseconds from here.
+    logging._startTime = time.time()
 
 
 def assign(env, cwd):
     """Makes the process what it would be, had it been started with that environment and in that folder."""
-    os.chdir(cwd)
+    posix.chdir(cwd)
+    zone = posix.environ.get(b"TZ")
     replace_environment(env)
     take_variable(b"_PILOTLIGHT_RUNTIME_FD")  # the connection that is in use stays
-    sys.path[:0] = [os.path.abspath(entry) for entry in split("PYTHONPATH", ":")]
-    apply_interpreter_variables()
+    if posix.environ.get(b"TZ") != zone:
+        time.tzset()
+    if python_path := env.get("PYTHONPATH"):
+        sys.path[:0] = [os.path.abspath(entry) for entry in python_path.split(":")]
+    apply_interpreter_variables(env)
     _pilotlight_random.renew_shared()
-    # Log records count their milliseconds from here.
-    sys.modules["logging"]._startTime = time.time()
 
 
 def replace_environment(env):
     """The whole environment, for Python and for C; a variable that stays is not touched."""
-    env = {os.fsencode(name): os.fsencode(value) for name, value in env.items()}
-    zone = os.environb.get(b"TZ")
-    for name in os.environb.keys() - env.keys():
+    wanted = {name.encode(): value.encode() for name, value in env.items()}
+    for name in [name for name in posix.environ if name not in wanted]:
         take_variable(name)
-    for name, value in env.items():
-        if os.environb.get(name) != value:
+    for name, value in wanted.items():
+        if posix.environ.get(name) != value:
             set_variable(name, value)
-    if env.get(b"TZ") != zone:
-        time.tzset()
 
 
-def split(name, separator):
-    value = os.environ.get(name)
-    return value.split(separator) if value else []
-
-
-def apply_interpreter_variables():
+def apply_interpreter_variables(env):
     """What an interpreter would have read at its start, and still can."""
-    if os.environ.get("PYTHONDONTWRITEBYTECODE"):
+    if env.get("PYTHONDONTWRITEBYTECODE"):
         sys.dont_write_bytecode = True
-    if options := split("PYTHONWARNINGS", ","):
-        sys.warnoptions[:] = options
-        warnings._processoptions(options)
-    if os.environ.get("PYTHONUNBUFFERED"):
+    if options := env.get("PYTHONWARNINGS"):
+        sys.warnoptions[:] = options.split(",")
+        warnings._processoptions(sys.warnoptions)
+    if env.get("PYTHONUNBUFFERED"):
         sys.stdout = sys.__stdout__ = unbuffered(sys.stdout)
         sys.stderr = sys.__stderr__ = unbuffered(sys.stderr)
 
@@ -109,5 +110,6 @@ def unbuffered(stream):
         stream.encoding,
         stream.errors,
         newline="\n",
+        line_buffering=True,
         write_through=True,
     )

@@ -32,9 +32,12 @@ def main():
     api = RuntimeApi(int(take_variable(b"_PILOTLIGHT_RUNTIME_FD")))
     try:
         settings = Settings()
+        prepare_interpreter()
         if take_variable(b"_PILOTLIGHT_ZYGOTE"):
             helper("_pilotlight_zygote", settings).wait_for_assignment(api, settings)
-        prepare_interpreter(settings)
+        else:
+            sys.meta_path.insert(0, LoggingHook(settings))
+        set_module_path(settings)
         handler = init(api, settings)
         while True:
             serve(api, handler, settings)
@@ -155,12 +158,8 @@ def set_trace_id(value):
         set_variable(b"_X_AMZN_TRACE_ID", value)
 
 
-def prepare_interpreter(settings):
-    """The module path, the builtins that `site` would make, output line by line, and log formats."""
-    # The last three entries are the standard library; what stands before them came from PYTHONPATH.
-    python_path, stdlib = sys.path[:-3], sys.path[-3:]
-    sys.path[:] = [*user_folders(settings, python_path), settings.runtime_dir, *stdlib]
-
+def prepare_interpreter():
+    """The builtins that `site` would make, and output line by line."""
     from _sitebuiltins import Quitter, _Helper
 
     builtins.exit = Quitter("exit", "Ctrl-D (i.e. EOF)")
@@ -169,16 +168,13 @@ def prepare_interpreter(settings):
 
     sys.stdout.reconfigure(line_buffering=True)
     sys.stderr.reconfigure(line_buffering=True)
-    if "logging" in sys.modules:
-        install_logging(settings)  # a zygote has it loaded
-    else:
-        sys.meta_path.insert(0, LoggingHook(settings))
 
 
-def install_logging(settings):
-    import _pilotlight_logging
-
-    _pilotlight_logging.install(settings, lambda: current_request)
+def set_module_path(settings):
+    """Function and layers first, then the runtime."""
+    # The last three entries are the standard library; what stands before them came from PYTHONPATH.
+    python_path, stdlib = sys.path[:-3], sys.path[-3:]
+    sys.path[:] = [*user_folders(settings, python_path), settings.runtime_dir, *stdlib]
 
 
 def user_folders(settings, python_path):
@@ -189,6 +185,11 @@ def user_folders(settings, python_path):
         "/opt/python/lib/python%d.%d/site-packages" % sys.version_info[:2],
         "/opt/python",
     ]
+
+
+def install_logging(settings):
+    """The root logger's new handler, with Lambda's text format."""
+    return helper("_pilotlight_logging", settings).install(lambda: current_request)
 
 
 def helper(name, settings):
@@ -221,7 +222,7 @@ class LoggingHook:
             def load_and_configure(module):
                 load(module)
                 del loader.exec_module
-                install_logging(self.settings)
+                install_logging(self.settings).configure(self.settings)
 
             loader.exec_module = load_and_configure
         return spec
