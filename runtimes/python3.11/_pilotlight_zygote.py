@@ -52,6 +52,7 @@ def wait_for_assignment(api, settings):
     """Parks the process. In a fork, returns once it is the process of the function that it is to serve."""
     for name in PRELOADED:
         __import__(name)
+    sys.modules["platform"]._uname_cache = None  # has the zygote's host name
     logging, log = sys.modules["logging"], install_logging(settings)
     rehearse(settings)
     preloaded = not_ordinary()

@@ -178,6 +178,35 @@ def test_own_modules_come_first_in_a_template_too(park):
     assert runtime.call() == [1, 2]
 
 
+INSTANCE = """
+import os, subprocess, multiprocessing, concurrent.futures
+calls = 0
+def double(x): return 2 * x
+def handler(e, c):
+    global calls; calls += 1
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        threads = list(pool.map(double, [1, 2]))
+    with multiprocessing.get_context(e["method"]).Pool(2) as pool:
+        processes = pool.map(double, [3, 4])
+    child = subprocess.check_output("echo $WHO", shell=True, text=True).strip()
+    return [calls, c.aws_request_id, c.log_stream_name, os.environ["WHO"], child, threads, processes]
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_forks_are_instances_of_their_own(template, method):
+    parked = template(INSTANCE)
+    forks = [parked.fork() for _ in range(3)]
+    for n, fork in enumerate(forks):
+        fork.restore({"WHO": str(n), "AWS_LAMBDA_LOG_STREAM_NAME": f"stream {n}"})
+    for calls in (1, 2):
+        for n, fork in enumerate(forks):
+            found = fork.call({"method": method})
+            assert found == [calls, fork.id, f"stream {n}", str(n), str(n), [2, 4], [6, 8]]
+    for fork in forks:
+        fork.socket.close()
+
+
 def test_being_hung_up_on_is_a_quiet_end(park):
     runtime = park("def handler(e, c): return 1")
     assert runtime.end() == ("", "")

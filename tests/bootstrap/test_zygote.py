@@ -122,6 +122,12 @@ def test_log_records_are_the_functions(assign):
     assert runtime.call() == [1, 10, True]
 
 
+def test_the_zygotes_host_name_is_not_kept(assign):
+    runtime = assign("import platform\ndef handler(e, c): return [platform._uname_cache, platform.node()]")
+    runtime.asks()
+    assert runtime.call() == [None, os.uname().nodename]
+
+
 def test_nothing_of_openssl_is_in_a_zygote(assign):
     runtime = assign("def handler(e, c): return open('/proc/self/maps').read()")
     runtime.asks()
