@@ -3,8 +3,7 @@
 import json
 
 import pytest
-
-ZYGOTE_FORKS = 3
+from fake_api import ForkableZygote
 
 
 def answers(template, count=3, event=None):
@@ -91,13 +90,11 @@ def test_the_class_is_left_as_it_was(park):
 
 
 def test_assignments_of_a_zygote_have_nothing_random_in_common(running, write, tmp_path):
-    from fake_api import ForkableZygote
-
     zygote = ForkableZygote(tmp_path)
     running.append(zygote)
     task = write("import random, uuid\ndef handler(e, c): return [random.random(), str(uuid.uuid1())]")
     found = []
-    for _ in range(ZYGOTE_FORKS):
+    for _ in range(3):
         fork = zygote.fork()
         fork.assign(task, "app.handler", {})
         fork.asks()
@@ -109,12 +106,14 @@ def test_assignments_of_a_zygote_have_nothing_random_in_common(running, write, t
 def test_before_and_after_a_restore_in_one_process(park):
     """Without a fork, and without a zygote, too."""
     runtime = park(
-        "import random, tempfile, uuid\n"
-        "state, names = random.getstate()[1][:9], tempfile._get_candidate_names()\n"
-        "def handler(e, c): return [random.getstate()[1][:9] == state, tempfile._name_sequence is names]"
+        "import random, tempfile\n"
+        "mine, kept = random.Random(), random.Random(7)\n"
+        "def states(): return [g.getstate() for g in (random, mine, tempfile._get_candidate_names().rng, kept)]\n"
+        "before = states()\n"
+        "def handler(e, c): return [a == b for a, b in zip(before, states())]"
     )
     runtime.restore()
-    assert runtime.call() == [False, False]
+    assert runtime.call() == [False, False, False, True]
 
 
 def test_hash_seeds_are_shared(template):
