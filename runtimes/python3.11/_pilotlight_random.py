@@ -3,6 +3,7 @@
 What is read from the kernel at each use needs nothing: `os.urandom`, `secrets`, `SystemRandom`, `uuid4`.
 """
 
+import gc
 import random
 import sys
 import weakref
@@ -31,6 +32,7 @@ class Generators:
     def __init__(self):
         self.unseeded = weakref.WeakSet()
         self.renewals = []
+        self.frozen = gc.get_freeze_count()
         self.seed = random.Random.seed
         random.Random.seed = self.watch()
 
@@ -50,6 +52,8 @@ class Generators:
     def close(self):
         """Ends the watch, and finds what there is to renew."""
         random.Random.seed = self.seed
+        if gc.get_freeze_count() > self.frozen:
+            gc.unfreeze()  # what the function froze could not be searched; it is all frozen again later
         shared_and_own = [random._inst, *self.unseeded]
         for generator in shared_and_own:
             self.seed(generator)
@@ -109,8 +113,6 @@ def of_numpy(mtrand):
         mtrand.seed(memoryview(urandom(32)).cast("I").tolist())
 
     yield renew
-
-    import gc
 
     from numpy.random.bit_generator import BitGenerator
 

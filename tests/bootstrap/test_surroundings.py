@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 from fake_api import RUNTIME
@@ -248,3 +249,9 @@ def test_a_users_own_logging_module_is_left_alone(ready):
 def test_python_of_the_tests_is_the_runtimes(ready):
     version = ready("import sys\ndef handler(e, c): return sys.version_info[:2]").call()
     assert version == [3, 11], sys.version
+
+
+def test_the_image_has_every_part_of_the_runtime():
+    recipe = tomllib.loads((RUNTIME / "recipe.toml").read_text())
+    parts = {path.name for path in RUNTIME.glob("*.py")}
+    assert recipe["tree"]["sources"] == {f"var/runtime/{name}": name for name in parts}

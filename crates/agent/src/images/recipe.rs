@@ -39,6 +39,10 @@ const SOURCES: [Source; 2] = [
                 include_str!("../../../../runtimes/python3.11/_pilotlight_logging.py"),
             ),
             (
+                "_pilotlight_modules.py",
+                include_str!("../../../../runtimes/python3.11/_pilotlight_modules.py"),
+            ),
+            (
                 "_pilotlight_random.py",
                 include_str!("../../../../runtimes/python3.11/_pilotlight_random.py"),
             ),
