@@ -34,7 +34,7 @@ class Generators:
         self.renewals = []
         self.frozen = gc.get_freeze_count()
         self.seed = random.Random.seed
-        random.Random.seed = self.watch()
+        self.watched = random.Random.seed = self.watch()
 
     def watch(self):
         """`Random.seed` as it is, except that it notes what has its seed from the kernel."""
@@ -51,7 +51,8 @@ class Generators:
 
     def close(self):
         """Ends the watch, and finds what there is to renew."""
-        random.Random.seed = self.seed
+        if random.Random.seed is self.watched:
+            random.Random.seed = self.seed
         if gc.get_freeze_count() > self.frozen:
             gc.unfreeze()  # what the function froze could not be searched; it is all frozen again later
         shared_and_own = [random._inst, *self.unseeded]
