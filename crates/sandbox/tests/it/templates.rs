@@ -87,7 +87,7 @@ async fn complete(mut world: World) {
             assert_eq!(ask(&mut socket, name), expected(name, generation));
         }
         // Its output is its own.
-        let mut said = vec![0; 64];
+        let mut said = [0; 64];
         let length = rustix::io::read(&fork.stdout, &mut said[..]).unwrap();
         assert_eq!(
             String::from_utf8_lossy(&said[..length]),
