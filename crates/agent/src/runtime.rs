@@ -18,6 +18,8 @@ pub struct RuntimeImage {
     pub env: BTreeMap<String, String>,
     /// Program and arguments that compile the code at `/var/task`, for runtimes that have byte code.
     pub compile: Option<Vec<String>>,
+    /// Whether its bootstrap can be a zygote: started without a function, and told later which it is.
+    pub zygote: bool,
     /// As `INIT_START` shows it: `python:3.11.v1`.
     pub version_label: String,
 }

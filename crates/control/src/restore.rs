@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::control::Parts;
 
-/// Prepares every function that serves, one after the other. A node does by itself, at a start, what has
+/// Prepares every function that serves, one after the other, those that were used most first. A node does by itself, at a start, what has
 /// not been prepared, so nothing waits for this and nothing is tried twice.
 pub(crate) async fn run(parts: Arc<Parts>, stop: CancellationToken) {
     stop.run_until_cancelled(restore(&parts)).await;
@@ -16,7 +16,9 @@ pub(crate) async fn run(parts: Arc<Parts>, stop: CancellationToken) {
 
 async fn restore(parts: &Parts) {
     let index = parts.catalog.index();
-    for key in index.keys() {
+    let mut keys = index.keys();
+    parts.node.most_used_first(&mut keys);
+    for key in keys {
         // Looked up anew: it may have been changed or deleted while the others were prepared.
         let Some(spec) = index.serving(&key) else {
             continue;

@@ -96,6 +96,7 @@ pub(super) struct Recipe {
     argv: Vec<String>,
     env: BTreeMap<String, String>,
     compile: Option<Vec<String>>,
+    zygote: bool,
 }
 
 /// What gives an image its version.
@@ -142,6 +143,9 @@ struct Raw {
     #[serde(default)]
     env: BTreeMap<String, String>,
     compile: Option<Vec<String>>,
+    /// Whether the bootstrap can be a zygote.
+    #[serde(default)]
+    zygote: bool,
     version: Version,
     byte_code: Option<ByteCode>,
     tree: Tree,
@@ -166,6 +170,7 @@ impl Recipe {
             argv: raw.argv,
             env: raw.env,
             compile: raw.compile,
+            zygote: raw.zygote,
         })
     }
 
@@ -177,6 +182,7 @@ impl Recipe {
             argv: self.argv.clone(),
             env: self.env.clone(),
             compile: self.compile.clone(),
+            zygote: self.zygote,
             version_label: manifest.version_label,
         }
     }

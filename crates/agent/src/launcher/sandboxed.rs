@@ -13,7 +13,10 @@ use pilotlight_model::start::Instant;
 use pilotlight_sandbox as sandbox;
 use pilotlight_store::Store;
 
-use super::{Exit, Launch, LaunchError, Launched, Launcher, Marks, Process, RootKey, Slot};
+use super::{
+    Exit, FreezeError, Launch, LaunchError, Launched, Launcher, Marks, Process, RootKey, Slot,
+    Template, forked,
+};
 use crate::roots::{Code, Mounter, Rooted, Roots};
 
 /// Working directory of every instance.
@@ -62,6 +65,7 @@ impl Mounter for Erofs {
         let code = match code {
             Code::Image(image) => sandbox::Code::Image(image),
             Code::Live(folder) => sandbox::Code::Live(folder),
+            Code::Empty => sandbox::Code::Empty,
         };
         sandbox::Root::assemble(runtime, code, layers, &self.resolv_conf)
             .map_err(|error| LaunchError::platform("cannot assemble the root", error))
@@ -95,6 +99,10 @@ impl Launcher for Sandboxed {
 
     fn pooled(&self) -> usize {
         self.sandboxes.pooled()
+    }
+
+    fn forks(&self) -> bool {
+        forked::available(&self.sandboxes)
     }
 }
 
@@ -219,5 +227,13 @@ impl Process for sandbox::Process {
 
     fn oom_kills(&self) -> u64 {
         sandbox::Process::oom_kills(self)
+    }
+
+    fn private_bytes(&self) -> u64 {
+        forked::private_bytes(self)
+    }
+
+    fn freeze(&self) -> BoxFuture<'_, Result<Arc<dyn Template>, FreezeError>> {
+        Box::pin(forked::freeze(self))
     }
 }
