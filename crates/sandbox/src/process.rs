@@ -18,6 +18,7 @@ use crate::message::{Order, Report};
 use crate::node::Sandbox;
 use crate::slot::receive;
 use crate::template::freeze::{self, Subject};
+use crate::template::memory::private_bytes;
 use crate::template::{FreezeError, Template};
 
 /// How a program ended.
@@ -163,6 +164,14 @@ impl Process {
             .sandbox
             .with_cgroup(|cgroup| cgroup.oom_kills().unwrap_or(0))
             .unwrap_or(0)
+    }
+
+    /// Memory that the program shares with nobody, in bytes. Blocks for as long as it takes to look through its page tables.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn private_bytes(&self) -> io::Result<u64> {
+        private_bytes(self.living.pid)
     }
 
     /// The program's process id on the host.
