@@ -2,6 +2,7 @@
 //! [`Sandboxed`] does it for real; tests put a runtime in its place that lives in the same process.
 
 mod forked;
+mod running;
 mod sandboxed;
 
 use std::ffi::CString;
@@ -125,10 +126,6 @@ pub(crate) struct Launch {
 
 /// What a fork is put into.
 #[derive(Debug, Clone)]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "sandboxes cannot be forked yet")
-)]
 pub(crate) struct Furnishing {
     /// Version whose instance it is to be.
     pub(crate) owner: VersionKey,
@@ -219,10 +216,6 @@ pub(crate) enum LaunchError {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FreezeError {
     /// It holds what cannot be forked. It runs on.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "sandboxes cannot be forked yet")
-    )]
     #[error("refused: {0}")]
     Refused(Refusal),
     /// The platform failed.

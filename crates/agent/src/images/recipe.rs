@@ -39,8 +39,32 @@ const SOURCES: [Source; 2] = [
                 include_str!("../../../../runtimes/python3.11/_pilotlight_logging.py"),
             ),
             (
+                "_pilotlight_modules.py",
+                include_str!("../../../../runtimes/python3.11/_pilotlight_modules.py"),
+            ),
+            (
+                "_pilotlight_random.py",
+                include_str!("../../../../runtimes/python3.11/_pilotlight_random.py"),
+            ),
+            (
+                "_pilotlight_rehearsal.py",
+                include_str!("../../../../runtimes/python3.11/_pilotlight_rehearsal.py"),
+            ),
+            (
+                "_pilotlight_template.py",
+                include_str!("../../../../runtimes/python3.11/_pilotlight_template.py"),
+            ),
+            (
+                "_pilotlight_zygote.py",
+                include_str!("../../../../runtimes/python3.11/_pilotlight_zygote.py"),
+            ),
+            (
                 "compile.py",
                 include_str!("../../../../runtimes/python3.11/compile.py"),
+            ),
+            (
+                "snapshot_restore_py.py",
+                include_str!("../../../../runtimes/python3.11/snapshot_restore_py.py"),
             ),
         ],
     },

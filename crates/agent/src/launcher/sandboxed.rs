@@ -5,7 +5,6 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pilotlight_model::error::Causes;
 use pilotlight_model::function::VersionKey;
 use pilotlight_model::ids::Digest;
 use pilotlight_model::node::BoxFuture;
@@ -13,10 +12,8 @@ use pilotlight_model::start::Instant;
 use pilotlight_sandbox as sandbox;
 use pilotlight_store::Store;
 
-use super::{
-    Exit, FreezeError, Launch, LaunchError, Launched, Launcher, Marks, Process, RootKey, Slot,
-    Template, forked,
-};
+use super::running::Running;
+use super::{Launch, LaunchError, Launched, Launcher, Marks, RootKey, Slot};
 use crate::roots::{Code, Mounter, Rooted, Roots};
 
 /// Working directory of every instance.
@@ -102,7 +99,8 @@ impl Launcher for Sandboxed {
     }
 
     fn forks(&self) -> bool {
-        forked::available(&self.sandboxes)
+        // Whether this one does is seen when the first zygote is frozen.
+        cfg!(target_arch = "x86_64")
     }
 }
 
@@ -122,14 +120,7 @@ impl Slot for EmptySandbox {
         launch: Launch,
     ) -> BoxFuture<'static, Result<Launched, LaunchError>> {
         Box::pin(async move {
-            let rooted = match (self.roots.find(&launch.root), launch.owner) {
-                (Some(rooted), _) => rooted,
-                (None, Some(owner)) => keep(&self.roots, owner, launch.root).await?,
-                (None, None) => {
-                    let roots = Arc::clone(&self.roots);
-                    blocking(move || roots.once(&launch.root)).await?
-                }
-            };
+            let rooted = rooted(&self.roots, launch.owner, launch.root).await?;
             let process = self
                 .slot
                 .launch(sandbox::Launch {
@@ -143,12 +134,28 @@ impl Slot for EmptySandbox {
                 })
                 .await
                 .map_err(launch_error)?;
-            launched(process)
+            launched(process, self.roots)
         })
     }
 }
 
-type KeptRoot = Arc<Rooted<Erofs>>;
+pub(super) type KeptRoot = Arc<Rooted<Erofs>>;
+
+/// The root of that key, kept for its owner if it has one.
+pub(super) async fn rooted(
+    roots: &Arc<Roots<Erofs>>,
+    owner: Option<VersionKey>,
+    key: RootKey,
+) -> Result<KeptRoot, LaunchError> {
+    match (roots.find(&key), owner) {
+        (Some(rooted), _) => Ok(rooted),
+        (None, Some(owner)) => keep(roots, owner, key).await,
+        (None, None) => {
+            let roots = Arc::clone(roots);
+            blocking(move || roots.once(&key)).await
+        }
+    }
+}
 
 /// The version's root, assembled if need be, and kept for as long as the version is.
 async fn keep(
@@ -173,7 +180,11 @@ async fn blocking<T: Send + 'static>(
         .map_err(|error| LaunchError::platform("mounting was cut off", error))?
 }
 
-fn launched(process: sandbox::Process) -> Result<Launched, LaunchError> {
+/// A process of the sandboxes', as the agent has it.
+pub(super) fn launched(
+    process: sandbox::Process,
+    roots: Arc<Roots<Erofs>>,
+) -> Result<Launched, LaunchError> {
     let clone = |end: &OwnedFd| {
         end.try_clone()
             .map_err(|error| LaunchError::platform("cannot clone a pipe", error))
@@ -188,7 +199,7 @@ fn launched(process: sandbox::Process) -> Result<Launched, LaunchError> {
             network: Instant(at.network),
             spawn: Instant(at.spawn),
         },
-        process: Box::new(process),
+        process: Box::new(Running::new(process, roots)),
     })
 }
 
@@ -197,43 +208,5 @@ fn launch_error(error: sandbox::LaunchError) -> LaunchError {
     match error {
         sandbox::LaunchError::Exec { program, source } => LaunchError::Exec { program, source },
         other => LaunchError::platform("cannot launch", other),
-    }
-}
-
-impl Process for sandbox::Process {
-    fn wait(&self) -> BoxFuture<'_, Exit> {
-        Box::pin(async {
-            match sandbox::Process::wait(self).await {
-                sandbox::Exit::Code(code) => Exit::Code(code),
-                sandbox::Exit::Signal(signal) => Exit::Signal(signal),
-            }
-        })
-    }
-
-    fn kill(&self) {
-        sandbox::Process::kill(self);
-    }
-
-    fn init_ended(&self) {
-        if let Err(error) = self.boot_ended() {
-            let error = Causes(&error);
-            tracing::warn!(%error, pid = self.pid(), "instance keeps an unlimited share of the CPU");
-        }
-    }
-
-    fn memory_peak_bytes(&self) -> u64 {
-        sandbox::Process::memory_peak_bytes(self)
-    }
-
-    fn oom_kills(&self) -> u64 {
-        sandbox::Process::oom_kills(self)
-    }
-
-    fn private_bytes(&self) -> u64 {
-        forked::private_bytes(self)
-    }
-
-    fn freeze(&self) -> BoxFuture<'_, Result<Arc<dyn Template>, FreezeError>> {
-        Box::pin(forked::freeze(self))
     }
 }
