@@ -37,9 +37,10 @@ impl Launching<'_> {
         loop {
             let origin = ladder.origin(&self.instance.spec, cheapest);
             let (kind, launched) = match &origin {
-                Origin::Template(template) => {
-                    (StartKind::Forked, self.fork_template(template).await)
-                }
+                Origin::Template(template) => (
+                    StartKind::Forked,
+                    self.fork_template(template, template.berths.take()).await,
+                ),
                 Origin::Zygote(zygote) => (StartKind::Zygote, self.fork_zygote(zygote).await),
                 Origin::Nothing => return self.boot().await,
             };
@@ -71,19 +72,24 @@ impl Launching<'_> {
         let Origin::Template(template) = &origin else {
             return Err(LaunchError::platform("fork", "the template has gone"));
         };
-        let forked = self.fork_template(template).await;
+        // Nobody waits for it: the berth that is ready is for a request.
+        let forked = self.fork_template(template, template.berths.build()).await;
         origin.forked(forked.is_ok());
         forked
     }
 
     /// A fork of the version's template.
-    async fn fork_template(&self, template: &Parked) -> Result<Running, LaunchError> {
+    async fn fork_template(
+        &self,
+        template: &Parked,
+        berth: impl Future<Output = Result<Box<dyn Berth>, LaunchError>>,
+    ) -> Result<Running, LaunchError> {
         let instance = self.instance;
         instance.begin(
             Begin::Template(environment::restored(instance.log.stream())),
             self.image,
         );
-        let berth = template.berths.take().await?;
+        let berth = berth.await?;
         instance.trace(|trace| trace.end(Phase::Slot, clock::now()));
         let outstanding = (template.outstanding, template.via);
         self.fork(berth, template.inherits, outstanding).await

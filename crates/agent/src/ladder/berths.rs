@@ -101,7 +101,8 @@ impl Berths {
         self.target.saturating_sub(count)
     }
 
-    async fn build(&self) -> Result<Box<dyn Berth>, LaunchError> {
+    /// One that is built now, whatever is ready.
+    pub(crate) async fn build(&self) -> Result<Box<dyn Berth>, LaunchError> {
         let mut berth = self.template.berth().await?;
         if let Some(furnishing) = &self.furnishing {
             berth.furnish(furnishing.clone()).await?;
