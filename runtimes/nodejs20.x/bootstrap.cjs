@@ -29,7 +29,7 @@ function main() {
   if (takeVariable('_PILOTLIGHT_ZYGOTE') === undefined) {
     start(api);
   } else {
-    require('./parking.cjs').becomeZygote(api, () => start(api));
+    require('./zygote.cjs').becomeZygote(api, () => start(api));
   }
 }
 
@@ -40,9 +40,11 @@ async function start(api) {
   const settings = readSettings();
   const logError = patchConsole(settings);
   const runtime = new Runtime(api, settings, logError);
-  const template = process.env.AWS_LAMBDA_INITIALIZATION_TYPE === 'snap-start';
-  const parking = template ? require('./parking.cjs').prepare() : undefined;
-  provideAwslambda(parking?.hooks);
+  const template =
+    process.env.AWS_LAMBDA_INITIALIZATION_TYPE === 'snap-start'
+      ? new (require('./template.cjs').Template)()
+      : undefined;
+  provideAwslambda(template?.hooks);
 
   const ready = process.hrtime.bigint();
   const timing = () =>
@@ -59,11 +61,8 @@ async function start(api) {
     logError('Uncaught Exception', error);
     return runtime.failStart(error, UNCAUGHT);
   }
-  if (template) {
-    await parking.becomeTemplate({ api, runtime, settings, logError, timing });
-  } else {
-    runtime.next(timing());
-  }
+  if (template === undefined) runtime.next(timing());
+  else await template.await({ runtime, timing });
 }
 
 /** What the environment says. */

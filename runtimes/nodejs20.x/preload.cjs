@@ -11,13 +11,13 @@ const MODULES = [
 /** Globals whose code is loaded when they are first looked at. */
 const GLOBALS = ['fetch', 'Headers', 'Request', 'Response', 'FormData', 'Blob', 'crypto', 'performance'];
 
-function preload() {
+async function preload() {
   for (const name of MODULES) require(`node:${name}`);
   for (const name of GLOBALS) void globalThis[name];
   // Parses the certificates of the authorities, which the first TLS connection would wait for.
   require('node:tls').createSecureContext();
   // The loader of ES modules prepares itself for the first.
-  import('data:text/javascript,');
+  await import('data:text/javascript,');
 }
 
 module.exports = { preload };

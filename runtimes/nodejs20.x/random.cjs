@@ -104,7 +104,7 @@ function seed() {
 // --- Stocks of random bytes -------------------------------------------------------------------------
 
 /** Weak references to what user code has filled with randomness before the fork, and how. */
-let pools = [];
+const pools = [];
 
 function installCrypto() {
   const { randomInt, randomUUID, randomFillSync, webcrypto } = crypto;
@@ -152,7 +152,6 @@ function refillPools() {
     const alive = pool.deref();
     if (alive !== undefined) fill(alive);
   }
-  pools = [];
 }
 
 /** Puts a function in another's place, under its name. */

@@ -6,7 +6,7 @@ const { detailed } = require('./errors.cjs');
 const { Runtime } = require('./invocation.cjs');
 const { RuntimeApi } = require('./runtime_api.cjs');
 
-/** Enough for V8's baseline compiler. */
+/** Enough for V8's baseline compiler to take what runs often. */
 const ROUNDS = 200;
 
 const EVENT = JSON.stringify({ key: 'value', list: [1, 2.5, null, true], nested: { text: 'ünïcode' } });
@@ -19,7 +19,8 @@ const NEXT =
   'lambda-runtime-trace-id: Root=1-00000000-000000000000000000000000;Parent=0000000000000000;Sampled=0\r\n' +
   `content-length: ${Buffer.byteLength(EVENT)}\r\n\r\n${EVENT}`;
 
-async function warm() {
+/** `rehearse` does what comes before the first event; it ends in the request for one. */
+async function warm(rehearse) {
   const api = new RuntimeApi();
   api.connection = { send() {}, hold() {}, release() {} };
   const runtime = new Runtime(api, {}, (_title, error) => detailed(error));
@@ -38,13 +39,17 @@ async function warm() {
     }
     return Promise.resolve(event);
   });
-  runtime.next();
-  receive(NEXT);
   for (; round < ROUNDS; round += 1) {
+    rehearse({ runtime, receive });
+    receive(NEXT);
     await undefined;
     textLine('INFO', ['%s', 'text', round, { round }]);
     jsonLine('INFO', [{ round }]);
     receive(ACKNOWLEDGED + NEXT);
+    await undefined;
+    // The last answer brings no further event.
+    receive(ACKNOWLEDGED);
+    api.waiting.length = 0;
   }
 }
 

@@ -93,8 +93,16 @@ const SOURCES: [Source; 3] = [
                 include_str!("../../../../runtimes/nodejs20.x/streaming.cjs"),
             ),
             (
+                "template.cjs",
+                include_str!("../../../../runtimes/nodejs20.x/template.cjs"),
+            ),
+            (
                 "warm.cjs",
                 include_str!("../../../../runtimes/nodejs20.x/warm.cjs"),
+            ),
+            (
+                "zygote.cjs",
+                include_str!("../../../../runtimes/nodejs20.x/zygote.cjs"),
             ),
         ],
     },
