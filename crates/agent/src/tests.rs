@@ -6,6 +6,7 @@ mod hostile;
 mod invocations;
 mod limits;
 mod logging;
+mod streaming;
 
 use std::sync::Arc;
 use std::time::Duration;
