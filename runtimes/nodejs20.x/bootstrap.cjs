@@ -9,6 +9,7 @@
 
 const { patchConsole, setRequest } = require('./console.cjs');
 const { describe, Fault } = require('./errors.cjs');
+const { fitHeap } = require('./heap.cjs');
 const { findHandler, provideAwslambda } = require('./handler.cjs');
 const { Runtime } = require('./invocation.cjs');
 const { RuntimeApi } = require('./runtime_api.cjs');
@@ -39,6 +40,7 @@ async function start(api) {
   takeVariable('_PILOTLIGHT_RUNTIME_FD');
   const settings = readSettings();
   const logError = patchConsole(settings);
+  fitHeap(Number(settings.memoryLimitInMB), process.env.NODE_OPTIONS);
   const runtime = new Runtime(api, settings, logError);
   const template =
     process.env.AWS_LAMBDA_INITIALIZATION_TYPE === 'snap-start'

@@ -1,9 +1,8 @@
 /** A process that waits to be frozen and forked: everything that forks would do alike has been done. */
 'use strict';
 
-const { setFlagsFromString } = require('v8');
-const { runInNewContext } = require('vm');
 const { setRequest } = require('./console.cjs');
+const { collectGarbage } = require('./heap.cjs');
 const random = require('./random.cjs');
 const { warm } = require('./warm.cjs');
 
@@ -21,15 +20,6 @@ async function park(rehearse) {
   setRequest(undefined);
   delete process.env._X_AMZN_TRACE_ID;
   collectGarbage();
-}
-
-function collectGarbage() {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc');
-  setFlagsFromString('--no-expose-gc');
-  // What the first leaves among the young, the second makes old: a fork begins with an empty nursery.
-  collect();
-  collect();
 }
 
 module.exports = { installRandom, park };

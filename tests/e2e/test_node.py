@@ -134,6 +134,17 @@ def test_a_handler_that_takes_too_long_is_ended(node):
     assert answer["json"]["errorType"] == "Sandbox.Timedout", answer["json"]
 
 
+def test_garbage_is_collected_before_the_memory_is_used_up(node):
+    """30 MB are alive at a time, of 128; without a fitting heap the kernel would end the instance."""
+    function = node(
+        "exports.handler = async () => { const live = [];\n"
+        "  for (let round = 0; round < 4; round++) for (let i = 0; i < 50000; i++) live[i] = { i, a: new Array(64).fill(round) };\n"
+        "  return live.length; }",
+        Timeout=60,
+    )
+    assert function.call() == 50000
+
+
 def test_lines_have_lambdas_format(node, lines):
     function = node("console.log('at init');\nexports.handler = async (event) => { console.warn('got %j', event); }")
     answer = function.invoke({"a": 1}, LogType="Tail")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fake_node import SNAP_START, boot, zygote
+from .fake_node import SNAP_START, boot, zygote
 
 
 @pytest.fixture

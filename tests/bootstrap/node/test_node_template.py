@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from fake_node import SNAP_START
+from .fake_node import SNAP_START
 
 HOOKS = """
 const said = [];

@@ -69,6 +69,10 @@ const SOURCES: [Source; 3] = [
                 include_str!("../../../../runtimes/nodejs20.x/handler.cjs"),
             ),
             (
+                "heap.cjs",
+                include_str!("../../../../runtimes/nodejs20.x/heap.cjs"),
+            ),
+            (
                 "invocation.cjs",
                 include_str!("../../../../runtimes/nodejs20.x/invocation.cjs"),
             ),
