@@ -8,7 +8,7 @@
 'use strict';
 
 const { patchConsole, setRequest } = require('./console.cjs');
-const { describe, Fault } = require('./errors.cjs');
+const { asText, describe, Fault } = require('./errors.cjs');
 const { fitHeap } = require('./heap.cjs');
 const { findHandler, provideAwslambda } = require('./handler.cjs');
 const { Runtime } = require('./invocation.cjs');
@@ -101,7 +101,7 @@ function catchErrors(runtime, logError) {
   };
   process.on('uncaughtException', (error) => end('Uncaught Exception', error, UNCAUGHT));
   process.on('unhandledRejection', (reason, promise) => {
-    const error = new Fault('UnhandledPromiseRejection', String(reason));
+    const error = new Fault('UnhandledPromiseRejection', asText(reason));
     end('Unhandled Promise Rejection', Object.assign(error, { reason, promise }), REJECTED);
   });
   // Nothing is left that could go on. During the init that is an `await` at the top of a module, for good.

@@ -7,7 +7,7 @@
 
 const { writeSync } = require('fs');
 const { format } = require('util');
-const { detailed, stackLines } = require('./errors.cjs');
+const { asText, detailed, stackLines } = require('./errors.cjs');
 
 const { stringify } = JSON;
 
@@ -77,7 +77,7 @@ function fields(error) {
 }
 
 function asError(value) {
-  return value instanceof Error ? value : new Error(value);
+  return value instanceof Error ? value : new Error(asText(value));
 }
 
 /** At once and whole, whatever state the pipe is in; a closed one must not end the process. */

@@ -25,7 +25,7 @@ function describe(error) {
         trace: stackLines(error),
       };
     }
-    return { errorType: typeof error, errorMessage: error.toString(), trace: [] };
+    return { errorType: typeof error, errorMessage: asText(error), trace: [] };
   } catch {
     return {
       errorType: 'handled',
@@ -63,9 +63,18 @@ function looksLikeError(value) {
   return ['name', 'message', 'stack'].every((member) => value[member] && typeof value[member] === 'string');
 }
 
+/** Any value as text: some have no conversion of their own. */
+function asText(value) {
+  try {
+    return String(value);
+  } catch {
+    return Object.prototype.toString.call(value);
+  }
+}
+
 /** A class may have any name, and a header may not. */
 function headerText(text) {
   return text.replace(/[^\x20-\x7e]/g, '');
 }
 
-module.exports = { Fault, describe, detailed, headerText, stackLines };
+module.exports = { Fault, asText, describe, detailed, headerText, stackLines };

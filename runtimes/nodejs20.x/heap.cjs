@@ -8,7 +8,7 @@ const { setFlagsFromString } = require('v8');
  * AWS's runtime limits the heap as V8 starts, which a zygote has done before it knows its function; and V8 on its
  * own lets a heap grow to several times what is alive, so that a function is killed that had only to collect.
  */
-const GROWTH = [[256, 20], [1024, 30], [Infinity, 50]];
+const GROWTH = [[192, 20], [512, 30], [1024, 50], [Infinity, 100]];
 
 /** Fits the heap to the memory of the function, unless that has a limit of its own. */
 function fitHeap(memoryMb, options = '') {

@@ -18,30 +18,43 @@ def running():
 
 
 @pytest.fixture
-def write(tmp_path, running):
-    """Writes `app.js`, or other files, into a folder of its own."""
+def folder(tmp_path, running):
+    """Makes an empty folder for a function."""
 
-    def run(source):
+    def make():
         task = tmp_path / f"task{len(running)}"
+        task.mkdir()
+        return task
+
+    return make
+
+
+@pytest.fixture
+def write():
+    """Writes `app.js`, or other files, into a folder."""
+
+    def run(task, source):
         for name, text in (source if isinstance(source, dict) else {"app.js": source}).items():
             path = task / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        return task
 
     return run
 
 
 @pytest.fixture(params=["boot", "zygote"])
-def start(request, write, running, tmp_path):
+def start(request, write, running, folder):
     """Starts a function in both ways that there are: user code must not see a difference."""
 
     def run(source, handler="app.handler", env=None):
-        task = write(source)
+        task = folder()
         if request.param == "boot":
+            write(task, source)
             running.append(boot(task, handler, env or {}))
         else:
-            running.append(zygote(tmp_path))
+            # In the place where the function will be, as in a sandbox.
+            running.append(zygote(task))
+            write(task, source)
             running[-1].assign(task, handler, env or {})
         return running[-1]
 

@@ -134,6 +134,8 @@ exports.handler = (event, context, callback) => {
     case 'circle': { const a = {}; a.a = a; return Promise.resolve(a); }
     case 'big': return callback(null, 1n);
     case 'undefined': return Promise.reject();
+    case 'symbol': return Promise.reject(Symbol('s'));
+    case 'bare': return Promise.reject(Object.create(null));
   }
 };
 """
@@ -147,6 +149,7 @@ exports.handler = (event, context, callback) => {
         ("odd", "Odd\r\nX: y", "o"), ("object", "object", "[object Object]"),
         ("circle", "Error", "Unable to stringify response body"),
         ("big", "Error", "Unable to stringify response body"), ("undefined", "string", "handled"),
+        ("symbol", "symbol", "Symbol(s)"), ("bare", "object", "[object Object]"),
     ],
 )
 def test_kinds_of_errors(ready, event, kind, message):
