@@ -40,7 +40,6 @@ async function start(api) {
   takeVariable('_PILOTLIGHT_RUNTIME_FD');
   const settings = readSettings();
   const logError = patchConsole(settings);
-  fitHeap(Number(settings.memoryLimitInMB), process.env.NODE_OPTIONS);
   const runtime = new Runtime(api, settings, logError);
   const template =
     process.env.AWS_LAMBDA_INITIALIZATION_TYPE === 'snap-start'
@@ -63,7 +62,10 @@ async function start(api) {
     logError('Uncaught Exception', error);
     return runtime.failStart(error, UNCAUGHT);
   }
-  if (template === undefined) runtime.next(timing());
+  if (runtime.ending) return;
+  const headers = timing();
+  fitHeap(Number(settings.memoryLimitInMB), process.env.NODE_OPTIONS);
+  if (template === undefined) runtime.next(headers);
   else await template.await({ runtime, timing });
 }
 
@@ -86,11 +88,10 @@ function readSettings() {
 
 /** What nobody catches ends the process, after the caller and the log have heard of it. */
 function catchErrors(runtime, logError) {
-  let ending = false;
   const end = (title, error, status) => {
     logError(title, error);
-    if (ending) return; // the first error is the one that is told
-    ending = true;
+    if (runtime.ending) return; // the first error is the one that is told
+    runtime.ending = true;
     if (runtime.current !== null) {
       runtime.current.abort(error, () => process.exit(status));
     } else if (runtime.failStart !== undefined) {

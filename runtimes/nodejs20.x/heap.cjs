@@ -8,9 +8,12 @@ const { setFlagsFromString } = require('v8');
  * AWS's runtime limits the heap as V8 starts, which a zygote has done before it knows its function; and V8 on its
  * own lets a heap grow to several times what is alive, so that a function is killed that had only to collect.
  */
-const GROWTH = [[192, 20], [512, 30], [1024, 50], [Infinity, 100]];
+const GROWTH = [[192, 15], [512, 30], [1024, 50], [Infinity, 100]];
 
-/** Fits the heap to the memory of the function, unless that has a limit of its own. */
+/**
+ * Fits the heap to the memory of the function, unless that has a limit of its own. After the init: with any flag set,
+ * V8 refuses the compiled code of Node's modules, and most are loaded there.
+ */
 function fitHeap(memoryMb, options = '') {
   if (options.includes('old-space-size') || options.includes('old_space_size')) return;
   const [, percent] = GROWTH.find(([most]) => memoryMb <= most) ?? GROWTH[0];
@@ -22,8 +25,11 @@ function collectGarbage() {
   setFlagsFromString('--expose-gc');
   const collect = require('vm').runInNewContext('gc');
   setFlagsFromString('--no-expose-gc');
+  // Compiled code that has not run of late is no garbage: a fork may run it.
+  setFlagsFromString('--no-flush-bytecode');
   collect();
   collect();
+  setFlagsFromString('--flush-bytecode');
 }
 
 module.exports = { collectGarbage, fitHeap };

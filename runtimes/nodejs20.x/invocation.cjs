@@ -14,6 +14,8 @@ class Runtime {
     this.settings = settings;
     this.logError = logError;
     this.initialised = false;
+    /** The process is about to exit, and says why. */
+    this.ending = false;
     /** Tells the platform of an error before the first event; undefined where nobody listens. */
     this.failStart = undefined;
     /** The invocation that has not been answered. */

@@ -125,8 +125,9 @@ def test_error_at_load(start):
 
 
 def test_rejection_at_load(start):
-    error = start("Promise.reject(new Error('r')); exports.handler = async () => new Promise(() => {})")
-    assert error.init_error(128)["errorType"] == "Runtime.UnhandledPromiseRejection"
+    runtime = start("Promise.reject(new Error('r')); exports.handler = async () => 1")
+    assert runtime.init_error(128)["errorType"] == "Runtime.UnhandledPromiseRejection"
+    assert runtime.buffer == b"", "it does not ask for an event any more"
 
 
 def test_exit_at_load_is_the_process_exit(start):
