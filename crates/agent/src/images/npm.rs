@@ -1,5 +1,5 @@
 //! Packages of the npm registry, of which an image takes single files: fetched by npm where the machine has
-//! it, with its settings, else by curl. What comes is the recipe's, or refused.
+//! it, with its settings, else, or where that fails, by curl. What comes is the recipe's, or refused.
 
 use std::fs::{self, File};
 use std::io;
@@ -68,20 +68,23 @@ fn download(build: &NpmBuild, version: &str, folder: &Path) -> Result<PathBuf, B
             .arg(format!("{package}@{version}"))
             .current_dir(folder),
     );
-    match packed {
-        Ok(_) => return Ok(archive),
-        Err(BuildError::NoProgram { .. }) => {}
-        Err(error) => return Err(error),
-    }
+    let Err(npm) = packed else {
+        return Ok(archive);
+    };
     let url = format!("{REGISTRY}/{package}/-/{package}-{version}.tgz");
-    CURL.run(
+    let fetched = CURL.run(
         CURL.command()
             .args(["--silent", "--show-error", "--fail", "--location"])
             .args(["--retry", "3", "--output"])
             .arg(&archive)
             .arg(url),
-    )?;
-    Ok(archive)
+    );
+    match (fetched, npm) {
+        (Ok(_), _) => Ok(archive),
+        (Err(curl), BuildError::NoProgram { .. }) => Err(curl),
+        // Whoever has npm will rather mend that.
+        (Err(_), npm) => Err(npm),
+    }
 }
 
 fn check(build: &NpmBuild, archive: &Path) -> Result<(), BuildError> {
