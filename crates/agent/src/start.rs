@@ -23,7 +23,7 @@ use crate::platform_lines;
 use crate::pool::{Pool, StartOrder, Ticket, Turn};
 use crate::runtime::RuntimeImage;
 use crate::runtime_api::{OnFree, Server};
-use crate::{clock, log_stream};
+use crate::{clock, log_stream, program};
 
 /// A start keeps its turn for this long at most once its program runs: from then on it is the user's
 /// code that takes time, most of it waiting, and other starts must not wait with it.
@@ -223,7 +223,7 @@ impl Start<'_> {
 
     /// Launches the first of the runtime's programs that can be executed.
     async fn launch(&self) -> Result<Running, LaunchError> {
-        let candidates = entrypoints(self.image);
+        let candidates = program::of_instance(self.image, &self.instance.spec);
         let mut last = None;
         for argv in candidates {
             match self.launch_program(argv).await {
@@ -314,19 +314,10 @@ impl OnFree for Free {
     }
 }
 
-/// Programs that may start the runtime, in order. A custom runtime may come in a layer.
-fn entrypoints(image: &RuntimeImage) -> Vec<Vec<CString>> {
-    let given = c_strings(&image.argv);
-    match image.runtime {
-        Runtime::ProvidedAl2023 => vec![given, c_strings(&["/opt/bootstrap".to_owned()])],
-        Runtime::Python311 => vec![given],
-    }
-}
-
 /// Whether the runtime's bootstrap is ours, and takes an inherited connection to the Runtime API.
 fn inherits_connection(runtime: Runtime) -> bool {
     match runtime {
-        Runtime::Python311 => true,
+        Runtime::Python311 | Runtime::Java17 => true,
         Runtime::ProvidedAl2023 => false,
     }
 }
@@ -340,14 +331,6 @@ fn connection() -> Result<(Option<UnixStream>, Option<std::os::unix::net::UnixSt
         Ok((Some(UnixStream::from_std(ours)?), Some(theirs)))
     };
     pair().map_err(|error: std::io::Error| LaunchError::platform("request socket", error))
-}
-
-/// Strings for a new process; one with a NUL inside, which no process could be given, is left out.
-pub(crate) fn c_strings(strings: &[String]) -> Vec<CString> {
-    strings
-        .iter()
-        .filter_map(|text| CString::new(text.as_str()).ok())
-        .collect()
 }
 
 async fn sleep_until_or_never(due: Option<Deadline>) {

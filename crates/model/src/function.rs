@@ -43,6 +43,9 @@ pub enum Runtime {
     /// CPython 3.11 with Pilotlight's own bootstrap.
     #[serde(rename = "python3.11")]
     Python311,
+    /// OpenJDK 17 with Pilotlight's own bootstrap.
+    #[serde(rename = "java17")]
+    Java17,
     /// The user's own `bootstrap` executable, which speaks the Runtime API.
     #[serde(rename = "provided.al2023")]
     ProvidedAl2023,
@@ -50,12 +53,13 @@ pub enum Runtime {
 
 impl Runtime {
     /// Every runtime, in the order in which they are shown.
-    pub const ALL: [Runtime; 2] = [Runtime::Python311, Runtime::ProvidedAl2023];
+    pub const ALL: [Runtime; 3] = [Runtime::Python311, Runtime::Java17, Runtime::ProvidedAl2023];
 
     /// The name in the Lambda API.
     pub fn as_str(self) -> &'static str {
         match self {
             Runtime::Python311 => "python3.11",
+            Runtime::Java17 => "java17",
             Runtime::ProvidedAl2023 => "provided.al2023",
         }
     }

@@ -1,5 +1,6 @@
 //! The tree of files that becomes an image: packages unpacked, and the recipe followed. No maintainer
-//! script runs; the only programs of the tree that run are its own byte code compiler.
+//! script runs; the only programs of the tree that run are its own byte code compiler, and the build steps
+//! of the recipe.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -139,7 +140,7 @@ fn bundle_certificates(root: &Path) -> Result<(), BuildError> {
 }
 
 /// The path of that name below `root`, in a folder that exists.
-fn with_parent(root: &Path, name: &str) -> Result<PathBuf, BuildError> {
+pub(super) fn with_parent(root: &Path, name: &str) -> Result<PathBuf, BuildError> {
     let path = root.join(name);
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(at(parent))?;
