@@ -59,8 +59,12 @@ final class Failure {
         if (!(error instanceof Fault) || type(error) != null) {
             text.write(": " + type(error) + "\n");
             Throwable stack = error instanceof Fault ? error.getCause() : error;
-            if (stack != null) {
-                stack.printStackTrace(new PrintWriter(text, true));
+            try {
+                if (stack != null) {
+                    stack.printStackTrace(new PrintWriter(text, true));
+                }
+            } catch (RuntimeException e) {
+                // a method of the class's own fails: what has been written must do
             }
         }
         log.log(text + "\n", LogLevel.UNDEFINED);

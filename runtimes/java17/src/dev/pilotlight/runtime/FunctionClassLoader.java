@@ -18,7 +18,8 @@ final class FunctionClassLoader extends URLClassLoader {
     private final List<Class<?>> loaded = Collections.synchronizedList(new ArrayList<>());
 
     FunctionClassLoader(String taskRoot, String layerRoot) {
-        super("function", urls(taskRoot, layerRoot), FunctionClassLoader.class.getClassLoader());
+        // Without a name: that would show in every stack trace.
+        super(urls(taskRoot, layerRoot), FunctionClassLoader.class.getClassLoader());
     }
 
     /** Every class that this loader has defined. */

@@ -20,12 +20,14 @@ public final class JsonReader {
     private static final int MAX_DIGITS = 1000;
 
     private final byte[] text;
+    private final int start;
     private final int end;
     private int at;
     private int depth;
 
     private JsonReader(byte[] text, int offset, int length) {
         this.text = text;
+        this.start = offset;
         this.at = offset;
         this.end = offset + length;
     }
@@ -298,7 +300,7 @@ public final class JsonReader {
     }
 
     private JsonException wrong(String what) {
-        String found = at < end ? " at byte " + at + ": 0x" + Integer.toHexString(text[at] & 0xff) : " at byte " + at;
-        return new JsonException(what + found);
+        String found = at < end ? ": 0x" + Integer.toHexString(text[at] & 0xff) : "";
+        return new JsonException(what + " at byte " + (at - start) + found);
     }
 }
