@@ -42,7 +42,7 @@ public class Fn implements RequestHandler<Map<String, Object>, Object> {
 
     private static Object tmp() {
         try {
-            File file = File.createTempFile("a", "b");
+            File file = File.createTempFile("abc", ".tmp");
             return file.getParent() + " " + System.getProperty("user.dir") + " " + new File(".").getCanonicalPath();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
