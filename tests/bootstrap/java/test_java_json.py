@@ -68,9 +68,10 @@ def test_a_record(ready):
     assert runtime.call({"z": 1}) == {"x": 0, "y": 0.0}
 
 
-def test_a_bean_that_cannot_change(ready):
-    event = {"Records": [{"name": "a"}], "source": "s"}
-    assert ready("fn.Shapes::fixed").call(event) == {"records": [{"name": "a"}], "source": "s"}
+@pytest.mark.parametrize("method", ["fixed", "fixedToo"])
+def test_a_bean_that_cannot_change(ready, method):
+    event = {"Records": [{"name": "a"}], "sour-ce": "s"}
+    assert ready(f"fn.Shapes::{method}").call(event) == {"records": [{"name": "a"}], "source": "s"}
 
 
 def test_generic_members(ready):

@@ -113,7 +113,22 @@ public class Shapes {
         }
     }
 
+    /** Has a constructor without arguments as well, and still nothing can be set. */
+    public static class FixedToo extends Fixed {
+        public FixedToo() {
+            this(new ArrayList<>(), null);
+        }
+
+        public FixedToo(List<Line> records, String source) {
+            super(records, source);
+        }
+    }
+
     public Fixed fixed(Fixed event) {
+        return event;
+    }
+
+    public Fixed fixedToo(FixedToo event) {
         return event;
     }
 

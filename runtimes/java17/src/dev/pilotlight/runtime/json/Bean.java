@@ -23,8 +23,8 @@ final class Bean {
 
     final Class<?> type;
     private final Map<String, Property> properties = new LinkedHashMap<>();
-    /** For names that differ in case only, such as `Records` of a bean with `getRecords`. */
-    private final Map<String, Property> byLowerCase = new LinkedHashMap<>();
+    /** For names that differ in case or punctuation, such as `Records` or `detail-type` in AWS's events. */
+    private final Map<String, Property> byLetters = new LinkedHashMap<>();
     /** Makes an empty bean, or takes the values of `parameters`; null where there is none that can be used. */
     final Constructor<?> constructor;
     final List<Property> parameters = new ArrayList<>();
@@ -93,15 +93,17 @@ final class Bean {
             fields();
             methods();
             found = emptyConstructor();
-            if (found == null) {
-                found = fieldConstructor();
+            // One without arguments is of no use where nothing can be set afterwards.
+            if (found == null || !isWritable()) {
+                Constructor<?> whole = fieldConstructor();
+                found = whole == null ? found : whole;
             }
         }
         constructor = found;
         for (Iterator<Property> all = properties.values().iterator(); all.hasNext(); ) {
             Property property = all.next();
             if (property.readable() || property.writable() || parameters.contains(property)) {
-                byLowerCase.putIfAbsent(property.name.toLowerCase(Locale.ROOT), property);
+                byLetters.putIfAbsent(letters(property.name), property);
             } else {
                 all.remove(); // a private field and no more
             }
@@ -112,10 +114,14 @@ final class Bean {
         return properties.values();
     }
 
-    /** The property of that name; failing that, one that differs in case. */
+    /** The property of that name; failing that, one that differs in case or punctuation. */
     Property property(String name) {
         Property found = properties.get(name);
-        return found != null ? found : byLowerCase.get(name.toLowerCase(Locale.ROOT));
+        return found != null ? found : byLetters.get(letters(name));
+    }
+
+    private static String letters(String name) {
+        return name.replace("-", "").replace("_", "").toLowerCase(Locale.ROOT);
     }
 
     private Property named(String name) {
@@ -224,6 +230,15 @@ final class Bean {
             return name;
         }
         return Character.toLowerCase(name.charAt(0)) + name.substring(1);
+    }
+
+    private boolean isWritable() {
+        for (Property property : properties.values()) {
+            if (property.writable()) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private Constructor<?> emptyConstructor() {
