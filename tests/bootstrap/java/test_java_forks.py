@@ -95,7 +95,7 @@ def test_forks_have_no_random_state_in_common(classes):
         f"{name}: own" for name in (
             "Math.random", "Collections.shuffle", "ThreadLocalRandom", "ThreadLocalRandom of another thread",
             "ThreadLocalRandom of new threads", "new Random", "new SplittableRandom", "SecureRandom", "UUID",
-            "new SHA1PRNG", "new DRBG", "held Random", "held by a lambda", "held by a record", "held by a thread",
+            "new SHA1PRNG", "new DRBG", "held Random", "held, unwilling", "held by a lambda", "held by a record", "held by a thread",
             "held SplittableRandom", "held SHA1PRNG", "held DRBG",
         )
     ]

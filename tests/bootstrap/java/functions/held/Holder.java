@@ -11,7 +11,25 @@ import java.util.function.Supplier;
 public class Holder {
     record Pair(String name, Random random) {}
 
+    /** Does not let itself be seeded once it is made. */
+    static class Unwilling extends Random {
+        private final boolean made;
+
+        Unwilling() {
+            made = true;
+        }
+
+        @Override
+        public synchronized void setSeed(long seed) {
+            if (made) {
+                throw new UnsupportedOperationException();
+            }
+            super.setSeed(seed);
+        }
+    }
+
     static final Random RANDOM = new Random(42);
+    static final Random UNWILLING = new Unwilling();
     static final Map<String, Supplier<Long>> BY_LAMBDA = Map.of("key", captured(new Random()));
     static final List<Pair> BY_RECORD = List.of(new Pair("a", new Random()));
     static final SplittableRandom SPLITTABLE = new SplittableRandom();
@@ -54,13 +72,15 @@ public class Holder {
     }
 
     public static Object[] generators() {
-        return new Object[] {RANDOM, BY_LAMBDA, BY_RECORD, SPLITTABLE, SHA1, DRBG, THREAD_DRAW};
+        return new Object[] {RANDOM, UNWILLING, BY_LAMBDA, BY_RECORD, SPLITTABLE, SHA1, DRBG, THREAD_DRAW};
     }
 
     public static Object draw(String which) {
         switch (which) {
             case "held Random":
                 return RANDOM.nextLong();
+            case "held, unwilling":
+                return UNWILLING.nextLong();
             case "held by a lambda":
                 return BY_LAMBDA.get("key").get();
             case "held by a record":

@@ -31,6 +31,7 @@ final class Randomness {
     };
     private static final long THREAD_SEED = Internals.offset(Thread.class, "threadLocalRandomSeed");
     private static final long THREAD_SECONDARY = Internals.offset(Thread.class, "threadLocalRandomSecondarySeed");
+    private static final long RANDOM_SEED = Internals.offset(Random.class, "seed");
     private static final long SPLITTABLE_SEED = Internals.offset(SplittableRandom.class, "seed");
 
     private static final Class<?> MATH = Internals.find("java.lang.Math$RandomNumberGeneratorHolder");
@@ -153,9 +154,18 @@ final class Randomness {
                 secure.setSeed(seed);
             }
         } else if (generator instanceof Random) {
-            ((Random) generator).setSeed(ByteBuffer.wrap(seed).getLong());
+            reseed((Random) generator, ByteBuffer.wrap(seed).getLong());
         } else {
             UNSAFE.putLong(generator, SPLITTABLE_SEED, ByteBuffer.wrap(seed).getLong());
+        }
+    }
+
+    private static void reseed(Random generator, long seed) {
+        try {
+            generator.setSeed(seed);
+        } catch (RuntimeException e) {
+            // A class of the user's that does not want to be seeded: what it inherits is all that can be done.
+            ((AtomicLong) UNSAFE.getObject(generator, RANDOM_SEED)).set(seed);
         }
     }
 

@@ -61,7 +61,7 @@ public final class ForkSimulation {
         Object[] held = (Object[]) method("generators").invoke(null);
         Method draw = method("draw", String.class);
         for (String name : new String[] {
-            "held Random", "held by a lambda", "held by a record", "held by a thread", "held SplittableRandom",
+            "held Random", "held, unwilling", "held by a lambda", "held by a record", "held by a thread", "held SplittableRandom",
             "held SHA1PRNG", "held DRBG",
         }) {
             State state = State.of(held);
