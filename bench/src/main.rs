@@ -106,7 +106,7 @@ fn cold_starts(
     let code = std::path::absolute(&args.function)?;
     let rootfs = RootFs::mount(platform.data_dir(), &code, scratch)?;
     let mut connection = Connection::open(platform.address())?;
-    let cold = request("POST", INVOKE, &[("X-Pilotlight-Cold", "true")], b"{}");
+    let cold = request("POST", INVOKE, &[("X-Pilotlight-Cold", "booted")], b"{}");
     let (mut ours, mut runc, mut lean, mut bare) =
         <(Samples, Samples, Samples, Samples)>::default();
     for round in 0..=args.cold {
@@ -141,7 +141,7 @@ fn unpooled_starts(args: &Args, data_dir: &std::path::Path) -> anyhow::Result<Op
     let platform = Platform::start(&args.pilot, data_dir, 0)?;
     platform.deploy(&args.function, "hello")?;
     let mut connection = Connection::open(platform.address())?;
-    let cold = request("POST", INVOKE, &[("X-Pilotlight-Cold", "true")], b"{}");
+    let cold = request("POST", INVOKE, &[("X-Pilotlight-Cold", "booted")], b"{}");
     let mut samples = Samples::default();
     for _ in 0..args.cold {
         samples.push(checked(connection.call(&cold)?)?.first_byte);

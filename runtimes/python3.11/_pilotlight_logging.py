@@ -11,21 +11,26 @@ import time
 OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"aws_request_id", "message", "asctime"}
 
 
-def install(settings, request_id):
-    """Gives the root logger a handler that writes Lambda's format to standard output."""
+def install(request_id):
+    """Gives the root logger a handler that writes Lambda's text format to standard output."""
     logging.Formatter.converter = time.gmtime
     handler = StandardOutput()
-    handler.setFormatter(JsonFormatter() if settings.json_logs else TextFormatter())
+    handler.setFormatter(TextFormatter())
     handler.addFilter(RequestId(request_id))
-    root = logging.getLogger()
-    root.addHandler(handler)
-    level = "DEBUG" if settings.log_level == "TRACE" else settings.log_level
-    if level in logging._nameToLevel:
-        root.setLevel(level)
+    logging.getLogger().addHandler(handler)
+    return handler
 
 
 class StandardOutput(logging.Handler):
     """Writes to whatever `sys.stdout` is at that moment, a record at a time."""
+
+    def configure(self, settings):
+        """Does what the function's settings say."""
+        if settings.json_logs:
+            self.setFormatter(JsonFormatter())
+        level = "DEBUG" if settings.log_level == "TRACE" else settings.log_level
+        if level in logging._nameToLevel:
+            logging.getLogger().setLevel(level)
 
     def emit(self, record):
         try:

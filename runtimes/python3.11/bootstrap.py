@@ -30,9 +30,14 @@ def main():
     if wrapper:
         run_wrapper(wrapper)
     api = RuntimeApi(int(take_variable(b"_PILOTLIGHT_RUNTIME_FD")))
-    settings = Settings()
-    prepare_interpreter(settings)
     try:
+        settings = Settings()
+        prepare_interpreter()
+        if take_variable(b"_PILOTLIGHT_ZYGOTE"):
+            helper("_pilotlight_zygote", settings).wait_for_assignment(api, settings)
+        else:
+            sys.meta_path.insert(0, LoggingHook(settings))
+        set_module_path(settings)
         handler = init(api, settings)
         while True:
             serve(api, handler, settings)
@@ -51,6 +56,9 @@ def run_wrapper(wrapper):
 
 def init(api, settings):
     """Runs the user's code outside the handler, tells how long that took, and asks for the first event."""
+    template = None
+    if settings.is_template:
+        template = helper("_pilotlight_template", settings).Template(api, settings)
     ready = monotonic_ns()
     usual = gc.get_threshold()
     gc.set_threshold(*INIT_GC_THRESHOLD)
@@ -63,8 +71,11 @@ def init(api, settings):
         sys.exit(1)
     if gc.get_threshold() == INIT_GC_THRESHOLD:
         gc.set_threshold(*usual)
-    flush()
-    api.ask(timing(ready))
+    if template is not None:
+        template.park(ready)
+    else:
+        flush()
+        api.ask(timing(ready))
     return handler
 
 
@@ -103,6 +114,11 @@ class Settings:
     """What the environment says, read once and without `os`, whose import is left to user code."""
 
     def __init__(self):
+        self.read_environment()
+
+    def read_environment(self):
+        """Reads it anew, for whoever holds these settings already."""
+
         def read(name, default=None):
             value = posix.environ.get(name)
             return default if value is None else value.decode("utf-8", "surrogateescape")
@@ -117,6 +133,7 @@ class Settings:
         self.log_stream_name = read(b"AWS_LAMBDA_LOG_STREAM_NAME")
         self.json_logs = read(b"AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
         self.log_level = read(b"AWS_LAMBDA_LOG_LEVEL", "").upper()
+        self.is_template = read(b"AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
 
 
 def take_variable(name):
@@ -127,28 +144,22 @@ def take_variable(name):
     return value
 
 
+def set_variable(name, value):
+    """Sets a variable. `os.environ` is a view of the dictionary set here; child processes get C's."""
+    posix.environ[name] = value
+    posix.putenv(name, value)
+
+
 def set_trace_id(value):
-    """`_X_AMZN_TRACE_ID` belongs to one invocation. `os.environ` is a view of the dictionary set here."""
+    """`_X_AMZN_TRACE_ID` belongs to one invocation."""
     if value is None:
         take_variable(b"_X_AMZN_TRACE_ID")
     else:
-        posix.environ[b"_X_AMZN_TRACE_ID"] = value
-        posix.putenv(b"_X_AMZN_TRACE_ID", value)
+        set_variable(b"_X_AMZN_TRACE_ID", value)
 
 
-def prepare_interpreter(settings):
-    """The module path, the builtins that `site` would make, output line by line, and log formats."""
-    # The last three entries are the standard library; what stands before them came from PYTHONPATH.
-    python_path, stdlib = sys.path[:-3], sys.path[-3:]
-    sys.path[:] = [
-        settings.task_root,
-        *python_path,
-        "/opt/python/lib/python%d.%d/site-packages" % sys.version_info[:2],
-        "/opt/python",
-        settings.runtime_dir,
-        *stdlib,
-    ]
-
+def prepare_interpreter():
+    """The builtins that `site` would make, and output line by line."""
     from _sitebuiltins import Quitter, _Helper
 
     builtins.exit = Quitter("exit", "Ctrl-D (i.e. EOF)")
@@ -157,7 +168,38 @@ def prepare_interpreter(settings):
 
     sys.stdout.reconfigure(line_buffering=True)
     sys.stderr.reconfigure(line_buffering=True)
-    sys.meta_path.insert(0, LoggingHook(settings))
+
+
+def set_module_path(settings):
+    """Function and layers first, then the runtime."""
+    # The last three entries are the standard library; what stands before them came from PYTHONPATH.
+    python_path, stdlib = sys.path[:-3], sys.path[-3:]
+    sys.path[:] = [*user_folders(settings, python_path), settings.runtime_dir, *stdlib]
+
+
+def user_folders(settings, python_path):
+    """Where the modules of a function and its layers are looked for, first of all."""
+    return [
+        settings.task_root,
+        *python_path,
+        "/opt/python/lib/python%d.%d/site-packages" % sys.version_info[:2],
+        "/opt/python",
+    ]
+
+
+def install_logging(settings):
+    """The root logger's new handler, with Lambda's text format."""
+    return helper("_pilotlight_logging", settings).install(lambda: current_request)
+
+
+def helper(name, settings):
+    """A part of the runtime that an ordinary start has no need of. What it imports is not the function's."""
+    path = sys.path[:]
+    sys.path[:] = [*path[-3:], settings.runtime_dir]
+    try:
+        return __import__(name)
+    finally:
+        sys.path[:] = path
 
 
 class LoggingHook:
@@ -180,9 +222,7 @@ class LoggingHook:
             def load_and_configure(module):
                 load(module)
                 del loader.exec_module
-                import _pilotlight_logging
-
-                _pilotlight_logging.install(self.settings, lambda: current_request)
+                install_logging(self.settings).configure(self.settings)
 
             loader.exec_module = load_and_configure
         return spec
@@ -412,12 +452,16 @@ def stack_trace(error):
     """The frames of user code, formatted as `traceback` does."""
     import traceback
 
-    frames = traceback.extract_tb(error.__traceback__)
-    own = main.__code__.co_filename
-    while frames and (frames[0].filename == own or frames[0].filename.startswith("<frozen importlib")):
-        del frames[0]
+    trace = error.__traceback__
+    while trace is not None and is_own(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    frames = traceback.extract_tb(trace)
     # Of plain tuples no columns are known, so that no markers are drawn: as on Lambda.
     return traceback.format_list([(f.filename, f.lineno, f.name, f.line) for f in frames])
+
+
+def is_own(filename):
+    return filename == main.__code__.co_filename or filename.startswith("<frozen importlib")
 
 
 def write_line(line):
@@ -537,6 +581,8 @@ class RuntimeApi:
     BASE = b" /2018-06-01/runtime/"
     HOST = b" HTTP/1.1\r\nHost: runtime\r\n"
     NEXT = b"GET" + BASE + b"invocation/next" + HOST
+    RESTORE = b"GET" + BASE + b"restore/next" + HOST
+    ASSIGNMENT = b"GET /pilotlight/assignment" + HOST
 
     def __init__(self, fd):
         posix.set_inheritable(fd, False)
@@ -555,6 +601,12 @@ class RuntimeApi:
             raise ConnectionError(f"the platform gives no event: {status} {body!r}")
         return headers, body
 
+    def park(self, request, headers=b""):
+        """Asks what to become. The process is frozen and forked while it waits for the answer, its JSON."""
+        self.write(request + headers + b"\r\n")
+        _, body = self.receive()
+        return parse_json(body.decode()) if body else {}
+
     def respond(self, request_id, answer, content_type):
         """Answers an invocation and asks for the next."""
         path = b"invocation/" + request_id.encode() + b"/response"
@@ -568,6 +620,10 @@ class RuntimeApi:
     def fail_init(self, failure, headers):
         """Says that the function cannot start."""
         self.post(b"init/error", error_headers(failure) + headers, to_json(failure.fields), b"")
+
+    def fail_restore(self, failure):
+        """Says that a fork cannot go on."""
+        self.post(b"restore/error", error_headers(failure), to_json(failure.fields), b"")
 
     def post(self, path, headers, body, then):
         """Posts, and sends the following request along: one wake-up of the platform instead of two."""

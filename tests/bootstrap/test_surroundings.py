@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 from fake_api import RUNTIME
@@ -97,9 +98,11 @@ def test_module_path(ready, tmp_path):
     assert [Path(entry).name for entry in path[6:]] == ["python311.zip", "python3.11", "lib-dynload"]
 
 
-def test_variables_of_the_interpreter_are_honoured(ready):
+def test_variables_of_the_interpreter_are_honoured(boot):
     source = "import sys\ndef handler(e, c): return [sys.flags.hash_randomization, sys.flags.optimize]"
-    assert ready(source, env={"PYTHONHASHSEED": "0", "PYTHONOPTIMIZE": "1"}).call() == [0, 1]
+    runtime = boot(source, env={"PYTHONHASHSEED": "0", "PYTHONOPTIMIZE": "1"})
+    runtime.asks()
+    assert runtime.call() == [0, 1]
 
 
 def test_user_modules_come_first(ready):
@@ -114,13 +117,14 @@ def test_collector_is_as_usual(ready):
     assert ready(source).call() == 5
 
 
-def test_little_is_imported(ready):
-    runtime = ready("import sys\ndef handler(e, c): return sorted(sys.modules)")
+def test_little_is_imported(boot):
+    runtime = boot("import sys\ndef handler(e, c): return sorted(sys.modules)")
+    runtime.asks()
     heavy = {"os", "re", "json", "socket", "logging", "traceback", "importlib", "http", "site"}
     assert heavy.isdisjoint(runtime.call())
 
 
-def test_exec_wrapper(ready, tmp_path):
+def test_exec_wrapper(boot, tmp_path):
     wrapper = tmp_path / "wrapper"
     wrapper.write_text('#!/bin/sh\nexport WRAPPED=yes\nexec "$@"\n')
     wrapper.chmod(0o755)
@@ -128,11 +132,13 @@ def test_exec_wrapper(ready, tmp_path):
         "import os\n"
         "def handler(e, c): return [os.environ['WRAPPED'], os.environ.get('AWS_LAMBDA_EXEC_WRAPPER')]"
     )
-    assert ready(source, env={"AWS_LAMBDA_EXEC_WRAPPER": str(wrapper)}).call() == ["yes", None]
+    runtime = boot(source, env={"AWS_LAMBDA_EXEC_WRAPPER": str(wrapper)})
+    runtime.asks()
+    assert runtime.call() == ["yes", None]
 
 
-def test_a_wrapper_that_is_not_there_ends_the_process_as_a_shell_does(start):
-    runtime = start("", env={"AWS_LAMBDA_EXEC_WRAPPER": "/nowhere"})
+def test_a_wrapper_that_is_not_there_ends_the_process_as_a_shell_does(boot):
+    runtime = boot("", env={"AWS_LAMBDA_EXEC_WRAPPER": "/nowhere"})
     assert runtime.process.wait(60) == 127
     assert runtime.process.stdout.read() == b"/nowhere: No such file or directory\n"
 
@@ -243,3 +249,9 @@ def test_a_users_own_logging_module_is_left_alone(ready):
 def test_python_of_the_tests_is_the_runtimes(ready):
     version = ready("import sys\ndef handler(e, c): return sys.version_info[:2]").call()
     assert version == [3, 11], sys.version
+
+
+def test_the_image_has_every_part_of_the_runtime():
+    recipe = tomllib.loads((RUNTIME / "recipe.toml").read_text())
+    parts = {path.name for path in RUNTIME.glob("*.py")}
+    assert recipe["tree"]["sources"] == {f"var/runtime/{name}": name for name in parts}

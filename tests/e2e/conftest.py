@@ -79,8 +79,10 @@ class Function:
 
 
 def invoke(client, name, event=None, cold=False, **kwargs):
+    """`cold` forces a cold start: the best that there is, or one of that kind."""
+
     def force(request, **_):
-        request.headers["X-Pilotlight-Cold"] = "true"
+        request.headers["X-Pilotlight-Cold"] = cold if isinstance(cold, str) else "true"
 
     if cold:
         client.meta.events.register("before-sign.lambda.Invoke", force, unique_id="cold")

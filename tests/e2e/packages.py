@@ -1,5 +1,6 @@
 """Code packages: zips with the files that a test gives, and functions that many tests use."""
 
+import importlib.metadata
 import io
 import zipfile
 
@@ -44,6 +45,23 @@ while true; do
     exec 5>&-
 done
 """
+
+AWSLAMBDARIC_BOOTSTRAP = """#!/bin/sh
+exec /usr/bin/python3.11 -m awslambdaric "$_HANDLER"
+"""
+
+
+def awslambdaric(files):
+    """Adds AWS's own runtime client, as pip has installed it here, and a `bootstrap` that runs it.
+
+    With `AWS_LAMBDA_EXEC_WRAPPER=/var/task/bootstrap` it runs in place of the runtime's bootstrap.
+    """
+    found = {"bootstrap": AWSLAMBDARIC_BOOTSTRAP}
+    for name in ("awslambdaric", "simplejson", "snapshot-restore-py"):
+        for file in importlib.metadata.files(name):
+            if file.parts[0] != ".." and file.suffix in (".py", ".so"):
+                found[str(file)] = file.read_binary()
+    return {**found, **files}
 
 
 def package(files):

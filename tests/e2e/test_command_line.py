@@ -93,7 +93,7 @@ def test_invoke_has_exit_codes(platform, greeter):
     assert platform.pilot("invoke", "nobody", check=False).returncode == 4
     assert platform.pilot("invoke", greeter, "--payload", "{", check=False).returncode == 1
     assert platform.pilot("invoke", check=False).returncode == 2
-    tail = platform.pilot("invoke", greeter, "--payload", '"x"', "--tail", "--cold", "--waterfall")
+    tail = platform.pilot("invoke", greeter, "--payload", '"x"', "--tail", "--cold=booted", "--waterfall")
     assert "REPORT RequestId" in tail.stderr and "greeting x" in tail.stderr and "booted" in tail.stderr
     assert "█" in tail.stderr and tail.stdout == '"hello x"\n'
 

@@ -72,7 +72,7 @@ def test_an_event_is_accepted_and_then_run(client, deploy, lines):
 
 def test_the_log_tail_tells_the_invocation(platform, deploy):
     function = deploy("print('at init')\ndef lambda_handler(event, context):\n    print('hello', event)\n")
-    answer = function.invoke("you", LogType="Tail", cold=True)
+    answer = function.invoke("you", LogType="Tail", cold="booted")
     tail = base64.b64decode(answer["LogResult"]).decode()
     for word, pattern in LINE.items():
         if word != "INIT_START":
@@ -266,7 +266,7 @@ def test_a_forced_cold_start_makes_a_new_one(deploy):
     function = deploy(COUNTER)
     first, second = function.call(), function.invoke(cold=True)
     assert second["json"]["count"] == 1 and second["json"]["instance"] != first["instance"]
-    assert 'start;desc="booted"' in second["ResponseMetadata"]["HTTPHeaders"]["server-timing"]
+    assert 'start;desc="warm"' not in second["ResponseMetadata"]["HTTPHeaders"]["server-timing"]
 
 
 def test_an_instance_serves_one_request_at_a_time(deploy):

@@ -28,6 +28,12 @@ public class Fn implements RequestHandler<Map<String, Object>, Object> {
             case "fill":
                 List<byte[]> all = new ArrayList<>();
                 while (true) all.add(new byte[1 << 20]);
+            case "churn":
+                List<byte[]> kept = new ArrayList<>();
+                for (int i = 0; i < (int) event.get("mb"); i++) kept.add(new byte[1 << 20]);
+                long sum = 0;
+                for (int i = 0; i < 5000; i++) sum += new byte[1 << 20].length + kept.get(i % kept.size()).length;
+                return sum >> 20;
             case "memory": return Runtime.getRuntime().maxMemory() >> 20;
             case "property": return System.getProperty((String) event.get("name"));
             case "variable": return System.getenv((String) event.get("name"));
@@ -131,17 +137,30 @@ def test_a_class_that_fails_to_load(java):
 def test_log(java, lines):
     function = java()
     function.call({"do": "log"})
-    found = [line for line in lines(function) if "Java" in line or "out" in line or "java:17" in line]
-    assert found[0].split("Runtime Version: ")[1].startswith("java:17.")
-    assert found[1].endswith("from Java") and found[2].endswith("and out")
+    found = lines(function)
+    assert any("Runtime Version: java:17." in line for line in found)
+    said = [line for line in found if line.endswith(("from Java", "and out"))]
+    assert len(said) == 2 and said[0].endswith("from Java")
 
 
 def test_the_heap_follows_the_memory_size(java):
     function = java(MemorySize=512)
-    assert 400 < function.call({"do": "memory"}) <= 512
-    answer = function.invoke({"do": "fill"})
+    assert 400 < function.call({"do": "memory"}, cold="booted") <= 512
+    answer = function.invoke({"do": "fill"}, cold="booted")
     assert answer["json"]["errorType"] == "java.lang.OutOfMemoryError", answer["json"]
-    assert function.call({"do": "count"})[0] == 1, "another instance"
+    assert function.call({"do": "count"}, cold="booted")[0] == 1, "another instance"
+
+
+def test_the_limit_of_a_fork_is_the_memory_size(java):
+    function = java(MemorySize=512)
+    answer = function.invoke({"do": "fill"}, cold="forked")
+    assert answer["json"]["errorType"] == "Runtime.OutOfMemory", answer["json"]
+    assert function.call({"do": "count"}, cold=True)[0] == 1, "another instance"
+
+
+@pytest.mark.parametrize("kind", ["booted", "forked", "zygote"])
+def test_garbage_does_not_fill_the_memory(java, kind):
+    assert java(MemorySize=512, Timeout=60).call({"do": "churn", "mb": 270}, cold=kind) == 10000
 
 
 def test_a_small_function(java):
@@ -174,8 +193,9 @@ def test_environment_and_folders(java):
 
 def test_instances_draw_their_own(java):
     function = java()
-    drawn = {function.invoke({"do": "random"}, cold=True)["json"] for _ in range(3)}
-    assert len(drawn) == 3
+    kinds = ["spare", "forked", "forked", "zygote", "booted"]
+    drawn = {function.invoke({"do": "random"}, cold=kind)["json"] for kind in kinds}
+    assert len(drawn) == len(kinds)
 
 
 def test_the_example(platform, client, tmp_path):

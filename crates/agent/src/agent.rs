@@ -22,10 +22,11 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::compile;
 use crate::invoke;
+use crate::ladder::Ladder;
 use crate::launcher::{LaunchError, Launcher, RootKey, Sandboxed};
 use crate::logs::{LogGroup, LogStore};
 use crate::memory;
-use crate::pool::Pool;
+use crate::pool::{Call, Pool};
 use crate::runtime::RuntimeImage;
 use crate::start;
 
@@ -70,6 +71,8 @@ pub struct Agent {
     pub(crate) node: Arc<Node>,
     /// Runs the keep-alive policy's clock for as long as there is an agent.
     _clock: Arc<AbortOnDropHandle<()>>,
+    /// Keeps the zygotes for as long as there is an agent.
+    _ladder: Arc<Vec<AbortOnDropHandle<()>>>,
 }
 
 /// What the parts of the agent share.
@@ -78,6 +81,7 @@ pub(crate) struct Node {
     pub(crate) runtimes: BTreeMap<Runtime, RuntimeImage>,
     pub(crate) launcher: Arc<dyn Launcher>,
     pub(crate) pool: Arc<Pool>,
+    pub(crate) ladder: Ladder,
     pub(crate) logs: LogStore,
     pub(crate) compiles: Semaphore,
     /// Instances outlive the task that asked for them.
@@ -115,26 +119,30 @@ impl Agent {
         };
         let node = Arc::new_cyclic(|this: &std::sync::Weak<Node>| {
             let this = this.clone();
-            let pool = Pool::new(&config.limits, capacity_mb, move |order| {
-                // Without a node the order is dropped, and its room with it.
+            let pool = Pool::new(&config.limits, capacity_mb, move |call| {
+                // Without a node an order is dropped, and its room with it.
                 if let Some(node) = this.upgrade() {
-                    start::begin(node, order);
+                    answer(node, call);
                 }
             });
+            let ladder = Ladder::new(&runtimes, &config.data_dir, launcher.forks());
             Node {
                 name: config.node.clone(),
                 runtimes,
                 launcher,
                 pool,
+                ladder,
                 logs,
                 compiles: Semaphore::new(CONCURRENT_COMPILES),
                 handle: Handle::current(),
             }
         });
         let clock = tokio::spawn(Arc::clone(&node.pool).keep_time());
+        let ladder = node.ladder.run(&node);
         Ok(Self {
             node,
             _clock: Arc::new(AbortOnDropHandle::new(clock)),
+            _ladder: Arc::new(ladder),
         })
     }
 
@@ -143,6 +151,7 @@ impl Agent {
     pub async fn drain(&self, within: Duration) {
         let pool = &self.node.pool;
         pool.drain();
+        self.node.ladder.close();
         if tokio::time::timeout(within, pool.emptied()).await.is_err() {
             tracing::warn!(
                 after_s = within.as_secs(),
@@ -153,7 +162,21 @@ impl Agent {
                 tracing::error!("killed instances do not end");
             }
         }
+        self.node.ladder.write_uses(&self.node).await;
         self.node.logs.written().await;
+    }
+}
+
+/// Does what the pool asks for.
+fn answer(node: Arc<Node>, call: Call) {
+    match call {
+        Call::Start(order) => start::begin(node, *order),
+        Call::GivenUp(rung) => node.ladder.count_given_up(rung),
+        // Off the path: the request that took the spare comes first.
+        Call::SpareTaken(spec) => {
+            let handle = node.handle.clone();
+            handle.spawn(async move { node.ladder.order_spare(&node, &spec) });
+        }
     }
 }
 
@@ -180,12 +203,18 @@ impl NodeApi for Agent {
                 .prepare(spec.key.clone(), root)
                 .await
                 .map_err(|error| internal(&error))?;
+            self.node.ladder.prepare(&self.node, &spec).await;
             self.node.pool.refresh(&spec);
             Ok(())
         })
     }
 
+    fn most_used_first(&self, keys: &mut [VersionKey]) {
+        self.node.ladder.most_used_first(keys);
+    }
+
     fn retire(&self, key: &VersionKey) {
+        self.node.ladder.forget(key);
         self.node.pool.retire(key);
         self.node.launcher.forget(key);
     }
@@ -199,7 +228,8 @@ impl NodeApi for Agent {
     }
 
     fn status(&self) -> NodeStatus {
-        let (promised_mb, capacity_mb, versions) = self.node.pool.counts();
+        let (promised_mb, capacity_mb, mut versions) = self.node.pool.counts();
+        self.node.ladder.complete(&mut versions);
         NodeStatus {
             node: self.node.name.clone(),
             slots: u32::try_from(self.node.launcher.pooled()).unwrap_or(u32::MAX),
@@ -207,6 +237,8 @@ impl NodeApi for Agent {
             capacity_mb,
             dropped_log_lines: self.node.logs.dropped(),
             versions,
+            zygotes: self.node.ladder.zygotes(),
+            ladder: self.node.ladder.counters(),
         }
     }
 

@@ -1,10 +1,14 @@
-//! The variables of an instance: the platform's, the runtime image's, and the user's.
+//! The variables of an instance: the platform's, the runtime image's, and the user's; and how a forked
+//! process is told of them.
 //! Source: "Defined runtime environment variables" of the AWS Lambda developer guide.
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
 
+use bytes::Bytes;
 use pilotlight_model::function::{FunctionSpec, Runtime};
+
+use serde_json::json;
 
 use crate::runtime::RuntimeImage;
 
@@ -12,29 +16,76 @@ use crate::runtime::RuntimeImage;
 pub(crate) const RUNTIME_API: &str = "127.0.0.1:9001";
 /// Descriptor under which a runtime that can use it finds a connection to the Runtime API.
 pub(crate) const RUNTIME_FD: &str = "3";
+/// Working directory of every instance.
+const WORKING_DIRECTORY: &str = "/var/task";
+const LOG_STREAM: &str = "AWS_LAMBDA_LOG_STREAM_NAME";
 
-/// Every variable of an instance as `NAME=value`. A user's variable wins over the runtime image's, and
-/// the platform's own win over both: those are reserved. Variables that no process could be given
-/// (a NUL inside, an empty name) are left out.
+/// `AWS_LAMBDA_INITIALIZATION_TYPE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Initialization {
+    /// For a request.
+    OnDemand,
+    /// To become a template: a runtime that knows it asks whether it is a fork before it serves.
+    SnapStart,
+}
+
+/// Every variable of an instance as `NAME=value`.
 pub(crate) fn of_instance(
     spec: &FunctionSpec,
     image: &RuntimeImage,
     stream: &str,
     request_socket: bool,
+    initialization: Initialization,
 ) -> Vec<CString> {
-    let mut all: BTreeMap<&str, String> = overridable().collect();
-    all.extend(
-        image
-            .env
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.clone())),
-    );
+    c_strings(all(spec, image, stream, request_socket, initialization))
+}
+
+/// What a fork of a zygote is told: all that a booted instance would have.
+pub(crate) fn assignment(
+    spec: &FunctionSpec,
+    image: &RuntimeImage,
+    stream: &str,
+    initialization: Initialization,
+) -> Bytes {
+    let env = possible(all(spec, image, stream, true, initialization));
+    let env: BTreeMap<_, _> = env.collect();
+    json!({ "env": env, "cwd": WORKING_DIRECTORY })
+        .to_string()
+        .into()
+}
+
+/// What a fork of a template is told: what is its own.
+pub(crate) fn restored(stream: &str) -> Bytes {
+    let mut env: BTreeMap<&str, String> = credentials().into();
+    env.insert(LOG_STREAM, stream.to_owned());
+    json!({ "env": env }).to_string().into()
+}
+
+/// The variables of a runtime's zygote. It knows no function.
+pub(crate) fn of_zygote(image: &RuntimeImage) -> Vec<CString> {
+    let mut all = of_image(image);
+    all.insert("_PILOTLIGHT_ZYGOTE", "1".to_owned());
+    all.insert("_PILOTLIGHT_RUNTIME_FD", RUNTIME_FD.to_owned());
+    c_strings(all)
+}
+
+/// A user's variable wins over the runtime image's, and the platform's own win over both: those are
+/// reserved.
+fn all<'a>(
+    spec: &'a FunctionSpec,
+    image: &'a RuntimeImage,
+    stream: &str,
+    request_socket: bool,
+    initialization: Initialization,
+) -> BTreeMap<&'a str, String> {
+    let mut all = of_image(image);
     all.extend(
         spec.environment
             .iter()
             .map(|(name, value)| (name.as_str(), value.clone())),
     );
-    all.extend(reserved(spec, stream));
+    all.extend(reserved(spec, stream, initialization));
+    all.extend(credentials());
     if image.runtime != Runtime::ProvidedAl2023 {
         // Lambda does not define it for runtimes that the user brings along.
         let name = format!("AWS_Lambda_{}", image.runtime);
@@ -43,19 +94,19 @@ pub(crate) fn of_instance(
     if request_socket {
         all.insert("_PILOTLIGHT_RUNTIME_FD", RUNTIME_FD.to_owned());
     }
-    c_strings(all)
+    all
 }
 
 /// The variables of a runtime image's compile step.
 pub(crate) fn of_compiler(image: &RuntimeImage) -> Vec<CString> {
+    c_strings(of_image(image))
+}
+
+fn of_image(image: &RuntimeImage) -> BTreeMap<&str, String> {
     let mut all: BTreeMap<&str, String> = overridable().collect();
-    all.extend(
-        image
-            .env
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.clone())),
-    );
-    c_strings(all)
+    let own = image.env.iter();
+    all.extend(own.map(|(name, value)| (name.as_str(), value.clone())));
+    all
 }
 
 fn overridable<'a>() -> impl Iterator<Item = (&'a str, String)> {
@@ -72,11 +123,13 @@ fn overridable<'a>() -> impl Iterator<Item = (&'a str, String)> {
 fn reserved<'a>(
     spec: &FunctionSpec,
     stream: &str,
+    initialization: Initialization,
 ) -> impl Iterator<Item = (&'a str, String)> + use<'a> {
     let key = &spec.key;
-    // Software development kits sign every request and refuse to start without credentials; these
-    // name the account, and are different for every instance.
-    let secret = uuid::Uuid::new_v4().simple().to_string();
+    let initialization = match initialization {
+        Initialization::OnDemand => "on-demand",
+        Initialization::SnapStart => "snap-start",
+    };
     [
         ("_HANDLER", spec.handler.clone()),
         ("AWS_ACCESS_KEY_ID", key.account.to_string()),
@@ -87,22 +140,36 @@ fn reserved<'a>(
         ),
         ("AWS_LAMBDA_FUNCTION_NAME", key.name.to_string()),
         ("AWS_LAMBDA_FUNCTION_VERSION", key.version.to_string()),
-        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", initialization.to_owned()),
         ("AWS_LAMBDA_LOG_GROUP_NAME", spec.log_group.clone()),
-        ("AWS_LAMBDA_LOG_STREAM_NAME", stream.to_owned()),
+        (LOG_STREAM, stream.to_owned()),
         ("AWS_LAMBDA_RUNTIME_API", RUNTIME_API.to_owned()),
         ("AWS_REGION", key.region.to_string()),
-        ("AWS_SECRET_ACCESS_KEY", secret.clone()),
-        ("AWS_SESSION_TOKEN", secret),
         ("LAMBDA_RUNTIME_DIR", "/var/runtime".to_owned()),
-        ("LAMBDA_TASK_ROOT", "/var/task".to_owned()),
+        ("LAMBDA_TASK_ROOT", WORKING_DIRECTORY.to_owned()),
     ]
     .into_iter()
 }
 
+/// Software development kits sign every request and refuse to start without credentials; these name the
+/// account, and are different for every instance.
+fn credentials() -> [(&'static str, String); 2] {
+    let secret = uuid::Uuid::new_v4().simple().to_string();
+    [
+        ("AWS_SECRET_ACCESS_KEY", secret.clone()),
+        ("AWS_SESSION_TOKEN", secret),
+    ]
+}
+
+/// Variables that no process could be given (a NUL inside, an empty name) are left out.
+fn possible(all: BTreeMap<&str, String>) -> impl Iterator<Item = (&str, String)> {
+    all.into_iter().filter(|(name, value)| {
+        !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0')
+    })
+}
+
 fn c_strings(all: BTreeMap<&str, String>) -> Vec<CString> {
-    all.into_iter()
-        .filter(|(name, _)| !name.is_empty() && !name.contains('='))
+    possible(all)
         .filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok())
         .collect()
 }

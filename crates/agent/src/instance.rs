@@ -5,6 +5,7 @@
 //! supervisor sleeps meanwhile. Dropping the invocation changes nothing: the state is the instance's.
 
 mod machine;
+mod origin;
 mod oversight;
 mod start_trace;
 
@@ -26,8 +27,10 @@ use crate::failure::{Failure, UNHANDLED};
 use crate::launcher::Process;
 use crate::logs::InstanceLog;
 use crate::platform_lines::{self, Report};
+use origin::Origin;
 
 pub(crate) use machine::{Asked, Machine, Refusal};
+pub(crate) use origin::{Begin, Restore};
 pub(crate) use oversight::Verdict;
 pub(crate) use start_trace::{InitMarks, StartTrace};
 
@@ -67,8 +70,12 @@ struct State {
     /// Why it cannot serve: answers whoever is given this instance.
     failed: Option<Failure>,
     trace: StartTrace,
+    /// What the process came from, and what it is still to be told.
+    origin: Origin,
     /// The user's init, until the first request reports it.
     init: Option<Duration>,
+    /// The restore of a fork, until the first request reports it.
+    restore: Option<Duration>,
     process: Option<Arc<dyn Process>>,
     /// Peak of the process that has gone.
     peak_bytes: u64,
@@ -80,6 +87,7 @@ struct Current {
     kind: StartKind,
     began: Instant,
     init: Option<Duration>,
+    restore: Option<Duration>,
     reply: oneshot::Sender<Ended>,
 }
 
@@ -158,7 +166,7 @@ impl Instance {
         if taken || (state.machine == Machine::Over && state.failed.is_none()) {
             return Err(Box::new(request));
         }
-        if kind != StartKind::Warm {
+        if !kind.was_ready() {
             state.trace.write(&mut request.timeline);
         }
         // START stands in the log before the runtime can write anything about this request.
@@ -166,7 +174,7 @@ impl Instance {
             .line(platform_lines::start(&self.spec, request.request_id));
         let (reply, ended) = oneshot::channel();
         let event = Event::of(&request, self.spec.timeout);
-        let init = state.init.take();
+        let (init, restore) = (state.init.take(), state.restore.take());
         let began = clock::now();
         state.fetched = false;
         state.current = Some(Current {
@@ -174,6 +182,7 @@ impl Instance {
             kind,
             began,
             init,
+            restore,
             reply,
         });
         if let Some(failure) = state.failed.clone() {
@@ -196,7 +205,7 @@ impl Instance {
         let asked = state.machine.ask()?;
         match asked {
             Asked::First => {
-                state.end_init(marks);
+                self.end_start(&mut state, marks);
                 self.changed.notify_one();
             }
             Asked::Next => self.end_request(&mut state),
@@ -295,6 +304,7 @@ impl Instance {
             kind,
             began,
             init,
+            restore,
             reply,
         }) = state.current.take()
         else {
@@ -309,6 +319,7 @@ impl Instance {
             request: request.request_id,
             duration,
             init,
+            restore,
             memory_mb: self.spec.memory_mb,
             peak_bytes: 0,
             failure,
@@ -372,7 +383,9 @@ impl State {
             stop: false,
             failed: None,
             trace,
+            origin: Origin::default(),
             init: None,
+            restore: None,
             process: None,
             peak_bytes: 0,
         }

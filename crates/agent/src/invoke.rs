@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pilotlight_model::node::{InvokeReply, InvokeRequest, NodeError};
-use pilotlight_model::start::StartKind;
+use pilotlight_model::start::{Cold, StartKind};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -20,6 +20,8 @@ const ATTEMPTS: usize = 4;
 /// is busy, and a client that calls again at once must not cost a cold start. Waiting about as long as
 /// a cold start takes costs at most twice the better choice, whichever that turns out to be.
 const ABOUT_TO_BE_IDLE: Duration = Duration::from_millis(25);
+/// The same where the start would find a spare.
+const ABOUT_TO_BE_IDLE_BESIDE_A_SPARE: Duration = Duration::from_millis(2);
 /// How long a request waits for a start before it is sent away.
 const WAIT: Duration = Duration::from_secs(60);
 
@@ -28,13 +30,11 @@ pub(crate) async fn run(
     node: &Arc<Node>,
     mut request: InvokeRequest,
 ) -> Result<InvokeReply, NodeError> {
-    // The warm path: no task, no queue, no timer. An instance that is there gets the event now, and
-    // the next thing to happen is its answer.
-    if !request.force_cold
-        && let Some(instance) = node.pool.take_idle(&request.spec)?
-    {
+    // The warm path: no task, no queue, no timer. An instance that is there, idle or spare, gets the event
+    // now, and the next thing to happen is its answer.
+    if let Some((instance, kind)) = node.pool.take_ready(&request.spec, request.cold)? {
         found_idle(&mut request.timeline, clock::now());
-        match deliver(&instance, request, StartKind::Warm).await? {
+        match deliver(&instance, request, kind).await? {
             Ended::Answered(reply) => return Ok(*reply),
             Ended::Undelivered(given_back) => request = *given_back,
         }
@@ -56,12 +56,17 @@ async fn wait_and_run(
     mut request: InvokeRequest,
 ) -> Result<InvokeReply, NodeError> {
     for _ in 0..ATTEMPTS {
-        let place = node.pool.queue(&request.spec, request.force_cold)?;
+        let place = node.pool.queue(&request.spec, request.cold)?;
         let (instance, kind) = acquire(place).await?;
-        if kind == StartKind::Warm {
+        if kind.was_ready() {
             found_idle(&mut request.timeline, clock::now());
         }
-        match deliver(&instance, request, kind).await? {
+        let by_choice = matches!(request.cold, Some(Cold::Kind(_)));
+        let ended = deliver(&instance, request, kind).await?;
+        if !by_choice {
+            node.ladder.used(&node, &instance.spec, kind);
+        }
+        match ended {
             Ended::Answered(reply) => return Ok(*reply),
             Ended::Undelivered(given_back) => request = *given_back,
         }
@@ -73,8 +78,12 @@ async fn wait_and_run(
 
 /// What the request's place in the queue comes to.
 async fn acquire(mut place: Place) -> Result<(Arc<Instance>, StartKind), NodeError> {
+    let patience = match place.cheap {
+        true => ABOUT_TO_BE_IDLE_BESIDE_A_SPARE,
+        false => ABOUT_TO_BE_IDLE,
+    };
     let early = match place.soon {
-        true => timeout(ABOUT_TO_BE_IDLE, place.grant()).await.ok(),
+        true => timeout(patience, place.grant()).await.ok(),
         false => None,
     };
     let grant = match early {

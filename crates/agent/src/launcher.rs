@@ -1,6 +1,8 @@
 //! The seam between the agent's logic and the machine: what it takes to run a process in a sandbox.
 //! [`Sandboxed`] does it for real; tests put a runtime in its place that lives in the same process.
 
+mod forked;
+mod running;
 mod sandboxed;
 
 use std::ffi::CString;
@@ -8,9 +10,11 @@ use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::Digest;
+use pilotlight_model::ladder::Refusal;
 use pilotlight_model::node::BoxFuture;
 use pilotlight_model::start::Instant;
 
@@ -29,6 +33,10 @@ pub(crate) trait Launcher: Send + Sync + 'static {
 
     /// Sandboxes that wait in the pool.
     fn pooled(&self) -> usize;
+
+    /// Whether processes can be frozen and forked on this machine. Where they cannot, every cold start
+    /// boots.
+    fn forks(&self) -> bool;
 }
 
 /// An empty sandbox.
@@ -57,6 +65,44 @@ pub(crate) trait Process: Send + Sync {
 
     /// How often the kernel killed a process of the sandbox for want of memory.
     fn oom_kills(&self) -> u64;
+
+    /// Memory that is the process's own and not shared with what it was forked from, in bytes. Blocks.
+    fn private_bytes(&self) -> u64;
+
+    /// Stops every thread for good and makes the process a template; refused, it runs on as if nothing
+    /// had happened. It waits for the answer to one request, whose connection stays open meanwhile.
+    fn freeze(&self) -> BoxFuture<'_, Result<Arc<dyn Template>, FreezeError>>;
+}
+
+/// A frozen process that is forked into instances. Dropping the last handle kills it; instances that were
+/// forked from it live on.
+pub(crate) trait Template: Send + Sync {
+    /// An empty sandbox that only this template can be forked into. Takes some milliseconds: never on
+    /// the path of a start if that can be helped.
+    fn berth(&self) -> BoxFuture<'_, Result<Box<dyn Berth>, LaunchError>>;
+
+    /// Resolves when it has died.
+    fn died(&self) -> BoxFuture<'_, ()>;
+
+    /// Memory that is its own and not shared with what it was forked from, in bytes. Blocks.
+    fn private_bytes(&self) -> u64;
+}
+
+/// An empty sandbox of one template.
+pub(crate) trait Berth: Send {
+    /// The listener at 127.0.0.1:9001 inside the sandbox; `None` once taken.
+    fn take_runtime_api(&mut self) -> Option<std::net::TcpListener>;
+
+    /// Puts root, limits and `/tmp` in place: ahead of time where the function is known.
+    fn furnish(&mut self, furnishing: Furnishing) -> BoxFuture<'_, Result<(), LaunchError>>;
+
+    /// Forks the template into it. The fork's descriptor 3 is `request_socket`, if the template had one;
+    /// connections that the template had to 127.0.0.1:9001 are made anew by the fork, before its code
+    /// runs on. Dropping the future gives the sandbox up.
+    fn fork(
+        self: Box<Self>,
+        request_socket: Option<OwnedFd>,
+    ) -> BoxFuture<'static, Result<Launched, LaunchError>>;
 }
 
 /// What to run.
@@ -78,6 +124,19 @@ pub(crate) struct Launch {
     pub(crate) request_socket: Option<OwnedFd>,
 }
 
+/// What a fork is put into.
+#[derive(Debug, Clone)]
+pub(crate) struct Furnishing {
+    /// Version whose instance it is to be.
+    pub(crate) owner: VersionKey,
+    /// What the process sees as its file system.
+    pub(crate) root: RootKey,
+    /// Memory limit; CPU follows it.
+    pub(crate) memory_mb: u32,
+    /// Size of `/tmp`.
+    pub(crate) tmp_mb: u32,
+}
+
 /// A launched process with its ends of the pipes.
 pub(crate) struct Launched {
     pub(crate) process: Box<dyn Process>,
@@ -86,7 +145,7 @@ pub(crate) struct Launched {
     pub(crate) marks: Marks,
 }
 
-/// When each step of a launch ended.
+/// When each step of a launch ended. Of a fork only `spawn` counts: when the copy runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Marks {
     pub(crate) cgroup: Instant,
@@ -116,6 +175,8 @@ pub(crate) struct RootKey {
 pub(crate) enum CodeKey {
     Image(Digest),
     Live(PathBuf),
+    /// Nothing: a zygote knows no function.
+    Empty,
 }
 
 impl RootKey {
@@ -149,6 +210,17 @@ pub(crate) enum LaunchError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+/// Why a process is no template.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FreezeError {
+    /// It holds what cannot be forked. It runs on.
+    #[error("refused: {0}")]
+    Refused(Refusal),
+    /// The platform failed.
+    #[error(transparent)]
+    Platform(#[from] LaunchError),
 }
 
 impl LaunchError {

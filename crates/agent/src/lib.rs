@@ -1,8 +1,9 @@
 //! One node: instances, slots, runtimes, logs.
 //!
 //! [`Agent`] is the node's handle. Behind it: `pool` decides which request gets which instance and what
-//! may be started, `start` carries one instance from its order to its end, `instance` is where the
-//! invocation and the runtime meet, `runtime_api` is the protocol between them, `logs` keeps what
+//! may be started, `start` carries one instance from its order to its end, `launch` makes its process and
+//! `watch` looks after it, `ladder` keeps what starts are forked from, `instance` is where the invocation
+//! and the runtime meet, `runtime_api` is the protocol between them, `logs` keeps what
 //! instances say, `roots` what they see, `compile` prepares byte code, [`images`] builds what runtimes
 //! run in, and `launcher` is the seam to the machine.
 #![forbid(unsafe_code)]
@@ -15,6 +16,8 @@ mod failure;
 pub mod images;
 mod instance;
 mod invoke;
+mod ladder;
+mod launch;
 mod launcher;
 mod log_stream;
 mod logs;
@@ -26,6 +29,7 @@ mod roots;
 mod runtime;
 mod runtime_api;
 mod start;
+mod watch;
 
 pub use agent::{Agent, AgentError, Config};
 pub use runtime::RuntimeImage;

@@ -24,6 +24,20 @@ pub(crate) fn init_report(length: Duration, status: &str) -> String {
     )
 }
 
+/// `RESTORE_START`: a process is being forked from the version's template.
+pub(crate) fn restore_start(spec: &FunctionSpec, image: &RuntimeImage) -> String {
+    format!(
+        "RESTORE_START Runtime Version: {}\tRuntime Version ARN: arn:aws:lambda:{}::runtime:{}",
+        image.version_label, spec.key.region, image.digest
+    )
+}
+
+/// `RESTORE_REPORT`: the fork is ready, or failed or took too long, with its status.
+pub(crate) fn restore_report(length: Duration, status: Option<&str>) -> String {
+    let status = status.map_or_else(String::new, |status| format!("\t{status}"));
+    format!("RESTORE_REPORT Restore Duration: {} ms{status}", ms(length))
+}
+
 /// `START`: a request begins.
 pub(crate) fn start(spec: &FunctionSpec, request: RequestId) -> String {
     format!("START RequestId: {request} Version: {}", spec.key.version)
@@ -59,6 +73,8 @@ pub(crate) struct Report {
     pub(crate) duration: Duration,
     /// The user's own init, where this request is the instance's first.
     pub(crate) init: Option<Duration>,
+    /// The fork and its restore, where this request is the first of a template's fork. Never billed.
+    pub(crate) restore: Option<Duration>,
     pub(crate) memory_mb: u32,
     pub(crate) peak_bytes: u64,
     pub(crate) failure: Option<Failure>,
@@ -78,6 +94,12 @@ impl Report {
         );
         if let Some(init) = self.init {
             line.push_str(&format!("Init Duration: {} ms\t", ms(init)));
+        }
+        if let Some(restore) = self.restore {
+            let restore = ms(restore);
+            line.push_str(&format!(
+                "Restore Duration: {restore} ms\tBilled Restore Duration: 0 ms\t"
+            ));
         }
         if let Some(failure) = &self.failure {
             line.push_str(&failure.status());
@@ -101,6 +123,7 @@ mod tests {
             request: RequestId(uuid::Uuid::nil()),
             duration: Duration::from_micros(3_010),
             init: Some(Duration::from_micros(110_100)),
+            restore: None,
             memory_mb: 128,
             peak_bytes: 36 * 1024 * 1024,
             failure: None,
@@ -110,6 +133,16 @@ mod tests {
             "REPORT RequestId: 00000000-0000-0000-0000-000000000000\tDuration: 3.01 ms\tBilled Duration: 114 ms\tMemory Size: 128 MB\tMax Memory Used: 36 MB\tInit Duration: 110.10 ms\t"
         );
         report.init = None;
+        report.restore = Some(Duration::from_micros(2_350));
+        assert!(report.line().contains("\tBilled Duration: 4 ms\t"));
+        assert!(
+            report.line().ends_with(
+                "Max Memory Used: 36 MB\tRestore Duration: 2.35 ms\tBilled Restore Duration: 0 ms\t"
+            ),
+            "{}",
+            report.line()
+        );
+        report.restore = None;
         report.failure = Some(Failure::TimedOut(Duration::from_secs(1)));
         assert!(
             report

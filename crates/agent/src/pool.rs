@@ -4,8 +4,14 @@
 //! instance of its version that becomes free, or the start that it is entitled to once its turn has come
 //! and there is room. Turns go in order of arrival, so that no request is overtaken for ever; room is
 //! made by reclaiming what the policy says.
+//!
+//! What is kept for starts to come (spares, templates, zygotes) has its room here too, and gives it up
+//! when an instance needs it.
 
 mod admission;
+mod counts;
+mod handles;
+mod holdings;
 mod state;
 
 use std::sync::Arc;
@@ -14,38 +20,67 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use parking_lot::Mutex;
 use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::InstanceId;
+use pilotlight_model::ladder::Rung;
 use pilotlight_model::limits::Limits;
 use pilotlight_model::node::{NodeError, VersionCounts};
-use pilotlight_model::start::{Instant, StartKind};
+use pilotlight_model::start::{Cold, Instant, StartKind};
 use tokio::sync::{Notify, oneshot};
 
 use crate::clock;
 use crate::instance::Instance;
+use holdings::Background;
 use state::{Effects, State, Waiting};
+
+pub(crate) use handles::{Lease, Place, Turn};
+pub(crate) use holdings::{Occupant, Worth};
 
 /// The pool of a node.
 pub(crate) struct Pool {
     /// Every decision is taken under this one lock and takes microseconds; what follows from it
     /// (starting, stopping, waking) happens after it is released.
     state: Mutex<State>,
-    starter: Box<dyn Fn(StartOrder) + Send + Sync>,
+    outside: Box<dyn Fn(Call) + Send + Sync>,
     /// The policy wants to be woken earlier than was said before.
     wake_changed: Notify,
     /// The last instance has gone.
     emptied: Notify,
 }
 
-/// Leave to start one instance.
+/// What the pool asks of the rest of the node, outside any lock.
+pub(crate) enum Call {
+    /// Make this start.
+    Start(Box<StartOrder>),
+    /// The version's spare has been taken.
+    SpareTaken(Arc<FunctionSpec>),
+    /// Something was given up for want of room.
+    GivenUp(Rung),
+}
+
+/// Leave to start one process.
 pub(crate) struct StartOrder {
     pub(crate) instance: InstanceId,
     pub(crate) spec: Arc<FunctionSpec>,
-    /// The request that caused it.
-    pub(crate) ticket: Ticket,
+    pub(crate) purpose: Purpose,
+    /// The cheapest kind of start that is wanted.
+    pub(crate) cheapest: StartKind,
     pub(crate) finishing: Arc<AtomicU32>,
     pub(crate) admitted: Instant,
     pub(crate) turn: Turn,
     pub(crate) lease: Lease,
 }
+
+/// What a start is for.
+pub(crate) enum Purpose {
+    /// The request that caused it.
+    Request(Ticket),
+    /// To wait, forked, for a request to come.
+    Spare(Done),
+    /// To become the version's template.
+    Template(Done),
+}
+
+/// Dropped when a start off the path is over, whichever way, for those who wait for it.
+pub(crate) type Done = Box<dyn Send>;
 
 /// Names a waiting request; in order of arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,47 +94,29 @@ pub(crate) enum Grant {
     Refused(NodeError),
 }
 
-/// A request's place in the queue. Dropping it gives the place up.
-pub(crate) struct Place {
-    pool: Arc<Pool>,
-    ticket: Ticket,
-    grant: oneshot::Receiver<Grant>,
-    /// An instance of the version is granted already, or about to be idle.
-    pub(crate) soon: bool,
-}
-
-/// One of the node's concurrent starts. Dropping it lets the next one begin.
-pub(crate) struct Turn {
-    pool: Arc<Pool>,
-}
-
-/// The room of one instance. Dropped when the instance's processes are gone.
-pub(crate) struct Lease {
-    pool: Arc<Pool>,
-    instance: InstanceId,
-}
-
 impl Pool {
-    /// A pool within those limits; `starter` is called, outside any lock, for every start to be made.
+    /// A pool within those limits; `outside` is called, outside any lock, for what is to be done.
     pub(crate) fn new(
         limits: &Limits,
         capacity_mb: u64,
-        starter: impl Fn(StartOrder) + Send + Sync + 'static,
+        outside: impl Fn(Call) + Send + Sync + 'static,
     ) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State::new(limits, capacity_mb)),
-            starter: Box::new(starter),
+            outside: Box::new(outside),
             wake_changed: Notify::new(),
             emptied: Notify::new(),
         })
     }
 
-    /// Takes an idle instance of that version, the one used last: its caches are the warmest, and the
-    /// others grow old enough to be reclaimed.
-    pub(crate) fn take_idle(
+    /// Takes an instance of that version that is ready: of the idle ones the one used last, whose caches
+    /// are the warmest, while the others grow old enough to be reclaimed; or else the spare, unless an
+    /// idle one is about to be there.
+    pub(crate) fn take_ready(
         self: &Arc<Self>,
         spec: &Arc<FunctionSpec>,
-    ) -> Result<Option<Arc<Instance>>, NodeError> {
+        cold: Option<Cold>,
+    ) -> Result<Option<(Arc<Instance>, StartKind)>, NodeError> {
         let mut effects = Effects::default();
         let taken = {
             let mut state = self.state.lock();
@@ -107,7 +124,7 @@ impl Pool {
                 return Err(NodeError::Draining);
             }
             state.refresh(spec, &mut effects);
-            state.pop_idle(&spec.key)
+            state.pop_ready(&spec.key, cold, &mut effects)
         };
         self.carry_out(effects);
         Ok(taken)
@@ -117,7 +134,7 @@ impl Pool {
     pub(crate) fn queue(
         self: &Arc<Self>,
         spec: &Arc<FunctionSpec>,
-        cold: bool,
+        cold: Option<Cold>,
     ) -> Result<Place, NodeError> {
         let mut effects = Effects::default();
         let place = {
@@ -127,7 +144,7 @@ impl Pool {
             }
             state.refresh(spec, &mut effects);
             let (sender, grant) = oneshot::channel();
-            let soon = !cold
+            let soon = cold.is_none()
                 && state
                     .versions
                     .get(&spec.key)
@@ -138,12 +155,13 @@ impl Pool {
                 cold,
             })?;
             // One may have become idle since the request looked, and must not be left beside a start.
-            let granted = !cold && state.grant_idle(ticket);
+            let granted = cold.is_none() && state.grant_idle(ticket);
             Place {
                 pool: Arc::clone(self),
                 ticket,
                 grant,
                 soon: soon || granted,
+                cheap: state.is_cheap(&spec.key),
             }
         };
         self.carry_out(effects);
@@ -155,13 +173,13 @@ impl Pool {
         let stop = {
             let mut state = self.state.lock();
             if let Some(member) = state.members.get_mut(&instance.id) {
-                member.instance = Some(Arc::clone(instance));
+                member.occupant = Some(Occupant::Instance(Arc::clone(instance)));
             }
             // It may have been deleted between the order and now, when there was no instance to tell.
             if state.is_retired(&instance.spec.key) {
                 instance.retire();
             }
-            state.killing
+            state.killing || state.is_ending(instance.id) || state.is_outdated(instance)
         };
         if stop {
             instance.stop();
@@ -172,13 +190,14 @@ impl Pool {
     /// this is the end of the start.
     pub(crate) fn release(self: &Arc<Self>, instance: &Arc<Instance>, started_for: Option<Ticket>) {
         let mut effects = Effects::default();
+        let started_for = started_for.map(|ticket| (ticket, instance.started_as()));
         let (wake, starts_wanted) = {
             let mut state = self.state.lock();
             let before = state.wake_at;
             state.release(instance, started_for, &mut effects);
             (
                 state.wake_earlier_than(before),
-                !state.starts_wanted.is_empty(),
+                !state.starts_wanted.is_empty() || !state.background.is_empty(),
             )
         };
         if wake {
@@ -202,7 +221,7 @@ impl Pool {
         drop(state);
         waiting
             .sender
-            .send(Grant::Instance(Arc::clone(instance), StartKind::Booted))
+            .send(Grant::Instance(Arc::clone(instance), instance.started_as()))
             .is_ok()
     }
 
@@ -217,6 +236,53 @@ impl Pool {
         let mut effects = Effects::default();
         self.state.lock().refresh(spec, &mut effects);
         self.carry_out(effects);
+    }
+
+    /// Orders a start off the path: it is made when no request waits for a turn.
+    pub(crate) fn order(self: &Arc<Self>, spec: Arc<FunctionSpec>, purpose: Purpose) {
+        let order = Background { spec, purpose };
+        // Who is refused is told by being dropped, once the lock is free.
+        let refused = self.state.lock().order(order);
+        drop(refused);
+        self.pump();
+    }
+
+    /// A fork is ready and waits for a request. It is worth that much.
+    pub(crate) fn stock(self: &Arc<Self>, instance: &Arc<Instance>, worth: Worth) {
+        let mut effects = Effects::default();
+        self.state.lock().stock(instance, worth, &mut effects);
+        self.carry_out(effects);
+        self.pump();
+    }
+
+    /// The instance was to become a template and cannot: it serves.
+    pub(crate) fn adopt(self: &Arc<Self>, instance: &Arc<Instance>) {
+        self.state.lock().adopt(instance.id);
+    }
+
+    /// Room for something that belongs to no version, if there is any.
+    pub(crate) fn reserve(self: &Arc<Self>, memory_mb: u64, occupant: Occupant) -> Option<Lease> {
+        let instance = self.state.lock().reserve(memory_mb, occupant)?;
+        Some(Lease {
+            pool: Arc::clone(self),
+            instance,
+        })
+    }
+
+    /// How often each version was used since the last call.
+    pub(crate) fn take_uses(&self) -> Vec<(VersionKey, u64)> {
+        self.state.lock().take_uses()
+    }
+
+    /// Spares of that version, ready ones.
+    pub(crate) fn spares(&self, key: &VersionKey) -> usize {
+        let state = self.state.lock();
+        state.versions.get(key).map_or(0, |it| it.spares.len())
+    }
+
+    /// Whether the node takes no more requests.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.state.lock().draining
     }
 
     /// Lets go of a version: idle instances at once, the others after what they do.
@@ -253,17 +319,17 @@ impl Pool {
 
     /// Ends every instance, whatever it does.
     pub(crate) fn kill_all(&self) {
-        let instances: Vec<_> = {
+        let occupants: Vec<_> = {
             let mut state = self.state.lock();
             state.killing = true;
             state
                 .members
                 .values()
-                .filter_map(|member| member.instance.clone())
+                .filter_map(|member| member.occupant.clone())
                 .collect()
         };
-        for instance in instances {
-            instance.stop();
+        for occupant in occupants {
+            occupant.stop();
         }
     }
 
@@ -285,9 +351,16 @@ impl Pool {
     }
 
     fn carry_out(&self, effects: Effects) {
-        for instance in effects.stop {
-            instance.stop();
+        for occupant in effects.stop {
+            occupant.stop();
         }
+        for rung in effects.given_up {
+            (self.outside)(Call::GivenUp(rung));
+        }
+        for spec in effects.spares_taken {
+            (self.outside)(Call::SpareTaken(spec));
+        }
+        drop(effects.dropped);
         for (sender, error) in effects.refuse {
             let _ = sender.send(Grant::Refused(error));
         }
@@ -301,71 +374,23 @@ impl Pool {
         let starts = std::mem::take(&mut effects.start);
         self.carry_out(effects);
         for admitted in starts {
-            (self.starter)(StartOrder {
+            (self.outside)(Call::Start(Box::new(StartOrder {
                 instance: admitted.instance,
                 spec: admitted.spec,
-                ticket: admitted.ticket,
+                cheapest: admitted.cheapest,
                 finishing: admitted.finishing,
                 admitted: admitted.at,
                 turn: Turn {
                     pool: Arc::clone(self),
+                    background: !matches!(admitted.purpose, Purpose::Request(_)),
                 },
                 lease: Lease {
                     pool: Arc::clone(self),
                     instance: admitted.instance,
                 },
-            });
+                purpose: admitted.purpose,
+            })));
         }
-    }
-}
-
-impl Place {
-    /// Asks for a start. Until then only instances that become free serve the request.
-    pub(crate) fn want_start(&self) {
-        self.pool.state.lock().want_start(self.ticket);
-        self.pool.pump();
-    }
-
-    /// What the request gets.
-    pub(crate) async fn grant(&mut self) -> Grant {
-        match (&mut self.grant).await {
-            Ok(grant) => grant,
-            Err(_) => Grant::Refused(NodeError::Draining),
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        drop(self.pool.state.lock().take_waiting(self.ticket));
-        // It may have been granted an instance at the very moment that it gave up. One that cannot
-        // serve has nothing to be released.
-        if let Ok(Grant::Instance(instance, _)) = self.grant.try_recv()
-            && instance.is_ready()
-        {
-            self.pool.release(&instance, None);
-        }
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.pool.state.lock().starting -= 1;
-        self.pool.pump();
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let empty = {
-            let mut state = self.pool.state.lock();
-            state.gone(self.instance);
-            state.members.is_empty()
-        };
-        if empty {
-            self.pool.emptied.notify_waiters();
-        }
-        self.pool.pump();
     }
 }
 

@@ -39,6 +39,7 @@ pub(crate) trait Mounter: Send + Sync + 'static {
 pub(crate) enum Code<'a, I> {
     Image(&'a I),
     Live(&'a Path),
+    Empty,
 }
 
 /// An assembled root, with the images that it came from: as long as it is kept, another root of the
@@ -182,6 +183,7 @@ impl<M: Mounter> Roots<M> {
                 self.mounter
                     .assemble(&runtime, Code::Live(folder), &layer_refs)?
             }
+            CodeKey::Empty => self.mounter.assemble(&runtime, Code::Empty, &layer_refs)?,
         };
         images.push(runtime);
         images.extend(layers);

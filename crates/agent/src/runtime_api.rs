@@ -6,6 +6,7 @@
 
 mod answer;
 mod inherited;
+mod outstanding;
 mod route;
 
 use std::sync::Arc;
@@ -24,9 +25,12 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::instance::{Asked, Event, InitMarks, Instance, Next, Refusal};
+use crate::instance::{Asked, Event, InitMarks, Instance, Next, Refusal, Restore};
 use inherited::Inherited;
+use outstanding::Begun;
 use route::Route;
+
+pub(crate) use outstanding::{Outstanding, Via};
 
 /// Connections that one instance may hold; a further one waits in the listener's queue.
 const CONNECTIONS: usize = 16;
@@ -43,11 +47,17 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const RUNTIME_READY: &str = "pilotlight-runtime-ready";
 /// When the user's init was over, in nanoseconds of CLOCK_MONOTONIC.
 const USER_INIT_DONE: &str = "pilotlight-user-init-done";
+/// When a fork had restored itself, in nanoseconds of CLOCK_MONOTONIC.
+const RESTORE_DONE: &str = "pilotlight-restore-done";
 
 /// What the Runtime API needs of the node beside the instance.
 pub(crate) trait OnFree: Send + Sync + 'static {
     /// The instance has nothing to do; `first` at the end of its init.
-    fn free(&self, instance: &Arc<Instance>, first: bool);
+    fn free(&self, instance: &Arc<Instance>, first: bool, via: Via);
+
+    /// The instance asked, that way, whether it is a fork, and waits for the answer. Only one that is to
+    /// be a template does.
+    fn parked(&self, _instance: &Arc<Instance>, _via: Via) {}
 }
 
 /// The Runtime API of one process, on every way by which it can come. Dropping it closes everything.
@@ -57,21 +67,25 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves the connection that the process inherited, and those that it makes.
+    /// Serves the connection that the process inherited, and those that it makes. A fork has a request
+    /// outstanding on the one that it inherited, or on the first that it makes.
     pub(crate) fn start(
         instance: Arc<Instance>,
         on_free: Arc<dyn OnFree>,
         inherited: Option<UnixStream>,
         listener: Option<TcpListener>,
+        outstanding: Option<(Outstanding, Via)>,
     ) -> Self {
+        let on = |way| outstanding.and_then(|(request, via)| (via == way).then_some(request));
         let mut connections = Connections {
             instance,
             on_free,
+            first: on(Via::Tcp),
             all: JoinSet::new(),
         };
         if let Some(stream) = inherited {
             let stream = Inherited::new(stream, Arc::clone(&connections.instance));
-            connections.serve(stream);
+            connections.serve(Begun::new(stream, on(Via::Inherited)), Via::Inherited);
         }
         let (stop, stopped) = oneshot::channel();
         let task = AbortOnDropHandle::new(tokio::spawn(connections.run(listener, stopped)));
@@ -88,6 +102,8 @@ impl Server {
 struct Connections {
     instance: Arc<Instance>,
     on_free: Arc<dyn OnFree>,
+    /// Outstanding on the first connection that comes.
+    first: Option<Outstanding>,
     all: JoinSet<()>,
 }
 
@@ -98,19 +114,24 @@ impl Connections {
             tokio::select! {
                 _ = &mut stopped => break,
                 Some(_) = self.all.join_next() => {}
-                stream = accept(listener.as_ref()), if room => self.serve(stream),
+                stream = accept(listener.as_ref()), if room => self.serve_accepted(stream),
             }
         }
         // What was queued when the process ended may hold its answer.
         while self.all.len() < CONNECTIONS
             && let Ok(stream) = timeout(Duration::ZERO, accept(listener.as_ref())).await
         {
-            self.serve(stream);
+            self.serve_accepted(stream);
         }
         while self.all.join_next().await.is_some() {}
     }
 
-    fn serve<IO>(&mut self, io: IO)
+    fn serve_accepted(&mut self, stream: TcpStream) {
+        let outstanding = self.first.take();
+        self.serve(Begun::new(stream, outstanding), Via::Tcp);
+    }
+
+    fn serve<IO>(&mut self, io: IO, via: Via)
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -118,6 +139,7 @@ impl Connections {
             Arc::clone(&self.instance),
             Arc::clone(&self.on_free),
             io,
+            via,
         ));
     }
 }
@@ -142,13 +164,13 @@ async fn accept(listener: Option<&TcpListener>) -> TcpStream {
     }
 }
 
-async fn serve<IO>(instance: Arc<Instance>, on_free: Arc<dyn OnFree>, io: IO)
+async fn serve<IO>(instance: Arc<Instance>, on_free: Arc<dyn OnFree>, io: IO, via: Via)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = hyper::service::service_fn(move |request| {
         let (instance, on_free) = (Arc::clone(&instance), Arc::clone(&on_free));
-        async move { answer(&instance, on_free.as_ref(), request).await }
+        async move { answer(&instance, on_free.as_ref(), request, via).await }
     });
     let served = hyper::server::conn::http1::Builder::new()
         .auto_date_header(false)
@@ -169,23 +191,23 @@ async fn answer(
     instance: &Arc<Instance>,
     on_free: &dyn OnFree,
     request: Request<Incoming>,
+    via: Via,
 ) -> Result<Response<Full<Bytes>>, Ended> {
     let answered = match Route::of(request.method(), request.uri().path()) {
-        Route::Next => next(instance, on_free, request.headers()).await,
+        Route::Next => next(instance, on_free, request.headers(), via).await,
         Route::Response(id) => Ok(answer::response(instance, id, request).await),
         Route::Error(id) => Ok(answer::error(instance, id, request).await),
         Route::InitError => Ok(answer::init_error(instance, request).await),
+        Route::Assignment => Ok(assignment(instance)),
+        Route::Restore => restore(instance, on_free, request.headers(), via).await,
+        Route::RestoreError => Ok(answer::restore_error(instance, request).await),
         Route::WrongMethod => Ok(error(
             StatusCode::METHOD_NOT_ALLOWED,
             "MethodNotAllowed",
             "Method not allowed",
         )),
         Route::InvalidId => Ok(refused(Refusal::RequestId)),
-        Route::Unknown => Ok(error(
-            StatusCode::NOT_FOUND,
-            "NotFound",
-            "404 page not found",
-        )),
+        Route::Unknown => Ok(not_found()),
     };
     if answered
         .as_ref()
@@ -200,18 +222,15 @@ async fn next(
     instance: &Arc<Instance>,
     on_free: &dyn OnFree,
     headers: &HeaderMap,
+    via: Via,
 ) -> Result<Response<Full<Bytes>>, Ended> {
-    let marks = InitMarks {
-        ready: nanoseconds(headers, RUNTIME_READY),
-        user_done: nanoseconds(headers, USER_INIT_DONE),
-    };
-    match instance.ask(marks) {
+    match instance.ask(marks(headers)) {
         Ok(Next::Event(event)) => Ok(deliver(event)),
         Ok(Next::Wait { asked, event }) => {
             // Only now is the way for the event open.
             match asked {
-                Asked::First => on_free.free(instance, true),
-                Asked::Next => on_free.free(instance, false),
+                Asked::First => on_free.free(instance, true, via),
+                Asked::Next => on_free.free(instance, false, via),
                 Asked::Again => {}
             }
             let event = event.await.map_err(|_| Ended)?;
@@ -219,6 +238,40 @@ async fn next(
             Ok(deliver(event))
         }
         Err(refusal) => Ok(refused(refusal)),
+    }
+}
+
+/// What a fork of a zygote is to be.
+fn assignment(instance: &Instance) -> Response<Full<Bytes>> {
+    match instance.take_assignment() {
+        Some(body) => json(StatusCode::OK, body),
+        None => not_found(),
+    }
+}
+
+/// Answers a fork at once, and what is to be a template only if it will not be one.
+async fn restore(
+    instance: &Arc<Instance>,
+    on_free: &dyn OnFree,
+    headers: &HeaderMap,
+    via: Via,
+) -> Result<Response<Full<Bytes>>, Ended> {
+    match instance.restore(marks(headers)) {
+        Ok(Restore::Go(body)) => Ok(json(StatusCode::OK, body)),
+        Ok(Restore::Wait(go)) => {
+            on_free.parked(instance, via);
+            let body = go.await.map_err(|_| Ended)?;
+            Ok(json(StatusCode::OK, body))
+        }
+        Err(refusal) => Ok(refused(refusal)),
+    }
+}
+
+fn marks(headers: &HeaderMap) -> InitMarks {
+    InitMarks {
+        ready: nanoseconds(headers, RUNTIME_READY),
+        user_done: nanoseconds(headers, USER_INIT_DONE),
+        restored: nanoseconds(headers, RESTORE_DONE),
     }
 }
 
@@ -254,6 +307,10 @@ fn deliver(event: Event) -> Response<Full<Bytes>> {
 
 fn accepted() -> Response<Full<Bytes>> {
     json(StatusCode::ACCEPTED, r#"{"status":"OK"}"#.into())
+}
+
+fn not_found() -> Response<Full<Bytes>> {
+    error(StatusCode::NOT_FOUND, "NotFound", "404 page not found")
 }
 
 fn refused(refusal: Refusal) -> Response<Full<Bytes>> {

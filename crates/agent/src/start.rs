@@ -1,35 +1,28 @@
 //! From a start order to an instance, and from the instance to its end: the supervisor of one instance.
 
-use std::ffi::CString;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use pilotlight_model::error::Causes;
 use pilotlight_model::function::Runtime;
 use pilotlight_model::limits;
 use pilotlight_model::node::NodeError;
-use pilotlight_model::start::Phase;
-use tokio::net::{TcpListener, UnixStream};
-use tokio::task::JoinHandle;
-use tokio::time::Instant as Deadline;
+use pilotlight_model::start::{Phase, StartKind};
 
 use crate::agent::Node;
-use crate::environment;
+use crate::environment::Initialization;
 use crate::failure::Failure;
 use crate::instance::{Instance, StartTrace, Verdict};
-use crate::launcher::{Exit, Launch, LaunchError, Process, RootKey};
+use crate::ladder::preparation;
+use crate::launch::Launching;
+use crate::launcher::{Exit, LaunchError};
 use crate::logs::{InstanceLog, LogGroup};
-use crate::platform_lines;
-use crate::pool::{Pool, StartOrder, Ticket, Turn};
+use crate::pool::{Done, Pool, Purpose, StartOrder, Ticket, Turn, Worth};
 use crate::runtime::RuntimeImage;
-use crate::runtime_api::{OnFree, Server};
-use crate::{clock, log_stream, program};
-
-/// A start keeps its turn for this long at most once its program runs: from then on it is the user's
-/// code that takes time, most of it waiting, and other starts must not wait with it.
-const TURN: Duration = Duration::from_secs(1);
-/// How long a killed process may take to be gone.
-const KILL: Duration = Duration::from_secs(5);
+use crate::runtime_api::{OnFree, Via};
+use crate::watch::Watched;
+use crate::{clock, log_stream};
 
 /// Takes up a start order: makes the instance and leaves it to a task of its own.
 pub(crate) fn begin(node: Arc<Node>, order: StartOrder) {
@@ -46,39 +39,46 @@ pub(crate) fn begin(node: Arc<Node>, order: StartOrder) {
     let instance = Arc::new(Instance::new(order.instance, spec, log, finishing, trace));
     node.pool.attach(&instance);
     let runtime = node.handle.clone();
-    runtime.spawn(live(node, instance, order));
+    match order.purpose {
+        Purpose::Template(_) => runtime.spawn(preparation::run(node, instance, order)),
+        Purpose::Request(_) | Purpose::Spare(_) => runtime.spawn(live(node, instance, order)),
+    };
 }
 
 /// The life of one instance. Its room in the pool (the order's lease) is given back at the very end.
 async fn live(node: Arc<Node>, instance: Arc<Instance>, order: StartOrder) {
     let StartOrder {
-        ticket,
+        purpose,
+        cheapest,
         turn,
         lease,
         ..
     } = order;
     instance.trace(|trace| trace.end(Phase::Place, clock::now()));
+    let (ticket, on_free) = match purpose {
+        Purpose::Request(ticket) => (Some(ticket), Free::of(&node, ticket)),
+        Purpose::Spare(done) | Purpose::Template(done) => (None, Stock::of(&node, done)),
+    };
     let Some(image) = node.runtimes.get(&instance.spec.runtime) else {
         let why = format!("this node has no image of {}", instance.spec.runtime);
-        node.pool.refuse(ticket, NodeError::Internal(why));
+        refuse(&node.pool, ticket, &why);
         return;
     };
-    instance
-        .log
-        .line(platform_lines::init_start(&instance.spec, image));
-    // The tail that a caller gets begins behind it, as on Lambda.
-    drop(instance.log.take_tail());
     let start = Start {
         node: &node,
         instance: &instance,
         image,
         ticket,
+        on_free,
     };
-    if let Err(error) = start.run(turn).await {
+    if let Err(error) = start.run(turn, cheapest).await {
         let why = Causes(&error).to_string();
         instance.end(None);
-        // Whoever handles the refusal tells of it; where nobody waits any more, it is told here.
-        if !node.pool.refuse(ticket, NodeError::Internal(why.clone())) {
+        // Whoever handles the refusal tells of it; where nobody waits any more, it is told here. A spare's
+        // template may just have been let go.
+        if ticket.is_none() {
+            tracing::info!(version = %instance.spec.key, error = why, "spare not made");
+        } else if !refuse(&node.pool, ticket, &why) {
             tracing::error!(
                 instance = %instance.id, version = %instance.spec.key, error = why,
                 "instance could not be started"
@@ -88,218 +88,116 @@ async fn live(node: Arc<Node>, instance: Arc<Instance>, order: StartOrder) {
     drop(lease);
 }
 
+fn refuse(pool: &Pool, ticket: Option<Ticket>, why: &str) -> bool {
+    ticket.is_some_and(|ticket| pool.refuse(ticket, NodeError::Internal(why.to_owned())))
+}
+
 /// One instance's start and what it needs.
 struct Start<'a> {
     node: &'a Arc<Node>,
     instance: &'a Arc<Instance>,
     image: &'a RuntimeImage,
-    ticket: Ticket,
-}
-
-/// A process that serves an instance, with everything that listens to it.
-struct Running {
-    process: Arc<dyn Process>,
-    server: Server,
-    reader: JoinHandle<()>,
-}
-
-enum Watched {
-    Exited(Exit),
-    /// To be killed, for that reason.
-    Killed(Verdict),
+    /// The request that it is for; a spare has none.
+    ticket: Option<Ticket>,
+    on_free: Arc<dyn OnFree>,
 }
 
 impl Start<'_> {
     /// Runs the instance to its end. An error is the platform's: the function's own are answers.
-    async fn run(&self, turn: Turn) -> Result<(), LaunchError> {
+    async fn run(&self, turn: Turn, cheapest: StartKind) -> Result<(), LaunchError> {
         let instance = self.instance;
-        match self.attempt(limits::INIT, Some(turn)).await? {
+        match self.attempt(limits::INIT, Some(turn), cheapest).await? {
             Watched::Killed(Verdict::InitTimedOut) => {
-                let length = instance.init_length();
-                instance.trace(|trace| trace.give_up_init(clock::now()));
-                instance
-                    .log
-                    .line(platform_lines::init_report(length, "Status: timeout"));
+                instance.give_up_start("Status: timeout");
                 // As on Lambda, the init is repeated within the request's own time.
                 instance.begin_init();
-                if self.node.pool.hand_over(instance, self.ticket) {
-                    self.attempt(instance.spec.timeout + limits::INIT, None)
-                        .await?;
+                if self.hand_over() {
+                    let limit = instance.spec.timeout + limits::INIT;
+                    // A restore that hangs would hang again.
+                    let next = cheapest.max(StartKind::Zygote);
+                    self.attempt(limit, None, next).await?;
                 }
                 instance.end(None);
             }
             _ => {
                 if let Some(failure) = instance.failed() {
-                    let length = instance.init_length();
-                    instance
-                        .log
-                        .line(platform_lines::init_report(length, &failure.status()));
-                    instance.trace(|trace| trace.give_up_init(clock::now()));
+                    instance.give_up_start(&failure.status());
                     // The request that the start was for hears why from the instance itself.
-                    self.node.pool.hand_over(instance, self.ticket);
+                    self.hand_over();
                 }
             }
         }
         Ok(())
     }
 
+    /// Gives the instance, as it is, to the request that the start is for, if that still waits.
+    fn hand_over(&self) -> bool {
+        self.ticket
+            .is_some_and(|ticket| self.node.pool.hand_over(self.instance, ticket))
+    }
+
     /// One process from its launch to its end. Afterwards the instance has no process, and its request
     /// has been answered.
     async fn attempt(
         &self,
-        init: Duration,
+        limit: Duration,
         mut turn: Option<Turn>,
+        cheapest: StartKind,
     ) -> Result<Watched, LaunchError> {
-        let running = match self.launch().await {
+        let instance = self.instance;
+        let launching = Launching {
+            node: self.node,
+            instance,
+            image: self.image,
+            initialization: Initialization::OnDemand,
+            on_free: Arc::clone(&self.on_free),
+        };
+        let launched = match self.ticket {
+            Some(_) => launching.run(cheapest).await,
+            None => launching.run_spare().await,
+        };
+        let running = match launched {
             Ok(running) => running,
             Err(LaunchError::Exec { program, source }) => {
-                let failure = Failure::InvalidEntrypoint(self.entrypoint(&program, &source));
-                self.instance.end(Some(failure));
+                let failure = Failure::InvalidEntrypoint(entrypoint(self.image, &program, &source));
+                instance.end(Some(failure));
                 return Ok(Watched::Killed(Verdict::InitFailed));
             }
             Err(error) => return Err(error),
         };
-        let watched = self.watch(&running, init, &mut turn).await;
+        let watched = running.watch(instance, limit, &mut turn).await;
         drop(turn);
-        // Whatever the process has left behind goes with it, or it would hold its pipes open.
-        running.process.kill();
-        if tokio::time::timeout(KILL, running.process.wait())
-            .await
-            .is_err()
-        {
-            tracing::error!(instance = %self.instance.id, "killed process does not end");
-        }
-        // It may have answered, and written its log, right before it ended.
-        running.server.finish().await;
-        self.instance.log.detach(running.reader).await;
+        running.wind_up(instance).await;
         let failure = match &watched {
-            Watched::Killed(Verdict::InitTimedOut) => return Ok(self.forget(watched)),
-            Watched::Exited(exit) => self.instance.exit_failure(*exit),
+            Watched::Killed(Verdict::InitTimedOut) => {
+                instance.forget_process();
+                return Ok(watched);
+            }
+            Watched::Exited(exit) => instance.exit_failure(*exit),
             Watched::Killed(_) => Failure::Exited {
                 exit: Exit::Signal(9),
                 out_of_memory: false,
             },
         };
-        self.instance
-            .end(Some(self.instance.failed().unwrap_or(failure)));
-        Ok(self.forget(watched))
+        instance.end(Some(instance.failed().unwrap_or(failure)));
+        instance.forget_process();
+        Ok(watched)
     }
+}
 
-    fn forget(&self, watched: Watched) -> Watched {
-        self.instance.forget_process();
-        watched
+/// Lambda's words for a program that cannot be executed.
+pub(crate) fn entrypoint(image: &RuntimeImage, program: &str, source: &std::io::Error) -> String {
+    let custom = image.runtime == Runtime::ProvidedAl2023;
+    if custom && source.kind() == std::io::ErrorKind::NotFound {
+        return "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]".to_owned();
     }
-
-    /// Watches over the process until it ends or has to.
-    async fn watch(&self, running: &Running, init: Duration, turn: &mut Option<Turn>) -> Watched {
-        let started = Deadline::now();
-        let mut initialising = true;
-        let exit = running.process.wait();
-        tokio::pin!(exit);
-        loop {
-            let due = match self.instance.judge(Some(started + init)) {
-                Verdict::Sleep(due) => due,
-                kill => return Watched::Killed(kill),
-            };
-            if initialising && self.instance.is_initialised() {
-                initialising = false;
-                running.process.init_ended();
-            }
-            if !initialising || started + TURN <= Deadline::now() {
-                turn.take();
-            }
-            let due = [due, turn.as_ref().map(|_| started + TURN)]
-                .into_iter()
-                .flatten()
-                .min();
-            tokio::select! {
-                biased;
-                exit = &mut exit => return Watched::Exited(exit),
-                () = self.instance.changed() => {}
-                () = sleep_until_or_never(due) => {}
-            }
-        }
-    }
-
-    /// Launches the first of the runtime's programs that can be executed.
-    async fn launch(&self) -> Result<Running, LaunchError> {
-        let candidates = program::of_instance(self.image, &self.instance.spec);
-        let mut last = None;
-        for argv in candidates {
-            match self.launch_program(argv).await {
-                Err(LaunchError::Exec { program, source })
-                    if source.kind() == std::io::ErrorKind::NotFound =>
-                {
-                    last = Some(LaunchError::Exec { program, source });
-                }
-                other => return other,
-            }
-        }
-        Err(last.unwrap_or_else(|| LaunchError::platform("runtime image", "no program to run")))
-    }
-
-    async fn launch_program(&self, argv: Vec<CString>) -> Result<Running, LaunchError> {
-        let (node, instance, spec) = (self.node, self.instance, &self.instance.spec);
-        let mut slot = node.launcher.slot().await?;
-        instance.trace(|trace| trace.end(Phase::Slot, clock::now()));
-        let inherits = inherits_connection(spec.runtime);
-        let (ours, theirs) = if inherits {
-            connection()?
-        } else {
-            (None, None)
-        };
-        let listener = slot
-            .take_runtime_api()
-            .map(TcpListener::from_std)
-            .transpose();
-        let listener =
-            listener.map_err(|error| LaunchError::platform("runtime api listener", error))?;
-        let launch = Launch {
-            owner: Some(spec.key.clone()),
-            root: RootKey::of(spec, &self.image.digest),
-            argv,
-            env: environment::of_instance(spec, self.image, instance.log.stream(), inherits),
-            memory_mb: spec.memory_mb,
-            tmp_mb: spec.ephemeral_storage_mb,
-            request_socket: theirs.map(Into::into),
-        };
-        let launched = slot.launch(launch).await?;
-        let process: Arc<dyn Process> = launched.process.into();
-        instance.launched(Arc::clone(&process));
-        instance.trace(|trace| trace.launched(launched.marks));
-        let reader = instance
-            .log
-            .attach(launched.stdout, launched.stderr)
-            .map_err(|error| LaunchError::platform("log pipes", error))?;
-        // Only now, when the start is on the books, can its end be: until then what the runtime says
-        // waits in its socket.
-        let on_free: Arc<dyn OnFree> = Arc::new(Free {
-            pool: Arc::clone(&node.pool),
-            ticket: self.ticket,
-        });
-        let server = Server::start(Arc::clone(instance), on_free, ours, listener);
-        Ok(Running {
-            process,
-            server,
-            reader: tokio::spawn(reader),
-        })
-    }
-
-    /// Lambda's words for a program that cannot be executed.
-    fn entrypoint(&self, program: &str, source: &std::io::Error) -> String {
-        let custom = self.image.runtime == Runtime::ProvidedAl2023;
-        if custom && source.kind() == std::io::ErrorKind::NotFound {
-            return "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"
-                .to_owned();
-        }
-        let why = match source.kind() {
-            std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-            std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-            _ if source.raw_os_error() == Some(8) => "exec format error".to_owned(),
-            _ => source.to_string(),
-        };
-        format!("fork/exec {program}: {why}")
-    }
+    let why = match source.kind() {
+        std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ if source.raw_os_error() == Some(8) => "exec format error".to_owned(),
+        _ => source.to_string(),
+    };
+    format!("fork/exec {program}: {why}")
 }
 
 /// Tells the pool when the runtime has nothing to do.
@@ -308,34 +206,60 @@ struct Free {
     ticket: Ticket,
 }
 
+impl Free {
+    fn of(node: &Node, ticket: Ticket) -> Arc<dyn OnFree> {
+        Arc::new(Self {
+            pool: Arc::clone(&node.pool),
+            ticket,
+        })
+    }
+}
+
 impl OnFree for Free {
-    fn free(&self, instance: &Arc<Instance>, first: bool) {
+    fn free(&self, instance: &Arc<Instance>, first: bool, _via: Via) {
         self.pool.release(instance, first.then_some(self.ticket));
     }
 }
 
-/// Whether the runtime's bootstrap is ours, and takes an inherited connection to the Runtime API.
-fn inherits_connection(runtime: Runtime) -> bool {
-    match runtime {
-        Runtime::Python311 | Runtime::Java17 => true,
-        Runtime::ProvidedAl2023 => false,
+/// Puts a spare into the pool when it is ready.
+struct Stock {
+    node: Arc<Node>,
+    /// Who ordered it. Locked to take it, once.
+    done: Mutex<Option<Done>>,
+}
+
+impl Stock {
+    fn of(node: &Arc<Node>, done: Done) -> Arc<dyn OnFree> {
+        Arc::new(Self {
+            node: Arc::clone(node),
+            done: Mutex::new(Some(done)),
+        })
     }
 }
 
-/// A connected pair: our end for the reactor, theirs for a process that blocks.
-fn connection() -> Result<(Option<UnixStream>, Option<std::os::unix::net::UnixStream>), LaunchError>
-{
-    let pair = || {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-        ours.set_nonblocking(true)?;
-        Ok((Some(UnixStream::from_std(ours)?), Some(theirs)))
-    };
-    pair().map_err(|error: std::io::Error| LaunchError::platform("request socket", error))
+impl OnFree for Stock {
+    fn free(&self, instance: &Arc<Instance>, first: bool, _via: Via) {
+        let Some(done) = self.done.lock().take().filter(|_| first) else {
+            return self.node.pool.release(instance, None);
+        };
+        let (node, instance) = (Arc::clone(&self.node), Arc::clone(instance));
+        let measure = move || {
+            let bytes = instance
+                .process()
+                .map_or(0, |process| process.private_bytes());
+            let saves = instance.restore_length();
+            node.ladder.spare_made(&instance.spec);
+            node.pool.stock(&instance, Worth { bytes, saves });
+            drop(done);
+        };
+        self.node.handle.spawn_blocking(measure);
+    }
 }
 
-async fn sleep_until_or_never(due: Option<Deadline>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due).await,
-        None => std::future::pending().await,
+/// Whether the runtime's bootstrap is ours, and takes an inherited connection to the Runtime API.
+pub(crate) fn inherits_connection(runtime: Runtime) -> bool {
+    match runtime {
+        Runtime::Python311 | Runtime::Java17 => true,
+        Runtime::ProvidedAl2023 => false,
     }
 }

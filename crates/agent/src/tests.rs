@@ -4,6 +4,7 @@ mod compiling;
 mod fake;
 mod hostile;
 mod invocations;
+mod ladder;
 mod limits;
 mod logging;
 
@@ -35,18 +36,25 @@ impl World {
         Self::with_limits(script, Limits::default())
     }
 
-    fn with_limits(script: Script, mut limits: Limits) -> Self {
+    fn with_limits(script: Script, limits: Limits) -> Self {
+        Self::on(
+            FakeLauncher::new(script),
+            limits,
+            tempfile::tempdir().unwrap(),
+        )
+    }
+
+    fn on(launcher: FakeLauncher, mut limits: Limits, folder: tempfile::TempDir) -> Self {
         if limits.node_memory_mb == 0 {
             limits.node_memory_mb = 4096;
         }
-        let folder = tempfile::tempdir().unwrap();
         let config = Config {
             node: "node".to_owned(),
             data_dir: folder.path().to_owned(),
             limits,
             resolv_conf: "/etc/resolv.conf".into(),
         };
-        let launcher = Arc::new(FakeLauncher::new(script));
+        let launcher = Arc::new(launcher);
         let runtimes = Runtime::ALL.map(|runtime| (runtime, image(runtime))).into();
         let agent =
             Agent::with_launcher(&config, runtimes, Arc::new(Arc::clone(&launcher))).unwrap();
@@ -76,10 +84,14 @@ impl World {
 
     /// The messages of the function's log.
     async fn log(&self) -> Vec<String> {
+        self.log_of("/aws/lambda/f").await
+    }
+
+    async fn log_of(&self, group: &str) -> Vec<String> {
         let (account, region) = (AccountId::default(), Region::default());
         let lines = self
             .agent
-            .read_logs(&account, &region, "/aws/lambda/f", 0, 10_000)
+            .read_logs(&account, &region, group, 0, 10_000)
             .await;
         lines
             .unwrap()
@@ -114,6 +126,7 @@ pub(crate) fn image(runtime: Runtime) -> RuntimeImage {
         digest: digest('1'),
         argv: vec!["/var/runtime/bootstrap".to_owned()],
         env: [("PYTHONPATH".to_owned(), "/var/runtime".to_owned())].into(),
+        zygote: runtime == Runtime::Python311,
         compile: Some(vec!["/usr/bin/compile".to_owned()]),
         version_label: "python:3.11.v1".to_owned(),
     }
@@ -143,6 +156,7 @@ pub(crate) fn spec() -> FunctionSpec {
         keep_alive: None,
         log_group: "/aws/lambda/f".to_owned(),
         live_code: None,
+        snap_start_refused: true,
     }
 }
 
@@ -155,7 +169,7 @@ pub(crate) fn request(spec: &Arc<FunctionSpec>, payload: &str) -> InvokeRequest 
         client_context: None,
         trace_id: "Root=1-2-3".to_owned(),
         log_tail: false,
-        force_cold: false,
+        cold: None,
         timeline: Timeline::begin(crate::clock::now()),
         at_ms: crate::clock::unix_ms(),
     }

@@ -231,7 +231,7 @@ async fn attempt(parts: &Parts, event: &Event) -> Outcome {
         client_context: event.event.client_context.clone(),
         trace_id: event.event.trace_id.clone(),
         log_tail: false,
-        force_cold: false,
+        cold: None,
         timeline: Timeline::begin(clock.monotonic()),
         at_ms: clock.unix_ms(),
     };

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use pilotlight_model::limits::{INVOKE_EVENT_BYTES, INVOKE_REQUEST_BYTES};
 use pilotlight_model::names::Target;
 use pilotlight_model::node::{InvokeReply, InvokeRequest, NodeError, QueuedEvent, Resolved};
-use pilotlight_model::start::Timeline;
+use pilotlight_model::start::{Cold, Timeline};
 use pilotlight_model::{FunctionSpec, Phase, RequestId};
 use tracing::{Instrument, field};
 
@@ -108,7 +108,7 @@ pub(crate) async fn invoke(
                 trace,
                 client_context: asked.client_context,
                 log_tail: asked.log_tail,
-                force_cold: asked.force_cold,
+                cold: asked.cold,
                 at: now.duration_since(UNIX_EPOCH).unwrap_or_default(),
             };
             Ok(admitted.run(parts, call).await)
@@ -124,7 +124,7 @@ struct Admitted {
     trace: TraceId,
     client_context: Option<String>,
     log_tail: bool,
-    force_cold: bool,
+    cold: Option<Cold>,
     /// Wall-clock time of the request, since 1970.
     at: Duration,
 }
@@ -150,7 +150,7 @@ impl Admitted {
             client_context: self.client_context,
             trace_id: self.trace.header.clone(),
             log_tail: self.log_tail,
-            force_cold: self.force_cold,
+            cold: self.cold,
             timeline: Timeline::begin(call.began),
             at_ms: self.at.as_millis() as u64,
         };

@@ -1,6 +1,8 @@
 //! Every metric of the gateway. Their number is bounded: only functions are many, and those that come
 //! after the limit share a label.
 
+mod ladder;
+
 use std::array;
 use std::collections::HashSet;
 use std::fmt;
@@ -18,6 +20,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::record::Finished;
+use ladder::LadderMetrics;
 
 /// Label of the functions that came after the limit.
 const OTHER: &str = "_other";
@@ -78,6 +81,7 @@ pub(crate) struct Metrics {
     promised: Gauge,
     capacity: Gauge,
     instances: Family<OfState, Gauge>,
+    ladder: LadderMetrics,
     dropped_log_lines: Counter,
     /// Spans that the trace exporter could not deliver.
     pub(crate) dropped_spans: Counter,
@@ -139,9 +143,14 @@ impl Metrics {
             in_flight: registered(r, "invocations_in_flight", "Invocations running now"),
             connections: registered(r, "connections", "Client connections that are open"),
             slots: registered(r, "node_slots", "Pre-built sandboxes in the pool"),
-            promised: registered(r, "node_promised_bytes", "Memory promised to instances"),
+            promised: registered(
+                r,
+                "node_promised_bytes",
+                "Memory promised to instances and held for starts",
+            ),
             capacity: registered(r, "node_capacity_bytes", "Memory that may be promised"),
             instances: registered(r, "node_instances", "Instances by state"),
+            ladder: LadderMetrics::new(r),
             dropped_log_lines: registered(
                 r,
                 "node_dropped_log_lines",
@@ -185,7 +194,6 @@ impl Metrics {
 
     /// OpenMetrics text.
     pub(crate) fn text(&self, in_flight: u64, node: &NodeStatus) -> Result<String, fmt::Error> {
-        let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         set(&self.in_flight, in_flight);
         set(&self.slots, node.slots.into());
         set(&self.promised, node.promised_mb.saturating_mul(1 << 20));
@@ -203,6 +211,7 @@ impl Metrics {
         for (state, value) in [("busy", busy), ("idle", idle), ("starting", starting)] {
             set(&self.instances.get_or_create(&OfState { state }), value);
         }
+        self.ladder.set(node);
         let mut out = String::with_capacity(16 * 1024);
         text::encode(&mut out, &self.registry.lock())?;
         Ok(out)
@@ -235,6 +244,11 @@ impl Metrics {
         functions.insert(Arc::clone(&label));
         label
     }
+}
+
+/// Sets a gauge to what a node counts.
+fn set(gauge: &Gauge, value: u64) {
+    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
 }
 
 fn registered<M>(registry: &mut Registry, name: &str, help: &str) -> M

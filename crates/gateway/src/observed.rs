@@ -43,6 +43,10 @@ impl Node for Observed {
         self.node.prepare(spec)
     }
 
+    fn most_used_first(&self, keys: &mut [VersionKey]) {
+        self.node.most_used_first(keys);
+    }
+
     fn retire(&self, key: &VersionKey) {
         self.node.retire(key);
     }

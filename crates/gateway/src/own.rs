@@ -126,10 +126,7 @@ struct StartList {
 
 fn starts(parts: &Parts, caller: Caller, query: &str) -> Result<Response<Bytes>, LambdaError> {
     let kind = parameter::<String>(query, "kind")?.map(|text| {
-        let kind = StartKind::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == text);
-        kind.ok_or_else(|| {
+        StartKind::from_name(&text).ok_or_else(|| {
             let message = format!("'{text}' is not a start kind.");
             LambdaError::new(ErrorKind::InvalidParameterValue, message)
         })

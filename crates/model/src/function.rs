@@ -108,6 +108,9 @@ pub struct FunctionSpec {
     pub log_group: String,
     /// Folder on this machine mounted live at `/var/task` in place of `code` (hot reload).
     pub live_code: Option<std::path::PathBuf>,
+    /// The user wants no templates: every cold start runs the init.
+    #[serde(default)]
+    pub snap_start_refused: bool,
 }
 
 impl fmt::Debug for FunctionSpec {
@@ -127,6 +130,7 @@ impl fmt::Debug for FunctionSpec {
             .field("keep_alive", &self.keep_alive)
             .field("log_group", &self.log_group)
             .field("live_code", &self.live_code)
+            .field("snap_start_refused", &self.snap_start_refused)
             .finish()
     }
 }

@@ -5,6 +5,7 @@
 pub mod error;
 pub mod function;
 pub mod ids;
+pub mod ladder;
 pub mod limits;
 pub mod names;
 pub mod node;
@@ -14,5 +15,6 @@ pub mod start;
 pub use error::{ErrorKind, LambdaError};
 pub use function::{FunctionSpec, Runtime, VersionKey};
 pub use ids::{AccountId, Digest, FunctionName, Region, RequestId, Version};
+pub use ladder::{Refusal, Rung};
 pub use limits::Limits;
 pub use start::{Phase, StartKind, StartRecord};

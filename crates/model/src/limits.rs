@@ -27,6 +27,8 @@ pub const MEMORY_MB: u32 = 10_240;
 pub const LAYERS: usize = 5;
 /// Longest initialisation before it is repeated within the invocation's own timeout.
 pub const INIT: Duration = Duration::from_secs(10);
+/// Longest way of a forked process from its template to its first event.
+pub const RESTORE: Duration = Duration::from_secs(10);
 /// How long a drain may take before running invocations are cut off, where nothing else is configured.
 pub const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
 

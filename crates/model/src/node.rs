@@ -11,7 +11,8 @@ use bytes::Bytes;
 use crate::error::LambdaError;
 use crate::function::{FunctionSpec, Runtime, VersionKey};
 use crate::ids::{AccountId, Digest, FunctionName, InstanceId, Region, RequestId};
-use crate::start::{StartKind, Timeline};
+use crate::ladder::{LadderCounters, Refusal, Rung, ZygoteStatus};
+use crate::start::{Cold, StartKind, Timeline};
 
 /// A boxed future, as object-safe traits return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -42,8 +43,8 @@ pub struct InvokeRequest {
     pub trace_id: String,
     /// Whether the last 4 KiB of the log are wanted with the answer.
     pub log_tail: bool,
-    /// Start a new instance even if an idle one is there.
-    pub force_cold: bool,
+    /// Do without idle instances: a start, or one of that kind.
+    pub cold: Option<Cold>,
     /// What has already been spent on this request.
     pub timeline: Timeline,
     /// Wall-clock time of the request, in milliseconds since 1970.
@@ -109,8 +110,13 @@ pub trait Node: Send + Sync + 'static {
     /// runs to its end, as on Lambda, and the answer is dropped.
     fn invoke(&self, request: InvokeRequest) -> BoxFuture<'_, Result<InvokeReply, NodeError>>;
 
-    /// Makes the version ready to start without any work that could be done before. Repeatable.
+    /// Makes the version ready to start without any work that could be done before: its code in place,
+    /// its template and a spare made where it can have them. Repeatable. An init that fails is no error:
+    /// requests hear of it.
     fn prepare(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<(), NodeError>>;
+
+    /// Puts the versions that were used most in front, as far as the node remembers.
+    fn most_used_first(&self, keys: &mut [VersionKey]);
 
     /// Lets go of every instance of the version; running invocations end first.
     fn retire(&self, key: &VersionKey);
@@ -208,6 +214,16 @@ pub struct VersionCounts {
     pub idle: u32,
     /// Instances that start now.
     pub starting: u32,
+    /// Instances forked ahead of time.
+    pub spares: u32,
+    /// The highest rung of the ladder that the version stands on.
+    pub rung: Rung,
+    /// Memory that the template has for itself, in bytes.
+    pub template_bytes: u64,
+    /// Memory that the spares have for themselves, in bytes.
+    pub spare_bytes: u64,
+    /// Why the version has no template, if its process could not be one.
+    pub refusal: Option<Refusal>,
 }
 
 /// A snapshot of a node.
@@ -217,7 +233,7 @@ pub struct NodeStatus {
     pub node: String,
     /// Ready slots in the pool.
     pub slots: u32,
-    /// Memory promised to instances, in MiB.
+    /// Memory promised to instances, and held by what is kept for starts, in MiB.
     pub promised_mb: u64,
     /// Memory that may be promised, in MiB.
     pub capacity_mb: u64,
@@ -225,4 +241,10 @@ pub struct NodeStatus {
     pub dropped_log_lines: u64,
     /// Counts by version, keyed by qualified ARN.
     pub versions: BTreeMap<String, VersionCounts>,
+    /// The zygotes of the node's runtimes.
+    #[serde(default)]
+    pub zygotes: Vec<ZygoteStatus>,
+    /// What the ladder has done since the node started.
+    #[serde(default)]
+    pub ladder: LadderCounters,
 }

@@ -14,19 +14,73 @@ use crate::ids::{InstanceId, RequestId};
 pub enum StartKind {
     /// An idle instance was there.
     Warm,
+    /// An instance was there that had been forked ahead of time and had served nobody yet.
+    Spare,
+    /// Forked from the version's template: neither runtime start nor user init was paid.
+    Forked,
+    /// Forked from the runtime's zygote: user init was paid.
+    Zygote,
     /// Runtime start and user init were both paid.
     Booted,
 }
 
 impl StartKind {
     /// Every kind, cheapest first.
-    pub const ALL: [StartKind; 2] = [StartKind::Warm, StartKind::Booted];
+    pub const ALL: [StartKind; 5] = [
+        StartKind::Warm,
+        StartKind::Spare,
+        StartKind::Forked,
+        StartKind::Zygote,
+        StartKind::Booted,
+    ];
 
     /// The kind as it stands in traces, metrics and log lines.
     pub fn as_str(self) -> &'static str {
         match self {
             StartKind::Warm => "warm",
+            StartKind::Spare => "spare",
+            StartKind::Forked => "forked",
+            StartKind::Zygote => "zygote",
             StartKind::Booted => "booted",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Whether the instance was ready before its request came.
+    pub fn was_ready(self) -> bool {
+        matches!(self, StartKind::Warm | StartKind::Spare)
+    }
+}
+
+/// A start that an instance is to be made for, although one may be there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cold {
+    /// The cheapest kind but `warm` that the version has.
+    Best,
+    /// This kind, or where the version has none the next cheapest below it. Never `warm`.
+    Kind(StartKind),
+}
+
+impl Cold {
+    /// What a request for a cold start says: `true`, or the kind that is wanted.
+    pub fn from_name(name: &str) -> Option<Self> {
+        if name.eq_ignore_ascii_case("true") {
+            return Some(Cold::Best);
+        }
+        StartKind::from_name(name)
+            .filter(|kind| *kind != StartKind::Warm)
+            .map(Cold::Kind)
+    }
+
+    /// The cheapest kind of start that is meant.
+    pub fn cheapest(self) -> StartKind {
+        match self {
+            Cold::Best => StartKind::Spare,
+            Cold::Kind(kind) => kind,
         }
     }
 }
@@ -58,6 +112,10 @@ pub enum Phase {
     Network,
     /// Dropping privilege, installing the system call filter and executing the runtime.
     Spawn,
+    /// Copying the parked process, zygote or template, into the sandbox.
+    Fork,
+    /// The copy's way to its first event: fresh random state, after-restore hooks.
+    Restore,
     /// The runtime's own start, up to the first line of user code.
     RuntimeInit,
     /// The user's code outside the handler.
@@ -70,7 +128,7 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase in the order in which they happen.
-    pub const ALL: [Phase; 12] = [
+    pub const ALL: [Phase; 14] = [
         Phase::Gateway,
         Phase::Queue,
         Phase::Place,
@@ -79,6 +137,8 @@ impl Phase {
         Phase::Mounts,
         Phase::Network,
         Phase::Spawn,
+        Phase::Fork,
+        Phase::Restore,
         Phase::RuntimeInit,
         Phase::UserInit,
         Phase::Handler,
@@ -96,6 +156,8 @@ impl Phase {
             Phase::Mounts => "mounts",
             Phase::Network => "network",
             Phase::Spawn => "spawn",
+            Phase::Fork => "fork",
+            Phase::Restore => "restore",
             Phase::RuntimeInit => "runtime_init",
             Phase::UserInit => "user_init",
             Phase::Handler => "handler",

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use pilotlight_model::start::Cold;
 use pilotlight_model::{FunctionName, Runtime, StartKind};
 
 use crate::exit::Exit;
@@ -155,6 +156,7 @@ Examples:
   pilot invoke word-stats --payload @event.json --tail
   echo '{}' | pilot invoke word-stats --payload -
   pilot invoke word-stats --cold --waterfall     a new instance, and where its time went
+  pilot invoke word-stats --cold=booted          one that starts from nothing
 
 The answer goes to standard output unchanged. Exit code 3: the function answered with an error.")]
 pub(crate) struct InvokeArgs {
@@ -165,9 +167,13 @@ pub(crate) struct InvokeArgs {
     /// The event: JSON, @FILE, or - for standard input.
     #[arg(long, short, default_value = "{}", value_name = "JSON|@FILE|-")]
     pub(crate) payload: String,
-    /// Start a new instance even if an idle one is there.
-    #[arg(long)]
-    pub(crate) cold: bool,
+    /// Do without idle instances: the best cold start that the function has, or one of that kind (spare,
+    /// forked, zygote or booted; where it has none of that kind, the next below).
+    #[arg(
+        long, value_name = "KIND", num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", value_parser = cold
+    )]
+    pub(crate) cold: Option<String>,
     /// Print the end of the log to standard error.
     #[arg(long, conflicts_with = "event")]
     pub(crate) tail: bool,
@@ -218,7 +224,7 @@ pub(crate) struct StartsArgs {
     pub(crate) target: Target,
     /// Function name; all functions unless given.
     pub(crate) function: Option<FunctionName>,
-    /// Only starts of this kind: warm or booted.
+    /// Only starts of this kind: warm, spare, forked, zygote or booted.
     #[arg(long, value_parser = start_kind)]
     pub(crate) kind: Option<StartKind>,
     /// Only starts not older than this, such as 90s, 10m, 2h or 1d.
@@ -264,10 +270,14 @@ fn runtime(text: &str) -> Result<Runtime, String> {
 
 fn start_kind(text: &str) -> Result<StartKind, String> {
     let names = StartKind::ALL.map(StartKind::as_str).join(", ");
-    let found = StartKind::ALL
-        .into_iter()
-        .find(|kind| kind.as_str() == text);
-    found.ok_or_else(|| format!("not one of {names}"))
+    StartKind::from_name(text).ok_or_else(|| format!("not one of {names}"))
+}
+
+fn cold(text: &str) -> Result<String, String> {
+    match Cold::from_name(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("not one of spare, forked, zygote, booted".to_owned()),
+    }
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -28,8 +28,8 @@ pub(crate) async fn run(args: InvokeArgs) -> anyhow::Result<Exit> {
         "RequestResponse"
     };
     let mut headers = vec![("x-amz-invocation-type", kind)];
-    if args.cold {
-        headers.push(("x-pilotlight-cold", "true"));
+    if let Some(kind) = &args.cold {
+        headers.push(("x-pilotlight-cold", kind));
     }
     if args.tail {
         headers.push(("x-amz-log-type", "Tail"));

@@ -114,13 +114,22 @@ fn by_function(nodes: &[NodeStatus]) -> BTreeMap<String, VersionCounts> {
         sum.busy += counts.busy;
         sum.idle += counts.idle;
         sum.starting += counts.starting;
+        sum.spares += counts.spares;
+        // A function stands as high as the best of its versions.
+        sum.rung = sum.rung.max(counts.rung);
+        sum.template_bytes += counts.template_bytes;
+        sum.spare_bytes += counts.spare_bytes;
+        if counts.refusal.is_some() {
+            sum.refusal.clone_from(&counts.refusal);
+        }
     }
     sums
 }
 
 fn table(rows: &[Row]) -> String {
     let head = [
-        "NAME", "RUNTIME", "MEMORY", "STATE", "BUSY", "IDLE", "STARTING", "MODIFIED",
+        "NAME", "RUNTIME", "MEMORY", "STATE", "RUNG", "HELD", "BUSY", "IDLE", "STARTING",
+        "MODIFIED", "NOTE",
     ];
     let line = |row: &Row| {
         vec![
@@ -128,20 +137,46 @@ fn table(rows: &[Row]) -> String {
             row.runtime.clone(),
             format!("{} MB", row.memory_mb),
             row.state.clone(),
+            row.counts.rung.to_string(),
+            held(&row.counts),
             row.counts.busy.to_string(),
             row.counts.idle.to_string(),
             row.counts.starting.to_string(),
             row.last_modified.clone(),
+            note(&row.counts),
         ]
     };
     let mut lines = vec![head.map(str::to_owned).to_vec()];
     lines.extend(rows.iter().map(line));
-    output::table(&lines, &[2, 4, 5, 6])
+    output::table(&lines, &[2, 5, 6, 7, 8])
+}
+
+/// Memory that template and spares have for themselves.
+fn held(counts: &VersionCounts) -> String {
+    match counts.template_bytes + counts.spare_bytes {
+        0 => "-".to_owned(),
+        bytes => format!("{:.1} MB", bytes as f64 / f64::from(1 << 20)),
+    }
+}
+
+/// Why there is no template, where there is a reason.
+fn note(counts: &VersionCounts) -> String {
+    let refusal = counts.refusal.as_ref();
+    refusal.map_or_else(String::new, |refusal| format!("no template: {refusal}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use pilotlight_model::{Refusal, Rung};
+
     use super::*;
+
+    fn refusal() -> Refusal {
+        Refusal {
+            reason: "open_connection".into(),
+            detail: "10.0.0.1:5432".to_owned(),
+        }
+    }
 
     #[test]
     fn versions_and_nodes_are_summed_by_function() {
@@ -152,20 +187,20 @@ mod tests {
                 VersionCounts {
                     busy,
                     idle: 1,
-                    starting: 0,
+                    rung: if busy > 1 { Rung::Busy } else { Rung::Template },
+                    template_bytes: 3 << 19,
+                    refusal: (busy > 1).then(refusal),
+                    ..VersionCounts::default()
                 },
             )]
             .into(),
             ..NodeStatus::default()
         };
         let sums = by_function(&[node("$LATEST", 1), node("3", 2)]);
-        assert_eq!(
-            sums[arn],
-            VersionCounts {
-                busy: 3,
-                idle: 2,
-                starting: 0
-            }
-        );
+        let sum = &sums[arn];
+        assert_eq!((sum.busy, sum.idle, sum.starting), (3, 2, 0));
+        assert_eq!(sum.rung, Rung::Busy);
+        assert_eq!(held(sum), "3.0 MB");
+        assert_eq!(note(sum), "no template: open_connection: 10.0.0.1:5432");
     }
 }

@@ -31,10 +31,7 @@ pub(crate) async fn run(args: StartsArgs) -> anyhow::Result<Exit> {
     // A cold start is what people come for, and may be older than all the records asked for.
     let shown = match starts.iter().find(|start| start.kind != StartKind::Warm) {
         Some(cold) => Some(cold.clone()),
-        None if args.kind.is_none() => {
-            let Starts { starts } = client.get(&path(&args, Some(StartKind::Booted), 1)).await?;
-            starts.into_iter().next()
-        }
+        None if args.kind.is_none() => last_cold(&client, &args).await?,
         None => None,
     };
     let Some(shown) = shown.or_else(|| starts.first().cloned()) else {
@@ -59,6 +56,20 @@ pub(crate) async fn run(args: StartsArgs) -> anyhow::Result<Exit> {
     );
     output::print(&text)?;
     Ok(Exit::Done)
+}
+
+/// The newest start that was not warm, of whichever kind.
+async fn last_cold(client: &Client, args: &StartsArgs) -> anyhow::Result<Option<StartRecord>> {
+    let mut last: Option<StartRecord> = None;
+    for kind in StartKind::ALL {
+        if kind == StartKind::Warm {
+            continue;
+        }
+        let Starts { starts } = client.get(&path(args, Some(kind), 1)).await?;
+        let newer = |start: &StartRecord| last.as_ref().is_none_or(|it| it.at_ms < start.at_ms);
+        last = starts.into_iter().next().filter(newer).or(last);
+    }
+    Ok(last)
 }
 
 fn title(start: &StartRecord) -> String {

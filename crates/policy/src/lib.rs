@@ -1,10 +1,11 @@
-//! Pure decisions: keep-alive and eviction.
+//! Pure decisions: keep-alive, eviction, and what of the ladder is given up.
 //!
 //! A policy sees what happens to instances and says what to do about it. It does no IO and reads no
 //! clock: every event carries its time, so that a simulator runs the very same code on a trace.
 #![forbid(unsafe_code)]
 
 mod keep_alive;
+pub mod ladder;
 
 use std::time::Duration;
 

@@ -248,6 +248,16 @@ impl Cgroup {
         Ok(())
     }
 
+    /// How many processes are inside.
+    ///
+    /// # Errors
+    /// The cgroup was deleted.
+    pub fn processes(&self) -> Result<usize, CgroupError> {
+        // They are in every hierarchy.
+        let (_, folder) = self.with(Controller::Pids)?;
+        folder.process_count()
+    }
+
     /// The most memory ever in use, file cache included.
     ///
     /// # Errors

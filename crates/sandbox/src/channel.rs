@@ -13,7 +13,7 @@ use rustix::net::{
 };
 
 /// Descriptors that one message can carry.
-pub(crate) const MAX_DESCRIPTORS: usize = 3;
+pub(crate) const MAX_DESCRIPTORS: usize = 9;
 
 /// One end.
 #[derive(Debug)]

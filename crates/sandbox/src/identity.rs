@@ -35,11 +35,98 @@ impl Users {
     }
 }
 
+/// Which ids of the host a user namespace has, as the kernel takes it in `uid_map` and `gid_map`.
+///
+/// A program sees itself as [`INNER_UID`]. All other ids of the node's sandboxes are there under their own numbers, for the
+/// namespaces of what is forked from the program lie inside of its own, and every id there has to be one here. Without
+/// capabilities the program can do nothing with them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IdMap {
+    /// First and number of ids, in order, without gaps between neighbours.
+    ranges: Vec<(u32, u32)>,
+    /// The id that is shown as another.
+    shown: Option<(u32, u32)>,
+}
+
+impl IdMap {
+    /// All ids of a node's sandboxes under their own numbers.
+    pub(crate) fn of_node(base: u32, slots: u32) -> IdMap {
+        IdMap {
+            ranges: vec![(base, 2 * slots)],
+            shown: None,
+        }
+    }
+
+    /// The map of a program's user namespace: that id is its own.
+    pub(crate) fn of_program(&self, own: u32, inner: u32) -> IdMap {
+        IdMap {
+            shown: Some((inner, own)),
+            ..self.within(own)
+        }
+    }
+
+    /// The map of a namespace inside that of a program, in which there is room for others but not for the program.
+    pub(crate) fn within(&self, own: u32) -> IdMap {
+        let ranges = self.ranges.iter().flat_map(|(first, count)| {
+            let end = first + count;
+            if (*first..end).contains(&own) {
+                vec![(*first, own - first), (own + 1, end - own - 1)]
+            } else {
+                vec![(*first, *count)]
+            }
+        });
+        IdMap {
+            ranges: ranges.filter(|(_, count)| *count > 0).collect(),
+            shown: None,
+        }
+    }
+
+    /// As many ranges as a message has room for; each template in a template's ancestry splits one.
+    pub(crate) const MAX_RANGES: usize = 16;
+
+    /// The ranges, for a message.
+    pub(crate) fn encode(&self, into: &mut Vec<u8>) {
+        for number in self.ranges.iter().flat_map(|(first, count)| [first, count]) {
+            into.extend_from_slice(&number.to_le_bytes());
+        }
+    }
+
+    /// What [`IdMap::encode`] has written.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<IdMap> {
+        let (pairs, rest) = bytes.as_chunks::<8>();
+        if !rest.is_empty() || pairs.len() > IdMap::MAX_RANGES {
+            return None;
+        }
+        let ranges = pairs.iter().map(|&[a, b, c, d, e, f, g, h]| {
+            (
+                u32::from_le_bytes([a, b, c, d]),
+                u32::from_le_bytes([e, f, g, h]),
+            )
+        });
+        Some(IdMap {
+            ranges: ranges.collect(),
+            shown: None,
+        })
+    }
+
+    /// The content of the kernel's file.
+    pub(crate) fn text(&self) -> String {
+        let shown = self
+            .shown
+            .iter()
+            .map(|(inner, own)| format!("{inner} {own} 1\n"));
+        let ranges = self
+            .ranges
+            .iter()
+            .map(|(first, count)| format!("{first} {first} {count}\n"));
+        shown.chain(ranges).collect()
+    }
+}
+
 /// What a program may use that its cgroup does not limit, hard and soft alike. Where AWS Lambda is known to have a
 /// value, it is that.
-const LIMITS: [(Resource, u64); 7] = [
+const LIMITS: [(Resource, u64); 6] = [
     (Resource::Nofile, 1024),
-    (Resource::Nproc, 1024),
     // None. Zero would be none to a file only: it does not hold for a host that pipes them to a program (core(5)), which
     // the kernel starts for every value but this one.
     (Resource::Core, 1),
@@ -48,6 +135,10 @@ const LIMITS: [(Resource, u64); 7] = [
     (Resource::Nice, 0),
     (Resource::Rtprio, 0),
 ];
+
+/// Processes of a program, as on AWS Lambda: what it is told. The limit that holds is the control group's, for the kernel's
+/// counts in a template's forks for the template too, which then could make no more of them.
+const PROCESSES: u64 = 1024;
 
 /// Limits the calling process; what is lower already stays.
 pub(crate) fn limit_resources() -> io::Result<()> {
@@ -63,8 +154,28 @@ pub(crate) fn limit_resources() -> io::Result<()> {
             },
         )?;
     }
+    let processes = getrlimit(Resource::Nproc);
+    let current = processes
+        .maximum
+        .map_or(PROCESSES, |most| most.min(PROCESSES));
+    setrlimit(
+        Resource::Nproc,
+        Rlimit {
+            current: Some(current),
+            ..processes
+        },
+    )?;
     Ok(())
 }
+
+/// No privilege comes with any user, and that cannot be changed.
+pub(crate) const SECURE_BITS: CapabilitiesSecureBits = CapabilitiesSecureBits::NO_ROOT
+    .union(CapabilitiesSecureBits::NO_ROOT_LOCKED)
+    .union(CapabilitiesSecureBits::NO_SETUID_FIXUP)
+    .union(CapabilitiesSecureBits::NO_SETUID_FIXUP_LOCKED)
+    .union(CapabilitiesSecureBits::KEEP_CAPS_LOCKED)
+    .union(CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE)
+    .union(CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED);
 
 /// Becomes that user, without any way to gain a capability; those that it has stay for now. The caller has one thread.
 pub(crate) fn become_user(uid: u32, gid: u32) -> io::Result<()> {
@@ -75,15 +186,7 @@ pub(crate) fn become_user(uid: u32, gid: u32) -> io::Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
-    set_capabilities_secure_bits(
-        CapabilitiesSecureBits::NO_ROOT
-            | CapabilitiesSecureBits::NO_ROOT_LOCKED
-            | CapabilitiesSecureBits::NO_SETUID_FIXUP
-            | CapabilitiesSecureBits::NO_SETUID_FIXUP_LOCKED
-            | CapabilitiesSecureBits::KEEP_CAPS_LOCKED
-            | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE
-            | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED,
-    )?;
+    set_capabilities_secure_bits(SECURE_BITS)?;
     clear_ambient_capability_set()?;
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     set_thread_res_gid(gid, gid, gid)?;
@@ -100,4 +203,26 @@ pub(crate) fn give_up_capabilities() -> io::Result<()> {
         inheritable: none,
     };
     Ok(set_capabilities(None, sets)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_namespace_has_room_for_those_inside() {
+        let node = IdMap::of_node(1000, 4);
+        let template = node.of_program(1002, INNER_UID);
+        assert_eq!(template.text(), "993 1002 1\n1000 1000 2\n1003 1003 5\n");
+        let slot = node.within(1002);
+        assert_eq!(slot.text(), "1000 1000 2\n1003 1003 5\n");
+        assert_eq!(
+            slot.of_program(1000, INNER_UID).text(),
+            "993 1000 1\n1001 1001 1\n1003 1003 5\n"
+        );
+        assert_eq!(
+            slot.of_program(1007, INNER_UID).text(),
+            "993 1007 1\n1000 1000 2\n1003 1003 4\n"
+        );
+    }
 }

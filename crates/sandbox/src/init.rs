@@ -3,6 +3,7 @@
 //! how the program ended. When it exits, for whatever reason, the kernel kills everything in the sandbox.
 
 mod furniture;
+pub(crate) mod nested;
 pub(crate) mod program;
 
 use std::fs::File;
@@ -21,14 +22,14 @@ use self::furniture::Furniture;
 use self::program::Scratch;
 use crate::channel::{Channel, Received};
 use crate::clock::monotonic_now;
-use crate::identity::{INNER_GID, INNER_UID, Users, become_user, give_up_capabilities};
+use crate::identity::{INNER_GID, INNER_UID, IdMap, Users, become_user, give_up_capabilities};
 use crate::message::{MAX_SHORT_BYTES, Order, Report, encode_failure};
 use crate::seccomp::Filter;
 use crate::sys::clone::{Child, Namespaces, SingleThreaded, fork};
 use crate::sys::{fd, namespace, signal};
 
 /// Where the Runtime API listens inside.
-const RUNTIME_API_PORT: u16 = 9001;
+pub(crate) const RUNTIME_API_PORT: u16 = 9001;
 
 /// Of the kind that AWS Lambda has: an address, so that programs that look up their own name find something without any
 /// entry in a file.
@@ -43,10 +44,14 @@ pub(crate) struct Birth<'a> {
     pub(crate) proof: &'a SingleThreaded,
     pub(crate) filter: &'a Filter,
     pub(crate) users: Users,
+    /// All ids that there are around the program.
+    pub(crate) ids: IdMap,
+    /// Inside a template, one of whose forks will be the program.
+    pub(crate) nested: bool,
     /// To the agent.
     pub(crate) control: Channel,
-    /// From the program to the agent, until it is executed.
-    pub(crate) program: Channel,
+    /// From the program to the agent, until it is executed; or from who holds its user namespace.
+    pub(crate) program: Option<Channel>,
 }
 
 /// A step that failed.
@@ -65,25 +70,20 @@ fn step<E: Into<io::Error>>(step: &'static str) -> impl FnOnce(E) -> Broken {
 }
 
 /// The whole life of init; returns its exit code.
-pub(crate) fn run(birth: Birth<'_>) -> i32 {
-    let control = birth.control.as_fd().as_raw_fd();
-    let program = birth.program.as_fd().as_raw_fd();
+pub(crate) fn run(mut birth: Birth<'_>) -> i32 {
+    let Some(program) = birth.program.take() else {
+        return 1;
+    };
     // Before anything else: the launcher's own descriptors are no concern of a sandbox.
-    if fd::close_all_but(&mut [control, program]).is_err() {
+    let mut kept = [&birth.control, &program].map(|channel| channel.as_fd().as_raw_fd());
+    if fd::close_all_but(&mut kept).is_err() {
         return 1;
     }
-    let Birth {
-        proof,
-        filter,
-        users,
-        control,
-        program,
-    } = birth;
-    match live(proof, filter, users, &control, program) {
+    match live(&birth, program) {
         Ok(()) => 0,
         Err(broken) => {
             // When the agent is gone there is nobody to tell.
-            let _ = control.send(
+            let _ = birth.control.send(
                 encode_failure(&mut [0; MAX_SHORT_BYTES], broken.step, broken.errno),
                 &[],
             );
@@ -92,14 +92,9 @@ pub(crate) fn run(birth: Birth<'_>) -> i32 {
     }
 }
 
-fn live(
-    proof: &SingleThreaded,
-    filter: &Filter,
-    users: Users,
-    control: &Channel,
-    program: Channel,
-) -> Result<(), Broken> {
-    let children = leave_launcher().map_err(step("leave the launcher"))?;
+fn live(birth: &Birth<'_>, agent: Channel) -> Result<(), Broken> {
+    let (control, users) = (&birth.control, birth.users);
+    let children = leave_launcher(birth.nested).map_err(step("leave the launcher"))?;
     namespace::unshare(UnshareFlags::NEWNET).map_err(step("make a network namespace"))?;
     report(control, &Report::Born)?;
 
@@ -109,17 +104,29 @@ fn live(
     // Now that it is in its cgroup, which becomes the namespace's root.
     namespace::unshare(UnshareFlags::NEWCGROUP).map_err(step("make a cgroup namespace"))?;
     sethostname(HOST_NAME).map_err(step("set the host name"))?;
-    let furniture = Furniture::make(users.program)?;
+    let furniture = Furniture::make(users.program, birth.nested)?;
     // All that is left to do takes capabilities, but no user. And what the program uses up of the kernel's limits per user
     // counts for the user who made its user namespace too, which must not be the host's root.
     become_user(users.init, users.init).map_err(step("become nobody"))?;
-    let (parked, gate) = park_program(proof, filter, users, &furniture, program)?;
+    let parked = if birth.nested {
+        nested::hold_user_namespace(birth, &furniture, agent)?;
+        None
+    } else {
+        Some(park_program(birth, &furniture, agent)?)
+    };
     let listener =
         TcpListener::bind((Ipv4Addr::LOCALHOST, RUNTIME_API_PORT)).map_err(step("listen"))?;
     send(control, &Report::Ready, listener)?;
 
-    let (Order::Launch { tmp_bytes }, mut received) = order(control)? else {
-        return Err(unexpected());
+    let (tmp_bytes, mut received) = loop {
+        match order(control)? {
+            (Order::NextPid { pid }, _) if birth.nested => {
+                nested::set_next_pid(&furniture, pid)?;
+                report(control, &Report::Done)?;
+            }
+            (Order::Launch { tmp_bytes }, received) => break (tmp_bytes, received),
+            _ => return Err(unexpected()),
+        }
     };
     let root = received.descriptor().map_err(step("receive the root"))?;
     furniture.move_into(root, tmp_bytes)?;
@@ -128,17 +135,25 @@ fn live(
     give_up_capabilities().map_err(step("give up capabilities"))?;
     // The slot brought its network along: nothing is left to do for it.
     let network = monotonic_now();
-    gate.send(program::GO, &[])
-        .map_err(step("let the program go"))?;
-    drop(gate);
+    let program = match parked {
+        Some((child, gate)) => {
+            gate.send(program::GO, &[])
+                .map_err(step("let the program go"))?;
+            child.pid
+        }
+        None => nested::PROGRAM,
+    };
     // While the kernel executes the program; it takes longer.
-    filter.install().map_err(step("filter system calls"))?;
+    birth
+        .filter
+        .install()
+        .map_err(step("filter system calls"))?;
     report(control, &Report::Launched { mounts, network })?;
-    watch(control, &children, &parked)
+    watch(control, &children, program)
 }
 
 /// Takes what the launcher left: standard descriptors, signals, name. Returns what tells of children's ends.
-fn leave_launcher() -> io::Result<OwnedFd> {
+fn leave_launcher(nested: bool) -> io::Result<OwnedFd> {
     let null = openat(
         CWD,
         "/dev/null",
@@ -149,36 +164,34 @@ fn leave_launcher() -> io::Result<OwnedFd> {
     dup2_stdout(&null)?;
     dup2_stderr(&null)?;
     set_name(c"sandbox-init")?;
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    if !nested {
+        // In a nest that follows when all that belongs to it in /proc has been written to.
+        set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    }
     signal::children_as_descriptor()
 }
 
 /// Forks the process that becomes the program, in a user namespace of its own, and lets it prepare itself.
 fn park_program(
-    proof: &SingleThreaded,
-    filter: &Filter,
-    users: Users,
+    birth: &Birth<'_>,
     furniture: &Furniture,
     agent: Channel,
 ) -> Result<(Child, Channel), Broken> {
     let (gate, childs_gate) = Channel::pair().map_err(step("make a gate"))?;
     let mut scratch = Scratch::new();
-    // In this process the fork drops the ends of the program's.
-    let child = fork(proof, Namespaces::USER, || {
-        program::run(agent, childs_gate, filter, &mut scratch)
+    let child = fork(birth.proof, Namespaces::USER, || {
+        program::run(&agent, &childs_gate, birth.filter, &mut scratch)
     })
     .map_err(step("fork the program"))?;
+    // The other side is to see the end of the program's.
+    drop((agent, childs_gate));
 
+    map_users(birth, furniture, child.pid)?;
     let write = |file: &str, text: &[u8]| -> io::Result<()> {
         File::from(furniture.open_proc(file, OFlags::WRONLY)?).write_all(text)
     };
-    let map = |inner: u32| format!("{inner} {} 1\n", users.program);
-    let of_child = |file: &str, text: &[u8]| write(&format!("{}/{file}", child.pid), text);
-    of_child("uid_map", map(INNER_UID).as_bytes())
-        .and_then(|()| of_child("setgroups", b"deny"))
-        .and_then(|()| of_child("gid_map", map(INNER_GID).as_bytes()))
-        .map_err(step("map the user"))?;
-    of_child("oom_score_adj", PROGRAM_OOM_SCORE).map_err(step("set the program's OOM score"))?;
+    write(&format!("{}/oom_score_adj", child.pid), PROGRAM_OOM_SCORE)
+        .map_err(step("set the program's OOM score"))?;
     // Only a root with CAP_SYS_RESOURCE may lower a score; for another the distance to the program's must do.
     match write("self/oom_score_adj", INIT_OOM_SCORE) {
         Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {
@@ -192,8 +205,22 @@ fn park_program(
     Ok((child, gate))
 }
 
+/// Says who is who in the child's user namespace.
+fn map_users(birth: &Birth<'_>, furniture: &Furniture, child: i32) -> Result<(), Broken> {
+    let write = |file: &str, text: &str| -> io::Result<()> {
+        let file = furniture.open_proc(&format!("{child}/{file}"), OFlags::WRONLY)?;
+        File::from(file).write_all(text.as_bytes())
+    };
+    let map = |inner: u32| birth.ids.of_program(birth.users.program, inner).text();
+    write("uid_map", &map(INNER_UID))
+        .and_then(|()| write("setgroups", "deny"))
+        .and_then(|()| write("gid_map", &map(INNER_GID)))
+        .map_err(step("map the user"))
+}
+
 /// Reaps, until the program has ended or the agent has.
-fn watch(control: &Channel, children: &OwnedFd, program: &Child) -> Result<(), Broken> {
+fn watch(control: &Channel, children: &OwnedFd, program: i32) -> Result<(), Broken> {
+    let mut stays = false;
     loop {
         let mut sources = [
             PollFd::new(control, PollFlags::IN),
@@ -204,20 +231,26 @@ fn watch(control: &Channel, children: &OwnedFd, program: &Child) -> Result<(), B
             Err(error) => return Err(step("wait for children")(error)),
         }
         if !sources[0].revents().is_empty() {
-            // No order follows a launch: this is the agent's end.
-            return Ok(());
+            match order(control) {
+                Ok((Order::Stay, _)) => stays = true,
+                // No other order follows a launch: this is the agent's end.
+                _ => return Ok(()),
+            }
         }
         // Which children, only waiting tells.
         let _ = rustix::io::read(children, &mut [0; 512]);
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
-            if pid.as_raw_nonzero().get() == program.pid {
+            if pid.as_raw_nonzero().get() == program {
                 let end = match (status.exit_status(), status.terminating_signal()) {
                     (Some(code), _) => Report::Exited { code },
                     (None, signal) => Report::Killed {
                         signal: signal.unwrap_or(libc::SIGKILL),
                     },
                 };
-                return report(control, &end);
+                report(control, &end)?;
+                if !stays {
+                    return Ok(());
+                }
             }
         }
     }

@@ -2,17 +2,19 @@
 //! memory, which makes its own forks slow and what may happen in them little; and what a sandbox inherits should be next to
 //! nothing. It is the same program, executed again under another name.
 
+mod nest;
 mod serve;
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::channel::Channel;
-use crate::identity::Users;
+use crate::identity::{IdMap, Users};
+use crate::seccomp::Knock;
 
 pub use self::serve::launcher_main_if_asked;
 pub(crate) use self::serve::place;
@@ -23,6 +25,9 @@ const NAME: &str = "pilotlight-launcher";
 /// Answers of the launcher start with 0 or the error's number.
 const ANSWER_BYTES: usize = 8;
 
+/// The longest question: two ids, and ranges of ids.
+const MAX_QUESTION_BYTES: usize = 8 + 8 * IdMap::MAX_RANGES;
+
 /// The launcher does one thing at a time, each within milliseconds; this is for a machine that is badly overloaded.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -31,6 +36,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Launcher {
     /// Held during one question and answer, by threads that may block.
     running: Mutex<Option<Running>>,
+    knock: Knock,
+}
+
+/// Where a new sandbox is born.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Nest<'a> {
+    /// The user namespace of the template whose forks it is for.
+    pub(crate) user: BorrowedFd<'a>,
+    /// The template's PID namespace.
+    pub(crate) pid: BorrowedFd<'a>,
 }
 
 #[derive(Debug)]
@@ -52,24 +67,31 @@ pub(crate) struct Newborn {
 
 impl Launcher {
     /// Starts the process and waits until it serves. Blocks.
-    pub(crate) fn start() -> io::Result<Launcher> {
+    pub(crate) fn start(knock: Knock) -> io::Result<Launcher> {
         Ok(Launcher {
-            running: Mutex::new(Some(Running::start()?)),
+            running: Mutex::new(Some(Running::start(knock)?)),
+            knock,
         })
     }
 
-    /// Forks a sandbox. A launcher that was killed, or does not answer, is replaced. Blocks.
-    pub(crate) fn fork(&self, users: Users) -> io::Result<Newborn> {
+    /// Forks a sandbox, with those ids and users, into new namespaces: next to the launcher's, or inside a template's. A
+    /// launcher that was killed, or does not answer, is replaced. Blocks.
+    pub(crate) fn fork(
+        &self,
+        users: Users,
+        ids: &IdMap,
+        nest: Option<Nest<'_>>,
+    ) -> io::Result<Newborn> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let launcher = running.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-        match launcher.fork(users) {
+        match launcher.fork(users, ids, nest) {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::warn!(%error, "the launcher does not answer, starting another");
                 // A late answer of the old one would be taken for that to a later question, and a sandbox that it
                 // may still have forked has channels that nobody else has, and ends with them.
-                *launcher = Running::start()?;
-                launcher.fork(users)?
+                *launcher = Running::start(self.knock)?;
+                launcher.fork(users, ids, nest)?
             }
         }
     }
@@ -86,7 +108,7 @@ impl Launcher {
 }
 
 impl Running {
-    fn start() -> io::Result<Running> {
+    fn start(knock: Knock) -> io::Result<Running> {
         let (channel, theirs) = Channel::pair()?;
         let process = Command::new("/proc/self/exe")
             .arg0(NAME)
@@ -95,6 +117,7 @@ impl Running {
             .stdout(Stdio::null())
             .spawn()?;
         channel.set_deadline(Some(PATIENCE))?;
+        channel.send(&knock.bytes(), &[])?;
         let running = Running { channel, process };
         match running.answer()? {
             Ok(_) => Ok(running),
@@ -103,21 +126,31 @@ impl Running {
     }
 
     /// The outer error is of the talk, after which the launcher cannot be used; the inner one is the launcher's answer.
-    fn fork(&self, users: Users) -> io::Result<io::Result<Newborn>> {
+    fn fork(
+        &self,
+        users: Users,
+        ids: &IdMap,
+        nest: Option<Nest<'_>>,
+    ) -> io::Result<io::Result<Newborn>> {
         let (control, init_end) = Channel::pair()?;
         let (program, program_end) = Channel::pair()?;
         program.ask_for_sender()?;
-        let mut question = [0; 8];
-        question[..4].copy_from_slice(&users.program.to_le_bytes());
-        question[4..].copy_from_slice(&users.init.to_le_bytes());
-        self.channel
-            .send(&question, &[init_end.as_fd(), program_end.as_fd()])?;
+        let mut question = Vec::with_capacity(MAX_QUESTION_BYTES);
+        question.extend_from_slice(&users.program.to_le_bytes());
+        question.extend_from_slice(&users.init.to_le_bytes());
+        ids.encode(&mut question);
+        let mut descriptors = vec![init_end.as_fd(), program_end.as_fd()];
+        descriptors.extend(nest.iter().flat_map(|nest| [nest.user, nest.pid]));
+        self.channel.send(&question, &descriptors)?;
         // From here on only the sandbox has the other ends, so that its end is seen as theirs.
         drop((init_end, program_end));
         Ok(self.answer()?.and_then(|(pid, pidfd)| {
+            let pidfd = pidfd?;
+            // Who was in another PID namespace knows another id.
+            let pid = if nest.is_some() { pid_of(&pidfd)? } else { pid };
             Ok(Newborn {
                 pid,
-                pidfd: pidfd?,
+                pidfd,
                 control,
                 program,
             })
@@ -136,6 +169,15 @@ impl Running {
             errno => Err(io::Error::from_raw_os_error(errno)),
         })
     }
+}
+
+/// The id, in this process's PID namespace, of the process that a descriptor refers to (proc_pid_fdinfo(5)).
+fn pid_of(pidfd: &OwnedFd) -> io::Result<i32> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
+    let pid = info.lines().find_map(|line| line.strip_prefix("Pid:"));
+    let pid = pid.and_then(|pid| pid.trim().parse().ok());
+    pid.filter(|pid| *pid > 0)
+        .ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 impl Drop for Running {

@@ -24,6 +24,7 @@ pub mod cgroup;
 mod channel;
 mod clock;
 mod config;
+mod foundation;
 mod identity;
 mod image;
 mod init;
@@ -40,6 +41,7 @@ mod seccomp;
 mod slot;
 #[allow(unsafe_code)]
 mod sys;
+mod template;
 
 pub use clock::monotonic_now;
 pub use config::Config;
@@ -51,3 +53,4 @@ pub use process::{Exit, Marks, Process};
 pub use root::{Code, Root};
 pub use sandboxes::Sandboxes;
 pub use slot::{Launch, LaunchError, Slot, SlotError};
+pub use template::{Berth, ForkError, FreezeError, Furnishing, Refusal, Template};

@@ -2,9 +2,11 @@
 //! there is no version; still nothing is believed about lengths.
 //!
 //! ```text
-//! agent → init     Furnish, Launch + root        init → agent     Born, Ready + listener, Launched, Ended, Failed
-//! agent → program  Run + stdout, stderr[, fd 3]  program → agent  Parked, Failed, end of channel: executed
+//! agent → init     Furnish, NextPid, Launch + root, Stay   init → agent     Born, Ready + listener, Done, Launched, Ended, Failed
+//! agent → program  Run + stdout, stderr[, fd 3]            program → agent  Parked, Failed, end of channel: executed
 //! ```
+//!
+//! The talk with a template and its helpers is `template::tape`'s.
 
 use std::ffi::CString;
 use std::io;
@@ -25,6 +27,10 @@ pub(crate) enum Order {
     Furnish,
     /// Switch to the root beside this message, with a `/tmp` of that size, and let the program run.
     Launch { tmp_bytes: u64 },
+    /// The next process that is made inside gets that id.
+    NextPid { pid: u64 },
+    /// Live on when the program has ended: others, inside, would end too.
+    Stay,
 }
 
 /// From a sandbox's init, or its program before it is executed, to the agent.
@@ -36,6 +42,8 @@ pub(crate) enum Report {
     Ready,
     /// The program waits for [`Run`].
     Parked,
+    /// [`Order::NextPid`] is carried out.
+    Done,
     /// The root is switched and the program let go; when each step ended, in nanoseconds of CLOCK_MONOTONIC.
     Launched { mounts: u64, network: u64 },
     /// The program is executed next: now, in nanoseconds of CLOCK_MONOTONIC. The channel's end tells that it was.
@@ -62,6 +70,8 @@ impl Order {
         let (tag, value) = match self {
             Order::Furnish => (1, 0),
             Order::Launch { tmp_bytes } => (2, tmp_bytes),
+            Order::NextPid { pid } => (3, pid),
+            Order::Stay => (4, 0),
         };
         tagged(tag, value)
     }
@@ -70,6 +80,8 @@ impl Order {
         match untagged(bytes)? {
             (1, _, _) => Ok(Order::Furnish),
             (2, tmp_bytes, _) => Ok(Order::Launch { tmp_bytes }),
+            (3, pid, _) => Ok(Order::NextPid { pid }),
+            (4, _, _) => Ok(Order::Stay),
             _ => Err(malformed()),
         }
     }
@@ -83,6 +95,7 @@ impl Report {
             Report::Ready => (2, 0, &[]),
             Report::Parked => (3, 0, &[]),
             Report::Launched { mounts, network } => (4, *mounts, &network.to_le_bytes()),
+            Report::Done => (9, 0, &[]),
             Report::Exited { code } => (5, *code as u32 as u64, &[]),
             Report::Killed { signal } => (6, *signal as u32 as u64, &[]),
             Report::Executing { at } => (8, *at, &[]),
@@ -113,6 +126,7 @@ impl Report {
                 errno: value as i32,
             }),
             8 => Report::Executing { at: value },
+            9 => Report::Done,
             _ => return Err(malformed()),
         })
     }

@@ -11,9 +11,10 @@ use rustix::process::{Signal, pidfd_send_signal};
 
 use crate::cgroup::{Cgroup, CgroupError, CgroupLimits, Parent};
 use crate::config::Config;
-use crate::identity::Users;
+use crate::identity::{IdMap, Users};
 use crate::launcher::Launcher;
 use crate::network::{NetworkConfig, NetworkError, Router, Subnet, SubnetError, host_resolvers};
+use crate::seccomp::Knock;
 
 /// Why sandboxes cannot be made on this machine.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,10 @@ pub enum StartError {
 pub(crate) struct Node {
     pub(crate) launcher: Launcher,
     pub(crate) cgroups: Parent,
+    /// With which the helpers of templates pass the filter of system calls.
+    pub(crate) knock: Knock,
+    /// Sandboxes at one time.
+    pub(crate) max_slots: u32,
     uid_base: u32,
     ids: Arc<Ids>,
     /// As deep as there are ids, so that sending never waits.
@@ -75,7 +80,8 @@ impl Node {
             });
         }
         let subnet = Subnet::new(config.subnet.0, config.subnet.1)?;
-        let launcher = Launcher::start().map_err(StartError::Launcher)?;
+        let knock = Knock::random().map_err(StartError::Launcher)?;
+        let launcher = Launcher::start(knock).map_err(StartError::Launcher)?;
         let cgroups = Parent::open(&config.name)?;
         let network = NetworkConfig {
             name: config.name.clone(),
@@ -93,6 +99,8 @@ impl Node {
         Ok(Arc::new(Node {
             launcher,
             cgroups,
+            knock,
+            max_slots,
             uid_base,
             ids,
             remains,
@@ -112,6 +120,11 @@ impl Node {
 
     pub(crate) fn users(&self, id: u32) -> Users {
         Users::of_slot(self.uid_base, id)
+    }
+
+    /// All ids of sandboxes, as a program's user namespace has them.
+    pub(crate) fn user_ids(&self) -> IdMap {
+        IdMap::of_node(self.uid_base, self.max_slots)
     }
 
     /// Does something with the router, unless the node is closed.
@@ -187,6 +200,10 @@ impl Sandbox {
 
     pub(crate) fn id(&self) -> u32 {
         self.remains().id
+    }
+
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        &self.node
     }
 
     pub(crate) fn limit(&self, limits: &CgroupLimits) -> Result<(), CgroupError> {

@@ -1,15 +1,25 @@
 //! A running program.
 
+use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::fs::fstat;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
 
 use crate::cgroup::{CgroupError, CgroupLimits};
 use crate::channel::Channel;
-use crate::message::Report;
+use crate::identity::IdMap;
+use crate::message::{Order, Report};
 use crate::node::Sandbox;
 use crate::slot::receive;
+use crate::template::freeze::{self, Subject};
+use crate::template::memory::private_bytes;
+use crate::template::{FreezeError, Template};
 
 /// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +39,12 @@ pub struct Marks {
     pub mounts: u64,
     /// The network was there, which a slot brings along.
     pub network: u64,
-    /// The program was about to be executed; the rest is its own start.
+    /// The program was about to be executed, or the fork to go on; the rest is its own.
     pub spawn: u64,
 }
 
-/// A program in its sandbox. Dropping it kills all processes of the sandbox, and deletes the rest in the background.
+/// A program in its sandbox. Dropping it kills all processes of the sandbox, unless it has become a template, and deletes
+/// the rest in the background.
 #[derive(Debug)]
 pub struct Process {
     /// What it writes; ends when the last process that has it does.
@@ -42,11 +53,50 @@ pub struct Process {
     pub stderr: OwnedFd,
     /// When it was started.
     pub marks: Marks,
-    pid: i32,
+    living: Arc<Living>,
+    origin: Origin,
+    frozen: AtomicBool,
+}
+
+/// A sandbox with a program. The forks of a template keep their template's alive: the kernel ends what is inside its
+/// PID namespace together with its init.
+#[derive(Debug)]
+pub(crate) struct Living {
+    pub(crate) pid: i32,
     memory_mb: u32,
     control: AsyncFd<Channel>,
     exit: OnceCell<Exit>,
-    sandbox: Sandbox,
+    pub(crate) sandbox: Sandbox,
+    /// The sandbox of the template that it was forked from, which must not end before.
+    _within: Option<Arc<Living>>,
+}
+
+/// Where a program comes from, as far as its template has to know.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// The ids that the namespaces of its forks may have.
+    pub(crate) ids: IdMap,
+    /// The socket that it found as its descriptor 3: the number of its inode.
+    pub(crate) request_socket: Option<u64>,
+    /// The template that it was forked from.
+    pub(crate) within: Option<Arc<Living>>,
+}
+
+impl Origin {
+    /// Of a program that is executed in a slot.
+    pub(crate) fn of(sandbox: &Sandbox, request_socket: Option<&OwnedFd>) -> io::Result<Origin> {
+        let node = sandbox.node();
+        Ok(Origin {
+            ids: node.user_ids().within(node.users(sandbox.id()).program),
+            request_socket: request_socket.map(inode).transpose()?,
+            within: None,
+        })
+    }
+}
+
+/// The number of what a descriptor refers to.
+pub(crate) fn inode(fd: &OwnedFd) -> io::Result<u64> {
+    Ok(fstat(fd)?.st_ino)
 }
 
 impl Process {
@@ -57,21 +107,104 @@ impl Process {
         memory_mb: u32,
         [stdout, stderr]: [OwnedFd; 2],
         marks: Marks,
+        mut origin: Origin,
     ) -> Process {
         Process {
             stdout,
             stderr,
             marks,
-            pid,
-            memory_mb,
-            control,
-            exit: OnceCell::new(),
-            sandbox,
+            living: Arc::new(Living {
+                pid,
+                memory_mb,
+                control,
+                exit: OnceCell::new(),
+                sandbox,
+                _within: origin.within.take(),
+            }),
+            origin,
+            frozen: AtomicBool::new(false),
         }
     }
 
     /// Resolves when the program has ended; its sandbox's other processes end with it. Again and again the same.
     pub async fn wait(&self) -> Exit {
+        self.living.wait().await
+    }
+
+    /// Kills every process of the sandbox, unless the program has become a template: that lives for as long as its handle.
+    pub fn kill(&self) {
+        if !self.frozen.load(Ordering::Acquire) {
+            self.living.sandbox.kill();
+        }
+    }
+
+    /// From now on its share of the CPU is in proportion to its memory, as on AWS Lambda after the init phase.
+    ///
+    /// # Errors
+    /// The kernel refuses; its share stays unlimited then.
+    pub fn boot_ended(&self) -> Result<(), CgroupError> {
+        let limits = CgroupLimits::serving(self.living.memory_mb);
+        self.living.sandbox.limit(&limits)
+    }
+
+    /// The most memory that the sandbox has used, file cache included.
+    #[must_use]
+    pub fn memory_peak_bytes(&self) -> u64 {
+        // It can be read as long as the process is held.
+        self.living
+            .sandbox
+            .with_cgroup(|cgroup| cgroup.memory_peak_bytes().unwrap_or(0))
+            .unwrap_or(0)
+    }
+
+    /// How often the kernel killed a process of the sandbox for want of memory.
+    #[must_use]
+    pub fn oom_kills(&self) -> u64 {
+        self.living
+            .sandbox
+            .with_cgroup(|cgroup| cgroup.oom_kills().unwrap_or(0))
+            .unwrap_or(0)
+    }
+
+    /// Memory that the program shares with nobody, in bytes. Blocks for as long as it takes to look through its page tables.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn private_bytes(&self) -> io::Result<u64> {
+        private_bytes(self.living.pid)
+    }
+
+    /// The program's process id on the host.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.living.pid
+    }
+
+    /// Makes the program a template: every thread is stopped, for good, and what it has is taken stock of. It should wait
+    /// for something at that time; the forks go on waiting. When it is refused, the program runs on as if nothing had been.
+    ///
+    /// # Errors
+    /// The program has something that cannot be forked, or the platform failed.
+    pub async fn freeze(&self) -> Result<Template, FreezeError> {
+        let pid =
+            Pid::from_raw(self.living.pid).ok_or(io::Error::from(io::ErrorKind::InvalidInput))?;
+        let subject = Subject {
+            pidfd: pidfd_open(pid, PidfdFlags::empty()).map_err(io::Error::from)?,
+            ids: self.origin.ids.clone(),
+            request_socket: self.origin.request_socket,
+            outputs: [inode(&self.stdout)?, inode(&self.stderr)?],
+            living: Arc::clone(&self.living),
+        };
+        let template = spawn_blocking(move || freeze::freeze(subject))
+            .await
+            .map_err(io::Error::other)??;
+        self.frozen.store(true, Ordering::Release);
+        Ok(template)
+    }
+}
+
+impl Living {
+    pub(crate) async fn wait(&self) -> Exit {
         *self.exit.get_or_init(|| self.end()).await
     }
 
@@ -84,39 +217,8 @@ impl Process {
         }
     }
 
-    /// Kills every process of the sandbox.
-    pub fn kill(&self) {
-        self.sandbox.kill();
-    }
-
-    /// From now on its share of the CPU is in proportion to its memory, as on AWS Lambda after the init phase.
-    ///
-    /// # Errors
-    /// The kernel refuses; its share stays unlimited then.
-    pub fn boot_ended(&self) -> Result<(), CgroupError> {
-        self.sandbox.limit(&CgroupLimits::serving(self.memory_mb))
-    }
-
-    /// The most memory that the sandbox has used, file cache included.
-    #[must_use]
-    pub fn memory_peak_bytes(&self) -> u64 {
-        // It can be read as long as the process is held.
-        self.sandbox
-            .with_cgroup(|cgroup| cgroup.memory_peak_bytes().unwrap_or(0))
-            .unwrap_or(0)
-    }
-
-    /// How often the kernel killed a process of the sandbox for want of memory.
-    #[must_use]
-    pub fn oom_kills(&self) -> u64 {
-        self.sandbox
-            .with_cgroup(|cgroup| cgroup.oom_kills().unwrap_or(0))
-            .unwrap_or(0)
-    }
-
-    /// The program's process id on the host.
-    #[must_use]
-    pub fn pid(&self) -> i32 {
-        self.pid
+    /// From now on init outlives the program.
+    pub(crate) fn stay(&self) -> io::Result<()> {
+        self.control.get_ref().send(&Order::Stay.encode(), &[])
     }
 }

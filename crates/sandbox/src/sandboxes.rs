@@ -40,7 +40,6 @@ struct Inner {
 struct Builder {
     node: Arc<Node>,
     permits: Semaphore,
-    max_slots: u32,
 }
 
 #[derive(Debug)]
@@ -58,13 +57,12 @@ impl Sandboxes {
     /// # Errors
     /// What the machine lacks.
     pub async fn start(config: Config) -> Result<Sandboxes, StartError> {
-        let (size, max_slots) = (config.pool_size, config.max_slots);
+        let size = config.pool_size;
         let node = spawn_blocking(move || Node::start(&config)).await;
         let node = node.map_err(|error| StartError::Thread(error.into()))??;
         let builder = Arc::new(Builder {
             node,
             permits: Semaphore::new(MAX_BUILDS),
-            max_slots,
         });
         let pool = Arc::new(Pool {
             size,
@@ -126,8 +124,8 @@ impl Builder {
             .acquire()
             .await
             .map_err(|_| SlotError::Closed)?;
-        let (node, max) = (Arc::clone(&self.node), self.max_slots);
-        let built = spawn_blocking(move || Slot::build(&node, max)).await;
+        let node = Arc::clone(&self.node);
+        let built = spawn_blocking(move || Slot::build(&node)).await;
         drop(permit);
         built.map_err(|error| SlotError::Channel(error.into()))?
     }

@@ -1,12 +1,10 @@
 //! Slots: pre-built, empty sandboxes, and the start path, which fills one.
 
 use std::ffi::CString;
-use std::fs::File;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionbio;
@@ -16,18 +14,15 @@ use tokio::io::unix::AsyncFd;
 use crate::cgroup::{CgroupError, CgroupLimits};
 use crate::channel::Channel;
 use crate::clock::monotonic_now;
+use crate::foundation::Foundation;
 use crate::init::program::{CHANGE_FOLDER, EXECUTE};
-use crate::launcher::Newborn;
 use crate::message::{Failure, MAX_SHORT_BYTES, Order, Report, Run};
 use crate::mounts::MountError;
 use crate::network::NetworkError;
 use crate::node::{Node, Sandbox};
-use crate::process::{Marks, Process};
+use crate::process::{Marks, Origin, Process};
 use crate::root::Root;
 use crate::sys::reactor;
-
-/// Building a slot takes milliseconds; this is for a machine that is badly overloaded.
-const BUILD_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why there is no slot.
 #[derive(Debug, thiserror::Error)]
@@ -146,47 +141,18 @@ pub struct Slot {
 
 impl Slot {
     /// Builds one, from nothing. Blocks for milliseconds, most of them waiting for the kernel.
-    pub(crate) fn build(node: &Arc<Node>, max: u32) -> Result<Slot, SlotError> {
-        let id = node.take_id().ok_or(SlotError::Exhausted { max })?;
-        let Newborn {
-            pid,
-            pidfd,
+    pub(crate) fn build(node: &Arc<Node>) -> Result<Slot, SlotError> {
+        let Foundation {
+            sandbox,
             control,
             program,
-        } = node.launcher.fork(node.users(id)).map_err(|error| {
-            node.give_id_back(id);
-            SlotError::Fork(error)
-        })?;
-        let mut sandbox = Sandbox::adopt(Arc::clone(node), id, pid, pidfd);
-        for channel in [&control, &program] {
-            channel
-                .set_deadline(Some(BUILD_PATIENCE))
-                .map_err(SlotError::Channel)?;
-        }
-
-        // Meanwhile init makes its network namespace.
-        sandbox.make_cgroup()?;
-        hear(&control, &Report::Born)?;
-        let netns =
-            File::open(format!("/proc/{}/ns/net", sandbox.pid)).map_err(SlotError::Channel)?;
-        node.with_router(|router| router.attach(sandbox.id(), netns.as_fd()))
-            .ok_or(SlotError::Closed)??;
-
-        control
-            .send(&Order::Furnish.encode(), &[])
-            .map_err(SlotError::Channel)?;
-        let (_, runtime_api) = hear(&control, &Report::Ready)?;
-        let (program_pid, _) = hear(&program, &Report::Parked)?;
-        let runtime_api = runtime_api
-            .map(TcpListener::from)
-            .ok_or(io::ErrorKind::InvalidData);
-        let runtime_api = runtime_api.map_err(|kind| SlotError::Channel(kind.into()))?;
-        runtime_api
-            .set_nonblocking(true)
-            .map_err(SlotError::Channel)?;
+            program_pid,
+            runtime_api,
+        } = Foundation::lay(node, &node.user_ids(), None)?;
         // From here on async code waits on them.
-        ioctl_fionbio(&control, true).map_err(|error| SlotError::Channel(error.into()))?;
-        ioctl_fionbio(&program, true).map_err(|error| SlotError::Channel(error.into()))?;
+        for channel in [&control, &program] {
+            ioctl_fionbio(channel, true).map_err(|error| SlotError::Channel(error.into()))?;
+        }
         Ok(Slot {
             sandbox,
             control,
@@ -241,6 +207,7 @@ impl Slot {
         let (stderr, their_stderr) = pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from)?;
         let mut descriptors = vec![their_stdout.as_fd(), their_stderr.as_fd()];
         descriptors.extend(launch.request_socket.as_ref().map(OwnedFd::as_fd));
+        let origin = Origin::of(&sandbox, launch.request_socket.as_ref())?;
         program.send(&run, &descriptors)?;
         // What is held here would keep the pipes open when the program has ended.
         drop((their_stdout, their_stderr, launch.request_socket));
@@ -297,6 +264,7 @@ impl Slot {
                     launch.memory_mb,
                     [stdout, stderr],
                     marks,
+                    origin,
                 ))
             }
             Some(report) => Err(failure(report)),
@@ -322,31 +290,12 @@ pub(crate) async fn receive(channel: &AsyncFd<Channel>) -> io::Result<Option<Rep
     }
 }
 
-fn failure(report: Report) -> LaunchError {
+pub(crate) fn failure(report: Report) -> LaunchError {
     match report {
         Report::Failed(Failure { step, errno }) => LaunchError::Inside {
             step,
             source: io::Error::from_raw_os_error(errno),
         },
         _ => LaunchError::Channel(io::ErrorKind::InvalidData.into()),
-    }
-}
-
-/// Waits for that report; returns who sent it and the descriptor beside it.
-fn hear(channel: &Channel, expected: &Report) -> Result<(i32, Option<OwnedFd>), SlotError> {
-    let mut buffer = [0; MAX_SHORT_BYTES];
-    let mut received = channel.receive(&mut buffer).map_err(SlotError::Channel)?;
-    if received.length == 0 {
-        return Err(SlotError::Channel(io::ErrorKind::UnexpectedEof.into()));
-    }
-    match Report::decode(&buffer[..received.length]).map_err(SlotError::Channel)? {
-        report if report == *expected => {
-            Ok((received.sender.unwrap_or(0), received.descriptor().ok()))
-        }
-        Report::Failed(Failure { step, errno }) => Err(SlotError::Inside {
-            step,
-            source: io::Error::from_raw_os_error(errno),
-        }),
-        _ => Err(SlotError::Channel(io::ErrorKind::InvalidData.into())),
     }
 }

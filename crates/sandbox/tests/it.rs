@@ -12,6 +12,8 @@ mod contained;
 mod gone;
 #[path = "it/runs.rs"]
 mod runs;
+#[path = "it/templates.rs"]
+mod templates;
 #[path = "it/world.rs"]
 mod world;
 
@@ -27,10 +29,15 @@ fn main() {
     let mut arguments = Arguments::from_args();
     // Some look at what their process has left.
     arguments.test_threads = Some(1);
-    let trials: Vec<Trial> = [runs::trials(), contained::trials(), gone::trials()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let trials: Vec<Trial> = [
+        runs::trials(),
+        contained::trials(),
+        gone::trials(),
+        templates::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let host = NetNs::create().expect("these tests need root");
     host.enter(|| libtest_mimic::run(&arguments, trials))
         .expect("these tests need root")

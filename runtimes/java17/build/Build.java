@@ -41,9 +41,17 @@ class Build {
         Files.setLastModifiedTime(JAR, TIME);
     }
 
+    /** Joins texts without the usual machinery, which a start would have to wait for; the prelude is to know it. */
     private static void compile() throws IOException {
-        List<String> command = new ArrayList<>(List.of("-nowarn", "-proc:none", "-XDignore.symbol.file", "-XDstringConcat=inline", "-d", CLASSES.toString()));
-        command.addAll(files(SOURCES));
+        compile("inline", files(SOURCES));
+        compile("indyWithConstants", List.of(SOURCES.resolve("dev/pilotlight/runtime/Prelude.java").toString()));
+    }
+
+    private static void compile(String concatenation, List<String> sources) {
+        String classes = CLASSES.toString();
+        List<String> command = new ArrayList<>(List.of(
+                "-nowarn", "-proc:none", "-XDignore.symbol.file", "-XDstringConcat=" + concatenation, "-cp", classes, "-d", classes));
+        command.addAll(sources);
         JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
         if (compiler.run(null, null, null, command.toArray(new String[0])) != 0) {
             throw new IllegalStateException("the bootstrap does not compile");

@@ -40,8 +40,32 @@ const SOURCES: [Source; 3] = [
                 include_str!("../../../../runtimes/python3.11/_pilotlight_logging.py"),
             ),
             (
+                "_pilotlight_modules.py",
+                include_str!("../../../../runtimes/python3.11/_pilotlight_modules.py"),
+            ),
+            (
+                "_pilotlight_random.py",
+                include_str!("../../../../runtimes/python3.11/_pilotlight_random.py"),
+            ),
+            (
+                "_pilotlight_rehearsal.py",
+                include_str!("../../../../runtimes/python3.11/_pilotlight_rehearsal.py"),
+            ),
+            (
+                "_pilotlight_template.py",
+                include_str!("../../../../runtimes/python3.11/_pilotlight_template.py"),
+            ),
+            (
+                "_pilotlight_zygote.py",
+                include_str!("../../../../runtimes/python3.11/_pilotlight_zygote.py"),
+            ),
+            (
                 "compile.py",
                 include_str!("../../../../runtimes/python3.11/compile.py"),
+            ),
+            (
+                "snapshot_restore_py.py",
+                include_str!("../../../../runtimes/python3.11/snapshot_restore_py.py"),
             ),
         ],
     },
@@ -79,6 +103,7 @@ pub(super) struct Recipe {
     argv: Vec<String>,
     env: BTreeMap<String, String>,
     compile: Option<Vec<String>>,
+    zygote: bool,
 }
 
 /// What gives an image its version.
@@ -136,6 +161,9 @@ struct Raw {
     #[serde(default)]
     env: BTreeMap<String, String>,
     compile: Option<Vec<String>>,
+    /// Whether the bootstrap can be a zygote.
+    #[serde(default)]
+    zygote: bool,
     version: Version,
     byte_code: Option<ByteCode>,
     build: Option<Build>,
@@ -168,6 +196,7 @@ impl Recipe {
             argv: raw.argv,
             env: raw.env,
             compile: raw.compile,
+            zygote: raw.zygote,
         })
     }
 
@@ -179,6 +208,7 @@ impl Recipe {
             argv: self.argv.clone(),
             env: self.env.clone(),
             compile: self.compile.clone(),
+            zygote: self.zygote,
             version_label: manifest.version_label,
         }
     }

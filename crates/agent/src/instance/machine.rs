@@ -9,6 +9,10 @@ use pilotlight_model::ids::RequestId;
 pub(crate) enum Machine {
     /// Started, has not asked for an event yet.
     Init,
+    /// Its init is over, and it has asked whether it is a fork.
+    Parked,
+    /// It has been told, and has not asked for an event yet.
+    Restoring,
     /// Has asked for an event and has got none.
     Ready,
     /// Has an event.
@@ -52,15 +56,38 @@ impl Machine {
     /// The runtime asks for an event.
     pub(crate) fn ask(&mut self) -> Result<Asked, Refusal> {
         let asked = match self {
-            Machine::Init => Asked::First,
+            Machine::Init | Machine::Restoring => Asked::First,
             Machine::Answered(_) => Asked::Next,
             Machine::Ready => Asked::Again,
-            Machine::Running(_) | Machine::Answering(_) | Machine::Over => {
+            Machine::Parked | Machine::Running(_) | Machine::Answering(_) | Machine::Over => {
                 return Err(self.refuse("Ready"));
             }
         };
         *self = Machine::Ready;
         Ok(asked)
+    }
+
+    /// The runtime asks whether it is a fork. Like any question it may be asked again, when the connection
+    /// broke.
+    pub(crate) fn park(&mut self) -> Result<(), Refusal> {
+        match self {
+            Machine::Init | Machine::Parked => {
+                *self = Machine::Parked;
+                Ok(())
+            }
+            _ => Err(self.refuse("RestoreReady")),
+        }
+    }
+
+    /// It is told to go on.
+    pub(crate) fn go_on(&mut self) {
+        debug_assert_eq!(*self, Machine::Parked, "only who asked is told");
+        *self = Machine::Restoring;
+    }
+
+    /// Whether the runtime has not begun to serve.
+    pub(crate) fn is_starting(self) -> bool {
+        matches!(self, Machine::Init | Machine::Parked | Machine::Restoring)
     }
 
     /// The runtime that asked has been given an event.
@@ -83,7 +110,9 @@ impl Machine {
             Machine::Answering(current) | Machine::Answered(current) if current == request => {
                 Err(self.refuse("InvocationResponse"))
             }
-            Machine::Init | Machine::Over => Err(self.refuse("InvocationResponse")),
+            Machine::Init | Machine::Parked | Machine::Restoring | Machine::Over => {
+                Err(self.refuse("InvocationResponse"))
+            }
             _ => Err(Refusal::RequestId),
         }
     }
@@ -115,6 +144,17 @@ impl Machine {
         }
     }
 
+    /// The runtime says that it cannot go on as a fork.
+    pub(crate) fn fail_restore(&mut self) -> Result<(), Refusal> {
+        match self {
+            Machine::Restoring => {
+                *self = Machine::Over;
+                Ok(())
+            }
+            _ => Err(self.refuse("RestoreError")),
+        }
+    }
+
     fn refuse(self, to: &'static str) -> Refusal {
         Refusal::Transition {
             from: self.name(),
@@ -125,6 +165,8 @@ impl Machine {
     fn name(self) -> &'static str {
         match self {
             Machine::Init => "Started",
+            Machine::Parked => "RestoreReady",
+            Machine::Restoring => "Restoring",
             Machine::Ready => "Ready",
             Machine::Running(_) => "Running",
             Machine::Answering(_) => "InvocationResponse",
@@ -174,11 +216,26 @@ mod tests {
         assert!(machine.fail_init().is_err());
     }
 
+    #[test]
+    fn a_template_parks_before_it_serves() {
+        let mut machine = Machine::Init;
+        assert!(machine.fail_restore().is_err());
+        machine.park().unwrap();
+        machine.park().unwrap();
+        assert!(machine.is_starting());
+        assert!(machine.ask().is_err(), "it waits for another answer");
+        assert!(machine.fail_init().is_err());
+        machine.go_on();
+        assert!(machine.park().is_err());
+        assert_eq!(machine.ask(), Ok(Asked::First));
+        assert!(machine.park().is_err() && machine.fail_restore().is_err());
+    }
+
     proptest! {
         /// However a hostile runtime orders its requests: one answer per event, and a refused request
         /// changes nothing.
         #[test]
-        fn no_order_yields_two_answers(steps in proptest::collection::vec((0..6u8, 0..4u128), 0..100)) {
+        fn no_order_yields_two_answers(steps in proptest::collection::vec((0..8u8, 0..4u128), 0..100)) {
             let mut machine = Machine::Init;
             let (mut delivered, mut answered) = (0u128, 0u128);
             for (step, number) in steps {
@@ -189,6 +246,14 @@ mod tests {
                     2 => { machine.abandon_answer(id(number)); false }
                     3 => { answered += u128::from(machine.finish_answer(id(number))); false }
                     4 => machine.fail_init().is_err(),
+                    5 => machine.fail_restore().is_err(),
+                    6 => {
+                        let refused = machine.park().is_err();
+                        if !refused && number == 0 {
+                            machine.go_on();
+                        }
+                        refused
+                    }
                     _ => {
                         if machine == Machine::Ready && delivered == answered {
                             delivered += 1;

@@ -27,8 +27,7 @@ pub(crate) enum Verdict {
 }
 
 impl Instance {
-    /// A process is about to be started for this instance, the first or, after an init that took too
-    /// long, another.
+    /// A process is about to be started for this instance after an init that took too long.
     pub(crate) fn begin_init(&self) {
         let mut state = self.state.lock();
         if state.machine != Machine::Init {
@@ -49,7 +48,7 @@ impl Instance {
 
     /// Whether the init phase is over.
     pub(crate) fn is_initialised(&self) -> bool {
-        self.state.lock().machine != Machine::Init
+        !self.state.lock().machine.is_starting()
     }
 
     /// Whether its runtime waits for an event.
@@ -71,7 +70,9 @@ impl Instance {
             self.expire(&mut state);
             return Verdict::TimedOut;
         }
-        let init = init_deadline.filter(|_| state.machine == Machine::Init);
+        // A parked process waits for its supervisor, however long that takes.
+        let init =
+            init_deadline.filter(|_| matches!(state.machine, Machine::Init | Machine::Restoring));
         if init.is_some_and(|deadline| deadline <= now) {
             // From here on nothing that this process says counts.
             state.machine = Machine::Over;
@@ -91,7 +92,7 @@ impl Instance {
     /// answered, or given back if the runtime never saw it.
     pub(crate) fn end(&self, failure: Option<Failure>) {
         let mut state = self.state.lock();
-        let initialising = state.machine == Machine::Init || state.failed.is_some();
+        let initialising = state.machine.is_starting() || state.failed.is_some();
         if let Machine::Answered(_) = state.machine {
             self.end_request(&mut state);
         }
@@ -99,6 +100,7 @@ impl Instance {
         state.waiting = None;
         state.deadline = None;
         state.pending = None;
+        state.origin.end();
         // A runtime that never began to serve has failed; one that died while it waited has not.
         let unseen = !state.fetched && !initialising;
         match (state.current.take(), failure) {
@@ -133,12 +135,17 @@ impl Instance {
         }
     }
 
+    /// The instance's process, while it has one.
+    pub(crate) fn process(&self) -> Option<Arc<dyn Process>> {
+        self.state.lock().process.clone()
+    }
+
     /// Why the instance cannot serve, if it cannot.
     pub(crate) fn failed(&self) -> Option<Failure> {
         self.state.lock().failed.clone()
     }
 
-    /// The user's init so far, for INIT_REPORT.
+    /// Time since the process runs.
     pub(crate) fn init_length(&self) -> Duration {
         self.state.lock().trace.since_spawn(clock::now())
     }

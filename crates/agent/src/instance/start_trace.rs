@@ -6,14 +6,16 @@ use pilotlight_model::start::{Instant, Phase, Timeline};
 
 use crate::launcher::Marks;
 
-/// What a runtime says about its own init, in CLOCK_MONOTONIC; both are absent from runtimes that are
-/// not ours.
+/// What a runtime says about its own init, in CLOCK_MONOTONIC; absent from runtimes that are not
+/// ours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct InitMarks {
     /// It was about to run the first line of the user's code.
     pub(crate) ready: Option<Instant>,
     /// The user's code was done.
     pub(crate) user_done: Option<Instant>,
+    /// It had restored itself after a fork.
+    pub(crate) restored: Option<Instant>,
 }
 
 /// The start of an instance in the making.
@@ -21,6 +23,8 @@ pub(crate) struct InitMarks {
 pub(crate) struct StartTrace {
     ends: Vec<(Phase, Instant)>,
     spawned: Option<Instant>,
+    /// When a fork was begun.
+    forking: Option<Instant>,
     user_init: Duration,
 }
 
@@ -30,6 +34,7 @@ impl StartTrace {
         Self {
             ends: vec![(Phase::Queue, at)],
             spawned: None,
+            forking: None,
             user_init: Duration::ZERO,
         }
     }
@@ -46,6 +51,27 @@ impl StartTrace {
         self.end(Phase::Network, marks.network);
         self.end(Phase::Spawn, marks.spawn);
         self.spawned = Some(marks.spawn);
+    }
+
+    /// A process was forked, between these times, instead of being executed.
+    pub(crate) fn forked(&mut self, from: Instant, to: Instant) {
+        self.end(Phase::Fork, to);
+        self.spawned = Some(to);
+        self.forking = Some(from);
+    }
+
+    /// A fork of a template asked for its first event. Returns how long it took since it was begun. What it
+    /// says of itself is held within what we saw.
+    pub(crate) fn end_restore(&mut self, marks: InitMarks, now: Instant) -> Duration {
+        let spawned = self.spawned.unwrap_or(now).min(now);
+        let done = marks.restored.map_or(now, |at| at.clamp(spawned, now));
+        self.end(Phase::Restore, done);
+        done.since(self.forking.unwrap_or(spawned))
+    }
+
+    /// The restore took too long or failed at that time. Returns how long it took since it was begun.
+    pub(crate) fn give_up_restore(&mut self, now: Instant) -> Duration {
+        self.end_restore(InitMarks::default(), now)
     }
 
     /// The runtime asked for its first event. What it says of itself is held within what we saw, so
@@ -110,6 +136,7 @@ mod tests {
             let marks = InitMarks {
                 ready: Some(Instant(ready)),
                 user_done: Some(Instant(user_done)),
+                restored: None,
             };
             trace.end_init(marks, Instant(100));
             let mut timeline = Timeline::begin(Instant(0));
@@ -120,11 +147,30 @@ mod tests {
     }
 
     #[test]
+    fn a_fork_s_restore_is_within_what_we_saw() {
+        for (said, length) in [(0, 0), (70, 20), (u64::MAX, 50)] {
+            let mut trace = StartTrace::admitted(Instant(10));
+            trace.forked(Instant(40), Instant(50));
+            let marks = InitMarks {
+                restored: Some(Instant(said)),
+                ..InitMarks::default()
+            };
+            let whole = trace.end_restore(marks, Instant(100));
+            assert_eq!(whole, Duration::from_nanos(10 + length));
+            let mut timeline = Timeline::begin(Instant(0));
+            trace.write(&mut timeline);
+            let restore = (Phase::Restore, Duration::from_nanos(length));
+            assert!(timeline.phases().contains(&restore));
+        }
+    }
+
+    #[test]
     fn an_honest_runtime_s_phases_are_told_apart() {
         let mut trace = started();
         let marks = InitMarks {
             ready: Some(Instant(70)),
             user_done: Some(Instant(90)),
+            restored: None,
         };
         trace.end_init(marks, Instant(95));
         let mut timeline = Timeline::begin(Instant(0));

@@ -5,7 +5,6 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pilotlight_model::error::Causes;
 use pilotlight_model::function::VersionKey;
 use pilotlight_model::ids::Digest;
 use pilotlight_model::node::BoxFuture;
@@ -13,7 +12,8 @@ use pilotlight_model::start::Instant;
 use pilotlight_sandbox as sandbox;
 use pilotlight_store::Store;
 
-use super::{Exit, Launch, LaunchError, Launched, Launcher, Marks, Process, RootKey, Slot};
+use super::running::Running;
+use super::{Launch, LaunchError, Launched, Launcher, Marks, RootKey, Slot};
 use crate::roots::{Code, Mounter, Rooted, Roots};
 
 /// Working directory of every instance.
@@ -62,6 +62,7 @@ impl Mounter for Erofs {
         let code = match code {
             Code::Image(image) => sandbox::Code::Image(image),
             Code::Live(folder) => sandbox::Code::Live(folder),
+            Code::Empty => sandbox::Code::Empty,
         };
         sandbox::Root::assemble(runtime, code, layers, &self.resolv_conf)
             .map_err(|error| LaunchError::platform("cannot assemble the root", error))
@@ -96,6 +97,11 @@ impl Launcher for Sandboxed {
     fn pooled(&self) -> usize {
         self.sandboxes.pooled()
     }
+
+    fn forks(&self) -> bool {
+        // Whether this one does is seen when the first zygote is frozen.
+        cfg!(target_arch = "x86_64")
+    }
 }
 
 struct EmptySandbox {
@@ -114,14 +120,7 @@ impl Slot for EmptySandbox {
         launch: Launch,
     ) -> BoxFuture<'static, Result<Launched, LaunchError>> {
         Box::pin(async move {
-            let rooted = match (self.roots.find(&launch.root), launch.owner) {
-                (Some(rooted), _) => rooted,
-                (None, Some(owner)) => keep(&self.roots, owner, launch.root).await?,
-                (None, None) => {
-                    let roots = Arc::clone(&self.roots);
-                    blocking(move || roots.once(&launch.root)).await?
-                }
-            };
+            let rooted = rooted(&self.roots, launch.owner, launch.root).await?;
             let process = self
                 .slot
                 .launch(sandbox::Launch {
@@ -135,12 +134,28 @@ impl Slot for EmptySandbox {
                 })
                 .await
                 .map_err(launch_error)?;
-            launched(process)
+            launched(process, self.roots)
         })
     }
 }
 
-type KeptRoot = Arc<Rooted<Erofs>>;
+pub(super) type KeptRoot = Arc<Rooted<Erofs>>;
+
+/// The root of that key, kept for its owner if it has one.
+pub(super) async fn rooted(
+    roots: &Arc<Roots<Erofs>>,
+    owner: Option<VersionKey>,
+    key: RootKey,
+) -> Result<KeptRoot, LaunchError> {
+    match (roots.find(&key), owner) {
+        (Some(rooted), _) => Ok(rooted),
+        (None, Some(owner)) => keep(roots, owner, key).await,
+        (None, None) => {
+            let roots = Arc::clone(roots);
+            blocking(move || roots.once(&key)).await
+        }
+    }
+}
 
 /// The version's root, assembled if need be, and kept for as long as the version is.
 async fn keep(
@@ -165,7 +180,11 @@ async fn blocking<T: Send + 'static>(
         .map_err(|error| LaunchError::platform("mounting was cut off", error))?
 }
 
-fn launched(process: sandbox::Process) -> Result<Launched, LaunchError> {
+/// A process of the sandboxes', as the agent has it.
+pub(super) fn launched(
+    process: sandbox::Process,
+    roots: Arc<Roots<Erofs>>,
+) -> Result<Launched, LaunchError> {
     let clone = |end: &OwnedFd| {
         end.try_clone()
             .map_err(|error| LaunchError::platform("cannot clone a pipe", error))
@@ -180,7 +199,7 @@ fn launched(process: sandbox::Process) -> Result<Launched, LaunchError> {
             network: Instant(at.network),
             spawn: Instant(at.spawn),
         },
-        process: Box::new(process),
+        process: Box::new(Running::new(process, roots)),
     })
 }
 
@@ -189,35 +208,5 @@ fn launch_error(error: sandbox::LaunchError) -> LaunchError {
     match error {
         sandbox::LaunchError::Exec { program, source } => LaunchError::Exec { program, source },
         other => LaunchError::platform("cannot launch", other),
-    }
-}
-
-impl Process for sandbox::Process {
-    fn wait(&self) -> BoxFuture<'_, Exit> {
-        Box::pin(async {
-            match sandbox::Process::wait(self).await {
-                sandbox::Exit::Code(code) => Exit::Code(code),
-                sandbox::Exit::Signal(signal) => Exit::Signal(signal),
-            }
-        })
-    }
-
-    fn kill(&self) {
-        sandbox::Process::kill(self);
-    }
-
-    fn init_ended(&self) {
-        if let Err(error) = self.boot_ended() {
-            let error = Causes(&error);
-            tracing::warn!(%error, pid = self.pid(), "instance keeps an unlimited share of the CPU");
-        }
-    }
-
-    fn memory_peak_bytes(&self) -> u64 {
-        sandbox::Process::memory_peak_bytes(self)
-    }
-
-    fn oom_kills(&self) -> u64 {
-        sandbox::Process::oom_kills(self)
     }
 }

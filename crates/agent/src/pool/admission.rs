@@ -1,31 +1,55 @@
 //! Who may start an instance: turns in order of arrival, within the node's limits, with room made by
-//! reclaiming idle instances.
+//! reclaiming idle instances and by giving up what is kept for starts to come.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
-use pilotlight_model::function::FunctionSpec;
+use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::InstanceId;
+use pilotlight_model::ladder::Rung;
 use pilotlight_model::node::NodeError;
-use pilotlight_model::start::Instant;
-use pilotlight_policy::{Event, Policy, Shortage};
+use pilotlight_model::start::{Instant, StartKind};
+use pilotlight_policy::{Action, Event, Policy, Shortage};
 
-use super::Ticket;
+use super::holdings::{Background, takes_spare};
 use super::state::{Effects, Member, MemberPhase, State};
+use super::{Grant, Purpose, Ticket};
+
+/// A new template does not take the room of what was used within this time: two versions that do not fit
+/// beside each other would make each other's for ever.
+const SPARED: Duration = Duration::from_secs(60);
 
 /// A start that may begin.
 pub(super) struct Admitted {
     pub(super) instance: InstanceId,
     pub(super) spec: Arc<FunctionSpec>,
-    pub(super) ticket: Ticket,
+    pub(super) purpose: Purpose,
+    pub(super) cheapest: StartKind,
     pub(super) finishing: Arc<AtomicU32>,
     pub(super) at: Instant,
 }
 
+/// Room that is wanted.
+#[derive(Debug, Clone, Copy, Default)]
+struct Need {
+    memory_mb: u64,
+    instances: u64,
+    held: u64,
+}
+
 impl State {
+    /// Admits what may start now: requests first, then what nobody waits for.
+    pub(super) fn admit(&mut self, now: Instant, effects: &mut Effects) {
+        self.admit_requests(now, effects);
+        if self.starts_wanted.is_empty() && !self.draining {
+            self.admit_background(now, effects);
+        }
+    }
+
     /// Admits starts in order of arrival until one has to wait. Nobody overtakes: a large function
     /// would otherwise wait for ever behind a stream of small ones.
-    pub(super) fn admit(&mut self, now: Instant, effects: &mut Effects) {
+    fn admit_requests(&mut self, now: Instant, effects: &mut Effects) {
         while let Some(&ticket) = self.starts_wanted.first() {
             let Some(waiting) = self.waiting.get(&ticket) else {
                 self.starts_wanted.remove(&ticket);
@@ -35,6 +59,7 @@ impl State {
                 self.take_waiting(ticket);
                 continue;
             }
+            let cold = waiting.cold;
             let request = Arc::clone(&waiting.spec);
             let spec = Arc::clone(&self.version(&request).spec);
             if u64::from(spec.memory_mb) > self.capacity_mb {
@@ -44,71 +69,212 @@ impl State {
                 }
                 continue;
             }
+            // A spare needs room, but no turn.
+            if takes_spare(cold)
+                && let Some(memory_mb) = self.lacks(&spec.key)
+            {
+                if !self.has_room(now, instance(memory_mb), Duration::ZERO, effects) {
+                    return;
+                }
+                self.grant_spare(ticket, &spec.key, effects);
+                continue;
+            }
             if self.starting >= self.limits.concurrent_starts.max(1)
-                || !self.has_room(now, u64::from(spec.memory_mb), effects)
+                || !self.has_room(
+                    now,
+                    instance(spec.memory_mb.into()),
+                    Duration::ZERO,
+                    effects,
+                )
             {
                 return;
             }
             self.starts_wanted.remove(&ticket);
-            let admitted = self.promise(now, ticket, spec);
+            let cheapest = cold.map_or(StartKind::Spare, |cold| cold.cheapest());
+            let admitted = self.promise(now, Purpose::Request(ticket), spec, cheapest);
             effects.start.push(admitted);
         }
     }
 
-    /// Whether an instance of that size fits now. If not, and idle instances could make room, they are
-    /// reclaimed, and the start is admitted when they are gone.
-    fn has_room(&mut self, now: Instant, memory_mb: u64, effects: &mut Effects) -> bool {
-        let instances = self.members.len() as u64 + 1;
+    fn grant_spare(&mut self, ticket: Ticket, key: &VersionKey, effects: &mut Effects) {
+        let Some(waiting) = self.take_waiting(ticket) else {
+            return;
+        };
+        let Some(spare) = self.pop_spare(key, effects) else {
+            return;
+        };
+        let grant = Grant::Instance(Arc::clone(&spare), StartKind::Spare);
+        if waiting.sender.send(grant).is_err() {
+            self.make_idle(&spare);
+        }
+    }
+
+    /// Starts off the path have half of the turns, so that requests always find one soon. A spare that
+    /// finds no room is not made; a template waits for room.
+    fn admit_background(&mut self, now: Instant, effects: &mut Effects) {
+        let turns = self.limits.concurrent_starts.max(1);
+        let (mut orders, mut waiting) = (std::mem::take(&mut self.background), Vec::new());
+        while self.starting < turns
+            && self.starting_background < turns.div_ceil(2)
+            && let Some(order) = orders.pop_front()
+        {
+            let need = Need {
+                memory_mb: order.purpose.memory_mb(&order.spec),
+                held: 1,
+                instances: 0,
+            };
+            let template = matches!(order.purpose, Purpose::Template(_));
+            if self.fits(need) {
+                let Background { spec, purpose } = order;
+                let admitted = self.promise(now, purpose, spec, StartKind::Spare);
+                effects.start.push(admitted);
+            } else if !template {
+                effects.dropped.push(order);
+            } else {
+                // One at a time makes room.
+                if waiting.is_empty() {
+                    self.has_room(now, need, SPARED, effects);
+                }
+                waiting.push(order);
+            }
+        }
+        for order in waiting.into_iter().rev() {
+            orders.push_front(order);
+        }
+        self.background = orders;
+    }
+
+    fn fits(&self, need: Need) -> bool {
         let limit = u64::from(self.limits.node_instances.max(1));
-        if self.promised_mb + memory_mb <= self.capacity_mb && instances <= limit {
+        self.promised_mb + need.memory_mb <= self.capacity_mb
+            && self.instances + need.instances <= limit
+            && self.held + need.held <= limit
+    }
+
+    /// Whether that fits now. If not, and idle instances or what is kept could make room, they are
+    /// reclaimed, and the start is admitted when they are gone. What is kept and was used within the time
+    /// `spared` stays.
+    fn has_room(
+        &mut self,
+        now: Instant,
+        need: Need,
+        spared: Duration,
+        effects: &mut Effects,
+    ) -> bool {
+        if self.fits(need) {
             return true;
         }
-        let (ending, ending_mb) = self.ending();
-        let shortage = Shortage {
-            memory_mb: (self.promised_mb + memory_mb).saturating_sub(self.capacity_mb + ending_mb),
-            instances: instances.saturating_sub(limit + ending),
+        let ending = self.ending();
+        let limit = u64::from(self.limits.node_instances.max(1));
+        let mut shortage = Shortage {
+            memory_mb: (self.promised_mb + need.memory_mb)
+                .saturating_sub(self.capacity_mb + ending.memory_mb),
+            instances: (self.instances + need.instances).saturating_sub(limit + ending.instances),
         };
+        // Idle instances first: for what they are promised they save the least.
         if shortage != Shortage::default() {
             let actions = self.policy.observe(now, Event::Pressure(shortage));
+            shortage.memory_mb = shortage.memory_mb.saturating_sub(self.freed_by(&actions));
             self.act(actions, effects);
+        }
+        shortage.instances = (self.held + need.held).saturating_sub(limit + ending.held);
+        if shortage != Shortage::default() {
+            self.give_up(now, shortage, spared, effects);
         }
         false
     }
 
-    /// Instances on their way out, and the memory that they will give back.
-    fn ending(&self) -> (u64, u64) {
-        self.members
-            .values()
-            .filter(|member| member.phase == MemberPhase::Ending)
-            .fold((0, 0), |(count, mb), member| {
-                (count + 1, mb + member.memory_mb)
-            })
+    fn freed_by(&self, actions: &[Action]) -> u64 {
+        let memory = |&Action::Reclaim(id): &Action| self.members.get(&id).map(|it| it.memory_mb);
+        actions.iter().filter_map(memory).sum()
     }
 
-    fn promise(&mut self, now: Instant, ticket: Ticket, spec: Arc<FunctionSpec>) -> Admitted {
-        self.last_instance += 1;
-        let instance = InstanceId(self.last_instance);
-        let memory_mb = u64::from(spec.memory_mb);
-        self.promised_mb += memory_mb;
+    /// What is on its way out, and the room that it will give back.
+    fn ending(&self) -> Need {
+        let ending = |member: &&Member| member.phase == MemberPhase::Ending;
+        let mut sum = Need::default();
+        for member in self.members.values().filter(ending) {
+            sum.memory_mb += member.memory_mb;
+            match member.rung {
+                Some(_) => sum.held += 1,
+                None => sum.instances += 1,
+            }
+        }
+        sum
+    }
+
+    pub(super) fn turn_over(&mut self, background: bool) {
+        self.starting -= 1;
+        self.starting_background -= u32::from(background);
+    }
+
+    fn promise(
+        &mut self,
+        now: Instant,
+        purpose: Purpose,
+        spec: Arc<FunctionSpec>,
+        cheapest: StartKind,
+    ) -> Admitted {
         self.starting += 1;
-        self.members.insert(
-            instance,
-            Member {
-                key: spec.key.clone(),
-                memory_mb,
-                phase: MemberPhase::Starting,
-                instance: None,
-            },
-        );
-        let version = self.version(&spec);
-        version.members += 1;
-        let finishing = Arc::clone(&version.finishing);
+        self.starting_background += u32::from(!matches!(purpose, Purpose::Request(_)));
+        let memory_mb = purpose.memory_mb(&spec);
+        let finishing = Arc::clone(&self.version(&spec).finishing);
+        let instance = self.enroll(Some(spec.key.clone()), memory_mb, purpose.rung());
         Admitted {
             instance,
             spec,
-            ticket,
+            purpose,
+            cheapest,
             finishing,
             at: now,
         }
+    }
+
+    /// A new member, with its room.
+    pub(super) fn enroll(
+        &mut self,
+        key: Option<VersionKey>,
+        memory_mb: u64,
+        rung: Option<Rung>,
+    ) -> InstanceId {
+        self.last_instance += 1;
+        let id = InstanceId(self.last_instance);
+        self.promised_mb += memory_mb;
+        match rung {
+            Some(_) => self.held += 1,
+            None => self.instances += 1,
+        }
+        if let Some(version) = key.as_ref().and_then(|key| self.versions.get_mut(key)) {
+            version.members += 1;
+        }
+        let member = Member {
+            key,
+            memory_mb,
+            phase: MemberPhase::Starting,
+            rung,
+            bytes: 0,
+            saves: Duration::ZERO,
+            last_used: crate::clock::now(),
+            occupant: None,
+        };
+        self.members.insert(id, member);
+        id
+    }
+
+    /// A member takes that much room from now on.
+    pub(super) fn set_memory(&mut self, id: InstanceId, memory_mb: u64) {
+        if let Some(member) = self.members.get_mut(&id) {
+            self.promised_mb = self.promised_mb - member.memory_mb + memory_mb;
+            member.memory_mb = memory_mb;
+        }
+    }
+}
+
+/// Room for one more instance.
+fn instance(memory_mb: u64) -> Need {
+    Need {
+        memory_mb,
+        instances: 1,
+        held: 0,
     }
 }

@@ -1,18 +1,21 @@
 //! The pool's books. Nothing here waits or does anything: what is to be done is handed back.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::InstanceId;
+use pilotlight_model::ladder::Rung;
 use pilotlight_model::limits::Limits;
-use pilotlight_model::node::{NodeError, VersionCounts};
-use pilotlight_model::start::{Instant, StartKind};
+use pilotlight_model::node::NodeError;
+use pilotlight_model::start::{Cold, Instant, StartKind};
 use pilotlight_policy::{Action, Event, Idle, KeepAlive, Policy};
 use tokio::sync::oneshot;
 
 use super::admission::Admitted;
+use super::holdings::{Background, Occupant};
 use super::{Grant, Ticket};
 use crate::clock;
 use crate::instance::Instance;
@@ -27,11 +30,21 @@ pub(super) struct State {
     pub(super) waiting: BTreeMap<Ticket, Waiting>,
     /// Those of them that want a start and have none yet.
     pub(super) starts_wanted: BTreeSet<Ticket>,
+    /// Starts that nobody waits for on the path, in order of their coming.
+    pub(super) background: VecDeque<Background>,
     pub(super) policy: KeepAlive,
     /// When the policy's clock rings next.
     pub(super) wake_at: Option<Instant>,
     pub(super) promised_mb: u64,
+    /// Members that serve requests, or will.
+    pub(super) instances: u64,
+    /// Members that are kept for starts to come.
+    pub(super) held: u64,
+    /// Turns taken, and those of them by starts off the path.
     pub(super) starting: u32,
+    pub(super) starting_background: u32,
+    /// Uses of versions that the pool has forgotten.
+    pub(super) forgotten_uses: HashMap<VersionKey, u64>,
     pub(super) draining: bool,
     /// Every instance ends, those attached from now on too.
     pub(super) killing: bool,
@@ -46,18 +59,30 @@ pub(super) struct VersionPool {
     pub(super) idle: Vec<Arc<Instance>>,
     /// Requests that a freed instance may serve.
     pub(super) waiting: BTreeSet<Ticket>,
+    /// Forked ahead of time, the newest at the end.
+    pub(super) spares: Vec<Arc<Instance>>,
     pub(super) finishing: Arc<AtomicU32>,
     pub(super) members: u32,
+    /// Requests since they were last asked for.
+    pub(super) uses: u64,
+    pub(super) last_used: Instant,
     /// The function is deleted; whatever spec comes next is another function's.
     pub(super) retired: bool,
 }
 
 pub(super) struct Member {
-    pub(super) key: VersionKey,
+    /// Absent for what belongs to no version.
+    pub(super) key: Option<VersionKey>,
     pub(super) memory_mb: u64,
     pub(super) phase: MemberPhase,
+    /// What it is kept as; absent for what serves.
+    pub(super) rung: Option<Rung>,
+    /// Memory of its own, and time that it saves, as measured.
+    pub(super) bytes: u64,
+    pub(super) saves: Duration,
+    pub(super) last_used: Instant,
     /// Absent until the start order has been taken up.
-    pub(super) instance: Option<Arc<Instance>>,
+    pub(super) occupant: Option<Occupant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +90,8 @@ pub(super) enum MemberPhase {
     Starting,
     Idle,
     Busy,
+    /// Kept for starts to come.
+    Held,
     /// Told to stop; its room comes back when it is gone.
     Ending,
 }
@@ -72,15 +99,33 @@ pub(super) enum MemberPhase {
 pub(super) struct Waiting {
     pub(super) spec: Arc<FunctionSpec>,
     pub(super) sender: oneshot::Sender<Grant>,
-    pub(super) cold: bool,
+    pub(super) cold: Option<Cold>,
 }
 
 /// What follows from a decision, to be done once the lock is released.
 #[derive(Default)]
 pub(super) struct Effects {
-    pub(super) stop: Vec<Arc<Instance>>,
+    pub(super) stop: Vec<Occupant>,
     pub(super) start: Vec<Admitted>,
     pub(super) refuse: Vec<(oneshot::Sender<Grant>, NodeError)>,
+    /// Specs of the versions whose spare was taken.
+    pub(super) spares_taken: Vec<Arc<FunctionSpec>>,
+    pub(super) given_up: Vec<Rung>,
+    /// Orders that come to nothing.
+    pub(super) dropped: Vec<Background>,
+}
+
+impl VersionPool {
+    /// Whether an instance has answered and will be idle in a moment.
+    pub(super) fn is_finishing(&self) -> bool {
+        self.finishing.load(Ordering::Relaxed) > 0
+    }
+}
+
+impl Member {
+    pub(super) fn is_held(&self) -> bool {
+        self.phase == MemberPhase::Held
+    }
 }
 
 impl State {
@@ -92,10 +137,15 @@ impl State {
             members: HashMap::new(),
             waiting: BTreeMap::new(),
             starts_wanted: BTreeSet::new(),
+            background: VecDeque::new(),
             policy: KeepAlive::new(),
             wake_at: None,
             promised_mb: 0,
+            instances: 0,
+            held: 0,
             starting: 0,
+            starting_background: 0,
+            forgotten_uses: HashMap::new(),
             draining: false,
             killing: false,
             last_ticket: 0,
@@ -115,10 +165,15 @@ impl State {
         version.retired = false;
         let outdated = std::mem::take(&mut version.idle);
         self.end_idle(outdated, effects);
+        let older = |it: &FunctionSpec| it.key == spec.key && it.revision < spec.revision;
+        self.end_held(older, effects);
     }
 
     pub(super) fn pop_idle(&mut self, key: &VersionKey) -> Option<Arc<Instance>> {
-        let instance = self.versions.get_mut(key)?.idle.pop()?;
+        let version = self.versions.get_mut(key)?;
+        let instance = version.idle.pop()?;
+        version.uses += 1;
+        version.last_used = clock::now();
         self.observe(Event::Busy(instance.id));
         self.set_busy(instance.id);
         Some(instance)
@@ -141,7 +196,9 @@ impl State {
         self.last_ticket += 1;
         let ticket = Ticket(self.last_ticket);
         let version = self.version(&waiting.spec);
-        if !waiting.cold {
+        version.uses += 1;
+        version.last_used = clock::now();
+        if waiting.cold.is_none() {
             version.waiting.insert(ticket);
         }
         self.waiting.insert(ticket, waiting);
@@ -187,22 +244,19 @@ impl State {
     pub(super) fn release(
         &mut self,
         instance: &Arc<Instance>,
-        started_for: Option<Ticket>,
+        started_for: Option<(Ticket, StartKind)>,
         effects: &mut Effects,
     ) {
-        let fresh = started_for.is_some();
+        let kind = started_for.map_or(StartKind::Warm, |(_, kind)| kind);
         // The request that a start was for gets it even if the version has moved on since.
         let current = !instance.is_retired() && self.is_newest(&instance.spec);
-        let mut next = started_for.filter(|ticket| self.waiting.contains_key(ticket));
+        let mut next = started_for
+            .map(|(ticket, _)| ticket)
+            .filter(|ticket| self.waiting.contains_key(ticket));
         loop {
             next = next.or_else(|| self.first_waiting(&instance.spec.key).filter(|_| current));
             let Some(waiting) = next.take().and_then(|ticket| self.take_waiting(ticket)) else {
                 break;
-            };
-            let kind = if fresh {
-                StartKind::Booted
-            } else {
-                StartKind::Warm
             };
             self.set_busy(instance.id);
             if waiting
@@ -220,7 +274,7 @@ impl State {
         }
     }
 
-    fn make_idle(&mut self, instance: &Arc<Instance>) {
+    pub(super) fn make_idle(&mut self, instance: &Arc<Instance>) {
         let Some(member) = self.members.get_mut(&instance.id) else {
             return;
         };
@@ -253,11 +307,14 @@ impl State {
     }
 
     pub(super) fn retire(&mut self, key: &VersionKey, effects: &mut Effects) {
-        for member in self.members.values().filter(|member| member.key == *key) {
-            if let Some(instance) = &member.instance {
+        for member in self.members.values() {
+            if let Some(Occupant::Instance(instance)) = &member.occupant
+                && instance.spec.key == *key
+            {
                 instance.retire();
             }
         }
+        self.end_held(|it| it.key == *key, effects);
         if let Some(version) = self.versions.get_mut(key) {
             version.retired = true;
             let idle = std::mem::take(&mut version.idle);
@@ -273,6 +330,10 @@ impl State {
 
     pub(super) fn drain(&mut self, effects: &mut Effects) {
         self.draining = true;
+        self.end_held(|_| true, effects);
+        let zygotes = self.members.values().filter_map(|it| it.occupant.clone());
+        let zygotes = zygotes.filter(|it| matches!(it, Occupant::Zygote(_)));
+        effects.stop.extend(zygotes);
         let tickets: Vec<Ticket> = self.waiting.keys().copied().collect();
         for ticket in tickets {
             if let Some(waiting) = self.take_waiting(ticket) {
@@ -294,11 +355,19 @@ impl State {
         };
         self.observe(Event::Gone(instance));
         self.promised_mb -= member.memory_mb;
-        if let Some(version) = self.versions.get_mut(&member.key) {
+        match member.rung {
+            Some(_) => self.held -= 1,
+            None => self.instances -= 1,
+        }
+        let Some(key) = member.key else {
+            return;
+        };
+        if let Some(version) = self.versions.get_mut(&key) {
             version.members -= 1;
             version.idle.retain(|idle| idle.id != instance);
+            version.spares.retain(|spare| spare.id != instance);
         }
-        self.forget_if_unused(&member.key);
+        self.forget_if_unused(&key);
     }
 
     /// Carries out what the policy says.
@@ -308,29 +377,15 @@ impl State {
                 continue;
             };
             member.phase = MemberPhase::Ending;
-            let Some(instance) = member.instance.clone() else {
+            let Some(Occupant::Instance(instance)) = member.occupant.clone() else {
                 continue;
             };
             if let Some(version) = self.versions.get_mut(&instance.spec.key) {
                 version.idle.retain(|idle| idle.id != id);
             }
             tracing::debug!(instance = %id, version = %instance.spec.key, "instance reclaimed");
-            effects.stop.push(instance);
+            effects.stop.push(Occupant::Instance(instance));
         }
-    }
-
-    pub(super) fn counts(&self) -> BTreeMap<String, VersionCounts> {
-        let mut counts: BTreeMap<String, VersionCounts> = BTreeMap::new();
-        for member in self.members.values() {
-            let of_version = counts.entry(member.key.to_string()).or_default();
-            match member.phase {
-                MemberPhase::Starting => of_version.starting += 1,
-                MemberPhase::Idle => of_version.idle += 1,
-                MemberPhase::Busy => of_version.busy += 1,
-                MemberPhase::Ending => {}
-            }
-        }
-        counts
     }
 
     pub(super) fn version(&mut self, spec: &Arc<FunctionSpec>) -> &mut VersionPool {
@@ -340,8 +395,11 @@ impl State {
                 spec: Arc::clone(spec),
                 idle: Vec::new(),
                 waiting: BTreeSet::new(),
+                spares: Vec::new(),
                 finishing: Arc::default(),
                 members: 0,
+                uses: 0,
+                last_used: clock::now(),
                 retired: false,
             })
     }
@@ -350,7 +408,7 @@ impl State {
         self.policy.observe(clock::now(), event)
     }
 
-    fn first_waiting(&self, key: &VersionKey) -> Option<Ticket> {
+    pub(super) fn first_waiting(&self, key: &VersionKey) -> Option<Ticket> {
         self.versions.get(key)?.waiting.first().copied()
     }
 
@@ -360,7 +418,12 @@ impl State {
             .is_some_and(|version| version.retired)
     }
 
-    fn is_newest(&self, spec: &FunctionSpec) -> bool {
+    pub(super) fn is_ending(&self, id: InstanceId) -> bool {
+        let ending = |member: &Member| member.phase == MemberPhase::Ending;
+        self.members.get(&id).is_some_and(ending)
+    }
+
+    pub(super) fn is_newest(&self, spec: &FunctionSpec) -> bool {
         self.versions
             .get(&spec.key)
             .is_none_or(|version| version.spec.revision <= spec.revision)
@@ -373,17 +436,21 @@ impl State {
         }
     }
 
-    fn stop(&mut self, instance: &Arc<Instance>, effects: &mut Effects) {
+    pub(super) fn stop(&mut self, instance: &Arc<Instance>, effects: &mut Effects) {
         if let Some(member) = self.members.get_mut(&instance.id) {
             member.phase = MemberPhase::Ending;
         }
-        effects.stop.push(Arc::clone(instance));
+        effects.stop.push(Occupant::Instance(Arc::clone(instance)));
     }
 
     fn forget_if_unused(&mut self, key: &VersionKey) {
         let unused = |version: &VersionPool| version.members == 0 && version.waiting.is_empty();
-        if self.versions.get(key).is_some_and(unused) {
-            self.versions.remove(key);
+        if self.versions.get(key).is_some_and(unused)
+            && let Some(version) = self.versions.remove(key)
+            && version.uses > 0
+            && !version.retired
+        {
+            *self.forgotten_uses.entry(key.clone()).or_default() += version.uses;
         }
     }
 }

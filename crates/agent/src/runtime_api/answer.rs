@@ -16,7 +16,7 @@ use crate::instance::{Answer, Instance, Refusal};
 const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
 /// Bytes of an error type that are kept.
 const ERROR_TYPE_BYTES: usize = 256;
-/// Bytes of an init error; of a longer one only the type is kept.
+/// Bytes of an init or restore error; of a longer one only the type is kept.
 const INIT_ERROR_BYTES: u64 = 256 * 1024;
 /// Bytes read of an answer that is too large, so that a runtime which sends before it listens hears
 /// why; beyond it the connection is closed.
@@ -45,6 +45,27 @@ pub(super) async fn init_error(
     instance: &Arc<Instance>,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
+    let (error_type, body) = told(request).await;
+    match instance.fail_init(error_type, body) {
+        Ok(()) => accepted(),
+        Err(why) => refused(why),
+    }
+}
+
+/// `POST …/restore/error`.
+pub(super) async fn restore_error(
+    instance: &Arc<Instance>,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    let (error_type, body) = told(request).await;
+    match instance.fail_restore(error_type, body) {
+        Ok(()) => accepted(),
+        Err(why) => refused(why),
+    }
+}
+
+/// Type and words of an error that no event is to blame for.
+async fn told(request: Request<Incoming>) -> (String, Bytes) {
     let error_type = request
         .headers()
         .get(ERROR_TYPE)
@@ -58,10 +79,7 @@ pub(super) async fn init_error(
         Ok(Read::Whole(body)) => body,
         Ok(Read::TooLarge(_)) | Err(_) => Bytes::new(),
     };
-    match instance.fail_init(error_type, body) {
-        Ok(()) => accepted(),
-        Err(why) => refused(why),
-    }
+    (error_type, body)
 }
 
 async fn answer(

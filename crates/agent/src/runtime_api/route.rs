@@ -10,6 +10,11 @@ pub(super) enum Route {
     Response(RequestId),
     Error(RequestId),
     InitError,
+    /// A zygote asks what it is to be.
+    Assignment,
+    /// A template asks whether it is a fork.
+    Restore,
+    RestoreError,
     /// The path is known, with another method.
     WrongMethod,
     /// A request id that is none.
@@ -19,20 +24,28 @@ pub(super) enum Route {
 
 impl Route {
     pub(super) fn of(method: &Method, path: &str) -> Self {
-        let Some(path) = path.strip_prefix("/2018-06-01/runtime/") else {
-            return Route::Unknown;
-        };
-        let post = |route| {
-            if *method == Method::POST {
+        let only = |wanted: Method, route| {
+            if *method == wanted {
                 route
             } else {
                 Route::WrongMethod
             }
         };
+        let (get, post) = (
+            |route| only(Method::GET, route),
+            |route| only(Method::POST, route),
+        );
+        if path == "/pilotlight/assignment" {
+            return get(Route::Assignment);
+        }
+        let Some(path) = path.strip_prefix("/2018-06-01/runtime/") else {
+            return Route::Unknown;
+        };
         match path {
-            "invocation/next" if *method == Method::GET => return Route::Next,
-            "invocation/next" => return Route::WrongMethod,
+            "invocation/next" => return get(Route::Next),
             "init/error" => return post(Route::InitError),
+            "restore/next" => return get(Route::Restore),
+            "restore/error" => return post(Route::RestoreError),
             _ => {}
         }
         let Some((id, what)) = path
@@ -63,6 +76,12 @@ mod tests {
         assert_eq!(of(Method::GET, "invocation/next"), Route::Next);
         assert_eq!(of(Method::POST, "invocation/next"), Route::WrongMethod);
         assert_eq!(of(Method::POST, "init/error"), Route::InitError);
+        assert_eq!(of(Method::GET, "restore/next"), Route::Restore);
+        assert_eq!(of(Method::POST, "restore/next"), Route::WrongMethod);
+        assert_eq!(of(Method::POST, "restore/error"), Route::RestoreError);
+        let assignment = "/pilotlight/assignment";
+        assert_eq!(Route::of(&Method::GET, assignment), Route::Assignment);
+        assert_eq!(Route::of(&Method::POST, assignment), Route::WrongMethod);
         assert_eq!(
             of(Method::POST, &format!("invocation/{id}/response")),
             Route::Response(id)

@@ -1,6 +1,10 @@
 //! A launcher whose processes are tasks of the test, with real pipes and a real Runtime API connection.
 
+pub(super) mod forks;
+mod program;
+
 use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -13,14 +17,19 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use pilotlight_model::function::VersionKey;
 use pilotlight_model::node::BoxFuture;
-use tokio::net::UnixStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::clock;
 use crate::launcher::{
-    Exit, Launch, LaunchError, Launched, Launcher, Marks, Process, RootKey, Slot,
+    Exit, FreezeError, Launch, LaunchError, Launched, Launcher, Marks, Process, RootKey, Slot,
+    Template,
 };
+use forks::Forks;
+
+use program::Position;
+pub(super) use program::{Function, program, step};
 
 /// What a fake process does; it ends with the exit that it returns.
 pub(super) type Script = Arc<dyn Fn(FakeRuntime) -> BoxFuture<'static, Exit> + Send + Sync>;
@@ -41,7 +50,21 @@ pub(super) struct FakeRuntime {
     pub(super) stdout: io::PipeWriter,
     pub(super) stderr: io::PipeWriter,
     pub(super) oom_kills: Arc<AtomicU64>,
+    /// Where a fork goes on.
+    pub(super) position: Option<Position>,
+    /// Where the process stands, for those who freeze it.
+    state: Arc<Mutex<Frozen>>,
     socket: Option<OwnedFd>,
+    /// Where the Runtime API listens in its sandbox.
+    api_address: SocketAddr,
+}
+
+/// What a process is when it is frozen.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Frozen {
+    /// The request that it waits for, if it does.
+    position: Option<Position>,
+    env: Vec<String>,
 }
 
 impl FakeRuntime {
@@ -54,6 +77,16 @@ impl FakeRuntime {
             .into();
         socket.set_nonblocking(true).unwrap();
         UnixStream::from_std(socket).unwrap()
+    }
+
+    /// Whether a connection was inherited.
+    pub(super) fn inherits(&self) -> bool {
+        self.socket.is_some()
+    }
+
+    /// A connection of its own, as a runtime makes it that inherits none.
+    pub(super) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.api_address).await.unwrap()
     }
 
     /// The Runtime API over the inherited connection.
@@ -174,6 +207,8 @@ pub(super) struct FakeLauncher {
     pub(super) prepared: Mutex<Vec<(VersionKey, RootKey)>>,
     pub(super) forgotten: Mutex<Vec<VersionKey>>,
     pub(super) programs: Mutex<Vec<String>>,
+    /// What can be done beside launching, where anything can.
+    pub(super) forks: Option<Arc<Forks>>,
 }
 
 impl FakeLauncher {
@@ -186,6 +221,15 @@ impl FakeLauncher {
             prepared: Mutex::default(),
             forgotten: Mutex::default(),
             programs: Mutex::default(),
+            forks: None,
+        }
+    }
+
+    /// One whose processes can be frozen and forked.
+    pub(super) fn forking(script: Script) -> Self {
+        Self {
+            forks: Some(Arc::default()),
+            ..Self::new(script)
         }
     }
 
@@ -211,6 +255,7 @@ impl Launcher for Arc<FakeLauncher> {
     fn slot(&self) -> BoxFuture<'_, Result<Box<dyn Slot>, LaunchError>> {
         let slot: Box<dyn Slot> = Box::new(FakeSlot {
             launcher: Arc::clone(self),
+            api: ApiPort::open(),
         });
         Box::pin(async { Ok(slot) })
     }
@@ -218,46 +263,84 @@ impl Launcher for Arc<FakeLauncher> {
     fn pooled(&self) -> usize {
         3
     }
+
+    fn forks(&self) -> bool {
+        self.forks.is_some()
+    }
 }
 
 struct FakeSlot {
     launcher: Arc<FakeLauncher>,
+    api: ApiPort,
+}
+
+/// The listener of one sandbox.
+struct ApiPort {
+    listener: Option<TcpListener>,
+    address: SocketAddr,
+}
+
+impl ApiPort {
+    fn open() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        Self {
+            listener: Some(listener),
+            address,
+        }
+    }
 }
 
 impl Slot for FakeSlot {
-    fn take_runtime_api(&mut self) -> Option<std::net::TcpListener> {
-        None
+    fn take_runtime_api(&mut self) -> Option<TcpListener> {
+        self.api.listener.take()
     }
 
     fn launch(
         self: Box<Self>,
         launch: Launch,
     ) -> BoxFuture<'static, Result<Launched, LaunchError>> {
-        Box::pin(async move { self.launcher.launch(launch) })
+        let env = |pair: &std::ffi::CString| pair.to_str().unwrap().to_owned();
+        let start = Frozen {
+            position: None,
+            env: launch.env.iter().map(env).collect(),
+        };
+        let program = launch.argv[0].to_str().unwrap().to_owned();
+        self.launcher.programs.lock().push(program.clone());
+        Box::pin(async move {
+            if let Some(source) = self.launcher.exec_errors.lock().pop() {
+                return Err(LaunchError::Exec { program, source });
+            }
+            Ok(self
+                .launcher
+                .run(start, launch.request_socket, self.api.address))
+        })
     }
 }
 
 impl FakeLauncher {
-    fn launch(&self, launch: Launch) -> Result<Launched, LaunchError> {
-        let program = launch.argv[0].to_str().unwrap().to_owned();
-        self.programs.lock().push(program.clone());
-        if let Some(source) = self.exec_errors.lock().pop() {
-            return Err(LaunchError::Exec { program, source });
-        }
+    /// A process from its beginning, or from where it was frozen.
+    fn run(
+        self: &Arc<Self>,
+        start: Frozen,
+        socket: Option<OwnedFd>,
+        api_address: SocketAddr,
+    ) -> Launched {
         let (stdout, child_stdout) = io::pipe().unwrap();
         let (stderr, child_stderr) = io::pipe().unwrap();
         let oom_kills = Arc::new(AtomicU64::new(0));
+        let state = Arc::new(Mutex::new(start.clone()));
         let runtime = FakeRuntime {
             number: self.launches.fetch_add(1, Ordering::SeqCst),
-            env: launch
-                .env
-                .iter()
-                .map(|pair| pair.to_str().unwrap().to_owned())
-                .collect(),
+            env: start.env.clone(),
+            position: start.position,
+            state: Arc::clone(&state),
             stdout: child_stdout,
             stderr: child_stderr,
             oom_kills: Arc::clone(&oom_kills),
-            socket: launch.request_socket,
+            socket,
+            api_address,
         };
         let now = clock::now();
         let marks = Marks {
@@ -266,58 +349,75 @@ impl FakeLauncher {
             network: now,
             spawn: now,
         };
-        let process = FakeProcess::run(
-            (self.script.lock().clone())(runtime),
+        let script = self.script.lock().clone();
+        let (task, exit) = spawn(script(runtime), Living::one_of(&self.living));
+        let process = FakeProcess {
+            task,
+            exit,
             oom_kills,
-            &self.living,
-        );
-        Ok(Launched {
+            launcher: Arc::clone(self),
+            state,
+        };
+        Launched {
             process: Box::new(process),
             stdout: stdout.as_fd().try_clone_to_owned().unwrap(),
             stderr: stderr.as_fd().try_clone_to_owned().unwrap(),
             marks,
-        })
+        }
     }
 }
 
 struct FakeProcess {
-    task: AbortHandle,
+    task: Arc<Task>,
     exit: watch::Receiver<Option<Exit>>,
     oom_kills: Arc<AtomicU64>,
+    launcher: Arc<FakeLauncher>,
+    state: Arc<Mutex<Frozen>>,
 }
 
-impl FakeProcess {
-    fn run(
-        body: BoxFuture<'static, Exit>,
-        oom_kills: Arc<AtomicU64>,
-        living: &Arc<AtomicUsize>,
-    ) -> Self {
-        struct Living(Arc<AtomicUsize>);
-        impl Drop for Living {
-            fn drop(&mut self) {
-                self.0.fetch_sub(1, Ordering::SeqCst);
-            }
-        }
-        living.fetch_add(1, Ordering::SeqCst);
-        let living = Living(Arc::clone(living));
-        let (sender, exit) = watch::channel(None);
-        let task = tokio::spawn(body);
-        let abort = task.abort_handle();
-        tokio::spawn(async move {
-            let ended = task.await.unwrap_or_else(|error| {
-                // A failed assertion inside a script must fail the test, not look like a crash.
-                assert!(error.is_cancelled(), "script panicked");
-                Exit::Signal(9)
-            });
-            drop(living);
-            let _ = sender.send(Some(ended));
-        });
-        Self {
-            task: abort,
-            exit,
-            oom_kills,
-        }
+/// Ends with its last handle: the process, or the template that it has become.
+struct Task(AbortHandle);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
     }
+}
+
+/// Counts a process for as long as it is there.
+struct Living(Arc<AtomicUsize>);
+
+impl Living {
+    fn one_of(all: &Arc<AtomicUsize>) -> Self {
+        all.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(all))
+    }
+}
+
+impl Drop for Living {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Runs a script as a process.
+fn spawn(
+    body: BoxFuture<'static, Exit>,
+    living: Living,
+) -> (Arc<Task>, watch::Receiver<Option<Exit>>) {
+    let (sender, exit) = watch::channel(None);
+    let task = tokio::spawn(body);
+    let abort = task.abort_handle();
+    tokio::spawn(async move {
+        let ended = task.await.unwrap_or_else(|error| {
+            // A failed assertion inside a script must fail the test, not look like a crash.
+            assert!(error.is_cancelled(), "script panicked");
+            Exit::Signal(9)
+        });
+        drop(living);
+        let _ = sender.send(Some(ended));
+    });
+    (Arc::new(Task(abort)), exit)
 }
 
 impl Process for FakeProcess {
@@ -332,7 +432,7 @@ impl Process for FakeProcess {
     }
 
     fn kill(&self) {
-        self.task.abort();
+        self.task.0.abort();
     }
 
     fn init_ended(&self) {}
@@ -344,10 +444,17 @@ impl Process for FakeProcess {
     fn oom_kills(&self) -> u64 {
         self.oom_kills.load(Ordering::SeqCst)
     }
-}
 
-impl Drop for FakeProcess {
-    fn drop(&mut self) {
-        self.kill();
+    fn private_bytes(&self) -> u64 {
+        forks::SPARE_BYTES
+    }
+
+    fn freeze(&self) -> BoxFuture<'_, Result<Arc<dyn Template>, FreezeError>> {
+        let frozen = self.state.lock().clone();
+        Box::pin(async move {
+            let template = Forks::freeze(&self.launcher, frozen, &self.task, &self.exit)?;
+            let template: Arc<dyn Template> = template;
+            Ok(template)
+        })
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pilotlight_model::ids::FunctionName;
-use pilotlight_model::start::StartKind;
+use pilotlight_model::start::{Cold, StartKind};
 use tokio::sync::Semaphore;
 
 use super::fake::script;
@@ -230,7 +230,7 @@ async fn an_instance_that_has_just_become_idle_is_not_left_beside_a_start() {
     world.invoke(&spec, "1").await;
     world.until(|world| world.counts() == (0, 1, 0)).await;
     // As a request comes here that found none idle a moment ago.
-    let mut place = world.agent.node.pool.queue(&spec, false).unwrap();
+    let mut place = world.agent.node.pool.queue(&spec, None).unwrap();
     assert!(place.soon);
     let grant = place.grant().await;
     assert!(matches!(grant, Grant::Instance(_, StartKind::Warm)));
@@ -244,7 +244,7 @@ async fn a_forced_cold_start_is_one() {
     world.invoke(&spec, "1").await;
     world.until(|world| world.counts() == (0, 1, 0)).await;
     let mut cold = request(&spec, "2");
-    cold.force_cold = true;
+    cold.cold = Some(Cold::Best);
     assert_eq!(
         world.try_invoke(cold).await.unwrap().kind,
         StartKind::Booted

@@ -46,6 +46,7 @@ impl World {
             argv: vec!["/var/task/bootstrap".to_owned()],
             env: BTreeMap::new(),
             compile: None,
+            zygote: false,
             version_label: "provided:al2023.v1".to_owned(),
         };
         let code = publish(code_tree);
@@ -141,6 +142,7 @@ fn spec(code: Digest) -> FunctionSpec {
         keep_alive: None,
         log_group: "/aws/lambda/f".to_owned(),
         live_code: None,
+        snap_start_refused: false,
     }
 }
 
@@ -153,7 +155,7 @@ fn request(spec: &FunctionSpec, event: &str) -> InvokeRequest {
         client_context: None,
         trace_id: "Root=1".to_owned(),
         log_tail: true,
-        force_cold: false,
+        cold: None,
         timeline: Timeline::begin(Instant(pilotlight_sandbox::monotonic_now())),
         at_ms: 0,
     }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::configuration::Configuration;
 use super::{invalid, rules, typed, update};
 use crate::control::Parts;
+use crate::restore;
 
 /// Members that are read; others are refused where they say something.
 const READ: [&str; 4] = ["FunctionName", "CodeSha256", "Description", "RevisionId"];
@@ -50,5 +51,10 @@ pub(super) async fn publish_version(
         .await?;
     // A version of what could not be made ready is tried once more.
     parts.unsettled.notify_one();
+    if record.serving.is_some() {
+        // It serves already, and gets a template of its own in the background.
+        let (parts, key) = (Arc::clone(parts), record.key.clone());
+        tokio::spawn(async move { restore::prepare(&parts, &key).await });
+    }
     Ok(Configuration::published(&record, &parts.config))
 }

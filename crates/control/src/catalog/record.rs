@@ -89,6 +89,7 @@ impl Record {
             keep_alive,
             log_group: self.settings.log_group.clone(),
             live_code: None,
+            snap_start_refused: self.settings.snap_start_refused,
         }
     }
 

@@ -137,6 +137,8 @@ impl Node for FakeNode {
         })
     }
 
+    fn most_used_first(&self, _: &mut [VersionKey]) {}
+
     fn retire(&self, key: &VersionKey) {
         self.retired.lock().push(key.clone());
     }

@@ -255,3 +255,18 @@ async fn a_version_is_dated_by_its_publishing_and_shares_the_function_s_tags() {
         assert_eq!(spec.keep_alive.map(|it| it.as_secs()), Some(7));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_is_ready_at_once_is_prepared_too() {
+    let platform = Platform::open().await;
+    platform.active("f").await;
+    assert_eq!(publish(&platform, json!({})).await["State"], "Active");
+    let of_version = || {
+        let prepared = platform.node.prepared.lock();
+        let mut specs = prepared.iter();
+        let first = specs.find(|spec| spec.key.version == Version::Number(1));
+        first.cloned()
+    };
+    let prepared = until(|| async { of_version() }).await;
+    assert_eq!(prepared, resolve(&platform, "1").unwrap().spec);
+}

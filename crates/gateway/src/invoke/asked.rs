@@ -9,6 +9,7 @@ use http::request::Parts;
 use percent_encoding::percent_decode_str;
 use pilotlight_model::limits::{CLIENT_CONTEXT_BYTES, INVOKE_EVENT_BYTES, INVOKE_REQUEST_BYTES};
 use pilotlight_model::service::lambda;
+use pilotlight_model::start::Cold;
 use pilotlight_model::{ErrorKind, LambdaError};
 use serde::de::IgnoredAny;
 
@@ -37,7 +38,7 @@ pub(super) struct Asked {
     pub(super) log_tail: bool,
     /// Decoded JSON.
     pub(super) client_context: Option<String>,
-    pub(super) force_cold: bool,
+    pub(super) cold: Option<Cold>,
 }
 
 impl Asked {
@@ -83,8 +84,7 @@ impl Asked {
             qualifier: qualifier.map(Cow::into_owned),
             log_tail,
             client_context,
-            force_cold: text(headers, "x-pilotlight-cold")
-                .is_some_and(|value| value.eq_ignore_ascii_case("true")),
+            cold: cold(headers)?,
         })
     }
 
@@ -108,6 +108,18 @@ impl Asked {
             ErrorKind::Validation => judge(head).err().unwrap_or(error),
             _ => error,
         }
+    }
+}
+
+/// `X-Pilotlight-Cold`: `true`, or the kind of start that is wanted.
+fn cold(headers: &HeaderMap) -> Result<Option<Cold>, LambdaError> {
+    match text(headers, "x-pilotlight-cold") {
+        None => Ok(None),
+        Some(value) if value.eq_ignore_ascii_case("false") => Ok(None),
+        Some(value) => Cold::from_name(value).map(Some).ok_or_else(|| {
+            let message = format!("'{value}' is not a kind of cold start.");
+            LambdaError::new(ErrorKind::InvalidParameterValue, message)
+        }),
     }
 }
 

@@ -12,6 +12,7 @@ use http::Method;
 use hyper::body::Frame;
 use pilotlight_gateway::Config;
 use pilotlight_model::node::NodeError;
+use pilotlight_model::start::Cold;
 use pilotlight_model::{ErrorKind, LambdaError};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -53,7 +54,7 @@ async fn a_synchronous_invocation_answers_with_all_its_headers() {
         invoked.invoked_arn,
         "arn:aws:lambda:us-east-1:123456789012:function:hello"
     );
-    assert!(invoked.log_tail && !invoked.force_cold);
+    assert!(invoked.log_tail && invoked.cold.is_none());
 }
 
 #[tokio::test]
@@ -210,7 +211,7 @@ async fn client_context_trace_and_forced_cold_start_reach_the_node() {
         "{\"custom\":  {\"k\": \"v\"}}"
     );
     assert_eq!(invoked.trace_id, trace);
-    assert!(invoked.force_cold);
+    assert_eq!(invoked.cold, Some(Cold::Best));
     assert_eq!(invoked.payload, "{}", "an absent event is an empty object");
 
     // In base64 the lengths go in steps of four: 3,580 is within the limit of 3,583 bytes, 3,584 is not.

@@ -123,7 +123,10 @@ async fn nodes_show_the_callers_versions() {
     );
     assert_eq!(
         versions.values().next().unwrap(),
-        &json!({"busy": 1, "idle": 2, "starting": 3})
+        &json!({
+            "busy": 1, "idle": 2, "starting": 3, "spares": 1, "rung": "idle",
+            "template_bytes": 2 << 20, "spare_bytes": 1 << 20, "refusal": null,
+        })
     );
 }
 
@@ -215,6 +218,15 @@ async fn metrics_are_openmetrics_with_bounded_labels() {
         "pilotlight_start_phase_seconds_count{phase=\"spawn\",kind=\"warm\"} 0",
         "pilotlight_invoke_seconds_count{kind=\"warm\"} 5",
         "pilotlight_node_slots 4",
+        "pilotlight_node_versions{rung=\"idle\"} 2",
+        "pilotlight_node_versions{rung=\"template\"} 0",
+        "pilotlight_node_rung_bytes{rung=\"spare\"} 2097152",
+        "pilotlight_node_rung_bytes{rung=\"template\"} 4194304",
+        "pilotlight_node_rung_bytes{rung=\"zygote\"} 9437184",
+        "pilotlight_node_forks_total 6",
+        "pilotlight_node_fork_seconds_total 0.012",
+        "pilotlight_node_refusals_total{reason=\"open_connection\"} 2",
+        "pilotlight_node_given_up_total{rung=\"spare\"} 3",
         "pilotlight_node_capacity_bytes 1073741824",
         "pilotlight_node_instances{state=\"idle\"} 4",
         "pilotlight_node_dropped_log_lines_total 5",
@@ -237,7 +249,7 @@ async fn what_others_invoke_is_recorded_too() {
         client_context: None,
         trace_id: "Root=1-5759e988-bd862e3fe1be46a994272793".to_owned(),
         log_tail: false,
-        force_cold: true,
+        cold: Some(pilotlight_model::start::Cold::Best),
         timeline: Timeline::begin(Instant(0)),
         at_ms: 1,
     };

@@ -15,6 +15,7 @@ use pilotlight_gateway::{Config, Drained, Gateway, Records};
 use pilotlight_model::error::ErrorKind;
 use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
 use pilotlight_model::ids::InstanceId;
+use pilotlight_model::ladder::{LadderCounters, Rung, ZygoteStatus};
 use pilotlight_model::node::{
     Api, BoxFuture, Caller, CompiledFile, Directory, EventQueue, InvokeReply, InvokeRequest,
     LogLine, Node, NodeError, NodeStatus, QueuedEvent, Resolved, VersionCounts,
@@ -232,7 +233,7 @@ pub(crate) fn reply(request: InvokeRequest, payload: Bytes) -> InvokeReply {
         function_error: None,
         log_tail: request.log_tail.then(|| b"END RequestId: x\n".to_vec()),
         instance: InstanceId(7),
-        kind: match request.force_cold {
+        kind: match request.cold.is_some() {
             true => StartKind::Booted,
             false => StartKind::Warm,
         },
@@ -265,6 +266,7 @@ pub(crate) fn spec(account: &AccountId, region: &Region, name: &FunctionName) ->
         keep_alive: None,
         log_group: format!("/aws/lambda/{name}"),
         live_code: None,
+        snap_start_refused: false,
     })
 }
 
@@ -305,6 +307,8 @@ impl Node for Fakes {
         unreachable!("the gateway prepares nothing")
     }
 
+    fn most_used_first(&self, _: &mut [VersionKey]) {}
+
     fn retire(&self, _: &VersionKey) {
         unreachable!("the gateway retires nothing")
     }
@@ -323,6 +327,11 @@ impl Node for Fakes {
             busy: 1,
             idle: 2,
             starting: 3,
+            spares: 1,
+            rung: Rung::Idle,
+            template_bytes: 2 << 20,
+            spare_bytes: 1 << 20,
+            refusal: None,
         };
         NodeStatus {
             node: "node-1".to_owned(),
@@ -333,6 +342,18 @@ impl Node for Fakes {
             versions: ["123456789012", "000000000001"]
                 .map(|account| (arn(account), counts.clone()))
                 .into(),
+            zygotes: vec![ZygoteStatus {
+                runtime: "python3.11".to_owned(),
+                ready: true,
+                bytes: 9 << 20,
+                note: None,
+            }],
+            ladder: LadderCounters {
+                forks: 6,
+                fork_us: 12_000,
+                refusals: [("open_connection".to_owned(), 2)].into(),
+                given_up: [("spare".to_owned(), 3)].into(),
+            },
         }
     }
 

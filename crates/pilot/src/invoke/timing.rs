@@ -19,9 +19,7 @@ impl ServerTiming {
             let (name, value) = metric.trim().split_once(';')?;
             if name == "start" {
                 let text = value.strip_prefix("desc=\"")?.strip_suffix('"')?;
-                kind = StartKind::ALL
-                    .into_iter()
-                    .find(|kind| kind.as_str() == text);
+                kind = StartKind::from_name(text);
             } else if let Some(phase) = Phase::ALL.into_iter().find(|phase| phase.as_str() == name)
             {
                 let ms: f64 = value.strip_prefix("dur=")?.parse().ok()?;

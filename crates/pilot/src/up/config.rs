@@ -12,8 +12,8 @@ use tracing_subscriber::EnvFilter;
 use super::file::{AccessKey, File, LimitsTable, LogFormat};
 use crate::cli::UpArgs;
 
-/// A node's sandboxes are told apart by user id, and there is a range of ids for twice as many and a pool.
-const MOST_INSTANCES: u64 = 15_000;
+/// A node's sandboxes are told apart by user id, and there is a range of ids for four times as many and a pool.
+const MOST_INSTANCES: u64 = 7_500;
 
 /// The effective configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -213,10 +213,11 @@ impl Config {
         }
     }
 
-    /// Sandboxes that may be there at one time: what ends takes a while to be deleted, while its successor is there
-    /// already.
+    /// Sandboxes that may be there at one time. For each instance there may be one that is kept for starts to come (a
+    /// spare or a template), with an empty one beside it; and what ends takes a while to be deleted, while its
+    /// successor is there already.
     pub(crate) fn most_slots(&self) -> u32 {
-        2 * self.limits.node_instances + self.pool_size
+        4 * self.limits.node_instances + self.pool_size
     }
 
     fn check(&self) -> Result<(), InvalidConfig> {
@@ -275,7 +276,7 @@ impl Config {
         let room = (1_u64 << (32 - prefix)) - 2;
         if u64::from(self.most_slots()) > room {
             let needed = format!(
-                "{} sandboxes (pool_size, and two for each of limits.node_instances)",
+                "{} sandboxes (pool_size, and four for each of limits.node_instances)",
                 self.most_slots()
             );
             return Err(value(

@@ -142,6 +142,11 @@ impl Folder<'_> {
         Ok(String::from_utf8_lossy(&content).into_owned())
     }
 
+    /// How many processes are inside.
+    pub(super) fn process_count(&self) -> Result<usize, CgroupError> {
+        Ok(self.read("cgroup.procs")?.lines().count())
+    }
+
     /// The number in a file that holds nothing else.
     pub(super) fn number(&self, file: &'static str) -> Result<u64, CgroupError> {
         let content = self.read(file)?;

@@ -29,6 +29,9 @@ const MASKED_FILES: [&str; 7] = [
 const MASKED_FOLDERS: [&str; 3] = ["acpi", "asound", "scsi"];
 const READ_ONLY: [&str; 4] = ["bus", "fs", "irq", "sys"];
 
+/// Written to, it decides the next process id (proc_sys_kernel(5)).
+const LAST_PID: &str = "sys/kernel/ns_last_pid";
+
 /// Of /dev/shm. What is in it also counts as the function's memory.
 const SHM_SIZE: &str = "64m";
 
@@ -42,6 +45,10 @@ const TMP_INODES: &str = "128k";
 /// The prepared mounts.
 #[derive(Debug)]
 pub(super) struct Furniture {
+    /// Inside a template.
+    nested: bool,
+    /// Where the last process id stands, from which the kernel counts on: open only if `nested`.
+    last_pid: Option<OwnedFd>,
     proc: OwnedFd,
     dev: OwnedFd,
     tmp: OwnedFd,
@@ -49,13 +56,35 @@ pub(super) struct Furniture {
 
 impl Furniture {
     /// Makes them; `/tmp` belongs to that user and group.
-    pub(super) fn make(owner: u32) -> Result<Furniture, Broken> {
-        let proc = make_proc().map_err(step("mount /proc"))?;
+    pub(super) fn make(owner: u32, nested: bool) -> Result<Furniture, Broken> {
+        let proc = mount_proc().map_err(step("mount /proc"))?;
+        // Before it becomes read-only.
+        let last_pid = nested
+            .then(|| {
+                openat(
+                    &proc,
+                    LAST_PID,
+                    OFlags::WRONLY | OFlags::CLOEXEC,
+                    Mode::empty(),
+                )
+            })
+            .transpose()
+            .map_err(step("open ns_last_pid"))?;
+        mask_proc().map_err(step("mask /proc"))?;
         let dev = make_dev().map_err(step("mount /dev"))?;
         let tmp = make_tmp(owner).map_err(step("mount /tmp"))?;
-        // It has been cloned as often as it will be; nothing but an empty folder stays of the old root.
-        unmount("/dev", UnmountFlags::DETACH).map_err(step("let go of the launcher's /dev"))?;
-        Ok(Furniture { proc, dev, tmp })
+        if !nested {
+            // It has been cloned as often as it will be; nothing but an empty folder stays of the old root. (In a mount
+            // namespace of another owner it is locked, and goes with the old root.)
+            unmount("/dev", UnmountFlags::DETACH).map_err(step("let go of the launcher's /dev"))?;
+        }
+        Ok(Furniture {
+            nested,
+            last_pid,
+            proc,
+            dev,
+            tmp,
+        })
     }
 
     /// Opens a file of the sandbox's /proc.
@@ -68,6 +97,13 @@ impl Furniture {
         )?)
     }
 
+    /// The file that says which process id was the last.
+    pub(super) fn last_pid(&self) -> io::Result<&OwnedFd> {
+        self.last_pid
+            .as_ref()
+            .ok_or_else(|| io::ErrorKind::Unsupported.into())
+    }
+
     /// Moves everything into the function's root, which becomes the root of every process of the sandbox.
     pub(super) fn move_into(self, root: OwnedFd, tmp_bytes: u64) -> Result<(), Broken> {
         attach(&root, Path::new(place::NEW_ROOT)).map_err(step("mount the root"))?;
@@ -76,22 +112,31 @@ impl Furniture {
         }
         chdir(place::NEW_ROOT).map_err(step("switch the root"))?;
         // Where /proc will cover the old root, an empty tmpfs, for good. To unmount it would wait for a grace period of the
-        // kernel, at times for 60 ms.
-        pivot_root(".", "proc").map_err(step("switch the root"))?;
-        chdir("/").map_err(step("switch the root"))?;
-        attach(&self.proc, Path::new("/proc")).map_err(step("move /proc"))?;
-        attach(&self.dev, Path::new("/dev")).map_err(step("move /dev"))?;
-        attach(&self.tmp, Path::new("/tmp")).map_err(step("move /tmp"))
+        // kernel, at times for 60 ms. In a nest there is a /proc in it that is not ours, and nobody waits: there the old root
+        // lies on top of the new one (pivot_root(2), "pivot_root(".", ".")"), until all is out of it.
+        let old_root = if self.nested { "." } else { "proc" };
+        pivot_root(".", old_root).map_err(step("switch the root"))?;
+        attach(&self.proc, Path::new("proc")).map_err(step("move /proc"))?;
+        attach(&self.dev, Path::new("dev")).map_err(step("move /dev"))?;
+        attach(&self.tmp, Path::new("tmp")).map_err(step("move /tmp"))?;
+        if self.nested {
+            unmount(".", UnmountFlags::DETACH).map_err(step("let go of the old root"))?;
+        }
+        chdir("/").map_err(step("switch the root"))
     }
 }
 
-fn make_proc() -> io::Result<OwnedFd> {
+fn mount_proc() -> io::Result<OwnedFd> {
     let quiet = MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     let proc = new_mount::<&str>("proc", &[], quiet)?;
+    attach(&proc, Path::new(place::PROC))?;
+    Ok(proc)
+}
+
+fn mask_proc() -> io::Result<()> {
     let top = Path::new(place::PROC);
-    attach(&proc, top)?;
     for name in MASKED_FILES {
         where_it_exists(&top.join(name), |target| {
             attach(clone_one(Path::new("/dev/null"))?, target)
@@ -110,7 +155,7 @@ fn make_proc() -> io::Result<OwnedFd> {
             Ok(mount_remount(target, MountFlags::BIND | flags, c"")?)
         })?;
     }
-    Ok(proc)
+    Ok(())
 }
 
 /// Which files /proc has depends on the kernel's configuration.

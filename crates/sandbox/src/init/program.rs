@@ -11,7 +11,7 @@ use rustix::process::{chdir, setsid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use super::{Broken, step};
-use crate::channel::Channel;
+use crate::channel::{Channel, MAX_DESCRIPTORS};
 use crate::clock::monotonic_now;
 use crate::identity::{INNER_GID, INNER_UID, become_user, give_up_capabilities, limit_resources};
 use crate::message::{
@@ -53,7 +53,7 @@ impl Scratch {
 }
 
 /// The rest of the process's life before it is the program; returns its exit code if it does not become that.
-pub(super) fn run(agent: Channel, gate: Channel, filter: &Filter, scratch: &mut Scratch) -> i32 {
+pub(super) fn run(agent: &Channel, gate: &Channel, filter: &Filter, scratch: &mut Scratch) -> i32 {
     if fd::close_all_but(&mut [agent.as_raw_fd(), gate.as_raw_fd()]).is_err() {
         return 1;
     }
@@ -121,10 +121,10 @@ fn become_program(
     Err(step(EXECUTE)(scratch.exec.exec(run.strings, run.argc)))
 }
 
-/// Moves one of our descriptors to where the program has none.
-fn out_of_the_way(channel: Channel) -> io::Result<Channel> {
+/// One of our descriptors, where the program has none.
+fn out_of_the_way(channel: &Channel) -> io::Result<Channel> {
     Ok(Channel::from_socket(fcntl_dupfd_cloexec(
-        &channel, FIRST_OWN,
+        channel, FIRST_OWN,
     )?))
 }
 
@@ -144,7 +144,8 @@ fn pass(gate: &Channel, word: &[u8]) -> Result<(), Broken> {
 }
 
 /// Puts standard output, standard error and the request socket in their places, and everything else out of reach.
-fn connect([stdout, stderr, request]: [Option<OwnedFd>; 3]) -> io::Result<()> {
+fn connect(descriptors: [Option<OwnedFd>; MAX_DESCRIPTORS]) -> io::Result<()> {
+    let [stdout, stderr, request, ..] = descriptors;
     let (Some(stdout), Some(stderr)) = (stdout, stderr) else {
         return Err(io::ErrorKind::InvalidData.into());
     };

@@ -10,12 +10,13 @@ use rustix::mount::{MountAttrFlags, MountFlags, mount_remount};
 use rustix::process::{setsid, umask};
 use rustix::thread::{set_name, set_thread_groups};
 
-use super::{ANSWER_BYTES, NAME};
-use crate::channel::Channel;
-use crate::identity::Users;
+use super::nest::{self, Nest};
+use super::{ANSWER_BYTES, MAX_QUESTION_BYTES, NAME};
+use crate::channel::{Channel, Received};
+use crate::identity::{IdMap, Users};
 use crate::init::{self, Birth};
 use crate::mounts::{attach, enter_empty_namespace, new_mount};
-use crate::seccomp::Filter;
+use crate::seccomp::{Filter, Knock};
 use crate::sys::clone::{Child, Namespaces, SingleThreaded, fork};
 use crate::sys::signal;
 
@@ -23,6 +24,8 @@ use crate::sys::signal;
 pub(crate) mod place {
     /// Where a sandbox mounts the function's root before it switches to it.
     pub(crate) const NEW_ROOT: &str = "/new";
+    /// A /proc as it is, without which the kernel lets nobody mount another in a sandbox that is born inside a template.
+    pub(crate) const VISIBLE_PROC: &str = "/visible-proc";
     /// An empty folder to hide others with.
     pub(crate) const MASK: &str = "/mask";
     /// Where a sandbox keeps what it has prepared.
@@ -62,7 +65,7 @@ pub fn launcher_main_if_asked() {
     else {
         std::process::exit(1);
     };
-    match Server::set_up() {
+    match Server::set_up(&channel) {
         Ok(server) => {
             // Until the channel ends, and with it the launcher.
             let _ = server.serve(&channel);
@@ -81,8 +84,10 @@ struct Server {
 }
 
 impl Server {
-    fn set_up() -> io::Result<Server> {
+    fn set_up(channel: &Channel) -> io::Result<Server> {
         let proof = SingleThreaded::prove()?;
+        let mut knock = [0; Knock::BYTES];
+        channel.receive(&mut knock)?;
         set_name(c"launcher")?;
         // Out of reach of the terminal's signals: sandboxes are ended in order.
         setsid()?;
@@ -94,40 +99,64 @@ impl Server {
         umask(Mode::from_raw_mode(0o022));
         Ok(Server {
             proof,
-            filter: Filter::for_programs(),
+            filter: Filter::for_programs(Knock::from_bytes(knock)),
         })
     }
 
     fn serve(&self, channel: &Channel) -> io::Result<()> {
         channel.send(&answer(Ok(0)), &[])?;
         loop {
-            let mut question = [0; 8];
-            let mut received = channel.receive(&mut question)?;
+            let mut question = [0; MAX_QUESTION_BYTES];
+            let received = channel.receive(&mut question)?;
             if received.length == 0 {
                 return Ok(());
             }
-            let [p0, p1, p2, p3, init @ ..] = question;
-            let users = Users {
-                program: u32::from_le_bytes([p0, p1, p2, p3]),
-                init: u32::from_le_bytes(init),
-            };
-            let (control, program) = (received.descriptor()?, received.descriptor()?);
-            let birth = Birth {
-                proof: &self.proof,
-                filter: &self.filter,
-                users,
-                control: Channel::from_socket(control),
-                program: Channel::from_socket(program),
-            };
-            match fork(&self.proof, Namespaces::SANDBOX, || init::run(birth)) {
-                Ok(Child { pid, pidfd }) => channel.send(&answer(Ok(pid)), &[pidfd.as_fd()])?,
-                Err(error) => channel.send(&answer(Err(&error)), &[])?,
+            let (birth, nest) = self.understand(&question, received)?;
+            match nest {
+                Some(nest) => {
+                    if let Err(error) = nest::fork(&self.proof, birth, &nest, channel) {
+                        channel.send(&answer(Err(&error)), &[])?;
+                    }
+                }
+                None => match fork(&self.proof, Namespaces::SANDBOX, || init::run(birth)) {
+                    Ok(Child { pid, pidfd }) => channel.send(&answer(Ok(pid)), &[pidfd.as_fd()])?,
+                    Err(error) => channel.send(&answer(Err(&error)), &[])?,
+                },
             }
         }
     }
+
+    fn understand(
+        &self,
+        question: &[u8],
+        mut received: Received,
+    ) -> io::Result<(Birth<'_>, Option<Nest>)> {
+        let malformed = || io::Error::from(io::ErrorKind::InvalidData);
+        let (program, rest) = question[..received.length]
+            .split_first_chunk()
+            .ok_or_else(malformed)?;
+        let (init, ids) = rest.split_first_chunk().ok_or_else(malformed)?;
+        let birth = Birth {
+            proof: &self.proof,
+            filter: &self.filter,
+            users: Users {
+                program: u32::from_le_bytes(*program),
+                init: u32::from_le_bytes(*init),
+            },
+            ids: IdMap::decode(ids).ok_or_else(malformed)?,
+            nested: false,
+            control: Channel::from_socket(received.descriptor()?),
+            program: Some(Channel::from_socket(received.descriptor()?)),
+        };
+        let nest = match (received.descriptor(), received.descriptor()) {
+            (Ok(user), Ok(pid)) => Some(Nest { user, pid }),
+            _ => None,
+        };
+        Ok((birth, nest))
+    }
 }
 
-fn answer(result: Result<i32, &io::Error>) -> [u8; ANSWER_BYTES] {
+pub(super) fn answer(result: Result<i32, &io::Error>) -> [u8; ANSWER_BYTES] {
     let (errno, pid) = match result {
         Ok(pid) => (0, pid),
         Err(error) => (error.raw_os_error().unwrap_or(libc::EPROTO), 0),
@@ -142,6 +171,7 @@ fn answer(result: Result<i32, &io::Error>) -> [u8; ANSWER_BYTES] {
 fn furnish() -> io::Result<()> {
     for folder in [
         place::NEW_ROOT,
+        place::VISIBLE_PROC,
         place::MASK,
         place::PROC,
         place::DEV,

@@ -8,7 +8,7 @@ use std::thread;
 use rustix::thread::UnshareFlags;
 
 use super::Check;
-use crate::seccomp::Filter;
+use crate::seccomp::{Filter, Knock};
 use crate::sys::namespace;
 
 /// The first version with all that a sandbox needs.
@@ -92,7 +92,7 @@ pub(super) fn user_namespace() -> Check {
 pub(super) fn seccomp() -> Check {
     let installed = thread::spawn(|| {
         rustix::thread::set_no_new_privs(true)?;
-        Filter::for_programs().install()
+        Filter::for_programs(Knock::random()?).install()
     });
     let installed = installed
         .join()

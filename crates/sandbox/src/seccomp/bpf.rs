@@ -139,7 +139,7 @@ pub(super) fn fail(errno: i32) -> Program {
     )]
 }
 
-fn if_equal(word: u32, then: u8, otherwise: u8) -> Instruction {
+pub(super) fn if_equal(word: u32, then: u8, otherwise: u8) -> Instruction {
     jump(
         libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
         word,

@@ -1,6 +1,8 @@
 //! Runs the filter in a small interpreter of classic BPF, and looks at the verdicts.
 
-use super::Filter;
+use super::{Filter, Knock};
+
+const KNOCK: Knock = Knock([0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210]);
 
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 const NATIVE: u32 = if cfg!(target_arch = "x86_64") {
@@ -15,7 +17,7 @@ fn errno(number: i32) -> u32 {
 
 /// The verdict on that call, and how many instructions it took.
 fn run<const N: usize>(architecture: u32, number: i64, arguments: [u64; N]) -> (u32, usize) {
-    let Filter(program) = Filter::for_programs();
+    let Filter(program) = Filter::for_programs(KNOCK);
     let word = |offset: u32| match offset {
         0 => number as u32,
         4 => architecture,
@@ -270,4 +272,20 @@ fn a_verdict_takes_few_steps() {
         worst <= 20,
         "{worst} instructions for a call that is simply allowed"
     );
+}
+
+#[test]
+fn namespaces_are_joined_by_who_knows_the_secret() {
+    let Knock([third, fourth]) = KNOCK;
+    assert_eq!(verdict(libc::SYS_setns, [3, 0, third, fourth]), ALLOW);
+    for wrong in [
+        [3, 0, 0, 0],
+        [3, 0, third, 0],
+        [3, 0, 0, fourth],
+        [3, 0, third ^ 1 << 40, fourth],
+        [3, 0, third, fourth ^ 1],
+        [3, 0, fourth, third],
+    ] {
+        assert_eq!(verdict(libc::SYS_setns, wrong), errno(libc::EPERM));
+    }
 }

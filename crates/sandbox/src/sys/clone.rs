@@ -18,6 +18,13 @@ impl Namespaces {
     pub(crate) const SANDBOX: Namespaces = Namespaces(
         (libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS) as u64,
     );
+    /// None of its own.
+    pub(crate) const NONE: Namespaces = Namespaces(0);
+    /// None of its own; it is a sibling of the caller, which is about to exit.
+    pub(crate) const NONE_SIBLING: Namespaces = Namespaces(libc::CLONE_PARENT as u64);
+    /// As [`Namespaces::SANDBOX`], all of them in a new user namespace, for a sibling.
+    pub(crate) const NESTED_SIBLING: Namespaces =
+        Namespaces(Namespaces::SANDBOX.0 | Namespaces::NONE_SIBLING.0 | libc::CLONE_NEWUSER as u64);
     /// A user namespace.
     pub(crate) const USER: Namespaces = Namespaces(libc::CLONE_NEWUSER as u64);
 }
@@ -61,7 +68,9 @@ pub(crate) fn fork(
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = namespaces.0 | libc::CLONE_PIDFD as u64;
     args.pidfd = (&raw mut pidfd) as u64;
-    args.exit_signal = libc::SIGCHLD as u64;
+    if namespaces.0 & libc::CLONE_PARENT as u64 == 0 {
+        args.exit_signal = libc::SIGCHLD as u64;
+    }
     // SAFETY: without CLONE_VM and with no stack given this is fork: the child has its own copy of everything, and as
     // the process has one thread, no lock or allocator state is caught half-way. `args` outlives the call.
     let pid = unsafe {

@@ -5,21 +5,24 @@ use std::fs;
 use libtest_mimic::Trial;
 use pilotlight_sandbox::Exit;
 
-use crate::world::{World, finish, launch, trial};
+use crate::world::{World, finish, launch, trials_of_every_kind};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![
-        trial("shares_no_namespace_with_the_host", namespaces),
-        trial("has_an_unprivileged_user_and_no_capability", identity),
-        trial("cannot_do_what_its_attempts_list", attempts),
-        trial("cannot_fill_more_than_its_tmp", tmp),
-        trial("cannot_fork_without_end", fork_bomb),
-        trial("cannot_use_more_than_its_memory", memory_bomb),
-        trial("sees_its_own_mounts_only", mounts),
+    [
+        trials_of_every_kind("shares_no_namespace_with_the_host", namespaces),
+        trials_of_every_kind("has_an_unprivileged_user_and_no_capability", identity),
+        trials_of_every_kind("cannot_do_what_its_attempts_list", attempts),
+        trials_of_every_kind("cannot_fill_more_than_its_tmp", tmp),
+        trials_of_every_kind("cannot_fork_without_end", fork_bomb),
+        trials_of_every_kind("cannot_use_more_than_its_memory", memory_bomb),
+        trials_of_every_kind("sees_its_own_mounts_only", mounts),
     ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
-async fn namespaces(world: World) {
+async fn namespaces(mut world: World) {
     let all = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"]
         .map(|kind| format!("/proc/self/ns/{kind}"));
     let arguments: Vec<_> = std::iter::once("link")
@@ -35,10 +38,10 @@ async fn namespaces(world: World) {
         assert_ne!(inside[index], host.to_str().unwrap(), "{path}");
         assert_ne!(inside[index], other[index], "{path}");
     }
-    world.sandboxes.shutdown().await;
+    world.end().await;
 }
 
-async fn identity(world: World) {
+async fn identity(mut world: World) {
     assert_eq!(world.output(&["id"]).await, "993 993 990 990\n");
     assert_eq!(world.output(&["limits"]).await, "1024 1\n");
     let status = world.output(&["cat", "/proc/self/status"]).await;
@@ -75,7 +78,7 @@ async fn identity(world: World) {
         assert!(status.contains("CapEff:\t0000000000000000"), "{status}");
     }
     drop(process);
-    world.sandboxes.shutdown().await;
+    world.end().await;
 }
 
 fn parent_of(pid: i32) -> i32 {
@@ -88,7 +91,7 @@ fn parent_of(pid: i32) -> i32 {
         .unwrap()
 }
 
-async fn attempts(world: World) {
+async fn attempts(mut world: World) {
     let attempts = world.output(&["attempts"]).await;
     assert_eq!(attempts.lines().count(), 30, "{attempts}");
     let done: Vec<_> = attempts
@@ -98,10 +101,10 @@ async fn attempts(world: World) {
     assert!(done.is_empty(), "{attempts}");
     // And the node goes on.
     assert_eq!(world.run(&["exit", "3"]).await.exit, Exit::Code(3));
-    world.sandboxes.shutdown().await;
+    world.end().await;
 }
 
-async fn tmp(world: World) {
+async fn tmp(mut world: World) {
     assert_eq!(
         world.output(&["fill", "/tmp/file"]).await,
         format!("{} ENOSPC\n", 16 << 20)
@@ -112,10 +115,10 @@ async fn tmp(world: World) {
     let mounts = finish(slot.launch(larger).await.unwrap()).await.stdout;
     let tmp = mounts.lines().find(|line| line.contains(" /tmp ")).unwrap();
     assert!(tmp.contains("size=524288k"), "{tmp}");
-    world.sandboxes.shutdown().await;
+    world.end().await;
 }
 
-async fn fork_bomb(world: World) {
+async fn fork_bomb(mut world: World) {
     let mut process = world.start(&["fork-bomb"]).await;
     let mut said = [0; 64];
     let length = rustix::io::read(&mut process.stdout, &mut said).unwrap();
@@ -130,17 +133,17 @@ async fn fork_bomb(world: World) {
     process.kill();
     assert_eq!(process.wait().await, Exit::Signal(9));
     drop(process);
-    world.sandboxes.shutdown().await;
+    world.end().await;
 }
 
-async fn memory_bomb(world: World) {
+async fn memory_bomb(mut world: World) {
     let outcome = world.run(&["memory", "400"]).await;
     assert_eq!(outcome.exit, Exit::Signal(9), "{outcome:?}");
     assert!(outcome.oom_kills > 0, "{outcome:?}");
-    world.sandboxes.shutdown().await;
+    world.end().await;
 }
 
-async fn mounts(world: World) {
+async fn mounts(mut world: World) {
     let mounts = world.output(&["cat", "/proc/self/mounts"]).await;
     for line in mounts.lines() {
         let mut fields = line.split(' ');
@@ -167,5 +170,5 @@ async fn mounts(world: World) {
             "{line}"
         );
     }
-    world.sandboxes.shutdown().await;
+    world.end().await;
 }

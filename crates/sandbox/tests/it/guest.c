@@ -3,19 +3,31 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/keyctl.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -139,9 +151,192 @@ static void connect_to(const char *address, int port) {
     else puts(strerrorname_np(errno));
 }
 
+/* What a template has: threads that wait in different ways, each with state of its own, and descriptors of every kind that
+   can be made anew. Answers each message on descriptor 3 with what it finds. */
+static struct {
+    pthread_mutex_t lock, recursive;
+    pthread_cond_t asked, done;
+    int generation, finished, tids[5];
+    double sums[4];
+    int event, epoll, timer, pipe[2], pair[2], file, directory;
+} template = {.lock = PTHREAD_MUTEX_INITIALIZER, .asked = PTHREAD_COND_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
+static __thread int own;
+
+static void *wait_for_generations(void *argument) {
+    long index = (long)argument;
+    double factor = 1.5 + index;
+    int seen = 0;
+    own = 1000 + index;
+    template.tids[index] = gettid();
+    for (;;) {
+        pthread_mutex_lock(&template.lock);
+        while (template.generation == seen) pthread_cond_wait(&template.asked, &template.lock);
+        seen = template.generation;
+        pthread_mutex_lock(&template.recursive);
+        pthread_mutex_lock(&template.recursive);
+        template.sums[index] = factor * seen + own;
+        pthread_mutex_unlock(&template.recursive);
+        pthread_mutex_unlock(&template.recursive);
+        if (gettid() != template.tids[index]) template.sums[index] = -1;
+        template.finished++;
+        pthread_cond_signal(&template.done);
+        pthread_mutex_unlock(&template.lock);
+    }
+    return NULL;
+}
+
+static void *wait_for_events(void *argument) {
+    struct epoll_event event;
+    uint64_t count;
+    (void)argument;
+    own = 7;
+    for (;;) {
+        if (epoll_wait(template.epoll, &event, 1, -1) != 1 || event.data.u64 != 0xdeadbeefcafe) continue;
+        if (read(template.event, &count, sizeof count) != sizeof count) continue;
+        pthread_mutex_lock(&template.lock);
+        template.sums[3] = count * own;
+        template.finished++;
+        pthread_cond_signal(&template.done);
+        pthread_mutex_unlock(&template.lock);
+    }
+    return NULL;
+}
+
+static void *end(void *argument) { return argument; }
+
+static void serve_as_template(void) {
+    pthread_mutexattr_t recursive;
+    pthread_t threads[5];
+    char *heap = malloc(8 << 20);
+    char request[256], answer[1024], word[16] = "";
+    struct itimerspec in_an_hour = {.it_value = {3600, 0}}, left;
+    ssize_t length;
+    memset(heap, 7, 8 << 20);
+    pthread_mutexattr_init(&recursive);
+    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&template.recursive, &recursive);
+    template.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    template.epoll = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event watch = {EPOLLIN, {.u64 = 0xdeadbeefcafe}};
+    epoll_ctl(template.epoll, EPOLL_CTL_ADD, template.event, &watch);
+    template.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    timerfd_settime(template.timer, 0, &in_an_hour, NULL);
+    if (pipe2(template.pipe, O_NONBLOCK) || write(template.pipe[1], "kept", 4) != 4) exit(1);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, template.pair)) exit(1);
+    template.file = open("/bin/guest", O_RDONLY);
+    template.directory = open("/", O_RDONLY | O_DIRECTORY);
+    lseek(template.file, 1, SEEK_SET);
+    for (long index = 0; index < 3; index++) {
+        pthread_create(&threads[index], NULL, wait_for_generations, (void *)index);
+        /* Ids that nobody has any more. */
+        pthread_create(&threads[4], NULL, end, NULL);
+        pthread_join(threads[4], NULL);
+    }
+    pthread_create(&threads[3], NULL, wait_for_events, NULL);
+    if (write(3, "ready", 5) != 5) exit(1);
+    while ((length = read(3, request, sizeof request - 1)) > 0) {
+        request[length] = 0;
+        pthread_mutex_lock(&template.lock);
+        template.finished = 0;
+        template.generation++;
+        pthread_cond_broadcast(&template.asked);
+        uint64_t count = template.generation;
+        if (write(template.event, &count, sizeof count) != sizeof count) exit(1);
+        while (template.finished < 4) pthread_cond_wait(&template.done, &template.lock);
+        pthread_mutex_unlock(&template.lock);
+        pthread_t fresh;
+        void *came;
+        pthread_create(&fresh, NULL, end, heap);
+        pthread_join(fresh, &came);
+        pid_t child = fork();
+        if (child == 0) _exit(11);
+        int status = 0;
+        waitpid(child, &status, 0);
+        timerfd_gettime(template.timer, &left);
+        if (read(template.pipe[0], word, sizeof word - 1) < 0) strcpy(word, "none");
+        char pair[2] = "";
+        if (write(template.pair[0], "p", 1) != 1 || read(template.pair[1], pair, 1) != 1) exit(1);
+        char elf[4] = "";
+        if (read(template.file, elf, 3) != 3) exit(1);
+        int offset = lseek(template.file, 0, SEEK_CUR);
+        int found = openat(template.directory, "bin/guest", O_RDONLY) >= 0;
+        int out = printf("printed %s\n", request);
+        length = snprintf(answer, sizeof answer,
+            "%s: generation %d sums %.1f %.1f %.1f %.1f pid %d parent %d session %d uid %d heap %d thread %d child %d "
+            "timer %d pipe %s pair %s file %s at %d directory %d out %d",
+            request, template.generation, template.sums[0], template.sums[1], template.sums[2], template.sums[3], getpid(),
+            getppid(), getsid(0), getuid(), heap[4 << 20], came == heap, WEXITSTATUS(status),
+            left.it_value.tv_sec > 3500, word, pair, elf, offset, found, out > 0);
+        if (write(3, answer, length) != length) exit(1);
+    }
+}
+
+static void *spin(void *argument) {
+    for (;;) sched_yield();
+    return argument;
+}
+
+/* Has something that a template must not have, and waits. */
+static void be_refused(const char *why) {
+    pthread_t thread;
+    struct sockaddr_in local = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct itimerval hour = {.it_value = {3600, 0}};
+    struct itimerspec in_an_hour = {.it_value = {3600, 0}};
+    struct sock_filter allow = {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
+    struct sock_fprog filter = {1, &allow};
+    timer_t timer;
+    char byte;
+    int done = 0;
+    if (!strcmp(why, "running_thread")) done = pthread_create(&thread, NULL, spin, NULL);
+    else if (!strcmp(why, "child_process")) { if (fork() == 0) for (;;) pause(); }
+    else if (!strcmp(why, "open_connection")) done = connect(socket(AF_INET, SOCK_DGRAM, 0), (void *)&local, sizeof local);
+    else if (!strcmp(why, "listening_socket")) done = listen(socket(AF_INET, SOCK_STREAM, 0), 1);
+    else if (!strcmp(why, "descriptor")) done = inotify_init1(0) < 0;
+    else if (!strcmp(why, "open_file")) { done = open("/tmp/gone", O_RDWR | O_CREAT, 0600) < 0; unlink("/tmp/gone"); }
+    else if (!strcmp(why, "too_many_descriptors")) done = dup2(0, 1020) < 0;
+    else if (!strcmp(why, "temporary_file")) done = open("/tmp/kept", O_RDWR | O_CREAT, 0600) < 0;
+    else if (!strcmp(why, "shared_memory"))
+        done = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
+    else if (!strcmp(why, "timer")) done = setitimer(ITIMER_REAL, &hour, NULL);
+    else if (!strcmp(why, "posix timer")) {
+        done = timer_create(CLOCK_MONOTONIC, NULL, &timer) || timer_settime(timer, 0, &in_an_hour, NULL);
+    }
+    else if (!strcmp(why, "system_call_filter")) done = prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+    else if (!strcmp(why, "working_directory")) done = mkdir("/tmp/left", 0700) || chdir("/tmp/left") || rmdir("/tmp/left");
+    else if (!strcmp(why, "too_many_threads")) {
+        for (int child = 0; child < 5000 && !done; child++) {
+            pid_t pid = fork();
+            if (pid == 0) _exit(0);
+            done = waitpid(pid, NULL, 0) != pid;
+        }
+        done = done || pthread_create(&thread, NULL, (void *(*)(void *))pause, NULL);
+    }
+    if (done || write(3, "ready", 5) != 5) exit(1);
+    /* Refused, it runs on as if nothing had been. */
+    while (read(3, &byte, 1) == 1) if (write(3, &byte, 1) != 1) exit(1);
+}
+
+static int run(int argc, char **argv);
+
+/* Waits on descriptor 3 for what it is to do, which goes on as if it had been started so. */
+static int wait_for_arguments(void) {
+    static char message[65536];
+    char *argv[64] = {"guest"};
+    int argc = 1;
+    ssize_t length;
+    if (write(3, "ready", 5) != 5 || (length = read(3, message, sizeof message)) <= 0) return 98;
+    for (char *word = message; word < message + length && argc < 64; word += strlen(word) + 1) argv[argc++] = word;
+    close(3);
+    return run(argc, argv);
+}
+
 int main(int argc, char **argv) {
-    const char *verb = argc > 1 ? argv[1] : "";
     setvbuf(stdout, NULL, _IONBF, 0);
+    return run(argc, argv);
+}
+
+static int run(int argc, char **argv) {
+    const char *verb = argc > 1 ? argv[1] : "";
     if (!strcmp(verb, "cat")) for (int i = 2; i < argc; i++) cat(argv[i]);
     else if (!strcmp(verb, "link")) for (int i = 2; i < argc; i++) link_of(argv[i]);
     else if (!strcmp(verb, "args")) for (int i = 2; i < argc; i++) puts(argv[i]);
@@ -162,6 +357,9 @@ int main(int argc, char **argv) {
     else if (!strcmp(verb, "fork-bomb")) { fork_bomb(); pause(); }
     else if (!strcmp(verb, "memory")) { hold_memory(atoi(argv[2])); }
     else if (!strcmp(verb, "orphans")) orphans();
+    else if (!strcmp(verb, "template")) serve_as_template();
+    else if (!strcmp(verb, "later")) return wait_for_arguments();
+    else if (!strcmp(verb, "refused")) be_refused(argv[2]);
     else if (!strcmp(verb, "echo")) echo(3);
     else if (!strcmp(verb, "connect")) connect_to(argv[2], atoi(argv[3]));
     else if (!strcmp(verb, "pause")) { puts("paused"); for (;;) pause(); }

@@ -4,15 +4,21 @@ use std::ffi::CString;
 use std::fs;
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use libtest_mimic::Trial;
-use pilotlight_sandbox::{Code, Config, Exit, Image, Launch, Process, Root, Sandboxes};
+use pilotlight_sandbox::{
+    Code, Config, Exit, FreezeError, Furnishing, Image, Launch, Process, Refusal, Root, Sandboxes,
+    Template,
+};
+use tokio::sync::OnceCell;
 
 pub(crate) struct World {
     pub(crate) sandboxes: Sandboxes,
@@ -21,6 +27,19 @@ pub(crate) struct World {
     pub(crate) resolv_conf: PathBuf,
     pub(crate) config: Config,
     pub(crate) folder: tempfile::TempDir,
+    /// How guests are started that have no request socket.
+    pub(crate) kind: Kind,
+    template: OnceCell<Template>,
+}
+
+/// How a program is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Booted,
+    /// From a template.
+    Forked,
+    /// From a template that was forked from another, as an instance is whose template was forked from a zygote.
+    ForkedTwice,
 }
 
 /// What became of a guest.
@@ -38,6 +57,29 @@ pub(crate) fn trial<F: Future<Output = ()> + 'static>(name: &str, body: fn(World
         runtime().block_on(async { body(World::new(2).await).await });
         Ok(())
     })
+}
+
+/// The test once for each way in which a program can be started.
+pub(crate) fn trials_of_every_kind<F: Future<Output = ()> + 'static>(
+    name: &str,
+    body: fn(World) -> F,
+) -> Vec<Trial> {
+    let kinds = [
+        (Kind::Booted, ""),
+        (Kind::Forked, "_when_forked"),
+        (Kind::ForkedTwice, "_when_forked_twice"),
+    ];
+    kinds
+        .map(|(kind, suffix)| {
+            Trial::test(format!("{name}{suffix}"), move || {
+                runtime().block_on(async {
+                    let world = World::new(2).await;
+                    body(World { kind, ..world }).await;
+                });
+                Ok(())
+            })
+        })
+        .into()
 }
 
 pub(crate) fn runtime() -> tokio::runtime::Runtime {
@@ -77,11 +119,29 @@ impl World {
             resolv_conf,
             config,
             folder,
+            kind: Kind::Booted,
+            template: OnceCell::new(),
         }
+    }
+
+    /// Deletes all sandboxes.
+    pub(crate) async fn end(&mut self) {
+        drop(self.template.take());
+        self.sandboxes.shutdown().await;
     }
 
     /// Starts the guest in a root with 128 MiB of memory and 16 MiB of `/tmp`.
     pub(crate) async fn start_in(&self, root: &Root, arguments: &[&str]) -> Process {
+        if self.kind != Kind::Booted {
+            let template = self.template.get_or_init(|| self.make_template()).await;
+            let (process, mut socket) = fork_in(template, root).await;
+            let words: Vec<u8> = arguments
+                .iter()
+                .flat_map(|word| [word.as_bytes(), b"\0"].concat())
+                .collect();
+            socket.write_all(&words).unwrap();
+            return process;
+        }
         let slot = self.sandboxes.slot().await.unwrap();
         slot.launch(launch(root, arguments)).await.unwrap()
     }
@@ -104,6 +164,33 @@ impl World {
         let outcome = self.run(arguments).await;
         assert_eq!(outcome.exit, Exit::Code(0), "{outcome:?}");
         outcome.stdout
+    }
+
+    /// A guest with a request socket that has said that it is ready.
+    pub(crate) async fn start_waiting(&self, arguments: &[&str]) -> (Process, UnixStream) {
+        let (mut ours, theirs) = connection();
+        let mut ready = [0; 5];
+        let mut with_socket = launch(&self.root, arguments);
+        with_socket.request_socket = Some(theirs);
+        let slot = self.sandboxes.slot().await.unwrap();
+        let process = slot.launch(with_socket).await.unwrap();
+        ours.read_exact(&mut ready).unwrap();
+        (process, ours)
+    }
+
+    async fn make_template(&self) -> Template {
+        let (process, _socket) = self.start_waiting(&["later"]).await;
+        let template = freeze(&process).await;
+        if self.kind == Kind::Forked {
+            return template;
+        }
+        let (process, _socket) = self.fork(&template).await;
+        freeze(&process).await
+    }
+
+    /// A fork in the usual root.
+    pub(crate) async fn fork(&self, template: &Template) -> (Process, UnixStream) {
+        fork_in(template, &self.root).await
     }
 
     /// An image of those files, mounted.
@@ -133,6 +220,40 @@ pub(crate) fn launch<'a>(root: &'a Root, arguments: &[&str]) -> Launch<'a> {
         tmp_mb: 16,
         request_socket: None,
     }
+}
+
+async fn fork_in(template: &Template, root: &Root) -> (Process, UnixStream) {
+    let (ours, theirs) = connection();
+    let mut berth = template.berth().await.unwrap();
+    let furnishing = Furnishing {
+        root,
+        memory_mb: 128,
+        tmp_mb: 16,
+    };
+    berth.furnish(furnishing).await.unwrap();
+    (berth.fork(Some(theirs)).await.unwrap(), ours)
+}
+
+/// The test's end, and the guest's. A guest that does not answer fails its test.
+fn connection() -> (UnixStream, OwnedFd) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    ours.set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    (ours, theirs.into())
+}
+
+/// Freezes the process, which may need a moment until it waits.
+pub(crate) async fn freeze(process: &Process) -> Template {
+    for _ in 0..500 {
+        match process.freeze().await {
+            Ok(template) => return template,
+            Err(FreezeError::Refused(Refusal::RunningThread { .. })) => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("the program does not come to rest");
 }
 
 /// Reads all that the process writes, then waits for its end.
@@ -176,7 +297,7 @@ pub(crate) fn runtime_image() -> PathBuf {
         symlink("missing", tree.join("bin/dangling")).unwrap();
         fs::write(work.path().join("guest.c"), source).unwrap();
         let compiled = Command::new("cc")
-            .args(["-static", "-O1", "-Wall", "-Werror", "-o"])
+            .args(["-static", "-pthread", "-O1", "-Wall", "-Werror", "-o"])
             .arg(tree.join("bin/guest"))
             .arg(work.path().join("guest.c"))
             .status();

@@ -94,7 +94,7 @@ fn values_that_cannot_work_are_refused() {
         ("pool_size = 100000", "pool_size"),
         ("subnet = \"10.0.0.0/29\"", "subnet"),
         ("subnet = \"nowhere\"", "subnet"),
-        ("subnet = \"10.0.0.0/22\"", "2016 sandboxes"),
+        ("subnet = \"10.0.0.0/22\"", "4016 sandboxes"),
         (
             "[limits]\nwaiting_invocations = 0",
             "limits.waiting_invocations",

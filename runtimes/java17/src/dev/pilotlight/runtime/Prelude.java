@@ -1,8 +1,5 @@
 package dev.pilotlight.runtime;
 
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.MethodType;
-import java.lang.invoke.StringConcatFactory;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.SecureRandom;
@@ -23,12 +20,19 @@ import java.util.stream.Collectors;
  * function may still change: no name service, no loggers, no TLS context.
  */
 final class Prelude {
+    private static boolean loaded;
+
     private Prelude() {}
 
+    /** The second time is for nothing: a template that comes from a zygote has it all. */
     static void load() {
+        if (loaded) {
+            return;
+        }
+        loaded = true;
         try {
             text();
-            concatenation();
+            concatenation(List.of(), "text", 1, 2, 1.5, true);
             collections();
             security();
             threads();
@@ -48,18 +52,19 @@ final class Prelude {
         DateTimeFormatter.ISO_OFFSET_DATE_TIME.format(Instant.now().atOffset(ZoneOffset.UTC));
     }
 
-    /** `"text" + value`, as the compiler has it in user code; in ours it takes the way without this machinery. */
-    private static void concatenation() throws Exception {
-        Class<?>[][] shapes = {
-            {String.class}, {int.class}, {Object.class}, {long.class}, {String.class, String.class},
-            {String.class, int.class}, {int.class, String.class}, {String.class, Object.class},
-            {Object.class, Object.class}, {String.class, String.class, String.class}, {double.class},
+    /**
+     * As in user code: this class alone is compiled with the compiler's usual way of joining texts, whose
+     * first use in a process takes long.
+     */
+    private static int concatenation(Object object, String text, int number, long large, double fraction, boolean is) {
+        String[] joined = {
+            "a" + object, "a" + text, "a" + number, "a" + large, "a" + fraction, "a" + is, object + "b", text + "b",
+            number + "b", "a" + object + "b", "a" + text + "b", "a" + number + "b", "a" + large + "b", text + text,
+            text + number, text + object, "a" + text + "b" + text, "a" + text + "b" + number, "a" + number + "b" + text,
+            "a" + object + "b" + object, "a" + text + "b" + object, "a" + number + "b" + number,
+            "a" + text + "b" + text + "c", "a" + object + "b" + object + "c", "a" + text + "b" + text + "c" + text,
         };
-        for (Class<?>[] shape : shapes) {
-            MethodType type = MethodType.methodType(String.class, shape);
-            StringConcatFactory.makeConcatWithConstants(
-                    MethodHandles.lookup(), "makeConcatWithConstants", type, "a" + "\1".repeat(shape.length));
-        }
+        return joined.length;
     }
 
     private static void collections() {

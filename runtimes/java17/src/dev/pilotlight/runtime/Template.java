@@ -28,6 +28,7 @@ final class Template {
             function.endStart("init", new Failure(cause(e), "Runtime.BeforeSnapshotError"), timing, 64);
         }
         Environment.prepare();
+        Prelude.load();
         Randomness.prepare();
         Randomness.search(loader);
         WarmUp.run(ROUNDS);

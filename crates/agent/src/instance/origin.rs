@@ -1,0 +1,202 @@
+//! What an instance's process came from, and what follows from it: what a fork is told, when a start is
+//! over, and how a process waits that is to become a template.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use pilotlight_model::start::StartKind;
+use tokio::sync::oneshot;
+
+use super::machine::{Machine, Refusal};
+use super::{InitMarks, Instance, State};
+use crate::clock;
+use crate::failure::Failure;
+use crate::platform_lines;
+use crate::runtime::RuntimeImage;
+
+/// How a process of an instance begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// It is executed.
+    Boot,
+    /// It is forked from the zygote, and told to be this: the answer to `GET /pilotlight/assignment`.
+    Zygote(Bytes),
+    /// It is forked from the version's template, and told what has changed: the answer to
+    /// `GET …/restore/next`.
+    Template(Bytes),
+}
+
+/// What becomes of a `GET …/restore/next`.
+pub(crate) enum Restore {
+    /// Go on, with this answer.
+    Go(Bytes),
+    /// The process is to be a template. An answer comes if it will not be one.
+    Wait(oneshot::Receiver<Bytes>),
+}
+
+/// The process as its instance knows it.
+pub(super) struct Origin {
+    kind: StartKind,
+    /// The line that the log has of it.
+    announced: Option<String>,
+    /// What the process is to be, until it has asked.
+    assignment: Option<Bytes>,
+    /// The answer to the question whether it is a fork.
+    restore: Bytes,
+    /// The init was over before the runtime asked for its first event.
+    init_ended: bool,
+    /// It is to become a template.
+    template: bool,
+    /// The question that waits meanwhile.
+    parked: Option<oneshot::Sender<Bytes>>,
+}
+
+impl Default for Origin {
+    fn default() -> Self {
+        Self {
+            kind: StartKind::Booted,
+            announced: None,
+            assignment: None,
+            restore: Bytes::new(),
+            init_ended: false,
+            template: false,
+            parked: None,
+        }
+    }
+}
+
+impl Origin {
+    /// The process has ended; who asked is not answered.
+    pub(super) fn end(&mut self) {
+        self.parked = None;
+    }
+}
+
+impl Instance {
+    // ---- the supervisor's side ----
+
+    /// A process is about to be started that way: the first of this instance or, after one that came to
+    /// nothing, another. The log tells of it, but not again of the same.
+    pub(crate) fn begin(&self, begin: Begin, image: &RuntimeImage) {
+        let mut state = self.state.lock();
+        let origin = &mut state.origin;
+        origin.init_ended = false;
+        (origin.kind, origin.assignment, origin.restore) = match begin {
+            Begin::Boot => (StartKind::Booted, None, Bytes::new()),
+            Begin::Zygote(body) => (StartKind::Zygote, Some(body), Bytes::new()),
+            Begin::Template(body) => (StartKind::Forked, None, body),
+        };
+        let line = match origin.kind {
+            StartKind::Forked => platform_lines::restore_start(&self.spec, image),
+            _ => platform_lines::init_start(&self.spec, image),
+        };
+        if origin.announced.as_ref() != Some(&line) {
+            self.log.line(line.clone());
+            origin.announced = Some(line);
+            // The tail that a caller gets begins behind it, as on Lambda.
+            drop(self.log.take_tail());
+        }
+    }
+
+    /// The process is to become a template: it serves nobody, unless [`Instance::stay`] is called.
+    pub(crate) fn become_template(&self) {
+        self.state.lock().origin.template = true;
+    }
+
+    /// It becomes no template, and serves like any other instance. Its init was nobody's request: none
+    /// reports it or pays for it.
+    pub(crate) fn stay(&self) {
+        let mut state = self.state.lock();
+        state.init = None;
+        state.origin.template = false;
+        if let Some(parked) = state.origin.parked.take() {
+            state.machine.go_on();
+            // An error means that its connection broke; it will ask again, and not wait.
+            let _ = parked.send(Bytes::new());
+        }
+        self.changed.notify_one();
+    }
+
+    /// What the instance came from, as its first request reports it.
+    pub(crate) fn started_as(&self) -> StartKind {
+        self.state.lock().origin.kind
+    }
+
+    /// The start took too long or failed, for that reason: the log tells of it.
+    pub(crate) fn give_up_start(&self, status: &str) {
+        let mut state = self.state.lock();
+        let now = clock::now();
+        let line = match state.origin.kind {
+            StartKind::Forked => {
+                let length = state.trace.give_up_restore(now);
+                platform_lines::restore_report(length, Some(status))
+            }
+            _ => {
+                let length = state.trace.since_spawn(now);
+                state.trace.give_up_init(now);
+                platform_lines::init_report(length, status)
+            }
+        };
+        self.log.line(line);
+    }
+
+    /// What the fork and its restore took, until a request reports it.
+    pub(crate) fn restore_length(&self) -> Duration {
+        self.state.lock().restore.unwrap_or_default()
+    }
+
+    // ---- the runtime's side ----
+
+    /// `GET /pilotlight/assignment`.
+    pub(crate) fn take_assignment(&self) -> Option<Bytes> {
+        self.state.lock().origin.assignment.take()
+    }
+
+    /// `GET …/restore/next`.
+    pub(crate) fn restore(&self, marks: InitMarks) -> Result<Restore, Refusal> {
+        let mut state = self.state.lock();
+        let first = state.machine == Machine::Init;
+        state.machine.park()?;
+        if state.origin.template {
+            if first {
+                state.end_init(marks);
+                state.origin.init_ended = true;
+            }
+            // A second question replaces the first, whose connection is most likely gone.
+            let (go, told) = oneshot::channel();
+            state.origin.parked = Some(go);
+            return Ok(Restore::Wait(told));
+        }
+        if first && state.origin.kind != StartKind::Forked {
+            // One that asks although nobody told it to; its init is over all the same.
+            state.end_init(marks);
+            state.origin.init_ended = true;
+        }
+        state.machine.go_on();
+        Ok(Restore::Go(state.origin.restore.clone()))
+    }
+
+    /// `POST …/restore/error`.
+    pub(crate) fn fail_restore(&self, error_type: String, body: Bytes) -> Result<(), Refusal> {
+        let mut state = self.state.lock();
+        state.machine.fail_restore()?;
+        state.failed = Some(Failure::Init { error_type, body });
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// The runtime asks for its first event: its start is over.
+    pub(super) fn end_start(&self, state: &mut State, marks: InitMarks) {
+        match state.origin.kind {
+            StartKind::Forked => {
+                let length = state.trace.end_restore(marks, clock::now());
+                state.restore = Some(length);
+                self.log.line(platform_lines::restore_report(length, None));
+                // The tail that a caller gets begins behind it.
+                drop(self.log.take_tail());
+            }
+            _ if state.origin.init_ended => {}
+            _ => state.end_init(marks),
+        }
+    }
+}

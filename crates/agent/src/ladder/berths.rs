@@ -1,0 +1,112 @@
+//! The berths of one template: some are ready, so that a fork finds one, and one that was taken is
+//! replaced off the path.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use pilotlight_model::error::Causes;
+use tokio::runtime::Handle;
+
+use crate::launcher::{Berth, Furnishing, LaunchError, Template};
+
+/// Berths of one template that are made at the same time, off the path.
+const BUILDERS: usize = 2;
+
+pub(crate) struct Berths {
+    template: Arc<dyn Template>,
+    /// What goes into each ahead of time, where that is known.
+    furnishing: Option<Furnishing>,
+    target: usize,
+    /// Locked to take or put one. `None` once no more are kept.
+    ready: Mutex<Option<Vec<Box<dyn Berth>>>>,
+    building: AtomicUsize,
+    handle: Handle,
+}
+
+impl Berths {
+    /// Berths of that template, of which so many are to be ready. None is yet.
+    pub(crate) fn new(
+        template: Arc<dyn Template>,
+        furnishing: Option<Furnishing>,
+        target: usize,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            template,
+            furnishing,
+            target,
+            ready: Mutex::new(Some(Vec::new())),
+            building: AtomicUsize::new(0),
+            handle: Handle::current(),
+        })
+    }
+
+    /// A berth: one that is ready, or one that is built now.
+    pub(crate) async fn take(self: &Arc<Self>) -> Result<Box<dyn Berth>, LaunchError> {
+        let ready = self.ready.lock().as_mut().and_then(Vec::pop);
+        self.replenish();
+        match ready {
+            Some(berth) => Ok(berth),
+            None => self.build().await,
+        }
+    }
+
+    /// Makes as many as are to be ready, in the background.
+    pub(crate) fn replenish(self: &Arc<Self>) {
+        if self.missing() == 0 {
+            return;
+        }
+        if self.building.fetch_add(1, Ordering::Relaxed) >= BUILDERS {
+            self.building.fetch_sub(1, Ordering::Relaxed);
+            return;
+        }
+        let berths = Arc::clone(self);
+        self.handle.spawn(async move {
+            berths.fill().await;
+            berths.building.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+
+    /// Makes what is missing. One that cannot be made is tried again when the next is taken.
+    pub(crate) async fn fill(&self) {
+        while self.missing() > 0 {
+            let built = match self.build().await {
+                Ok(built) => built,
+                Err(error) => {
+                    tracing::debug!(error = %Causes(&error), "berth not made");
+                    return;
+                }
+            };
+            // One too many, or one too late, is let go once the lock is free.
+            let surplus = match &mut *self.ready.lock() {
+                Some(ready) if ready.len() < self.target => {
+                    ready.push(built);
+                    None
+                }
+                _ => Some(built),
+            };
+            drop(surplus);
+        }
+    }
+
+    /// Lets go of those that are ready, and keeps none from now on.
+    pub(crate) fn close(&self) {
+        let ready = self.ready.lock().take();
+        drop(ready);
+    }
+
+    fn missing(&self) -> usize {
+        let ready = self.ready.lock();
+        let count = ready.as_ref().map_or(self.target, Vec::len);
+        self.target.saturating_sub(count)
+    }
+
+    /// One that is built now, whatever is ready.
+    pub(crate) async fn build(&self) -> Result<Box<dyn Berth>, LaunchError> {
+        let mut berth = self.template.berth().await?;
+        if let Some(furnishing) = &self.furnishing {
+            berth.furnish(furnishing.clone()).await?;
+        }
+        Ok(berth)
+    }
+}

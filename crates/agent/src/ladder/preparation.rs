@@ -1,0 +1,281 @@
+//! Making the template of a version: its init runs as for any instance, from the zygote if there is one,
+//! and then the process is frozen instead of serving. One that cannot be frozen serves after all: its init
+//! has been paid, and the next request finds it idle.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use pilotlight_model::error::Causes;
+use pilotlight_model::ladder::Rung;
+use pilotlight_model::limits;
+use pilotlight_model::start::StartKind;
+use tokio::sync::oneshot;
+
+use super::berths::Berths;
+use super::{Parked, freezing};
+use crate::agent::Node;
+use crate::environment::Initialization;
+use crate::failure::Failure;
+use crate::instance::{Instance, Verdict};
+use crate::launch::{Launching, furnishing};
+use crate::launcher::{Exit, FreezeError, LaunchError, Template};
+use crate::pool::{Done, Lease, Pool, Purpose, StartOrder, Turn, Worth};
+use crate::runtime::RuntimeImage;
+use crate::runtime_api::{OnFree, Outstanding, Via};
+use crate::start::entrypoint;
+use crate::watch::{Running, Watched};
+
+/// Berths of each template that are ready.
+const BERTHS: usize = 1;
+/// A template that lived longer did its work, and is made again at once when it dies.
+const LIVED: Duration = Duration::from_secs(60);
+
+/// Takes up the order for a template, and looks after what comes of it until it ends.
+pub(crate) async fn run(node: Arc<Node>, instance: Arc<Instance>, order: StartOrder) {
+    let StartOrder {
+        purpose,
+        turn,
+        lease,
+        ..
+    } = order;
+    let (Purpose::Template(done), Some(image)) =
+        (purpose, node.runtimes.get(&instance.spec.runtime))
+    else {
+        return;
+    };
+    let preparation = Preparation {
+        node: &node,
+        instance: &instance,
+        image,
+    };
+    if let Err(error) = preparation.run(turn, &lease, done).await {
+        let error = Causes(&error);
+        tracing::error!(version = %instance.spec.key, %error, "no template");
+        instance.end(None);
+    }
+    drop(lease);
+}
+
+struct Preparation<'a> {
+    node: &'a Arc<Node>,
+    instance: &'a Arc<Instance>,
+    image: &'a RuntimeImage,
+}
+
+/// Learns when the process waits for the answer that only a fork gets.
+struct Parking {
+    pool: Arc<Pool>,
+    /// Locked to take it, once.
+    parked: Mutex<Option<oneshot::Sender<(Outstanding, Via)>>>,
+}
+
+/// What came of an init.
+enum Init {
+    Parked(Outstanding, Via),
+    Ended(Watched),
+}
+
+impl Preparation<'_> {
+    async fn run(&self, turn: Turn, lease: &Lease, done: Done) -> Result<(), LaunchError> {
+        let instance = self.instance;
+        let mut turn = Some(turn);
+        let (parked, parks) = oneshot::channel();
+        instance.become_template();
+        let Some(running) = self.launch(parked).await? else {
+            return Ok(());
+        };
+        let init = tokio::select! {
+            biased;
+            Ok((outstanding, via)) = parks => Init::Parked(outstanding, via),
+            ended = running.watch(instance, limits::INIT, &mut turn) => Init::Ended(ended),
+        };
+        let (outstanding, via) = match init {
+            Init::Parked(outstanding, via) => (outstanding, via),
+            Init::Ended(watched) => {
+                self.failed(running, &watched).await;
+                return Ok(());
+            }
+        };
+        let saves = instance.init_length();
+        let frozen = freezing::freeze(running.process.as_ref()).await;
+        drop(turn);
+        match frozen {
+            Ok(template) => {
+                let bytes = freezing::private_bytes(&template).await;
+                lease.hold(Rung::Template, Worth { bytes, saves });
+                let parked = self.park(template, outstanding, via, &running);
+                self.look_after(&parked, done).await;
+                drop(parked);
+                running.wind_up(instance).await;
+                instance.end(None);
+                instance.forget_process();
+                Ok(())
+            }
+            Err(error) => self.serve(running, outstanding, error, done).await,
+        }
+    }
+
+    /// `None`: the function has no program.
+    async fn launch(
+        &self,
+        parked: oneshot::Sender<(Outstanding, Via)>,
+    ) -> Result<Option<Running>, LaunchError> {
+        let launching = Launching {
+            node: self.node,
+            instance: self.instance,
+            image: self.image,
+            initialization: Initialization::SnapStart,
+            on_free: Arc::new(Parking {
+                pool: Arc::clone(&self.node.pool),
+                parked: Mutex::new(Some(parked)),
+            }),
+        };
+        match launching.run(StartKind::Zygote).await {
+            Ok(running) => Ok(Some(running)),
+            Err(LaunchError::Exec { program, source }) => {
+                let failure = Failure::InvalidEntrypoint(entrypoint(self.image, &program, &source));
+                self.instance.give_up_start(&failure.status());
+                self.instance.end(Some(failure));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The init failed, or took too long: requests will hear of it from their own.
+    async fn failed(&self, running: Running, watched: &Watched) {
+        let instance = self.instance;
+        running.wind_up(instance).await;
+        let status = match watched {
+            Watched::Killed(Verdict::InitTimedOut) => Some("Status: timeout".to_owned()),
+            Watched::Killed(Verdict::Stop) => None,
+            Watched::Exited(exit) => {
+                let failure = instance.exit_failure(*exit);
+                Some(instance.failed().unwrap_or(failure).status())
+            }
+            Watched::Killed(_) => instance.failed().map(|failure| failure.status()),
+        };
+        if let Some(status) = status {
+            tracing::info!(version = %instance.spec.key, status, "no template: the init failed");
+            instance.give_up_start(&status);
+        }
+        instance.end(None);
+        instance.forget_process();
+    }
+
+    fn park(
+        &self,
+        template: Arc<dyn Template>,
+        outstanding: Outstanding,
+        via: Via,
+        running: &Running,
+    ) -> Arc<Parked> {
+        let furnishing = furnishing(&self.instance.spec, self.image);
+        Arc::new(Parked {
+            spec: Arc::clone(&self.instance.spec),
+            berths: Berths::new(Arc::clone(&template), Some(furnishing), BERTHS),
+            template,
+            outstanding,
+            via,
+            inherits: running.inherits,
+            failures: AtomicU32::new(0),
+            instance: Arc::clone(self.instance),
+        })
+    }
+
+    /// Lets starts be forked from the template until it dies or is told to end.
+    async fn look_after(&self, parked: &Arc<Parked>, done: Done) {
+        let (node, instance) = (self.node, self.instance);
+        let since = Instant::now();
+        if instance.is_retired() || !node.ladder.install(parked) {
+            return;
+        }
+        // From here on the version is of this revision; what is older goes.
+        node.pool.refresh(&instance.spec);
+        let (ladder_of, ready) = (Arc::clone(node), Arc::clone(parked));
+        node.handle.spawn(async move {
+            ready.berths.fill().await;
+            ladder_of
+                .ladder
+                .order_first_spare(&ladder_of, &ready.spec, done);
+        });
+        let died = loop {
+            if instance.judge(None) == Verdict::Stop {
+                break false;
+            }
+            tokio::select! {
+                () = parked.template.died() => break true,
+                () = instance.changed() => {}
+            }
+        };
+        // One that nothing can be forked from has been told to end, and is no better than one that died.
+        let well = since.elapsed() > LIVED || !(died || parked.is_useless());
+        let rest = node.ladder.uninstall(parked, well);
+        if died {
+            tracing::warn!(version = %instance.spec.key, "template died");
+            if let Some(rest) = rest {
+                node.ladder.rebuild(node, &instance.spec, rest);
+            }
+        }
+    }
+
+    /// The process serves, as any instance whose start nobody waits for.
+    async fn serve(
+        &self,
+        running: Running,
+        outstanding: Outstanding,
+        error: FreezeError,
+        done: Done,
+    ) -> Result<(), LaunchError> {
+        let (node, instance) = (self.node, self.instance);
+        match error {
+            FreezeError::Refused(refusal) => {
+                tracing::info!(version = %instance.spec.key, %refusal, "no template");
+                node.ladder.refuse(&instance.spec, refusal);
+            }
+            FreezeError::Platform(error) => {
+                let error = Causes(&error);
+                tracing::error!(version = %instance.spec.key, %error, "template not made");
+            }
+        }
+        drop(done);
+        node.pool.refresh(&instance.spec);
+        node.pool.adopt(instance);
+        instance.stay();
+        if outstanding == Outstanding::Next {
+            node.pool.release(instance, None);
+        }
+        let watched = running.watch(instance, limits::RESTORE, &mut None).await;
+        running.wind_up(instance).await;
+        let failure = match watched {
+            Watched::Exited(exit) => instance.exit_failure(exit),
+            Watched::Killed(_) => Failure::Exited {
+                exit: Exit::Signal(9),
+                out_of_memory: false,
+            },
+        };
+        instance.end(Some(failure));
+        instance.forget_process();
+        Ok(())
+    }
+}
+
+impl OnFree for Parking {
+    fn free(&self, instance: &Arc<Instance>, first: bool, via: Via) {
+        match self.parked.lock().take().filter(|_| first) {
+            // The supervisor may have given it up meanwhile.
+            Some(parked) => {
+                let _ = parked.send((Outstanding::Next, via));
+            }
+            None => self.pool.release(instance, None),
+        }
+    }
+
+    fn parked(&self, _instance: &Arc<Instance>, via: Via) {
+        if let Some(parked) = self.parked.lock().take() {
+            let _ = parked.send((Outstanding::Restore, via));
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! An instance's process, from where it comes cheapest: forked from the version's template, forked from
+//! the runtime's zygote, or executed.
+
+use std::ffi::CString;
+use std::sync::Arc;
+
+use pilotlight_model::error::Causes;
+use pilotlight_model::start::{Phase, StartKind};
+use tokio::net::{TcpListener, UnixStream};
+
+use crate::agent::Node;
+use crate::clock;
+use crate::environment::{self, Initialization};
+use crate::instance::{Begin, Instance};
+use crate::ladder::{Origin, Parked, Zygote};
+use crate::launcher::{Berth, Furnishing, Launch, LaunchError, Launched, RootKey};
+use crate::program;
+use crate::runtime::RuntimeImage;
+use crate::runtime_api::{OnFree, Outstanding, Server, Via};
+use crate::start::inherits_connection;
+use crate::watch::Running;
+
+/// What a launch needs.
+pub(crate) struct Launching<'a> {
+    pub(crate) node: &'a Arc<Node>,
+    pub(crate) instance: &'a Arc<Instance>,
+    pub(crate) image: &'a RuntimeImage,
+    pub(crate) initialization: Initialization,
+    pub(crate) on_free: Arc<dyn OnFree>,
+}
+
+impl Launching<'_> {
+    /// Makes the process in the cheapest way that there is, from that kind on. What cannot be forked, or
+    /// has died at that very moment, costs the start the next way and nothing else.
+    pub(crate) async fn run(&self, cheapest: StartKind) -> Result<Running, LaunchError> {
+        let ladder = &self.node.ladder;
+        let mut cheapest = cheapest;
+        loop {
+            let origin = ladder.origin(&self.instance.spec, cheapest);
+            let (kind, launched) = match &origin {
+                Origin::Template(template) => (
+                    StartKind::Forked,
+                    self.fork_template(template, template.berths.take()).await,
+                ),
+                Origin::Zygote(zygote) => (StartKind::Zygote, self.fork_zygote(zygote).await),
+                Origin::Nothing => return self.boot().await,
+            };
+            let error = match launched {
+                Ok(running) => {
+                    origin.forked(true);
+                    return Ok(running);
+                }
+                Err(error) => error,
+            };
+            tracing::warn!(
+                instance = %self.instance.id, version = %self.instance.spec.key, %kind,
+                error = %Causes(&error), "fork failed"
+            );
+            origin.forked(false);
+            cheapest = match kind {
+                StartKind::Forked => StartKind::Zygote,
+                _ => StartKind::Booted,
+            };
+        }
+    }
+
+    /// A fork of the version's template, and nothing else: what costs an init is no spare.
+    pub(crate) async fn run_spare(&self) -> Result<Running, LaunchError> {
+        let origin = self
+            .node
+            .ladder
+            .origin(&self.instance.spec, StartKind::Forked);
+        let Origin::Template(template) = &origin else {
+            return Err(LaunchError::platform("fork", "the template has gone"));
+        };
+        // Nobody waits for it: the berth that is ready is for a request.
+        let forked = self.fork_template(template, template.berths.build()).await;
+        origin.forked(forked.is_ok());
+        forked
+    }
+
+    /// A fork of the version's template.
+    async fn fork_template(
+        &self,
+        template: &Parked,
+        berth: impl Future<Output = Result<Box<dyn Berth>, LaunchError>>,
+    ) -> Result<Running, LaunchError> {
+        let instance = self.instance;
+        instance.begin(
+            Begin::Template(environment::restored(instance.log.stream())),
+            self.image,
+        );
+        let berth = berth.await?;
+        instance.trace(|trace| trace.end(Phase::Slot, clock::now()));
+        let outstanding = (template.outstanding, template.via);
+        self.fork(berth, template.inherits, outstanding).await
+    }
+
+    /// A fork of the runtime's zygote, told to be this instance.
+    async fn fork_zygote(&self, zygote: &Zygote) -> Result<Running, LaunchError> {
+        let (instance, spec) = (self.instance, &self.instance.spec);
+        let stream = instance.log.stream();
+        let assignment = environment::assignment(spec, self.image, stream, self.initialization);
+        instance.begin(Begin::Zygote(assignment), self.image);
+        let mut berth = zygote.berths.take().await?;
+        instance.trace(|trace| trace.end(Phase::Slot, clock::now()));
+        berth.furnish(furnishing(spec, self.image)).await?;
+        instance.trace(|trace| trace.end(Phase::Mounts, clock::now()));
+        let outstanding = (Outstanding::Assignment, Via::Inherited);
+        self.fork(berth, true, outstanding).await
+    }
+
+    async fn fork(
+        &self,
+        mut berth: Box<dyn Berth>,
+        inherits: bool,
+        outstanding: (Outstanding, Via),
+    ) -> Result<Running, LaunchError> {
+        let (ours, theirs) = pair(inherits)?;
+        let listener = listener(berth.take_runtime_api())?;
+        let from = clock::now();
+        let launched = berth.fork(theirs.map(Into::into)).await?;
+        let to = launched.marks.spawn;
+        self.node.ladder.count_fork(to.since(from));
+        self.instance.trace(|trace| trace.forked(from, to));
+        self.attend(launched, ours, listener, Some(outstanding))
+    }
+
+    /// Executes the first of the runtime's programs that can be.
+    async fn boot(&self) -> Result<Running, LaunchError> {
+        self.instance.begin(Begin::Boot, self.image);
+        let mut last = None;
+        for argv in program::of_instance(self.image, &self.instance.spec) {
+            match self.boot_program(argv).await {
+                Err(LaunchError::Exec { program, source })
+                    if source.kind() == std::io::ErrorKind::NotFound =>
+                {
+                    last = Some(LaunchError::Exec { program, source });
+                }
+                other => return other,
+            }
+        }
+        Err(last.unwrap_or_else(|| LaunchError::platform("runtime image", "no program to run")))
+    }
+
+    async fn boot_program(&self, argv: Vec<CString>) -> Result<Running, LaunchError> {
+        let (instance, spec) = (self.instance, &self.instance.spec);
+        let mut slot = self.node.launcher.slot().await?;
+        instance.trace(|trace| trace.end(Phase::Slot, clock::now()));
+        let inherits = inherits_connection(spec.runtime);
+        let (ours, theirs) = pair(inherits)?;
+        let listener = listener(slot.take_runtime_api())?;
+        let launch = Launch {
+            owner: Some(spec.key.clone()),
+            root: RootKey::of(spec, &self.image.digest),
+            argv,
+            env: environment::of_instance(
+                spec,
+                self.image,
+                instance.log.stream(),
+                inherits,
+                self.initialization,
+            ),
+            memory_mb: spec.memory_mb,
+            tmp_mb: spec.ephemeral_storage_mb,
+            request_socket: theirs.map(Into::into),
+        };
+        let launched = slot.launch(launch).await?;
+        instance.trace(|trace| trace.launched(launched.marks));
+        self.attend(launched, ours, listener, None)
+    }
+
+    /// Begins to listen to a process.
+    fn attend(
+        &self,
+        launched: Launched,
+        connection: Option<UnixStream>,
+        listener: Option<TcpListener>,
+        outstanding: Option<(Outstanding, Via)>,
+    ) -> Result<Running, LaunchError> {
+        let instance = self.instance;
+        let process: Arc<dyn crate::launcher::Process> = launched.process.into();
+        instance.launched(Arc::clone(&process));
+        let reader = instance
+            .log
+            .attach(launched.stdout, launched.stderr)
+            .map_err(|error| LaunchError::platform("log pipes", error))?;
+        // Only now, when the start is on the books, can its end be: until then what the runtime says
+        // waits in its socket.
+        let inherits = connection.is_some();
+        let server = Server::start(
+            Arc::clone(instance),
+            Arc::clone(&self.on_free),
+            connection,
+            listener,
+            outstanding,
+        );
+        Ok(Running {
+            process,
+            server,
+            reader: tokio::spawn(reader),
+            inherits,
+        })
+    }
+}
+
+/// What a fork of that version is put into.
+pub(crate) fn furnishing(
+    spec: &pilotlight_model::function::FunctionSpec,
+    image: &RuntimeImage,
+) -> Furnishing {
+    Furnishing {
+        owner: spec.key.clone(),
+        root: RootKey::of(spec, &image.digest),
+        memory_mb: spec.memory_mb,
+        tmp_mb: spec.ephemeral_storage_mb,
+    }
+}
+
+/// A connected pair, where it is wanted: our end for the reactor, theirs for a process that blocks.
+pub(crate) fn pair(
+    wanted: bool,
+) -> Result<(Option<UnixStream>, Option<std::os::unix::net::UnixStream>), LaunchError> {
+    if !wanted {
+        return Ok((None, None));
+    }
+    let pair = || {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        Ok((Some(UnixStream::from_std(ours)?), Some(theirs)))
+    };
+    pair().map_err(|error: std::io::Error| LaunchError::platform("request socket", error))
+}
+
+fn listener(taken: Option<std::net::TcpListener>) -> Result<Option<TcpListener>, LaunchError> {
+    let listener = taken.map(TcpListener::from_std).transpose();
+    listener.map_err(|error| LaunchError::platform("runtime api listener", error))
+}

@@ -1,0 +1,93 @@
+//! Templates of this machine, and what is forked from them.
+
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use pilotlight_model::node::BoxFuture;
+use pilotlight_sandbox as sandbox;
+
+use super::sandboxed::{Erofs, KeptRoot, launched, rooted};
+use super::{Berth, Furnishing, LaunchError, Launched, Template};
+use crate::roots::Roots;
+
+/// A frozen process.
+pub(super) struct Frozen {
+    pub(super) template: sandbox::Template,
+    pub(super) roots: Arc<Roots<Erofs>>,
+}
+
+impl Template for Frozen {
+    fn berth(&self) -> BoxFuture<'_, Result<Box<dyn Berth>, LaunchError>> {
+        Box::pin(async {
+            let berth = self
+                .template
+                .berth()
+                .await
+                .map_err(|error| LaunchError::platform("cannot make a sandbox", error))?;
+            let berth: Box<dyn Berth> = Box::new(EmptyBerth {
+                berth,
+                taken: false,
+                root: None,
+                roots: Arc::clone(&self.roots),
+            });
+            Ok(berth)
+        })
+    }
+
+    fn died(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            self.template.died().await;
+        })
+    }
+
+    fn private_bytes(&self) -> u64 {
+        // One that has died has none.
+        self.template.private_bytes().unwrap_or(0)
+    }
+}
+
+struct EmptyBerth {
+    berth: sandbox::Berth,
+    taken: bool,
+    /// Mounted for as long as the berth is there; then its sandbox has a clone.
+    root: Option<KeptRoot>,
+    roots: Arc<Roots<Erofs>>,
+}
+
+impl Berth for EmptyBerth {
+    fn take_runtime_api(&mut self) -> Option<TcpListener> {
+        (!std::mem::replace(&mut self.taken, true)).then(|| self.berth.take_runtime_api())
+    }
+
+    fn furnish(&mut self, furnishing: Furnishing) -> BoxFuture<'_, Result<(), LaunchError>> {
+        Box::pin(async move {
+            let rooted = rooted(&self.roots, Some(furnishing.owner), furnishing.root).await?;
+            let furnishing = sandbox::Furnishing {
+                root: &rooted.root,
+                memory_mb: furnishing.memory_mb,
+                tmp_mb: furnishing.tmp_mb,
+            };
+            self.berth
+                .furnish(furnishing)
+                .await
+                .map_err(|error| LaunchError::platform("cannot furnish a sandbox", error))?;
+            self.root = Some(rooted);
+            Ok(())
+        })
+    }
+
+    fn fork(
+        self: Box<Self>,
+        request_socket: Option<OwnedFd>,
+    ) -> BoxFuture<'static, Result<Launched, LaunchError>> {
+        Box::pin(async move {
+            let process = self
+                .berth
+                .fork(request_socket)
+                .await
+                .map_err(|error| LaunchError::platform("cannot fork a template", error))?;
+            launched(process, self.roots)
+        })
+    }
+}

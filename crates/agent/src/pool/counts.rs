@@ -1,0 +1,51 @@
+//! What the pool shows of itself.
+
+use std::collections::BTreeMap;
+
+use pilotlight_model::ladder::Rung;
+use pilotlight_model::node::VersionCounts;
+
+use super::state::{Member, MemberPhase, State};
+
+impl State {
+    /// What each version has, by qualified ARN, and the highest rung that this makes.
+    pub(super) fn counts(&self) -> BTreeMap<String, VersionCounts> {
+        let mut counts: BTreeMap<String, VersionCounts> = BTreeMap::new();
+        for member in self.members.values() {
+            // What is on its way out is nobody's any more.
+            if let Some(key) = &member.key
+                && member.phase != MemberPhase::Ending
+            {
+                count(member, counts.entry(key.to_string()).or_default());
+            }
+        }
+        counts
+    }
+}
+
+fn count(member: &Member, counts: &mut VersionCounts) {
+    let rung = match (member.phase, member.rung) {
+        (MemberPhase::Busy, _) => {
+            counts.busy += 1;
+            Rung::Busy
+        }
+        (MemberPhase::Idle, _) => {
+            counts.idle += 1;
+            Rung::Idle
+        }
+        (MemberPhase::Held, Some(Rung::Spare)) => {
+            counts.spares += 1;
+            counts.spare_bytes += member.bytes;
+            Rung::Spare
+        }
+        (MemberPhase::Held, _) => {
+            counts.template_bytes += member.bytes;
+            Rung::Template
+        }
+        (MemberPhase::Starting | MemberPhase::Ending, rung) => {
+            counts.starting += u32::from(rung.is_none());
+            Rung::Cached
+        }
+    };
+    counts.rung = counts.rung.max(rung);
+}

@@ -1,0 +1,97 @@
+//! What others hold of the pool: a place in its queue, a turn, a room. Each is given back by being dropped.
+
+use std::sync::Arc;
+
+use pilotlight_model::ids::InstanceId;
+use pilotlight_model::ladder::Rung;
+use pilotlight_model::node::NodeError;
+use tokio::sync::oneshot;
+
+use super::{Grant, Pool, Ticket, Worth};
+
+/// A request's place in the queue. Dropping it gives the place up.
+pub(crate) struct Place {
+    pub(super) pool: Arc<Pool>,
+    pub(super) ticket: Ticket,
+    pub(super) grant: oneshot::Receiver<Grant>,
+    /// An instance of the version is granted already, or about to be idle.
+    pub(crate) soon: bool,
+    /// What comes if it is not waited for costs next to nothing.
+    pub(crate) cheap: bool,
+}
+
+/// One of the node's concurrent starts. Dropping it lets the next one begin.
+pub(crate) struct Turn {
+    pub(super) pool: Arc<Pool>,
+    /// Of a start that no request waits for.
+    pub(super) background: bool,
+}
+
+/// The room of one instance. Dropped when the instance's processes are gone.
+pub(crate) struct Lease {
+    pub(super) pool: Arc<Pool>,
+    pub(super) instance: InstanceId,
+}
+
+impl Place {
+    /// Asks for a start. Until then only instances that become free serve the request.
+    pub(crate) fn want_start(&self) {
+        self.pool.state.lock().want_start(self.ticket);
+        self.pool.pump();
+    }
+
+    /// What the request gets.
+    pub(crate) async fn grant(&mut self) -> Grant {
+        match (&mut self.grant).await {
+            Ok(grant) => grant,
+            Err(_) => Grant::Refused(NodeError::Draining),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        drop(self.pool.state.lock().take_waiting(self.ticket));
+        // It may have been granted an instance at the very moment that it gave up. One that cannot
+        // serve has nothing to be released.
+        if let Ok(Grant::Instance(instance, _)) = self.grant.try_recv()
+            && instance.is_ready()
+        {
+            self.pool.release(&instance, None);
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.pool.state.lock().turn_over(self.background);
+        self.pool.pump();
+    }
+}
+
+impl Lease {
+    /// What has the room is a template or a zygote now, and worth that much.
+    pub(crate) fn hold(&self, rung: Rung, worth: Worth) {
+        self.pool.state.lock().hold(self.instance, rung, worth);
+        self.pool.pump();
+    }
+
+    /// A start has had use for it.
+    pub(crate) fn used(&self) {
+        self.pool.state.lock().used(self.instance);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let empty = {
+            let mut state = self.pool.state.lock();
+            state.gone(self.instance);
+            state.members.is_empty()
+        };
+        if empty {
+            self.pool.emptied.notify_waiters();
+        }
+        self.pool.pump();
+    }
+}

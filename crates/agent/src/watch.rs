@@ -1,0 +1,96 @@
+//! Looking after a process that serves an instance, until it ends or has to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::Instant as Deadline;
+
+use crate::instance::{Instance, Verdict};
+use crate::launcher::{Exit, Process};
+use crate::pool::Turn;
+use crate::runtime_api::Server;
+
+/// A start keeps its turn for this long at most once its program runs: from then on it is the user's
+/// code that takes time, most of it waiting, and other starts must not wait with it.
+const TURN: Duration = Duration::from_secs(1);
+/// How long a killed process may take to be gone.
+const KILL: Duration = Duration::from_secs(5);
+
+/// A process that serves an instance, with everything that listens to it.
+pub(crate) struct Running {
+    pub(crate) process: Arc<dyn Process>,
+    pub(crate) server: Server,
+    pub(crate) reader: JoinHandle<()>,
+    /// Whether it has inherited a connection.
+    pub(crate) inherits: bool,
+}
+
+/// How watching came to its end.
+#[derive(Debug)]
+pub(crate) enum Watched {
+    Exited(Exit),
+    /// To be killed, for that reason.
+    Killed(Verdict),
+}
+
+impl Running {
+    /// Watches over the process until it ends or has to; its start may take that long. The turn is given
+    /// back as soon as the start needs it no more.
+    pub(crate) async fn watch(
+        &self,
+        instance: &Instance,
+        start: Duration,
+        turn: &mut Option<Turn>,
+    ) -> Watched {
+        let began = Deadline::now();
+        let mut initialising = true;
+        let exit = self.process.wait();
+        tokio::pin!(exit);
+        loop {
+            let due = match instance.judge(Some(began + start)) {
+                Verdict::Sleep(due) => due,
+                kill => return Watched::Killed(kill),
+            };
+            if initialising && instance.is_initialised() {
+                initialising = false;
+                self.process.init_ended();
+            }
+            if !initialising || began + TURN <= Deadline::now() {
+                turn.take();
+            }
+            let due = [due, turn.as_ref().map(|_| began + TURN)]
+                .into_iter()
+                .flatten()
+                .min();
+            tokio::select! {
+                biased;
+                exit = &mut exit => return Watched::Exited(exit),
+                () = instance.changed() => {}
+                () = sleep_until_or_never(due) => {}
+            }
+        }
+    }
+
+    /// Ends what is left of the process, and hears what it still said. Whatever it has left behind goes
+    /// with it, or it would hold its pipes open.
+    pub(crate) async fn wind_up(self, instance: &Instance) {
+        self.process.kill();
+        if tokio::time::timeout(KILL, self.process.wait())
+            .await
+            .is_err()
+        {
+            tracing::error!(instance = %instance.id, "killed process does not end");
+        }
+        // It may have answered, and written its log, right before it ended.
+        self.server.finish().await;
+        instance.log.detach(self.reader).await;
+    }
+}
+
+async fn sleep_until_or_never(due: Option<Deadline>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

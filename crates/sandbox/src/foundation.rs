@@ -1,0 +1,108 @@
+//! What slots and berths have in common: a sandbox with its network, its control group and its init, which waits for orders.
+
+use std::fs::File;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::channel::Channel;
+use crate::identity::IdMap;
+use crate::launcher::{Nest, Newborn};
+use crate::message::{Failure, MAX_SHORT_BYTES, Order, Report};
+use crate::node::{Node, Sandbox};
+use crate::slot::SlotError;
+
+/// Building a sandbox takes milliseconds; this is for a machine that is badly overloaded.
+pub(crate) const BUILD_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A sandbox that is built. Its channels block, and give up after [`BUILD_PATIENCE`].
+#[derive(Debug)]
+pub(crate) struct Foundation {
+    pub(crate) sandbox: Sandbox,
+    /// To init.
+    pub(crate) control: Channel,
+    /// To the process that becomes the program, or, in a nest, holds its user namespace.
+    pub(crate) program: Channel,
+    /// That process's id on the host.
+    pub(crate) program_pid: i32,
+    /// At 127.0.0.1:9001 inside, non-blocking.
+    pub(crate) runtime_api: TcpListener,
+}
+
+impl Foundation {
+    /// Builds one whose user namespace has those ids, inside a template if there is a nest. Blocks.
+    pub(crate) fn lay(
+        node: &Arc<Node>,
+        ids: &IdMap,
+        nest: Option<Nest<'_>>,
+    ) -> Result<Foundation, SlotError> {
+        let max = node.max_slots;
+        let id = node.take_id().ok_or(SlotError::Exhausted { max })?;
+        let forked = node.launcher.fork(node.users(id), ids, nest);
+        let Newborn {
+            pid,
+            pidfd,
+            control,
+            program,
+        } = forked.map_err(|error| {
+            node.give_id_back(id);
+            SlotError::Fork(error)
+        })?;
+        let mut sandbox = Sandbox::adopt(Arc::clone(node), id, pid, pidfd);
+        for channel in [&control, &program] {
+            channel
+                .set_deadline(Some(BUILD_PATIENCE))
+                .map_err(SlotError::Channel)?;
+        }
+
+        // Meanwhile init makes its network namespace.
+        sandbox.make_cgroup()?;
+        hear(&control, &Report::Born)?;
+        let netns =
+            File::open(format!("/proc/{}/ns/net", sandbox.pid)).map_err(SlotError::Channel)?;
+        node.with_router(|router| router.attach(sandbox.id(), netns.as_fd()))
+            .ok_or(SlotError::Closed)??;
+
+        control
+            .send(&Order::Furnish.encode(), &[])
+            .map_err(SlotError::Channel)?;
+        let (_, runtime_api) = hear(&control, &Report::Ready)?;
+        let (program_pid, _) = hear(&program, &Report::Parked)?;
+        let missing = || SlotError::Channel(io::ErrorKind::InvalidData.into());
+        let runtime_api = TcpListener::from(runtime_api.ok_or_else(missing)?);
+        runtime_api
+            .set_nonblocking(true)
+            .map_err(SlotError::Channel)?;
+        Ok(Foundation {
+            sandbox,
+            control,
+            program,
+            program_pid,
+            runtime_api,
+        })
+    }
+}
+
+/// Waits for that report; returns who sent it and the descriptor beside it.
+pub(crate) fn hear(
+    channel: &Channel,
+    expected: &Report,
+) -> Result<(i32, Option<OwnedFd>), SlotError> {
+    let mut buffer = [0; MAX_SHORT_BYTES];
+    let mut received = channel.receive(&mut buffer).map_err(SlotError::Channel)?;
+    if received.length == 0 {
+        return Err(SlotError::Channel(io::ErrorKind::UnexpectedEof.into()));
+    }
+    match Report::decode(&buffer[..received.length]).map_err(SlotError::Channel)? {
+        report if report == *expected => {
+            Ok((received.sender.unwrap_or(0), received.descriptor().ok()))
+        }
+        Report::Failed(Failure { step, errno }) => Err(SlotError::Inside {
+            step,
+            source: io::Error::from_raw_os_error(errno),
+        }),
+        _ => Err(SlotError::Channel(io::ErrorKind::InvalidData.into())),
+    }
+}

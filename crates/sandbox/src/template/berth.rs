@@ -1,0 +1,276 @@
+//! Berths: slots that belong to a template, and the start that forks it into one.
+
+use std::fs::File;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::io::ioctl_fionbio;
+use rustix::pipe::{PipeFlags, pipe_with};
+use tokio::io::unix::AsyncFd;
+
+use super::Frozen;
+use super::stem::{Place, Word};
+use crate::cgroup::CgroupLimits;
+use crate::channel::Channel;
+use crate::clock::monotonic_now;
+use crate::foundation::{BUILD_PATIENCE, Foundation, hear};
+use crate::init::nested::PROGRAM;
+use crate::launcher::Nest;
+use crate::message::{Order, Report};
+use crate::node::Sandbox;
+use crate::process::{Marks, Origin, Process};
+use crate::root::Root;
+use crate::slot::{LaunchError, SlotError, failure, receive};
+use crate::sys::reactor;
+use crate::template::scripts::NAMESPACES;
+
+/// A stem's process id: high, so that it takes none of a fork's.
+const STEM_PID: u64 = 32_000;
+
+/// What a fork will find, known ahead of its start.
+#[derive(Debug)]
+pub struct Furnishing<'a> {
+    /// Its file system.
+    pub root: &'a Root,
+    /// Memory limit, in MiB.
+    pub memory_mb: u32,
+    /// Size of `/tmp`, in MiB.
+    pub tmp_mb: u32,
+}
+
+/// An empty sandbox that its template can be forked into, once. Dropping it deletes it.
+#[derive(Debug)]
+pub struct Berth {
+    sandbox: Sandbox,
+    control: AsyncFd<Channel>,
+    stem: AsyncFd<Channel>,
+    /// Where the stem has its tape: not to be used again before the stem is gone.
+    place: Place,
+    runtime_api: Option<TcpListener>,
+    furnished: Option<Furnished>,
+    template: Arc<Frozen>,
+}
+
+/// When it was done, and for how much memory.
+#[derive(Debug, Clone, Copy)]
+struct Furnished {
+    memory_mb: u32,
+    cgroup: u64,
+    mounts: u64,
+    network: u64,
+}
+
+/// Why there is no fork. The berth is no more.
+#[derive(Debug, thiserror::Error)]
+pub enum ForkError {
+    /// [`Berth::furnish`] has not been called.
+    #[error("the berth is not furnished")]
+    NotFurnished,
+    /// A request socket is given to a template without one, or the other way round.
+    #[error("the template has {}", if *.has { "a request socket" } else { "no request socket" })]
+    RequestSocket {
+        /// Whether the template has one.
+        has: bool,
+    },
+    /// The fork, or its stem, did not get to the end of its tape.
+    #[error("the fork fails in operation {operation:#x}")]
+    Fork {
+        /// The operation's address in the template.
+        operation: u64,
+        /// What it came to.
+        #[source]
+        source: io::Error,
+    },
+    /// The template has died, or the talk with the sandbox's processes.
+    #[error("the template does not answer as it should")]
+    Channel(#[from] io::Error),
+}
+
+impl Berth {
+    /// Builds one, and has the template's helper leave a stem in it. Blocks.
+    pub(super) fn build(template: Arc<Frozen>) -> Result<Berth, SlotError> {
+        let node = Arc::clone(template.living.sandbox.node());
+        let [user, pid] = &template.namespaces;
+        let nest = Nest {
+            user: user.as_fd(),
+            pid: pid.as_fd(),
+        };
+        let Foundation {
+            sandbox,
+            control,
+            program,
+            program_pid,
+            runtime_api,
+        } = Foundation::lay(&node, &template.ids, Some(nest))?;
+        let max = node.max_slots;
+        let mut place = Place::take(&template).ok_or(SlotError::Exhausted { max })?;
+        let stem = plant(&template, &sandbox, &control, program_pid, &mut place)?;
+        // The stem is in the user namespace now: nobody has to hold it any more.
+        drop(program);
+        next_pid(&control, PROGRAM as u64)?;
+        // From here on async code waits on them.
+        let waited_for = |channel: Channel| {
+            ioctl_fionbio(&channel, true)?;
+            reactor::readable(channel)
+        };
+        Ok(Berth {
+            sandbox,
+            control: waited_for(control).map_err(SlotError::Channel)?,
+            stem: waited_for(stem).map_err(SlotError::Channel)?,
+            place,
+            runtime_api: Some(runtime_api),
+            furnished: None,
+            template,
+        })
+    }
+
+    /// The listener at 127.0.0.1:9001 inside, non-blocking.
+    ///
+    /// # Panics
+    /// The second time.
+    pub fn take_runtime_api(&mut self) -> TcpListener {
+        self.runtime_api
+            .take()
+            .expect("a berth's listener is taken once")
+    }
+
+    /// Switches to the root and sets the limits. To be done once, ahead of the start where the function is known.
+    ///
+    /// # Errors
+    /// The platform failed; the berth is of no use then.
+    pub async fn furnish(&mut self, furnishing: Furnishing<'_>) -> Result<(), LaunchError> {
+        let memory_mb = furnishing.memory_mb;
+        self.sandbox.limit(&CgroupLimits::booting(memory_mb))?;
+        let cgroup = monotonic_now();
+        let root = furnishing.root.clone_tree().await?;
+        let tmp_bytes = u64::from(furnishing.tmp_mb) << 20;
+        let order = Order::Launch { tmp_bytes };
+        self.control
+            .get_ref()
+            .send(&order.encode(), &[root.as_fd()])?;
+        drop(root);
+        match receive(&self.control).await? {
+            Some(Report::Launched { mounts, network }) => {
+                self.furnished = Some(Furnished {
+                    memory_mb,
+                    cgroup,
+                    mounts,
+                    network,
+                });
+                Ok(())
+            }
+            Some(report) => Err(failure(report)),
+            None => Err(LaunchError::Channel(io::ErrorKind::UnexpectedEof.into())),
+        }
+    }
+
+    /// Forks the template. When this resolves, the fork is what the template was and goes on; connections that the
+    /// template had to the Runtime API, the fork has made to this berth's listener. Dropping the future deletes the berth.
+    ///
+    /// # Errors
+    /// The template is dead, or the platform failed.
+    pub async fn fork(self, request_socket: Option<OwnedFd>) -> Result<Process, ForkError> {
+        let furnished = self.furnished.ok_or(ForkError::NotFurnished)?;
+        let has = self.template.has_request_socket;
+        if request_socket.is_some() != has {
+            return Err(ForkError::RequestSocket { has });
+        }
+        let (stdout, their_stdout) = pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from)?;
+        let (stderr, their_stderr) = pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from)?;
+        let mut descriptors = vec![their_stdout.as_fd(), their_stderr.as_fd()];
+        descriptors.extend(request_socket.as_ref().map(OwnedFd::as_fd));
+        let node = self.sandbox.node();
+        let origin = Origin {
+            ids: self
+                .template
+                .ids
+                .within(node.users(self.sandbox.id()).program),
+            request_socket: request_socket
+                .as_ref()
+                .map(crate::process::inode)
+                .transpose()?,
+            within: Some(Arc::clone(&self.template.living)),
+        };
+        self.stem.get_ref().send(&[1], &descriptors)?;
+        // What is held here would keep the pipes open when the program has ended.
+        drop((their_stdout, their_stderr, request_socket));
+
+        let (pid, spawn) = loop {
+            match Word::receive(&self.stem).await? {
+                Word::Forked { pid, at } => break (pid, at),
+                Word::Parked { .. } => {}
+                Word::Failed { operation, source } => {
+                    return Err(ForkError::Fork { operation, source });
+                }
+            }
+        };
+        // From then on init is the fork's parent. Until somebody speaks to it, the fork waits.
+        self.place.emptied().await?;
+        let marks = Marks {
+            cgroup: furnished.cgroup,
+            mounts: furnished.mounts,
+            network: furnished.network,
+            spawn,
+        };
+        Ok(Process::new(
+            self.sandbox,
+            self.control,
+            pid,
+            furnished.memory_mb,
+            [stdout, stderr],
+            marks,
+            origin,
+        ))
+    }
+}
+
+/// Has the template's helper leave a stem in the sandbox; returns the channel to it.
+fn plant(
+    template: &Arc<Frozen>,
+    sandbox: &Sandbox,
+    control: &Channel,
+    holder: i32,
+    place: &mut Place,
+) -> Result<Channel, SlotError> {
+    let (stem, theirs) = Channel::pair().map_err(SlotError::Channel)?;
+    stem.ask_for_sender().map_err(SlotError::Channel)?;
+    stem.set_deadline(Some(BUILD_PATIENCE))
+        .map_err(SlotError::Channel)?;
+    next_pid(control, STEM_PID)?;
+    let mut descriptors = namespaces(sandbox.pid, holder).map_err(SlotError::Channel)?;
+    descriptors.push(theirs.into());
+    template
+        .plant(place, &descriptors)
+        .map_err(SlotError::Channel)?;
+    drop(descriptors);
+    let pid = match Word::wait(&stem).map_err(SlotError::Channel)? {
+        Word::Parked { pid } => pid,
+        _ => return Err(SlotError::Channel(io::ErrorKind::InvalidData.into())),
+    };
+    place.occupied_by(pid).map_err(SlotError::Channel)?;
+    // What is cloned from it is born there.
+    sandbox
+        .with_cgroup(|cgroup| cgroup.attach(pid))
+        .unwrap_or(Ok(()))?;
+    Ok(stem)
+}
+
+/// All namespaces of a sandbox; the last is the program's user namespace, which the holder is in.
+fn namespaces(init: i32, holder: i32) -> io::Result<Vec<OwnedFd>> {
+    let last = NAMESPACES.len() - 1;
+    let open = |(index, (kind, _)): (usize, &(&str, i32))| {
+        let owner = if index == last { holder } else { init };
+        Ok(File::open(format!("/proc/{owner}/ns/{kind}"))?.into())
+    };
+    NAMESPACES.iter().enumerate().map(open).collect()
+}
+
+/// The next process in the sandbox gets that id.
+fn next_pid(control: &Channel, pid: u64) -> Result<(), SlotError> {
+    control
+        .send(&Order::NextPid { pid }.encode(), &[])
+        .map_err(SlotError::Channel)?;
+    hear(control, &Report::Done).map(drop)
+}

@@ -1,0 +1,428 @@
+//! What is played where.
+//!
+//! ```text
+//! template's leader ──order──▶ vfork ──▶ helper: joins the namespaces of the fork's slot, gives up all privileges
+//!                                            │ clone (shares the template's memory)
+//!                                            ▼
+//!                                         stem: waits in the slot; on the agent's word
+//!                                            │ clone (copies the memory)
+//!                                            ▼
+//!                                         fork: renews descriptors, makes the threads, lets all of them go on
+//! ```
+//!
+//! The leader waits for orders for as long as the template lives; its other threads have ended. All that costs time is done
+//! when the stem waits: a start is left with the last clone and what the fork does.
+
+use crate::identity::{INNER_GID, INNER_UID, SECURE_BITS};
+use crate::init::nested::PROGRAM;
+use crate::sys::arch;
+use crate::template::descriptors::{FIRST_OWN, Renewal};
+use crate::template::region::{Inbox, Region, Status};
+use crate::template::renew::renew;
+use crate::template::tape::{Argument, CALL, JUMP, Op, SIGNAL_RETURN, STATUS, Tape, call};
+use crate::template::threads::Thread;
+
+/// The leader's connection with the agent.
+pub(crate) const CONTROL: i32 = FIRST_OWN;
+/// The stem's, and the fork's in its first moments.
+const CHANNEL: i32 = FIRST_OWN + 1;
+/// The fork's standard output and standard error, before they have their places.
+pub(crate) const OUTPUTS: [i32; 2] = [FIRST_OWN + 2, FIRST_OWN + 3];
+/// Its request socket, likewise.
+pub(crate) const REQUEST_SOCKET: i32 = FIRST_OWN + 4;
+
+/// Kinds of messages, their first word.
+pub(crate) const PARKED: u64 = 1;
+pub(crate) const FORKED: u64 = 2;
+pub(crate) const FAILED: u64 = 3;
+
+/// Namespaces beside an order, in this order, and the stem's channel.
+pub(crate) const NAMESPACES: [(&str, i32); 8] = [
+    ("user", libc::CLONE_NEWUSER),
+    ("pid", libc::CLONE_NEWPID),
+    ("mnt", libc::CLONE_NEWNS),
+    ("net", libc::CLONE_NEWNET),
+    ("ipc", libc::CLONE_NEWIPC),
+    ("uts", libc::CLONE_NEWUTS),
+    ("cgroup", libc::CLONE_NEWCGROUP),
+    // The program's own, in the other user namespace.
+    ("user", libc::CLONE_NEWUSER),
+];
+const ORDER_DESCRIPTORS: usize = NAMESPACES.len() + 1;
+/// An order: the address of the stem's tape, and the knock.
+pub(crate) const ORDER_BYTES: usize = 24;
+/// Its answer: what the vfork, the helper's end and the helper's failure came to.
+pub(crate) const ANSWER_BYTES: usize = 32;
+/// Descriptors of a start: standard output, standard error, request socket.
+const START_DESCRIPTORS: usize = 3;
+
+/// Memory of one stem: its tape, inbox and status.
+pub(crate) const STEM_BYTES: u64 = 4096;
+
+/// Newer capabilities than this are none that a user namespace gives.
+const LAST_CAPABILITY: u64 = 63;
+
+/// Every thread of a process.
+const THREAD: i32 = libc::CLONE_VM
+    | libc::CLONE_FS
+    | libc::CLONE_FILES
+    | libc::CLONE_SIGHAND
+    | libc::CLONE_THREAD
+    | libc::CLONE_SYSVSEM;
+
+/// Futexes that no other process has.
+const WAIT: i32 = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+const WAKE: i32 = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+
+const ROBUST_LIST_HEAD_BYTES: u64 = 24;
+const CLOCK_MONOTONIC: i32 = libc::CLOCK_MONOTONIC;
+
+/// Where what the agent steers by stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scripts {
+    /// What the leader plays.
+    pub(crate) leader: u64,
+    /// What the other threads play: their end.
+    pub(crate) end: u64,
+    /// The status block that both begin with.
+    pub(crate) status: u64,
+    /// What a fork plays.
+    pub(crate) fork: u64,
+}
+
+/// What is known of the program that becomes a template.
+pub(crate) struct Program<'a> {
+    /// The first is the leader.
+    pub(crate) threads: &'a [Thread],
+    pub(crate) renewals: &'a [Renewal],
+    pub(crate) working_directory: &'a str,
+    pub(crate) dumpable: bool,
+    /// Functions that make generators of random numbers forget what forks have in common.
+    pub(crate) reseeders: &'a [u64],
+    /// How many processes it may have: soft and hard limit.
+    pub(crate) process_limit: [u64; 2],
+    /// A stack for them: its upper end.
+    pub(crate) stack: u64,
+}
+
+/// Writes all scripts of a template into its region.
+pub(crate) fn write(region: &mut Region, program: &Program<'_>) -> Scripts {
+    let fork = fork(region, program);
+    let status = Status::new(region, FAILED, |_| exit_process(1));
+    let mut end = forgotten();
+    end.push(call!(libc::SYS_exit, 0));
+    Scripts {
+        end: region.put_tape(&end),
+        leader: leader(region, program.threads.first()),
+        status: status.block,
+        fork,
+    }
+}
+
+/// What the kernel does at a thread's end, or for as long as it runs, it would do to memory that the forks get: it is told
+/// to do nothing.
+fn forgotten() -> Tape {
+    let mut tape = Tape::default();
+    tape.push(call!(libc::SYS_set_robust_list, 0, ROBUST_LIST_HEAD_BYTES))
+        .push(call!(libc::SYS_set_tid_address, 0));
+    tape
+}
+
+/// The leader's: for each order a helper, and its answer.
+fn leader(region: &mut Region, leader: Option<&Thread>) -> u64 {
+    let inbox = Inbox::new(region, ORDER_BYTES, ORDER_DESCRIPTORS);
+    // The answer's first two words, and the helper's status block.
+    let answer = region.reserve(40);
+    let (child, ended, status) = (answer, answer + 8, answer + 16);
+    let failed = region.put_tape(&exit_process(1));
+    region.set_word(status + 16, failed);
+    let helper = helper(region, &inbox, status);
+    let mut tape = forgotten();
+    if let Some(rseq) = leader
+        .map(|leader| leader.rseq)
+        .filter(|rseq| rseq.area != 0)
+    {
+        const UNREGISTER: i32 = 1;
+        let (area, size, signature) = (rseq.area, rseq.size, rseq.signature);
+        tape.push(call!(libc::SYS_rseq, area, size, UNREGISTER, signature).or_not());
+    }
+    let first = region.next() + tape.bytes() as u64;
+    let vfork = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    let child_pid = Argument::eight_at(child);
+    tape.push(receive(CONTROL, &inbox))
+        .push(
+            call!(libc::SYS_clone, vfork, 0, 0, 0, 0)
+                .child(helper)
+                .or_not()
+                .store(child),
+        )
+        .push(call!(libc::SYS_wait4, child_pid, ended, libc::__WALL, 0).or_not())
+        .extend(close_all(&inbox, ORDER_DESCRIPTORS))
+        // Writes over the knock.
+        .push(call!(
+            libc::SYS_clock_gettime,
+            CLOCK_MONOTONIC,
+            inbox.bytes + 8
+        ))
+        .push(send(CONTROL, answer, ANSWER_BYTES))
+        .push(call!(JUMP, first));
+    region.put_tape(&tape)
+}
+
+/// The helper's: into the slot, out of every privilege that this takes, and leave a stem there.
+fn helper(region: &mut Region, inbox: &Inbox, status: u64) -> u64 {
+    let descriptor = |index| Argument::four_at(inbox.descriptor(index));
+    let knock = [8, 16].map(|at| Argument::eight_at(inbox.bytes + at));
+    let mut tape = Tape::default();
+    tape.push(call!(STATUS, status)).push(call!(
+        libc::SYS_dup3,
+        descriptor(NAMESPACES.len()),
+        CHANNEL,
+        libc::O_CLOEXEC
+    ));
+    for (index, (_, kind)) in NAMESPACES.iter().enumerate() {
+        let [third, fourth] = knock;
+        tape.push(call!(
+            libc::SYS_setns,
+            descriptor(index),
+            *kind,
+            third,
+            fourth
+        ));
+    }
+    tape.extend(become_nobody(region))
+        .extend(close_all(inbox, ORDER_DESCRIPTORS))
+        .push(call!(libc::SYS_close, CONTROL));
+    let stem = libc::CLONE_VM | libc::SIGCHLD;
+    let stems_tape = Argument::eight_at(inbox.bytes);
+    tape.push(call!(libc::SYS_clone, stem, 0, 0, 0, 0).child(stems_tape))
+        .push(call!(libc::SYS_exit_group, 0));
+    region.put_tape(&tape)
+}
+
+/// As `identity::become_user` and `identity::give_up_capabilities`, for who comes with all capabilities of a user namespace.
+fn become_nobody(region: &mut Region) -> Vec<Op> {
+    // struct __user_cap_header_struct (version 3, the caller), and two of struct __user_cap_data_struct, empty.
+    let header = region.put_words(&[0x2008_0522]);
+    let none = region.reserve(24);
+    let bits = rustix::thread::CapabilitiesSecureBits::bits(&SECURE_BITS);
+    let (user, group) = (INNER_UID, INNER_GID);
+    let mut ops = vec![
+        call!(libc::SYS_setresgid, group, group, group),
+        call!(libc::SYS_setresuid, user, user, user),
+    ];
+    ops.extend((0..=LAST_CAPABILITY).map(|capability| {
+        // This kernel may have fewer.
+        call!(libc::SYS_prctl, libc::PR_CAPBSET_DROP, capability, 0, 0, 0).or_not()
+    }));
+    ops.push(call!(
+        libc::SYS_prctl,
+        libc::PR_SET_SECUREBITS,
+        bits,
+        0,
+        0,
+        0
+    ));
+    let clear = libc::PR_CAP_AMBIENT_CLEAR_ALL;
+    ops.push(call!(libc::SYS_prctl, libc::PR_CAP_AMBIENT, clear, 0, 0, 0));
+    ops.push(call!(libc::SYS_capset, header, none));
+    ops
+}
+
+/// A stem's, in memory of its own: parks, takes the fork's outputs and request socket, and clones the fork.
+pub(crate) fn stem(region: &mut Region, fork: u64, request_socket: bool) -> u64 {
+    let status = Status::new(region, FAILED, |status| {
+        let mut tape = Tape::default();
+        tape.push(send(CHANNEL, status.message, Status::MESSAGE_BYTES))
+            .extend(exit_ops(1));
+        tape
+    });
+    let inbox = Inbox::new(region, 8, START_DESCRIPTORS);
+    let parked = region.put_words(&[PARKED]);
+    let descriptors = 2 + usize::from(request_socket);
+    let mut tape = Tape::default();
+    tape.push(call!(STATUS, status.block))
+        .push(send(CHANNEL, parked, 8))
+        .push(receive(CHANNEL, &inbox));
+    for (index, place) in [OUTPUTS[0], OUTPUTS[1], REQUEST_SOCKET]
+        .into_iter()
+        .enumerate()
+        .take(descriptors)
+    {
+        let received = Argument::four_at(inbox.descriptor(index));
+        tape.push(call!(libc::SYS_dup3, received, place, libc::O_CLOEXEC));
+    }
+    tape.extend(close_all(&inbox, descriptors))
+        .push(
+            call!(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0)
+                .child(fork)
+                .must_be(PROGRAM as u64),
+        )
+        .extend(exit_ops(0));
+    region.put_tape(&tape)
+}
+
+/// The fork's: it becomes what the template was.
+fn fork(region: &mut Region, program: &Program<'_>) -> u64 {
+    let status = Status::new(region, FAILED, |status| {
+        let mut tape = Tape::default();
+        tape.push(send(CHANNEL, status.message, Status::MESSAGE_BYTES))
+            .extend(exit_ops(127));
+        tape
+    });
+    // Kind, and the times of its begin and end.
+    let report = region.put_words(&[FORKED, 0, 0, 0, 0]);
+    let gate = region.reserve(16);
+    let mut tape = Tape::default();
+    tape.push(call!(STATUS, status.block)).push(call!(
+        libc::SYS_clock_gettime,
+        CLOCK_MONOTONIC,
+        report + 8
+    ));
+    if let Some(leader) = program.threads.first() {
+        tape.push(call!(libc::SYS_set_tid_address, leader.clear_tid))
+            .extend(registered(leader))
+            .extend(named(region, leader));
+    }
+    if program.dumpable {
+        // Joining a user namespace has taken that away.
+        tape.push(call!(libc::SYS_prctl, libc::PR_SET_DUMPABLE, 1, 0, 0, 0));
+    }
+    let process_limit = region.put_words(&program.process_limit);
+    let resource = libc::RLIMIT_NPROC;
+    tape.push(call!(libc::SYS_prlimit64, 0, resource, process_limit, 0));
+    let working_directory = region.put_string(program.working_directory);
+    tape.push(call!(libc::SYS_setsid).or_not())
+        .push(call!(libc::SYS_chdir, working_directory));
+    renew(&mut tape, region, program.renewals);
+    make_threads(&mut tape, region, program.threads, gate);
+    tape.push(call!(libc::SYS_clock_gettime, CLOCK_MONOTONIC, report + 24))
+        .push(send(CHANNEL, report, 40))
+        .push(call!(libc::SYS_close_range, FIRST_OWN, u32::MAX, 0))
+        // From here on nothing of the engine's is within reach: these are the function's code. The other threads wait still.
+        .extend(
+            program
+                .reseeders
+                .iter()
+                .map(|function| call!(CALL, program.stack, *function).or_not()),
+        );
+    if program.threads.len() > 1 {
+        // Something that is not zero.
+        tape.push(call!(libc::SYS_clock_gettime, CLOCK_MONOTONIC, gate))
+            .push(call!(libc::SYS_futex, gate + 8, WAKE, i32::MAX, 0, 0, 0));
+    }
+    if let Some(leader) = program.threads.first() {
+        tape.push(resume(region, leader));
+    }
+    region.put_tape(&tape)
+}
+
+/// Makes all threads but the leader. In a new PID namespace ids are given out one after the other, so each gets its own
+/// again; ids that nobody has any more are used up. They wait until all is as it was.
+fn make_threads(tape: &mut Tape, region: &mut Region, threads: &[Thread], gate: u64) {
+    let mut unused = Tape::default();
+    unused.push(call!(libc::SYS_exit, 0));
+    let unused = region.put_tape(&unused);
+    let mut next = PROGRAM + 1;
+    for thread in threads.iter().skip(1) {
+        while next < thread.inner_tid {
+            tape.push(
+                call!(libc::SYS_clone, THREAD, 0, 0, 0, 0)
+                    .child(unused)
+                    .must_be(next as u64),
+            );
+            next += 1;
+        }
+        let mut own = Tape::default();
+        own.extend(registered(thread))
+            .extend(named(region, thread))
+            .push(call!(libc::SYS_futex, gate + 8, WAIT, 0, 0, 0, 0).or_not())
+            .push(resume(region, thread));
+        let own = region.put_tape(&own);
+        let clear = i32::from(thread.clear_tid != 0) * libc::CLONE_CHILD_CLEARTID;
+        let flags = THREAD | libc::CLONE_SETTLS | clear;
+        let storage = thread.registers.thread_pointer();
+        tape.push(
+            arch::clone_thread(flags, thread.clear_tid, storage)
+                .child(own)
+                .must_be(thread.inner_tid as u64),
+        );
+        next = thread.inner_tid + 1;
+    }
+}
+
+/// What the kernel knows of a thread's memory.
+fn registered(thread: &Thread) -> Vec<Op> {
+    let mut ops = Vec::new();
+    let (head, length) = thread.robust_list;
+    if head != 0 {
+        ops.push(call!(libc::SYS_set_robust_list, head, length));
+    }
+    let rseq = thread.rseq;
+    if rseq.area != 0 {
+        ops.push(call!(
+            libc::SYS_rseq,
+            rseq.area,
+            rseq.size,
+            0,
+            rseq.signature
+        ));
+    }
+    ops
+}
+
+fn named(region: &mut Region, thread: &Thread) -> [Op; 1] {
+    let name = region.put_string(&thread.name);
+    [call!(libc::SYS_prctl, libc::PR_SET_NAME, name, 0, 0, 0)]
+}
+
+/// Back to what the thread did.
+fn resume(region: &mut Region, thread: &Thread) -> Op {
+    let registers = thread.registers.resumed();
+    let (frame, stack) = arch::frame(
+        region.next(),
+        &registers,
+        &thread.extended,
+        thread.signal_mask,
+        thread.signal_stack,
+    );
+    region.put(&frame);
+    call!(SIGNAL_RETURN, stack)
+}
+
+fn receive(socket: i32, inbox: &Inbox) -> Op {
+    call!(
+        libc::SYS_recvmsg,
+        socket,
+        inbox.header,
+        libc::MSG_CMSG_CLOEXEC
+    )
+    .must_be_positive()
+}
+
+fn send(socket: i32, address: u64, bytes: usize) -> Op {
+    call!(
+        libc::SYS_sendto,
+        socket,
+        address,
+        bytes,
+        libc::MSG_NOSIGNAL,
+        0,
+        0
+    )
+}
+
+fn close_all(inbox: &Inbox, descriptors: usize) -> impl Iterator<Item = Op> {
+    (0..descriptors)
+        .map(|index| call!(libc::SYS_close, Argument::four_at(inbox.descriptor(index))).or_not())
+}
+
+fn exit_ops(code: i32) -> [Op; 1] {
+    [call!(libc::SYS_exit_group, code)]
+}
+
+fn exit_process(code: i32) -> Tape {
+    let mut tape = Tape::default();
+    tape.extend(exit_ops(code));
+    tape
+}

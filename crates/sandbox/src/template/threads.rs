@@ -1,0 +1,236 @@
+//! The threads of a program, stopped, and what each of them is.
+
+use std::fs;
+use std::io;
+
+use crate::sys::arch::{Registers, SYSCALL};
+use crate::sys::ptrace::{self, RseqConfiguration, Stop};
+use crate::template::memory::Memory;
+use crate::template::refusal::{FreezeError, Refusal};
+
+/// Threads of a template.
+pub(crate) const MAX_THREADS: usize = 512;
+
+/// A seized thread is looked for again as long as new ones show up; a program that makes them faster than this is refused.
+const MAX_PASSES: usize = 16;
+
+/// `prctl(PR_GET_TID_ADDRESS)`.
+const PR_GET_TID_ADDRESS: u64 = 40;
+
+/// All threads of a process, seized by the calling thread. Dropping it lets them run on as they were.
+pub(crate) struct Threads {
+    /// The first is the leader.
+    pub(crate) all: Vec<Thread>,
+    /// Of an instruction in the program that enters the kernel.
+    pub(crate) syscall: u64,
+    let_go: bool,
+}
+
+/// One of them.
+pub(crate) struct Thread {
+    /// On the host.
+    tid: i32,
+    /// Inside.
+    pub(crate) inner_tid: i32,
+    pub(crate) name: String,
+    pub(crate) registers: Registers,
+    pub(crate) extended: Vec<u8>,
+    pub(crate) signal_mask: u64,
+    pub(crate) rseq: RseqConfiguration,
+    /// Head and length.
+    pub(crate) robust_list: (u64, u64),
+    /// What the kernel clears at the thread's end.
+    pub(crate) clear_tid: u64,
+    /// As `sigaltstack` tells it.
+    pub(crate) signal_stack: [u64; 3],
+}
+
+impl Threads {
+    /// Seizes and stops every thread of the process.
+    pub(crate) fn seize(pid: i32) -> Result<Threads, FreezeError> {
+        let mut threads = Threads {
+            all: Vec::new(),
+            syscall: 0,
+            let_go: false,
+        };
+        for _ in 0..MAX_PASSES {
+            let fresh: Vec<i32> = tasks(pid)?
+                .into_iter()
+                .filter(|tid| threads.all.iter().all(|thread| thread.tid != *tid))
+                .collect();
+            if fresh.is_empty() {
+                threads
+                    .all
+                    .sort_by_key(|thread| (thread.tid != pid, thread.inner_tid));
+                return threads.check();
+            }
+            for tid in fresh {
+                if let Some(thread) = stop(pid, tid)? {
+                    threads.all.push(thread);
+                }
+            }
+            if threads.all.len() > MAX_THREADS {
+                return Err(threads.too_many(threads.all.len()));
+            }
+        }
+        Err(threads.too_many(threads.all.len()))
+    }
+
+    fn too_many(&self, count: usize) -> FreezeError {
+        FreezeError::Refused(Refusal::TooManyThreads {
+            count,
+            max: MAX_THREADS,
+        })
+    }
+
+    fn check(mut self) -> Result<Threads, FreezeError> {
+        if let Some(running) = self
+            .all
+            .iter()
+            .find(|thread| !thread.registers.was_waiting())
+        {
+            let name = running.name.clone();
+            return Err(Refusal::RunningThread { name }.into());
+        }
+        let leader = self
+            .all
+            .first()
+            .ok_or(io::Error::from(io::ErrorKind::NotFound))?;
+        self.syscall = leader.registers.instruction() - SYSCALL.len() as u64;
+        Ok(self)
+    }
+
+    /// Reads what only the threads themselves can tell. `scratch` is memory of the process's.
+    pub(crate) fn ask(&mut self, memory: &Memory, scratch: u64) -> io::Result<()> {
+        for index in 0..self.all.len() {
+            let asked = self.call(
+                index,
+                libc::SYS_prctl,
+                [PR_GET_TID_ADDRESS, scratch, 0, 0, 0, 0],
+            )?;
+            expect(asked)?;
+            self.all[index].clear_tid = memory.word(scratch)?;
+            expect(self.call(index, libc::SYS_sigaltstack, [0, scratch, 0, 0, 0, 0])?)?;
+            for word in 0..3 {
+                self.all[index].signal_stack[word] = memory.word(scratch + 8 * word as u64)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has a thread make a system call; returns what it came to.
+    pub(crate) fn call(&self, index: usize, number: i64, arguments: [u64; 6]) -> io::Result<i64> {
+        let thread = &self.all[index];
+        let tid = thread.tid;
+        let calling = thread.registers.calling(self.syscall, number, arguments);
+        ptrace::set_registers(tid, &calling)?;
+        // To its begin, and to its end.
+        for _ in 0..2 {
+            let mut signal = 0;
+            loop {
+                ptrace::run_to_call(tid, signal)?;
+                match ptrace::wait(tid)? {
+                    Stop::Call => break,
+                    Stop::Other(pending) => signal = pending,
+                    Stop::Gone => return Err(io::ErrorKind::NotFound.into()),
+                }
+            }
+        }
+        let result = ptrace::registers(tid)?.result();
+        ptrace::set_registers(tid, &thread.registers)?;
+        Ok(result)
+    }
+
+    /// The ids between those of the threads, which forks have to use up, and the threads.
+    pub(crate) fn ids(&self) -> usize {
+        let highest = self.all.iter().map(|thread| thread.inner_tid).max();
+        usize::try_from(highest.unwrap_or(0)).unwrap_or(0)
+    }
+
+    /// Has each thread play a tape from now on, with all signals blocked: the first tape is the leader's. For good.
+    pub(crate) fn play(mut self, player: u64, tapes: [u64; 2], status: u64) -> io::Result<()> {
+        for (index, thread) in self.all.iter().enumerate().rev() {
+            let tape = tapes[usize::from(index > 0)];
+            ptrace::set_signal_mask(thread.tid, u64::MAX)?;
+            let playing = thread.registers.playing(player, tape, status);
+            ptrace::set_registers(thread.tid, &playing)?;
+        }
+        self.let_go = true;
+        for thread in self.all.iter().rev() {
+            ptrace::detach(thread.tid)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if self.let_go {
+            return;
+        }
+        for thread in &self.all {
+            // A thread that has ended meanwhile needs neither.
+            if thread.registers.was_waiting() {
+                let _ = ptrace::set_registers(thread.tid, &thread.registers.resumed());
+            }
+            let _ = ptrace::detach(thread.tid);
+        }
+    }
+}
+
+/// The result of a call that must have succeeded.
+pub(crate) fn expect(result: i64) -> io::Result<u64> {
+    match result {
+        -4095..=-1 => Err(io::Error::from_raw_os_error(-result as i32)),
+        value => Ok(value as u64),
+    }
+}
+
+/// Stops a thread and reads it; `None` if it has ended.
+fn stop(pid: i32, tid: i32) -> io::Result<Option<Thread>> {
+    match ptrace::seize(tid) {
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(None),
+        other => other?,
+    }
+    if ptrace::wait(tid)? == Stop::Gone {
+        return Ok(None);
+    }
+    read(pid, tid).map(Some).inspect_err(|_| {
+        let _ = ptrace::detach(tid);
+    })
+}
+
+fn read(pid: i32, tid: i32) -> io::Result<Thread> {
+    let status = fs::read_to_string(format!("/proc/{pid}/task/{tid}/status"))?;
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.map(str::trim).unwrap_or_default()
+    };
+    let inner = field("NSpid:").rsplit_once('\t').map(|(_, last)| last);
+    let inner_tid = inner.and_then(|tid| tid.parse().ok());
+    Ok(Thread {
+        tid,
+        inner_tid: inner_tid.ok_or(io::ErrorKind::InvalidData)?,
+        name: field("Name:").to_owned(),
+        registers: ptrace::registers(tid)?,
+        extended: ptrace::extended_registers(tid)?,
+        signal_mask: ptrace::signal_mask(tid)?,
+        rseq: ptrace::rseq(tid)?,
+        robust_list: ptrace::robust_list(tid)?,
+        clear_tid: 0,
+        signal_stack: [0; 3],
+    })
+}
+
+fn tasks(pid: i32) -> io::Result<Vec<i32>> {
+    let mut tids = Vec::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/task"))? {
+        tids.extend(
+            entry?
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse::<i32>().ok()),
+        );
+    }
+    Ok(tids)
+}
