@@ -32,13 +32,7 @@ const NODE: &[&str] = &[
     "TZ",
     "UV_*",
 ];
-const JAVA: &[&str] = &[
-    "CLASSPATH",
-    "JAVA_*",
-    "JDK_JAVA_OPTIONS",
-    "TZ",
-    "_JAVA_OPTIONS",
-];
+const JAVA: &[&str] = &["CLASSPATH", "JAVA_*", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"];
 
 /// Whether the runtime's zygote can become an instance of that function.
 pub(super) fn suits(spec: &FunctionSpec) -> bool {
