@@ -2,7 +2,7 @@
 
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 VENV := .venv
-PACKAGES := ca-certificates erofs-utils gcc iproute2 libc6-dev nftables python3 python3-venv
+PACKAGES := ca-certificates curl erofs-utils gcc iproute2 libc6-dev nftables python3 python3-venv
 BENCH_PACKAGES := nginx-light runc
 NEXTEST_VERSION := 0.9.143
 DENY_VERSION := 0.20.2

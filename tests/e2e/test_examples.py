@@ -11,6 +11,7 @@ from pilot_up import ROOT
     ("name", "event", "words"),
     [
         ("hello-python", {"name": "you"}, "you"),
+        ("hello-node", {"name": "you"}, "hello you"),
         ("hello-shell", {"name": "you"}, "hello from"),
         ("word-stats", {"text": "to be or not to be", "csv": "name,size\na,1\nb,2\n"}, "distinct_words"),
     ],

@@ -1,4 +1,4 @@
-//! Builds the runtime images: from a recipe and Debian packages to an image in the store.
+//! Builds the runtime images: from a recipe and packages of Debian and npm to an image in the store.
 //!
 //! Recipes and everything that they put into an image are part of the program. An image is built once
 //! and found again by the recipe's key; a build that is killed leaves a folder behind that the next one
@@ -8,6 +8,7 @@ mod apt;
 mod command;
 mod error;
 mod manifest;
+mod npm;
 mod recipe;
 mod tree;
 
@@ -31,7 +32,7 @@ use manifest::Manifest;
 use recipe::Recipe;
 
 /// The images of all runtimes. Those that `store` has are there at once; the others are built, which
-/// takes seconds and needs root, Debian's package tools and a Debian mirror. Blocks; `progress` is told
+/// takes seconds and needs root, Debian's package tools, a Debian mirror and the npm registry. Blocks; `progress` is told
 /// of every step, and may end the build there. `data_dir` is this platform's own, and used by one process at a time.
 pub fn build(
     data_dir: &Path,
@@ -198,6 +199,11 @@ impl<'a> Builder<'a> {
         let recipe = plan.recipe;
         let root = scratch.join(recipe.runtime.as_str());
         tree::prepare(&root, &recipe.tree)?;
+        for (done, package) in recipe.tree.npm.values().enumerate() {
+            let total = recipe.tree.npm.len();
+            self.tell(Some(recipe.runtime), Step::Download, done, total)?;
+            npm::unpack(package, &root, scratch)?;
+        }
         let total = plan.packages.len();
         for (done, package) in plan.packages.iter().enumerate() {
             self.tell(Some(recipe.runtime), Step::Unpack, done, total)?;

@@ -129,7 +129,7 @@ impl Launching<'_> {
     async fn boot(&self) -> Result<Running, LaunchError> {
         self.instance.begin(Begin::Boot, self.image);
         let mut last = None;
-        for argv in entrypoints(self.image) {
+        for argv in entrypoints(self.image, &self.instance.spec) {
             match self.boot_program(argv).await {
                 Err(LaunchError::Exec { program, source })
                     if source.kind() == std::io::ErrorKind::NotFound =>

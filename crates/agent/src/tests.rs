@@ -7,6 +7,7 @@ mod invocations;
 mod ladder;
 mod limits;
 mod logging;
+mod streaming;
 
 use std::sync::Arc;
 use std::time::Duration;

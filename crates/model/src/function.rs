@@ -43,6 +43,9 @@ pub enum Runtime {
     /// CPython 3.11 with Pilotlight's own bootstrap.
     #[serde(rename = "python3.11")]
     Python311,
+    /// Node.js 20 with Pilotlight's own bootstrap.
+    #[serde(rename = "nodejs20.x")]
+    Nodejs20x,
     /// The user's own `bootstrap` executable, which speaks the Runtime API.
     #[serde(rename = "provided.al2023")]
     ProvidedAl2023,
@@ -50,12 +53,17 @@ pub enum Runtime {
 
 impl Runtime {
     /// Every runtime, in the order in which they are shown.
-    pub const ALL: [Runtime; 2] = [Runtime::Python311, Runtime::ProvidedAl2023];
+    pub const ALL: [Runtime; 3] = [
+        Runtime::Python311,
+        Runtime::Nodejs20x,
+        Runtime::ProvidedAl2023,
+    ];
 
     /// The name in the Lambda API.
     pub fn as_str(self) -> &'static str {
         match self {
             Runtime::Python311 => "python3.11",
+            Runtime::Nodejs20x => "nodejs20.x",
             Runtime::ProvidedAl2023 => "provided.al2023",
         }
     }

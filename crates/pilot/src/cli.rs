@@ -114,7 +114,8 @@ Examples:
   pilot deploy . --name resize --memory 512 --timeout 30 --env STAGE=test --env DEBUG=1
 
 Runtime and handler are found for a folder with an executable `bootstrap` (provided.al2023), or with
-lambda_function.py, app.py, handler.py or main.py that defines a handler (python3.11).")]
+lambda_function.py, app.py, handler.py or main.py that defines a handler (python3.11), or with index.mjs,
+index.js or index.cjs (nodejs20.x, index.handler).")]
 pub(crate) struct DeployArgs {
     #[command(flatten)]
     pub(crate) target: Target,

@@ -18,7 +18,7 @@ pub enum BuildError {
     },
     /// A program that the build needs is not on this machine.
     #[error(
-        "{program} is not installed; runtime images are built from Debian packages, on Debian with: \
+        "{program} is not installed; runtime images are built with it, which Debian has by: \
          apt-get install {package}"
     )]
     NoProgram {
@@ -47,6 +47,22 @@ pub enum BuildError {
     NotDownloaded {
         /// Its name.
         package: String,
+    },
+    /// There is no package for machines like this one.
+    #[error("there is no build for {architecture}")]
+    NoBuild {
+        /// Of this machine.
+        architecture: &'static str,
+    },
+    /// What was downloaded is not what the recipe means.
+    #[error("package {package} has integrity {found} where {expected} is expected")]
+    Integrity {
+        /// Its name.
+        package: String,
+        /// What the recipe says.
+        expected: String,
+        /// Of what was downloaded.
+        found: String,
     },
     /// The packages do not hold what gives the image its version.
     #[error("package {package}, which gives the image its version, is not part of it")]

@@ -31,10 +31,12 @@ impl Manifest {
         digest: Digest,
         packages: &[Package],
     ) -> Result<Self, BuildError> {
-        let packages: BTreeMap<_, _> = packages
+        let mut packages: BTreeMap<_, _> = packages
             .iter()
             .map(|package| (package.name.clone(), package.version.clone()))
             .collect();
+        let npm = recipe.tree.npm.iter();
+        packages.extend(npm.map(|(name, package)| (name.clone(), package.version.clone())));
         let version =
             packages
                 .get(&recipe.version.package)

@@ -25,7 +25,7 @@ pub(super) struct Source {
 
 const BASE: &str = include_str!("../../../../runtimes/base/recipe.toml");
 
-const SOURCES: [Source; 2] = [
+const SOURCES: [Source; 3] = [
     Source {
         runtime: Runtime::Python311,
         recipe: include_str!("../../../../runtimes/python3.11/recipe.toml"),
@@ -65,6 +65,72 @@ const SOURCES: [Source; 2] = [
             (
                 "snapshot_restore_py.py",
                 include_str!("../../../../runtimes/python3.11/snapshot_restore_py.py"),
+            ),
+        ],
+    },
+    Source {
+        runtime: Runtime::Nodejs20x,
+        recipe: include_str!("../../../../runtimes/nodejs20.x/recipe.toml"),
+        files: &[
+            (
+                "bootstrap.cjs",
+                include_str!("../../../../runtimes/nodejs20.x/bootstrap.cjs"),
+            ),
+            (
+                "connection.cjs",
+                include_str!("../../../../runtimes/nodejs20.x/connection.cjs"),
+            ),
+            (
+                "console.cjs",
+                include_str!("../../../../runtimes/nodejs20.x/console.cjs"),
+            ),
+            (
+                "errors.cjs",
+                include_str!("../../../../runtimes/nodejs20.x/errors.cjs"),
+            ),
+            (
+                "handler.cjs",
+                include_str!("../../../../runtimes/nodejs20.x/handler.cjs"),
+            ),
+            (
+                "heap.cjs",
+                include_str!("../../../../runtimes/nodejs20.x/heap.cjs"),
+            ),
+            (
+                "invocation.cjs",
+                include_str!("../../../../runtimes/nodejs20.x/invocation.cjs"),
+            ),
+            (
+                "parking.cjs",
+                include_str!("../../../../runtimes/nodejs20.x/parking.cjs"),
+            ),
+            (
+                "preload.cjs",
+                include_str!("../../../../runtimes/nodejs20.x/preload.cjs"),
+            ),
+            (
+                "random.cjs",
+                include_str!("../../../../runtimes/nodejs20.x/random.cjs"),
+            ),
+            (
+                "runtime_api.cjs",
+                include_str!("../../../../runtimes/nodejs20.x/runtime_api.cjs"),
+            ),
+            (
+                "streaming.cjs",
+                include_str!("../../../../runtimes/nodejs20.x/streaming.cjs"),
+            ),
+            (
+                "template.cjs",
+                include_str!("../../../../runtimes/nodejs20.x/template.cjs"),
+            ),
+            (
+                "warm.cjs",
+                include_str!("../../../../runtimes/nodejs20.x/warm.cjs"),
+            ),
+            (
+                "zygote.cjs",
+                include_str!("../../../../runtimes/nodejs20.x/zygote.cjs"),
             ),
         ],
     },
@@ -124,6 +190,8 @@ pub(super) struct Tree {
     pub(super) packages: Vec<String>,
     /// Packages that do not come along.
     pub(super) exclude: Vec<String>,
+    /// Packages of the npm registry, by the name under which the image's version knows them.
+    pub(super) npm: BTreeMap<String, Npm>,
     /// Patterns of paths that are left out; `*` crosses folders.
     pub(super) remove: Vec<String>,
     /// Folders that exist even if empty.
@@ -134,6 +202,35 @@ pub(super) struct Tree {
     pub(super) files: BTreeMap<String, String>,
     /// Files and their sources beside the recipe; after reading, they are in `files`.
     sources: BTreeMap<String, String>,
+}
+
+/// Files of an npm package that has one build per architecture.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Npm {
+    pub(super) version: String,
+    /// Files of the image, and where the package has them.
+    pub(super) files: BTreeMap<String, String>,
+    architecture: BTreeMap<String, NpmBuild>,
+}
+
+/// The package for one architecture.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NpmBuild {
+    pub(super) package: String,
+    /// Of its archive, as npm writes it: `sha512-` and base64.
+    pub(super) integrity: String,
+}
+
+impl Npm {
+    /// The package for this machine.
+    pub(super) fn build(&self) -> Result<&NpmBuild, BuildError> {
+        let architecture = std::env::consts::ARCH;
+        self.architecture
+            .get(architecture)
+            .ok_or(BuildError::NoBuild { architecture })
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -193,6 +290,7 @@ impl Tree {
     fn add(&mut self, above: Tree, source: &Source) -> Result<(), BuildError> {
         self.packages.extend(above.packages);
         self.exclude.extend(above.exclude);
+        self.npm.extend(above.npm);
         self.remove.extend(above.remove);
         self.directories.extend(above.directories);
         self.links.extend(above.links);

@@ -139,7 +139,7 @@ fn bundle_certificates(root: &Path) -> Result<(), BuildError> {
 }
 
 /// The path of that name below `root`, in a folder that exists.
-fn with_parent(root: &Path, name: &str) -> Result<PathBuf, BuildError> {
+pub(super) fn with_parent(root: &Path, name: &str) -> Result<PathBuf, BuildError> {
     let path = root.join(name);
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(at(parent))?;

@@ -22,7 +22,7 @@ use crate::launcher::{
 };
 use crate::pool::{Lease, Occupant, Worth};
 use crate::runtime::RuntimeImage;
-use crate::start::entrypoints;
+use crate::start::c_strings;
 
 /// Berths of each zygote that are ready.
 const BERTHS: usize = 4;
@@ -233,8 +233,7 @@ impl Keeper {
         let began = Instant::now();
         let slot = node.launcher.slot().await?;
         let (ours, theirs) = pair(true)?;
-        let Some((mut connection, argv)) = ours.zip(entrypoints(&self.image).into_iter().next())
-        else {
+        let Some((mut connection, argv)) = ours.zip(Some(c_strings(&self.image.argv))) else {
             return Err(LaunchError::platform("runtime image", "no program to run").into());
         };
         let launched = slot

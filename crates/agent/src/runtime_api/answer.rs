@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use pilotlight_model::ids::RequestId;
@@ -14,6 +16,8 @@ use crate::instance::{Answer, Instance, Refusal};
 
 /// Error type of a runtime's error.
 const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
+/// Trailer of an answer in streaming mode that an error cut short: the error's JSON, in base64.
+const ERROR_BODY: &str = "lambda-runtime-function-error-body";
 /// Bytes of an error type that are kept.
 const ERROR_TYPE_BYTES: usize = 256;
 /// Bytes of an init or restore error; of a longer one only the type is kept.
@@ -22,7 +26,8 @@ const INIT_ERROR_BYTES: u64 = 256 * 1024;
 /// why; beyond it the connection is closed.
 const DISCARDED_BYTES: u64 = 64 * 1024 * 1024;
 
-/// `POST …/invocation/{id}/response`. An answer in streaming mode is collected like any other.
+/// `POST …/invocation/{id}/response`. An answer in streaming mode is collected like any other; one that an error
+/// cut short is that error.
 pub(super) async fn response(
     instance: &Arc<Instance>,
     id: RequestId,
@@ -76,7 +81,7 @@ async fn told(request: Request<Incoming>) -> (String, Bytes) {
             |value| value.chars().take(ERROR_TYPE_BYTES).collect(),
         );
     let body = match read(request.into_body(), INIT_ERROR_BYTES).await {
-        Ok(Read::Whole(body)) => body,
+        Ok(Read::Whole(body) | Read::CutShort(body)) => body,
         Ok(Read::TooLarge(_)) | Err(_) => Bytes::new(),
     };
     (error_type, body)
@@ -96,6 +101,10 @@ async fn answer(
     match read(request.into_body(), INVOKE_RESPONSE_BYTES as u64).await {
         Ok(Read::Whole(body)) => {
             claim.finish(whole(body));
+            accepted()
+        }
+        Ok(Read::CutShort(error)) => {
+            claim.finish(Answer::Error(error));
             accepted()
         }
         Ok(Read::TooLarge(bytes)) => {
@@ -148,6 +157,8 @@ impl Drop for Claim<'_> {
 
 enum Read {
     Whole(Bytes),
+    /// By this error of the function.
+    CutShort(Bytes),
     /// It has, or says that it has, that many bytes.
     TooLarge(u64),
 }
@@ -157,9 +168,14 @@ async fn read(mut body: Incoming, limit: u64) -> Result<Read, hyper::Error> {
     let expected = announced.unwrap_or(0).min(limit);
     let mut bytes = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0));
     let mut count = 0;
+    let mut error = None;
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else {
-            continue;
+        let data = match frame?.into_data() {
+            Ok(data) => data,
+            Err(frame) => {
+                error = frame.into_trailers().ok().as_ref().and_then(error_in);
+                continue;
+            }
         };
         count += data.len() as u64;
         if count <= limit {
@@ -170,8 +186,22 @@ async fn read(mut body: Incoming, limit: u64) -> Result<Read, hyper::Error> {
             bytes = BytesMut::new();
         }
     }
-    match announced.unwrap_or(0).max(count) {
-        size if size > limit => Ok(Read::TooLarge(size)),
-        _ => Ok(Read::Whole(bytes.freeze())),
+    match (error, announced.unwrap_or(0).max(count)) {
+        (Some(error), _) => Ok(Read::CutShort(error)),
+        (None, size) if size > limit => Ok(Read::TooLarge(size)),
+        (None, _) => Ok(Read::Whole(bytes.freeze())),
     }
+}
+
+/// The error that the trailers of an answer tell of; what they do not tell in full is told by its type.
+fn error_in(trailers: &HeaderMap) -> Option<Bytes> {
+    let error_type = trailers.get(ERROR_TYPE)?.to_str().ok()?;
+    let body = trailers
+        .get(ERROR_BODY)
+        .and_then(|body| BASE64.decode(body).ok());
+    let body = body.unwrap_or_else(|| {
+        let error = serde_json::json!({ "errorType": error_type, "errorMessage": error_type });
+        error.to_string().into_bytes()
+    });
+    Some(body.into())
 }

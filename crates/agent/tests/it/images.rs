@@ -47,6 +47,16 @@ for folder, folders, files in os.walk("/", topdown=True):
 print("python is whole")
 "#;
 
+const NODE: &str = r#"
+const assert = require('assert'), { execSync } = require('child_process'), dns = require('dns');
+assert(require('tls').rootCertificates.length > 100);
+assert.equal(new Intl.DateTimeFormat('de', { month: 'long', timeZone: 'Europe/Berlin' }).format(0), 'Januar');
+assert.equal(require('zlib').gunzipSync(require('zlib').gzipSync('a')).toString(), 'a');
+assert.equal(require('crypto').createHash('sha256').update('').digest('hex').slice(0, 8), 'e3b0c442');
+assert.equal(execSync('node -p "6 * 7"').toString(), '42\n');
+dns.lookup('localhost', (error, address) => console.log(address === '127.0.0.1' ? 'node is whole' : error));
+"#;
+
 const SHELL: &str = r#"
 set -e
 test "$(echo x | gzip | zcat | grep -c x)" = 1
@@ -91,7 +101,10 @@ fn images_are_built_once_and_run() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect::<Vec<_>>();
     kept.sort();
-    assert_eq!(kept, ["provided.al2023.json", "python3.11.json"]);
+    assert_eq!(
+        kept,
+        ["nodejs20.x.json", "provided.al2023.json", "python3.11.json"]
+    );
 
     let python = &built[&Runtime::Python311];
     assert!(python.version_label.starts_with("python:3.11."));
@@ -105,6 +118,21 @@ fn images_are_built_once_and_run() {
         for path in program.iter().filter(|argument| argument.starts_with('/')) {
             runs(&store, python, &["/usr/bin/test", "-f", path], "");
         }
+    }
+    let node = &built[&Runtime::Nodejs20x];
+    assert!(node.version_label.starts_with("nodejs:20."));
+    runs(
+        &store,
+        node,
+        &["/var/lang/bin/node", "-e", NODE],
+        "node is whole",
+    );
+    for path in node
+        .argv
+        .iter()
+        .filter(|argument| argument.starts_with('/'))
+    {
+        runs(&store, node, &["/usr/bin/test", "-f", path], "");
     }
     let provided = &built[&Runtime::ProvidedAl2023];
     assert!(provided.version_label.starts_with("provided:al2023.2."));

@@ -18,7 +18,7 @@ use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region, RequestId, Version};
 use pilotlight_model::limits::Limits;
 use pilotlight_model::node::{InvokeReply, InvokeRequest, Node};
-use pilotlight_model::start::{Instant, Phase, StartKind, Timeline};
+use pilotlight_model::start::{Cold, Instant, Phase, StartKind, Timeline};
 use pilotlight_sandbox::Sandboxes;
 use pilotlight_store::Store;
 
@@ -201,7 +201,15 @@ async fn cold_and_warm(world: &World) {
         .prepare(Arc::new(world.spec.clone()))
         .await
         .unwrap();
-    let cold = world.invoke(&world.spec, "one").await;
+    // Its connection to the Runtime API was made anew, and it goes on where its template waited.
+    let spare = world.invoke(&world.spec, "none").await;
+    assert_eq!(
+        (&spare.payload[..], spare.kind),
+        (&b"none"[..], StartKind::Spare)
+    );
+    let mut booted = request(&world.spec, "one");
+    booted.cold = Some(Cold::Kind(StartKind::Booted));
+    let cold = world.agent.invoke(booted).await.unwrap();
     assert_eq!(
         (&cold.payload[..], cold.kind),
         (&b"one"[..], StartKind::Booted)
@@ -224,7 +232,7 @@ async fn cold_and_warm(world: &World) {
     }
     world.idle().await;
     let warm = world.invoke(&world.spec, "pword").await;
-    assert_eq!((warm.kind, warm.instance), (StartKind::Warm, cold.instance));
+    assert_eq!(warm.kind, StartKind::Warm);
     let tail = String::from_utf8(warm.log_tail.unwrap()).unwrap();
     assert!(tail.contains("\nprinted word\nEND RequestId"), "{tail}");
     assert!(

@@ -15,6 +15,9 @@ const HANDLERS: [&str; 3] = ["lambda_handler", "handler", "main"];
 /// Bytes of a file that are looked at.
 const SOURCE_BYTES: u64 = 1 << 20;
 
+/// Files that a Node.js handler is looked for in, as CommonJS or ES modules.
+const NODE: [&str; 3] = ["index.mjs", "index.js", "index.cjs"];
+
 /// What a folder is made for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Found {
@@ -22,7 +25,7 @@ pub(super) struct Found {
     pub(super) handler: String,
 }
 
-/// Looks for an executable `bootstrap`, then for a Python handler.
+/// Looks for an executable `bootstrap`, then for a Python handler, then for one of Node.js.
 pub(super) fn detect(folder: &Path) -> anyhow::Result<Option<Found>> {
     let bootstrap = fs::metadata(folder.join("bootstrap"));
     if bootstrap.is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0) {
@@ -51,7 +54,18 @@ pub(super) fn detect(folder: &Path) -> anyhow::Result<Option<Found>> {
             }));
         }
     }
-    Ok(None)
+    Ok(node(folder))
+}
+
+/// Names an `index` file's export `handler`, as AWS's console and samples do; what it exports is only known by
+/// running it.
+fn node(folder: &Path) -> Option<Found> {
+    let file = NODE.into_iter().find(|file| folder.join(file).is_file())?;
+    let (module, _) = file.rsplit_once('.')?;
+    Some(Found {
+        runtime: Runtime::Nodejs20x,
+        handler: format!("{module}.handler"),
+    })
 }
 
 /// Whether a line at the top level of a module defines `name`.
@@ -101,6 +115,12 @@ mod tests {
             0o644,
         );
         assert_eq!(found(&[within]), None);
+        let index = ("index.mjs", "export const handler = async () => 1", 0o644);
+        assert_eq!(found(&[index]).as_deref(), Some("nodejs20.x index.handler"));
+        assert_eq!(
+            found(&[index, app]).as_deref(),
+            Some("python3.11 app.handler")
+        );
         let longer = ("main.py", "def handlers(): pass\n", 0o644);
         assert_eq!(found(&[longer]), None);
     }

@@ -1,0 +1,25 @@
+/** A process that waits to be frozen and forked: everything that forks would do alike has been done. */
+'use strict';
+
+const { setRequest } = require('./console.cjs');
+const { collectGarbage } = require('./heap.cjs');
+const random = require('./random.cjs');
+const { warm } = require('./warm.cjs');
+
+let randomInstalled = false;
+
+/** Before any user code. */
+function installRandom() {
+  if (!randomInstalled) random.install();
+  randomInstalled = true;
+}
+
+/** Leaves as little as possible to be written in a fork: code that has run, and a heap without garbage. */
+async function park(rehearse) {
+  await warm(rehearse);
+  setRequest(undefined);
+  delete process.env._X_AMZN_TRACE_ID;
+  collectGarbage();
+}
+
+module.exports = { installRandom, park };
