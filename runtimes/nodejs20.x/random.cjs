@@ -105,6 +105,8 @@ function seed() {
 
 /** Weak references to what user code has filled with randomness before the fork, and how. */
 const pools = [];
+/** The same, to remember each once. */
+const known = new WeakSet();
 
 function installCrypto() {
   const { randomInt, randomUUID, randomFillSync, webcrypto } = crypto;
@@ -113,20 +115,27 @@ function installCrypto() {
   const renewUuids = renewal(randomUUID, STOCK.randomUUID);
   const renewNumbers = renewal(() => randomInt(2), STOCK.randomInt);
 
-  replace(crypto, 'randomUUID', (...values) => renewUuids() || randomUUID(...values));
-  replace(crypto, 'randomInt', (...values) => renewNumbers() || randomInt(...values));
+  replace(crypto, 'randomUUID', (...values) => {
+    renewUuids();
+    return randomUUID(...values);
+  });
+  replace(crypto, 'randomInt', (...values) => {
+    renewNumbers();
+    return randomInt(...values);
+  });
+  replace(Crypto, 'randomUUID', function (...values) {
+    renewUuids();
+    return webRandomUUID.apply(this, values);
+  });
   replace(crypto, 'randomFillSync', (buffer, ...range) =>
     remember(randomFillSync(buffer, ...range), (pool) => randomFillSync(pool, ...range)));
-  replace(Crypto, 'randomUUID', function (...values) {
-    return renewUuids() || webRandomUUID.apply(this, values);
-  });
   // `crypto.getRandomValues` is this one too.
   replace(Crypto, 'getRandomValues', function (array) {
     return remember(getRandomValues.call(this, array), (pool) => getRandomValues.call(webcrypto, pool));
   });
 }
 
-/** Makes a stock new before its first use after a fork; the returned function gives nothing back. */
+/** Makes a stock new before its first use after a fork. */
 function renewal(take, size) {
   let taken = generation;
   return () => {
@@ -141,7 +150,8 @@ function renewal(take, size) {
  * every fork. They fill their buffers by `randomFillSync` or `getRandomValues`.
  */
 function remember(pool, fill) {
-  if (pool.byteLength >= POOL_BYTES && pools.length < MAX_POOLS) {
+  if (pool.byteLength >= POOL_BYTES && pools.length < MAX_POOLS && !known.has(pool)) {
+    known.add(pool);
     pools.push({ pool: new WeakRef(pool), fill });
   }
   return pool;

@@ -84,7 +84,8 @@ def test_timers_go_on(park):
 
 RANDOM = """
 const crypto = require('crypto'); const vm = require('vm'); const { webcrypto } = crypto;
-const pool = crypto.randomFillSync(Buffer.alloc(256)), other = crypto.getRandomValues(new Uint8Array(4096));
+const pool = crypto.randomFillSync(Buffer.alloc(256)); for (let i = 0; i < 200; i++) crypto.randomFillSync(pool);
+const other = crypto.getRandomValues(new Uint8Array(4096));
 const key = crypto.randomFillSync(Buffer.alloc(32)).toString('hex');
 const kept = { pool: Buffer.from(pool), other: Buffer.from(other), key };
 const draw = () => ({
