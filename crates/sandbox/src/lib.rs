@@ -12,7 +12,10 @@
 //! A [`Slot`] has everything that does not depend on the function. [`Slot::launch`] writes its limits, hands init the
 //! function's [`Root`] and the parked program what to execute; init moves the prepared mounts into the root, switches to
 //! it, becomes nobody, and lets the program go. All namespaces but the program's own user namespace belong to the
-//! initial one, so that not even capabilities would help inside.
+//! one around it, so that not even capabilities would help inside.
+//!
+//! A program that waits can be frozen ([`Process::freeze`]): then it is a [`Template`], which is forked into [`Berth`]s, slots
+//! that are made inside of it. A fork needs neither the launcher nor a privilege: see `template`.
 //!
 //! Nothing outlives its owner: init exits when its channel to the agent ends, and with init everything in the sandbox;
 //! the launcher likewise. Mounts and network namespaces have no names. What can be left behind is control groups, one
