@@ -48,7 +48,6 @@ const JAVA: &[&str] = &[
     "JDK_JAVA_OPTIONS",
     "LANG",
     "LC_*",
-    "TZ",
     "_JAVA_OPTIONS",
 ];
 
@@ -103,6 +102,7 @@ mod tests {
             ("nodejs20.x", "PYTHONHASHSEED"),
             ("nodejs20.x", "TZ"),
             ("java17", "JAVA_HOME"),
+            ("java17", "TZ"),
             ("provided.al2023", "LANG"),
         ] {
             assert!(with(runtime, name), "{name} of {runtime}");
@@ -114,7 +114,7 @@ mod tests {
             ("nodejs20.x", "NODE_OPTIONS"),
             ("nodejs20.x", "LC_ALL"),
             ("java17", "JAVA_TOOL_OPTIONS"),
-            ("java17", "TZ"),
+            ("java17", "LC_ALL"),
         ] {
             assert!(!with(runtime, name), "{name} of {runtime}");
         }
