@@ -38,7 +38,7 @@ use zygotes::Keeper;
 
 pub(crate) use zygotes::Zygote;
 
-/// Forks of one template that may fail one after the other before it is let go.
+/// Forks of one template or zygote that may fail one after the other before it is let go.
 const FAILURES: u32 = 3;
 /// How often use counts are written down.
 const FLUSH: Duration = Duration::from_secs(60);
@@ -89,7 +89,7 @@ impl Origin {
                     template.instance.stop();
                 }
             }
-            Origin::Zygote(zygote) => zygote.used(),
+            Origin::Zygote(zygote) => zygote.used(well),
             Origin::Nothing => {}
         }
     }

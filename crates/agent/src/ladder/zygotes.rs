@@ -2,6 +2,7 @@
 //! function yet. One that dies is raised again; one that was given up, when a start misses it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use pilotlight_model::error::Causes;
@@ -12,6 +13,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
+use super::FAILURES;
 use super::berths::Berths;
 use crate::agent::Node;
 use crate::environment;
@@ -49,6 +51,10 @@ pub(crate) struct Zygote {
     pub(crate) berths: Arc<Berths>,
     template: Arc<dyn Template>,
     bytes: u64,
+    /// Forks that failed since the last that did not.
+    failures: AtomicU32,
+    /// Tells its keeper to let go of it.
+    stop: Arc<Notify>,
     _process: Box<dyn Process>,
     /// Our end of the connection on which it has asked. It would end if this were closed.
     _connection: UnixStream,
@@ -68,7 +74,7 @@ enum Standing {
 pub(super) struct Keeper {
     image: RuntimeImage,
     standing: watch::Sender<Standing>,
-    /// The node needs its room.
+    /// It is to go: the node needs its room, or it is of no use.
     stop: Arc<Notify>,
     /// A start missed it.
     missed: Notify,
@@ -92,9 +98,14 @@ enum NoZygote {
 }
 
 impl Zygote {
-    /// A start has had use for it.
-    pub(super) fn used(&self) {
+    /// A start has had use for it, and the fork came about or did not. One of which none does is let go.
+    pub(super) fn used(&self, well: bool) {
         self.lease.used();
+        if well {
+            self.failures.store(0, Ordering::Relaxed);
+        } else if self.failures.fetch_add(1, Ordering::Relaxed) + 1 == FAILURES {
+            self.stop.notify_one();
+        }
     }
 }
 
@@ -206,7 +217,7 @@ impl Keeper {
         }
     }
 
-    /// True when it has died, false when the node wants its room.
+    /// True when it has died, false when it is to go.
     async fn lived(&self, zygote: &Zygote) -> bool {
         tokio::select! {
             () = zygote.template.died() => true,
@@ -220,9 +231,9 @@ impl Keeper {
 
     /// Waits until a start misses the zygote.
     async fn given_up(&self) {
-        self.absent("given up for want of memory".to_owned());
-        // What was missed before does not count.
+        // What was missed before does not count; from the next line on it does.
         let _ = timeout(Duration::ZERO, self.missed.notified()).await;
+        self.absent("given up, until a start misses it".to_owned());
         self.missed.notified().await;
     }
 
@@ -275,6 +286,8 @@ impl Keeper {
             berths,
             template,
             bytes,
+            failures: AtomicU32::new(0),
+            stop: Arc::clone(&self.stop),
             _process: process,
             _connection: connection,
             lease,

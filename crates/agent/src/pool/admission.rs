@@ -196,6 +196,7 @@ impl State {
         for member in self.members.values().filter(ending) {
             sum.memory_mb += member.memory_mb;
             match member.rung {
+                Some(Rung::Zygote) => {}
                 Some(_) => sum.held += 1,
                 None => sum.instances += 1,
             }
@@ -241,6 +242,8 @@ impl State {
         let id = InstanceId(self.last_instance);
         self.promised_mb += memory_mb;
         match rung {
+            // There is one for each runtime, and that is bound enough.
+            Some(Rung::Zygote) => {}
             Some(_) => self.held += 1,
             None => self.instances += 1,
         }

@@ -38,7 +38,7 @@ pub(super) struct State {
     pub(super) promised_mb: u64,
     /// Members that serve requests, or will.
     pub(super) instances: u64,
-    /// Members that are kept for starts to come.
+    /// Members that are kept for starts of a version to come.
     pub(super) held: u64,
     /// Turns taken, and those of them by starts off the path.
     pub(super) starting: u32,
@@ -356,6 +356,7 @@ impl State {
         self.observe(Event::Gone(instance));
         self.promised_mb -= member.memory_mb;
         match member.rung {
+            Some(Rung::Zygote) => {}
             Some(_) => self.held -= 1,
             None => self.instances -= 1,
         }

@@ -29,8 +29,9 @@ pub(in crate::tests) struct Forks {
     /// Forks that came about, and all that were tried.
     pub(in crate::tests) made: AtomicUsize,
     pub(in crate::tests) tried: AtomicUsize,
-    /// Forks of templates that are to fail.
+    /// Forks of templates, and of zygotes, that are to fail.
     pub(in crate::tests) failing: AtomicUsize,
+    pub(in crate::tests) failing_zygote: AtomicUsize,
     /// Where forks wait, if they do.
     pub(in crate::tests) gate: Mutex<Option<Arc<Semaphore>>>,
     pub(in crate::tests) berths: Arc<AtomicUsize>,
@@ -168,14 +169,13 @@ impl Berth for FakeBerth {
             if template.dead.load(Ordering::SeqCst) {
                 return Err(dead());
             }
-            let of_version = template.frozen.position != Some(Position::Assignment);
+            let failing = match template.frozen.position {
+                Some(Position::Assignment) => &template.forks.failing_zygote,
+                _ => &template.forks.failing,
+            };
             let count = |left: usize| left.checked_sub(1);
-            let failing = &template.forks.failing;
-            if of_version
-                && failing
-                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, count)
-                    .is_ok()
-            {
+            let told = failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count);
+            if told.is_ok() {
                 return Err(LaunchError::platform("fork", "it was told to fail"));
             }
             template.forks.made.fetch_add(1, Ordering::SeqCst);

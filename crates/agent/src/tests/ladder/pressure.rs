@@ -122,6 +122,27 @@ async fn a_template_without_room_leaves_the_version_active() {
 }
 
 #[tokio::test]
+async fn what_is_kept_is_bounded_in_number_too() {
+    let limits = Limits {
+        node_instances: 3,
+        ..Limits::default()
+    };
+    let world = limited(Function::default(), limits).await;
+    let (a, b) = (named("a", 128), named("b", 128));
+    world.agent.prepare(Arc::clone(&a)).await.unwrap();
+    world.agent.prepare(Arc::clone(&b)).await.unwrap();
+    let rungs = [world.of(&a).rung, world.of(&b).rung];
+    assert_eq!(rungs, [Rung::Spare, Rung::Template], "no place for a spare");
+    // Instances have places of their own.
+    let calls: Vec<_> = (0..3)
+        .map(|_| world.start_invoke(request(&b, "1")))
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap().unwrap().function_error, None);
+    }
+}
+
+#[tokio::test]
 async fn the_books_balance_at_the_end() {
     let world = small(500).await;
     let specs: Vec<_> = (0..8)

@@ -30,6 +30,29 @@ async fn a_drain_does_not_wait_for_a_zygote_that_starts() {
 }
 
 #[tokio::test]
+async fn a_zygote_that_cannot_be_forked_is_let_go_and_another_raised() {
+    let world = node(Function::default()).await;
+    let spec = Arc::new(spec());
+    world.forks().failing_zygote.store(3, Ordering::SeqCst);
+    for _ in 0..3 {
+        let reply = world.invoke_cold(&spec, StartKind::Zygote).await;
+        assert_eq!(
+            (reply.kind, reply.function_error),
+            (StartKind::Booted, None)
+        );
+    }
+    world
+        .until(|world| !world.agent.status().zygotes[0].ready)
+        .await;
+    world.invoke_cold(&spec, StartKind::Zygote).await;
+    world
+        .until(|world| world.agent.status().zygotes[0].ready)
+        .await;
+    let reply = world.invoke_cold(&spec, StartKind::Zygote).await;
+    assert_eq!(reply.kind, StartKind::Zygote);
+}
+
+#[tokio::test]
 async fn templates_outlive_their_zygote() {
     let world = node(Function::default()).await;
     let spec = world.prepared(version()).await;
