@@ -5,12 +5,21 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::http::{Answer, Connection, request};
 
+/// Memory of the measured functions in MiB. CPU follows memory, and this is one processor, as on Lambda: with
+/// less, the 99th percentile would show the quota's period instead of the start.
+pub(crate) const MEMORY_MB: u32 = 1_769;
 /// Building runtime images the first time takes a while; a start without it takes well under a second.
 const READY_PATIENCE: Duration = Duration::from_secs(600);
+/// Longest wait until what is prepared in the background is there.
+pub(crate) const SETTLE_PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks.
+const POLL: Duration = Duration::from_millis(4);
+/// The kernel deletes the namespaces of what has ended a little after it has ended.
+const REST: Duration = Duration::from_millis(20);
 
 /// A running platform; stopped by SIGTERM when dropped.
 #[derive(Debug)]
@@ -31,7 +40,7 @@ impl Platform {
         let address = format!("127.0.0.1:{port}");
         let config = data_dir.join("bench.toml");
         std::fs::create_dir_all(data_dir)?;
-        std::fs::write(&config, format!("pool_size = {pool_size}\n"))?;
+        std::fs::write(&config, configuration(pool_size))?;
         let log = std::fs::File::create(data_dir.join("pilot.log"))?;
         let child = Command::new(pilot)
             .args(["up", "--listen", &address, "--data-dir"])
@@ -84,42 +93,110 @@ impl Platform {
         &self.data_dir
     }
 
-    /// One GET on a connection of its own.
-    pub(crate) fn get(&self, path: &str) -> anyhow::Result<Answer> {
-        Ok(Connection::open(&self.address)?.call(&request("GET", path, &[], b""))?)
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A connection to the API.
+    pub(crate) fn connect(&self) -> anyhow::Result<Connection> {
+        Ok(Connection::open(&self.address)?)
+    }
+
+    fn get(&self, path: &str) -> anyhow::Result<Answer> {
+        Ok(self.connect()?.call(&request("GET", path, &[], b""))?)
     }
 
     /// Deploys a folder through the command line and waits until it is Active.
     pub(crate) fn deploy(&self, folder: &Path, name: &str) -> anyhow::Result<()> {
         let status = Command::new(&self.pilot)
-            .args([
-                "deploy",
-                "--endpoint",
-                &format!("http://{}", self.address),
-                "--name",
-                name,
-            ])
+            .args(["deploy", "--endpoint", &format!("http://{}", self.address)])
+            .args(["--name", name, "--memory", &MEMORY_MB.to_string()])
             .arg(folder)
             .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .status()?;
-        ensure!(status.success(), "pilot deploy ended with {status}");
+        ensure!(
+            status.success(),
+            "pilot deploy of {name} ended with {status}"
+        );
         Ok(())
+    }
+
+    /// Has idle instances of that function reclaimed at once, so that every start finds the machine idle.
+    pub(crate) fn keep_none_alive(&self, function: &str) -> anyhow::Result<()> {
+        let path = format!("/2017-03-31/tags/{}", arn(function));
+        let tags = json!({ "Tags": { "pilotlight:keep-alive": "0" } }).to_string();
+        let answer = self
+            .connect()?
+            .call(&request("POST", &path, &[], tags.as_bytes()))?;
+        ensure!(answer.status < 300, "tagging answered {}", answer.status);
+        Ok(())
+    }
+
+    /// What the node says of itself.
+    pub(crate) fn node(&self) -> anyhow::Result<Value> {
+        let mut body: Value = serde_json::from_slice(&self.get("/pilotlight/v1/nodes")?.body)?;
+        let node = body.pointer_mut("/nodes/0").map(Value::take);
+        node.context("no node in the answer")
     }
 
     /// Waits until the pool of slots is full, so that what follows starts from an idle platform.
     pub(crate) fn settle(&self) -> anyhow::Result<()> {
+        self.until("the pool of slots is full", |node| {
+            node["slots"].as_u64() >= Some(self.pool_size)
+        })
+    }
+
+    /// Waits until all that is kept for starts of that function is there, and nothing of it runs or idles.
+    pub(crate) fn settle_forks(&self, function: &str) -> anyhow::Result<()> {
+        let at_rest = |node: &Value| {
+            let count = |key: &str| version(node, function)[key].as_u64();
+            node["slots"].as_u64() >= Some(self.pool_size)
+                && zygotes_are_ready(node)
+                && ["busy", "idle", "starting"].map(count) == [Some(0); 3]
+                && ["spares", "berths"].map(count) == [Some(1); 2]
+        };
+        self.until("a berth and a spare are ready", at_rest)?;
+        std::thread::sleep(REST);
+        Ok(())
+    }
+
+    /// Waits until that holds of the node's status.
+    pub(crate) fn until(&self, what: &str, holds: impl Fn(&Value) -> bool) -> anyhow::Result<()> {
         let begin = Instant::now();
-        while begin.elapsed() < Duration::from_secs(30) {
-            let answer = self.get("/pilotlight/v1/nodes")?;
-            let body: Value = serde_json::from_slice(&answer.body)?;
-            let slots = body.pointer("/nodes/0/slots").and_then(Value::as_u64);
-            if slots.context("no slots in the node's status")? >= self.pool_size {
+        while begin.elapsed() < SETTLE_PATIENCE {
+            if holds(&self.node()?) {
                 return Ok(());
             }
-            std::thread::sleep(Duration::from_millis(2));
+            std::thread::sleep(POLL);
         }
-        bail!("the pool of slots did not fill")
+        bail!("in vain waited until {what}: {:#}", self.node()?)
     }
+}
+
+/// What that node has of a function's `$LATEST`.
+pub(crate) fn version<'a>(node: &'a Value, function: &str) -> &'a Value {
+    &node["versions"][format!("{}:$LATEST", arn(function))]
+}
+
+/// What it takes for 200 instances at a time and 500 versions with template and spare. Memory is promised
+/// beyond what the machine has: that of a fork is its template's for the most part.
+fn configuration(pool_size: u64) -> String {
+    format!(
+        "node_name = \"bench\"\npool_size = {pool_size}\n\
+         [limits]\nnode_memory_mb = 1000000\nnode_instances = 2000\n"
+    )
+}
+
+fn zygotes_are_ready(node: &Value) -> bool {
+    let zygotes = node["zygotes"].as_array();
+    let ready = |it: &Value| it["ready"] == true && it["berths"].as_u64() >= Some(1);
+    zygotes.is_some_and(|all| all.iter().all(ready))
+}
+
+fn arn(function: &str) -> String {
+    format!("arn:aws:lambda:us-east-1:123456789012:function:{function}")
 }
 
 impl Drop for Platform {

@@ -11,37 +11,42 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 
+use crate::runtimes::Runtime;
+
 const REQUEST_ID: &str = "00000000-0000-4000-8000-000000000000";
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What the runtime image is built from; it names the program that starts an instance.
-const RECIPE: &str = "runtimes/python3.11/recipe.toml";
+/// What every instance has in its environment, beside what is its runtime's own.
+const ENVIRONMENT: [&str; 10] = [
+    "PATH=/usr/local/bin:/usr/bin:/bin",
+    "_PILOTLIGHT_RUNTIME_FD=0",
+    "LAMBDA_TASK_ROOT=/var/task",
+    "AWS_LAMBDA_FUNCTION_NAME=hello",
+    "AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=1769",
+    "AWS_LAMBDA_LOG_GROUP_NAME=/aws/lambda/hello",
+    "AWS_LAMBDA_LOG_STREAM_NAME=bench",
+    "LANG=C.UTF-8",
+    "TZ=:UTC",
+];
 
-/// The Python runtime image and a function's folder, mounted side by side for the rivals.
+/// A runtime image and a function's folder, mounted side by side for the rivals.
 #[derive(Debug)]
 pub(crate) struct RootFs {
     root: PathBuf,
     bundle: PathBuf,
-    argv: Vec<String>,
 }
 
 impl RootFs {
-    /// Mounts the runtime image that `data_dir` holds and writes an OCI bundle for it.
-    pub(crate) fn mount(data_dir: &Path, code: &Path, folder: &Path) -> anyhow::Result<Self> {
-        let record: Value =
-            serde_json::from_slice(&std::fs::read(data_dir.join("runtimes/python3.11.json"))?)?;
-        let text = |key: &str| {
-            record[key]
-                .as_str()
-                .with_context(|| format!("no {key} in the record"))
-        };
+    /// Mounts the runtime's image that `data_dir` holds and writes an OCI bundle for it, both in `folder`.
+    pub(crate) fn mount(
+        runtime: &Runtime,
+        data_dir: &Path,
+        code: &Path,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
         let image = data_dir
             .join("images")
-            .join(format!("{}.erofs", text("digest")?));
-        let recipe: toml::Table = std::fs::read_to_string(RECIPE)?.parse().context(RECIPE)?;
-        let argv = recipe["argv"]
-            .clone()
-            .try_into()
-            .context("argv of the recipe")?;
+            .join(format!("{}.erofs", runtime.image(data_dir)?));
         let root = folder.join("rootfs");
         std::fs::create_dir_all(&root)?;
         let status = Command::new("mount")
@@ -52,38 +57,35 @@ impl RootFs {
         let this = Self {
             root,
             bundle: folder.join("bundle"),
-            argv,
         };
         std::fs::create_dir_all(&this.bundle)?;
         std::fs::write(
             this.bundle.join("config.json"),
-            this.oci_config(code).to_string(),
+            this.oci_config(runtime, code)?.to_string(),
         )?;
         Ok(this)
     }
 
     /// A container as our sandbox is: every namespace, no capability, read-only root, `/tmp` a tmpfs.
-    fn oci_config(&self, code: &Path) -> Value {
+    fn oci_config(&self, runtime: &Runtime, code: &Path) -> anyhow::Result<Value> {
+        let recipe = runtime.recipe()?;
+        let mut env = recipe.env;
+        env.push(format!("_HANDLER={}", runtime.handler));
+        env.extend(ENVIRONMENT.map(str::to_owned));
         // runc wants a root in the container, even if the program is another user.
         let id_map = json!([{ "containerID": 0, "hostID": 300_000, "size": 1_000 }]);
         let namespaces: Vec<Value> = ["pid", "mount", "network", "ipc", "uts", "cgroup", "user"]
             .iter()
             .map(|kind| json!({ "type": kind }))
             .collect();
-        json!({
+        Ok(json!({
             "ociVersion": "1.0.2",
             "root": { "path": self.root, "readonly": true },
             "hostname": "bench",
             "process": {
-                "terminal": false, "cwd": "/var/task", "args": self.argv, "noNewPrivileges": true,
+                "terminal": false, "cwd": "/var/task", "args": recipe.argv, "noNewPrivileges": true,
                 "user": { "uid": 993, "gid": 990 },
-                "env": [
-                    "PATH=/usr/local/bin:/usr/bin:/bin", "_PILOTLIGHT_RUNTIME_FD=0",
-                    "_HANDLER=lambda_function.lambda_handler", "LAMBDA_TASK_ROOT=/var/task",
-                    "AWS_LAMBDA_FUNCTION_NAME=hello", "AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
-                    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=1769", "AWS_LAMBDA_LOG_GROUP_NAME=/aws/lambda/hello",
-                    "AWS_LAMBDA_LOG_STREAM_NAME=bench", "LANG=C.UTF-8", "TZ=:UTC",
-                ],
+                "env": env,
             },
             "mounts": [
                 { "destination": "/proc", "type": "proc", "source": "proc" },
@@ -96,7 +98,7 @@ impl RootFs {
                 "uidMappings": id_map, "gidMappings": id_map,
                 "resources": { "memory": { "limit": 1_855_455_232u64 }, "pids": { "limit": 1024 } },
             },
-        })
+        }))
     }
 
     /// `runc run` until the bootstrap has answered one request.

@@ -199,15 +199,16 @@ impl Ladder {
             .collect()
     }
 
-    /// Adds to what the pool counts the rungs that need no process of the version, and the refusals.
+    /// Adds to what the pool counts the rungs that need no process of the version, berths, and refusals.
     pub(crate) fn complete(&self, versions: &mut BTreeMap<String, VersionCounts>) {
         let known = self.books.lock().known();
-        for (spec, refusal) in known {
-            let counts = versions.entry(spec.key.to_string()).or_default();
-            let zygote = self.zygote_of(&spec).is_some_and(|it| it.is_ready());
+        for known in known {
+            let counts = versions.entry(known.spec.key.to_string()).or_default();
+            let zygote = self.zygote_of(&known.spec).is_some_and(|it| it.is_ready());
             let below = if zygote { Rung::Zygote } else { Rung::Cached };
             counts.rung = counts.rung.max(below);
-            counts.refusal = refusal;
+            counts.berths = known.berths;
+            counts.refusal = known.refusal;
         }
     }
 

@@ -88,6 +88,9 @@ pub struct ZygoteStatus {
     pub runtime: String,
     /// Whether it can be forked now.
     pub ready: bool,
+    /// Empty sandboxes that wait for a fork of it.
+    #[serde(default)]
+    pub berths: u32,
     /// Memory of its own, in bytes.
     pub bytes: u64,
     /// Why there is none.

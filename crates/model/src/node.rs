@@ -216,6 +216,9 @@ pub struct VersionCounts {
     pub starting: u32,
     /// Instances forked ahead of time.
     pub spares: u32,
+    /// Empty sandboxes that wait for a fork of the template.
+    #[serde(default)]
+    pub berths: u32,
     /// The highest rung of the ladder that the version stands on.
     pub rung: Rung,
     /// Memory that the template has for itself, in bytes.

@@ -115,6 +115,7 @@ fn by_function(nodes: &[NodeStatus]) -> BTreeMap<String, VersionCounts> {
         sum.idle += counts.idle;
         sum.starting += counts.starting;
         sum.spares += counts.spares;
+        sum.berths += counts.berths;
         // A function stands as high as the best of its versions.
         sum.rung = sum.rung.max(counts.rung);
         sum.template_bytes += counts.template_bytes;

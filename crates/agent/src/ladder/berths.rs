@@ -95,6 +95,12 @@ impl Berths {
         drop(ready);
     }
 
+    /// How many are ready.
+    pub(crate) fn ready(&self) -> u32 {
+        let ready = self.ready.lock();
+        ready.as_ref().map_or(0, |ready| ready.len() as u32)
+    }
+
     fn missing(&self) -> usize {
         let ready = self.ready.lock();
         let count = ready.as_ref().map_or(self.target, Vec::len);

@@ -37,6 +37,15 @@ pub(super) struct Entry {
     spare_taken: bool,
 }
 
+/// What is shown of a version.
+pub(super) struct Known {
+    pub(super) spec: Arc<FunctionSpec>,
+    /// Of its template, those that are ready.
+    pub(super) berths: u32,
+    /// Why it has no template, if there is a reason.
+    pub(super) refusal: Option<Refusal>,
+}
+
 /// When something may be tried again.
 #[derive(Debug, Clone, Copy, Default)]
 struct Tries {
@@ -96,12 +105,14 @@ impl Books {
         (template.spec.revision == spec.revision).then(|| Arc::clone(template))
     }
 
-    /// Every version, and why it has no template, if there is a reason.
-    pub(super) fn known(&self) -> Vec<(Arc<FunctionSpec>, Option<Refusal>)> {
-        let entries = self.versions.values();
-        entries
-            .map(|entry| (Arc::clone(&entry.spec), entry.refusal.clone()))
-            .collect()
+    /// Every version.
+    pub(super) fn known(&self) -> Vec<Known> {
+        let known = |entry: &Entry| Known {
+            spec: Arc::clone(&entry.spec),
+            berths: entry.template.as_ref().map_or(0, |it| it.berths.ready()),
+            refusal: entry.refusal.clone(),
+        };
+        self.versions.values().map(known).collect()
     }
 
     /// A template of that revision is wanted; `now` is absent when what failed before does not count.

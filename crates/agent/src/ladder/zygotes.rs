@@ -148,16 +148,23 @@ impl Keeper {
     }
 
     pub(super) fn status(&self) -> ZygoteStatus {
-        let (ready, bytes, note) = match &*self.standing.borrow() {
-            Standing::Rising => (false, 0, Some("starting".to_owned())),
-            Standing::Ready(zygote) => (true, zygote.bytes, None),
-            Standing::Absent(why) => (false, 0, Some(why.clone())),
-        };
-        ZygoteStatus {
+        let absent = |note: &str| ZygoteStatus {
             runtime: self.image.runtime.to_string(),
-            ready,
-            bytes,
-            note,
+            ready: false,
+            berths: 0,
+            bytes: 0,
+            note: Some(note.to_owned()),
+        };
+        match &*self.standing.borrow() {
+            Standing::Rising => absent("starting"),
+            Standing::Absent(why) => absent(why),
+            Standing::Ready(zygote) => ZygoteStatus {
+                runtime: self.image.runtime.to_string(),
+                ready: true,
+                berths: zygote.berths.ready(),
+                bytes: zygote.bytes,
+                note: None,
+            },
         }
     }
 

@@ -124,7 +124,7 @@ async fn nodes_show_the_callers_versions() {
     assert_eq!(
         versions.values().next().unwrap(),
         &json!({
-            "busy": 1, "idle": 2, "starting": 3, "spares": 1, "rung": "idle",
+            "busy": 1, "idle": 2, "starting": 3, "spares": 1, "berths": 1, "rung": "idle",
             "template_bytes": 2 << 20, "spare_bytes": 1 << 20, "refusal": null,
         })
     );

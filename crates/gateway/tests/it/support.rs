@@ -328,6 +328,7 @@ impl Node for Fakes {
             idle: 2,
             starting: 3,
             spares: 1,
+            berths: 1,
             rung: Rung::Idle,
             template_bytes: 2 << 20,
             spare_bytes: 1 << 20,
@@ -345,6 +346,7 @@ impl Node for Fakes {
             zygotes: vec![ZygoteStatus {
                 runtime: "python3.11".to_owned(),
                 ready: true,
+                berths: 4,
                 bytes: 9 << 20,
                 note: None,
             }],

@@ -16,7 +16,10 @@ async fn a_deploy_leaves_a_template_and_a_spare() {
         assert_eq!(it.root.code, crate::launcher::CodeKey::Image(digest('2')));
     }
     let counts = world.of(&spec);
-    assert_eq!((counts.rung, counts.spares), (Rung::Spare, 1));
+    assert_eq!(
+        (counts.rung, counts.spares, counts.berths),
+        (Rung::Spare, 1, 1)
+    );
     assert_eq!(counts.template_bytes, super::fake::forks::TEMPLATE_BYTES);
     assert_eq!(counts.spare_bytes, super::fake::forks::SPARE_BYTES);
     assert_eq!(world.counts(), (0, 0, 0), "none of it serves");

@@ -1,0 +1,109 @@
+//! Every start kind of a runtime's hello beside `runc run` of the same image, in turn. Before each call the
+//! platform is at rest, with a spare and a berth ready, as it is for a start out of the blue.
+
+use std::path::Path;
+
+use anyhow::ensure;
+
+use crate::Bench;
+use crate::invoke::{Invoked, invocation, invoke};
+use crate::platform::Platform;
+use crate::report::Section;
+use crate::rivals::RootFs;
+use crate::runtimes::Runtime;
+use crate::stats::Samples;
+
+const KINDS: [&str; 5] = ["warm", "spare", "forked", "zygote", "booted"];
+const RUNC: &str = "runc run, same root and program, one answer";
+/// The start whose phases are shown, in their order.
+const WATERFALL: &str = "forked";
+const PHASES: [&str; 8] = [
+    "gateway", "queue", "place", "slot", "fork", "restore", "handler", "respond",
+];
+/// Longest 99th percentile of `forked`, in milliseconds, on a quiet machine.
+const FORKED_P99_MS: f64 = 20.0;
+
+/// What was taken for one runtime.
+#[derive(Default)]
+struct Taken {
+    kinds: [Samples; KINDS.len()],
+    phases: [Samples; PHASES.len()],
+    runc: Samples,
+}
+
+/// All kinds of one runtime.
+pub(crate) fn measure(bench: &Bench, runtime: &Runtime) -> anyhow::Result<Section> {
+    let mut section = Section::begin(format!("start kinds: {} hello", runtime.name));
+    let platform = bench.platform(runtime.name)?;
+    let taken = take(bench, &platform, runtime)?;
+    for (kind, samples) in KINDS.iter().zip(&taken.kinds) {
+        section.time(kind, samples);
+    }
+    section.time(RUNC, &taken.runc);
+    for (phase, samples) in PHASES.iter().zip(&taken.phases) {
+        section.time(format!("  {WATERFALL}: {phase}"), samples);
+    }
+    let spare = section.ratio("spare", "warm")?;
+    let runc = section.ratio(RUNC, "forked")?;
+    let forked = section.row("forked")?.clone();
+    section.at_most("spare / warm", spare, 2.0);
+    section.at_least("runc run / forked", runc, runtime.runc_to_forked);
+    section.at_most("forked p50 (ms)", forked.p50_ms, runtime.forked_ms);
+    section.at_most("forked p99 (ms)", forked.p99_ms, FORKED_P99_MS);
+    Ok(section.end())
+}
+
+fn take(bench: &Bench, platform: &Platform, runtime: &Runtime) -> anyhow::Result<Taken> {
+    let code = std::path::absolute(runtime.hello)?;
+    let rootfs = RootFs::mount(
+        runtime,
+        platform.data_dir(),
+        &code,
+        &bench.scratch(runtime.name),
+    )?;
+    // Two functions of the same code: idle instances of the one are kept, so that a warm call finds one that
+    // has served before; those of the other go at once.
+    let [warm, cold] = ["warm", "cold"].map(|purpose| runtime.function(purpose));
+    platform.deploy(Path::new(runtime.hello), &warm)?;
+    platform.deploy(Path::new(runtime.hello), &cold)?;
+    platform.keep_none_alive(&cold)?;
+    let mut connection = platform.connect()?;
+    let mut taken = Taken::default();
+    for round in 0..=bench.samples {
+        for (index, kind) in KINDS.iter().enumerate() {
+            let call = match *kind {
+                "warm" => invocation(&warm, None, "{}"),
+                kind => invocation(&cold, Some(kind), "{}"),
+            };
+            platform.settle_forks(&cold)?;
+            let invoked = invoke(&mut connection, &call)?;
+            // The first round fills caches for all of them, and makes the instance that is warm.
+            if round > 0 {
+                ensure!(
+                    invoked.kind == *kind,
+                    "asked for {kind}, got {}",
+                    invoked.kind
+                );
+                taken.keep(index, &invoked);
+            }
+        }
+        platform.settle_forks(&cold)?;
+        let id = format!("pilotlight-bench-{}-{round}", std::process::id());
+        let runc = rootfs.runc(&id)?;
+        if round > 0 {
+            taken.runc.push(runc);
+        }
+    }
+    Ok(taken)
+}
+
+impl Taken {
+    fn keep(&mut self, kind: usize, invoked: &Invoked) {
+        self.kinds[kind].push(invoked.first_byte);
+        if invoked.kind == WATERFALL {
+            for (phase, samples) in PHASES.iter().zip(&mut self.phases) {
+                samples.push(invoked.phase(phase));
+            }
+        }
+    }
+}
