@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use crate::agent::{Node, internal};
 use crate::environment;
 use crate::launcher::{CodeKey, Exit, Launch, LaunchError, Launched, RootKey};
-use crate::start::c_strings;
+use crate::program::c_strings;
 use frames::FrameError;
 
 /// Longest run of a compile step.

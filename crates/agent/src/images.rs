@@ -5,8 +5,10 @@
 //! removes. The machine's own package state is only read.
 
 mod apt;
+mod build;
 mod command;
 mod error;
+mod java17;
 mod manifest;
 mod npm;
 mod recipe;
@@ -67,7 +69,7 @@ pub enum Step {
     Download,
     /// Putting their files into one tree.
     Unpack,
-    /// Compiling to byte code.
+    /// Compiling to byte code, and what else the image's own programs do.
     Compile,
     /// Writing the image.
     Publish,
@@ -218,6 +220,14 @@ impl<'a> Builder<'a> {
         if let Some(byte_code) = &recipe.byte_code {
             self.tell(Some(recipe.runtime), Step::Compile, 0, 1)?;
             tree::compile(&root, byte_code)?;
+        }
+        if let Some(build) = &recipe.build {
+            build::prepare(&root, build)?;
+            for (done, program) in build.run.iter().enumerate() {
+                self.tell(Some(recipe.runtime), Step::Compile, done, build.run.len())?;
+                build::run(&root, program)?;
+            }
+            build::finish(&root)?;
         }
         self.tell(Some(recipe.runtime), Step::Publish, 0, 1)?;
         let published = self.store.publish_tree(&root)?;

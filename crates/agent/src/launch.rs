@@ -14,9 +14,10 @@ use crate::environment::{self, Initialization};
 use crate::instance::{Begin, Instance};
 use crate::ladder::{Origin, Parked, Zygote};
 use crate::launcher::{Berth, Furnishing, Launch, LaunchError, Launched, RootKey};
+use crate::program;
 use crate::runtime::RuntimeImage;
 use crate::runtime_api::{OnFree, Outstanding, Server, Via};
-use crate::start::{entrypoints, inherits_connection};
+use crate::start::inherits_connection;
 use crate::watch::Running;
 
 /// What a launch needs.
@@ -129,7 +130,7 @@ impl Launching<'_> {
     async fn boot(&self) -> Result<Running, LaunchError> {
         self.instance.begin(Begin::Boot, self.image);
         let mut last = None;
-        for argv in entrypoints(self.image, &self.instance.spec) {
+        for argv in program::of_instance(self.image, &self.instance.spec) {
             match self.boot_program(argv).await {
                 Err(LaunchError::Exec { program, source })
                     if source.kind() == std::io::ErrorKind::NotFound =>

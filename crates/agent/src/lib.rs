@@ -24,6 +24,7 @@ mod logs;
 mod memory;
 mod platform_lines;
 mod pool;
+mod program;
 mod roots;
 mod runtime;
 mod runtime_api;

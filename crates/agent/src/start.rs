@@ -1,12 +1,11 @@
 //! From a start order to an instance, and from the instance to its end: the supervisor of one instance.
 
-use std::ffi::CString;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use pilotlight_model::error::Causes;
-use pilotlight_model::function::{FunctionSpec, Runtime};
+use pilotlight_model::function::Runtime;
 use pilotlight_model::limits;
 use pilotlight_model::node::NodeError;
 use pilotlight_model::start::{Phase, StartKind};
@@ -257,42 +256,10 @@ impl OnFree for Stock {
     }
 }
 
-/// A user's own program that is to run the runtime's.
-const WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
-/// Becomes it, for runtimes that cannot execute a program in their own place.
-const BECOME_WRAPPER: &str =
-    r#"wrapper=$AWS_LAMBDA_EXEC_WRAPPER; unset AWS_LAMBDA_EXEC_WRAPPER; exec "$wrapper" "$@""#;
-
-/// Programs that may start the runtime, in order. A custom runtime may come in a layer.
-pub(crate) fn entrypoints(image: &RuntimeImage, spec: &FunctionSpec) -> Vec<Vec<CString>> {
-    let given = c_strings(&image.argv);
-    let wrapped = spec
-        .environment
-        .get(WRAPPER)
-        .is_some_and(|path| !path.is_empty());
-    match image.runtime {
-        Runtime::Nodejs20x if wrapped => {
-            let shell = ["/bin/sh", "-c", BECOME_WRAPPER, "sh"].map(str::to_owned);
-            vec![[c_strings(&shell), given].concat()]
-        }
-        Runtime::ProvidedAl2023 => vec![given, c_strings(&["/opt/bootstrap".to_owned()])],
-        Runtime::Python311 => vec![given],
-        Runtime::Nodejs20x => vec![given],
-    }
-}
-
 /// Whether the runtime's bootstrap is ours, and takes an inherited connection to the Runtime API.
 pub(crate) fn inherits_connection(runtime: Runtime) -> bool {
     match runtime {
-        Runtime::Python311 | Runtime::Nodejs20x => true,
+        Runtime::Python311 | Runtime::Nodejs20x | Runtime::Java17 => true,
         Runtime::ProvidedAl2023 => false,
     }
-}
-
-/// Strings for a new process; one with a NUL inside, which no process could be given, is left out.
-pub(crate) fn c_strings(strings: &[String]) -> Vec<CString> {
-    strings
-        .iter()
-        .filter_map(|text| CString::new(text.as_str()).ok())
-        .collect()
 }

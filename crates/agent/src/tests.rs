@@ -121,7 +121,7 @@ impl World {
     }
 }
 
-fn image(runtime: Runtime) -> RuntimeImage {
+pub(crate) fn image(runtime: Runtime) -> RuntimeImage {
     RuntimeImage {
         runtime,
         digest: digest('1'),

@@ -46,6 +46,9 @@ pub enum Runtime {
     /// Node.js 20 with Pilotlight's own bootstrap.
     #[serde(rename = "nodejs20.x")]
     Nodejs20x,
+    /// OpenJDK 17 with Pilotlight's own bootstrap.
+    #[serde(rename = "java17")]
+    Java17,
     /// The user's own `bootstrap` executable, which speaks the Runtime API.
     #[serde(rename = "provided.al2023")]
     ProvidedAl2023,
@@ -53,9 +56,10 @@ pub enum Runtime {
 
 impl Runtime {
     /// Every runtime, in the order in which they are shown.
-    pub const ALL: [Runtime; 3] = [
+    pub const ALL: [Runtime; 4] = [
         Runtime::Python311,
         Runtime::Nodejs20x,
+        Runtime::Java17,
         Runtime::ProvidedAl2023,
     ];
 
@@ -64,6 +68,7 @@ impl Runtime {
         match self {
             Runtime::Python311 => "python3.11",
             Runtime::Nodejs20x => "nodejs20.x",
+            Runtime::Java17 => "java17",
             Runtime::ProvidedAl2023 => "provided.al2023",
         }
     }

@@ -111,11 +111,13 @@ pub(crate) enum Format {
 Examples:
   pilot deploy my-function                       a folder with lambda_function.py, or with a bootstrap
   pilot deploy build/fn.zip --name resize --runtime python3.11 --handler app.main
+  pilot deploy orders.jar --handler com.shop.Orders::handle
   pilot deploy . --name resize --memory 512 --timeout 30 --env STAGE=test --env DEBUG=1
 
 Runtime and handler are found for a folder with an executable `bootstrap` (provided.al2023), or with
 lambda_function.py, app.py, handler.py or main.py that defines a handler (python3.11), or with index.mjs,
-index.js or index.cjs (nodejs20.x, index.handler).")]
+index.js or index.cjs (nodejs20.x, index.handler). A jar, or a folder with Java classes or with jars in `lib`,
+is for java17; its handler has to be given.")]
 pub(crate) struct DeployArgs {
     #[command(flatten)]
     pub(crate) target: Target,
@@ -127,7 +129,7 @@ pub(crate) struct DeployArgs {
     /// Runtime.
     #[arg(long, value_parser = runtime)]
     pub(crate) runtime: Option<Runtime>,
-    /// Handler, as `module.function`.
+    /// Handler, as `module.function`; for Java as `package.Class::method` or `package.Class`.
     #[arg(long)]
     pub(crate) handler: Option<String>,
     /// Memory of an instance in MiB; CPU follows it.

@@ -10,9 +10,9 @@ use anyhow::{Context, bail};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::Method;
-use pilotlight_model::FunctionName;
 use pilotlight_model::ids::DEFAULT_ACCOUNT;
 use pilotlight_model::limits::CODE_ZIP_BYTES;
+use pilotlight_model::{FunctionName, Runtime};
 use serde_json::{Map, Value, json};
 
 use crate::cli::{DeployArgs, Format};
@@ -53,19 +53,19 @@ async fn create(
     args: &DeployArgs,
     zip: &[u8],
 ) -> anyhow::Result<()> {
-    let found = if args.source.is_dir() {
-        detect::detect(&args.source)?
-    } else {
-        None
+    let found = match args.runtime {
+        // What is given need not be looked for.
+        Some(_) if args.handler.is_some() => None,
+        _ => detect::detect(&args.source)?,
     };
     let runtime = args
         .runtime
         .or(found.as_ref().map(|found| found.runtime))
         .with_context(|| {
             let why = if args.source.is_dir() {
-                "Neither an executable `bootstrap` nor a Python file with a handler is there"
+                "No executable `bootstrap`, Python file with a handler, or Java class is there"
             } else {
-                "They are found for folders only, not for zip files"
+                "They are found for folders and jars, not for zip files"
             };
             format!("which runtime and handler? {why}; give --runtime and --handler")
         })?;
@@ -74,8 +74,11 @@ async fn create(
         .clone()
         .or(found
             .filter(|found| found.runtime == runtime)
-            .map(|found| found.handler))
-        .context("which handler? give --handler module.function")?;
+            .and_then(|found| found.handler))
+        .context(match runtime {
+            Runtime::Java17 => "which handler? give --handler package.Class::method",
+            _ => "which handler? give --handler module.function",
+        })?;
     eprintln!("creating {name}: {runtime}, handler {handler}");
     let role = format!("arn:aws:iam::{DEFAULT_ACCOUNT}:role/pilotlight");
     let mut body = configuration(args);

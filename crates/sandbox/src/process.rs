@@ -4,12 +4,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use rustix::fs::fstat;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::unix::AsyncFd;
-use tokio::sync::OnceCell;
-use tokio::task::spawn_blocking;
+use tokio::sync::{OnceCell, oneshot};
 
 use crate::cgroup::{CgroupError, CgroupLimits};
 use crate::channel::Channel;
@@ -195,9 +195,15 @@ impl Process {
             outputs: [inode(&self.stdout)?, inode(&self.stderr)?],
             living: Arc::clone(&self.living),
         };
-        let template = spawn_blocking(move || freeze::freeze(subject))
-            .await
-            .map_err(io::Error::other)??;
+        let (answer, answered) = oneshot::channel();
+        // A thread of its own: what it holds of the program, it lets go of when it ends, whatever happened.
+        thread::Builder::new()
+            .name("freeze".into())
+            .spawn(move || {
+                // Whoever waited may be gone: then the template is.
+                drop(answer.send(freeze::freeze(subject)));
+            })?;
+        let template = answered.await.map_err(io::Error::other)??;
         self.frozen.store(true, Ordering::Release);
         Ok(template)
     }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::error::BuildError;
+use super::java17;
 use super::manifest::Manifest;
 use crate::runtime::RuntimeImage;
 
@@ -25,7 +26,7 @@ pub(super) struct Source {
 
 const BASE: &str = include_str!("../../../../runtimes/base/recipe.toml");
 
-const SOURCES: [Source; 3] = [
+const SOURCES: [Source; 4] = [
     Source {
         runtime: Runtime::Python311,
         recipe: include_str!("../../../../runtimes/python3.11/recipe.toml"),
@@ -135,6 +136,11 @@ const SOURCES: [Source; 3] = [
         ],
     },
     Source {
+        runtime: Runtime::Java17,
+        recipe: include_str!("../../../../runtimes/java17/recipe.toml"),
+        files: java17::FILES,
+    },
+    Source {
         runtime: Runtime::ProvidedAl2023,
         recipe: include_str!("../../../../runtimes/provided.al2023/recipe.toml"),
         files: &[],
@@ -157,6 +163,7 @@ pub(super) struct Recipe {
     pub(super) key: String,
     pub(super) version: Version,
     pub(super) byte_code: Option<ByteCode>,
+    pub(super) build: Option<Build>,
     /// Base and runtime together.
     pub(super) tree: Tree,
     argv: Vec<String>,
@@ -180,6 +187,17 @@ pub(super) struct Version {
 pub(super) struct ByteCode {
     pub(super) interpreter: String,
     pub(super) folders: Vec<String>,
+}
+
+/// What programs of the image do to it once all its files are there.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Build {
+    /// Programs and their arguments, one after the other.
+    pub(super) run: Vec<Vec<String>>,
+    /// Files that these find in `/build`, by their path there: all that are beside the recipe.
+    #[serde(skip)]
+    pub(super) files: BTreeMap<String, String>,
 }
 
 /// The files of an image. Paths are relative to its root.
@@ -245,6 +263,7 @@ struct Raw {
     zygote: bool,
     version: Version,
     byte_code: Option<ByteCode>,
+    build: Option<Build>,
     tree: Tree,
 }
 
@@ -253,7 +272,13 @@ impl Recipe {
     pub(super) fn read(base: &str, source: &Source) -> Result<Self, BuildError> {
         let mut tree: Tree = parse("base", base)?;
         let name = source.runtime.as_str();
-        let raw: Raw = parse(name, source.recipe)?;
+        let mut raw: Raw = parse(name, source.recipe)?;
+        if let Some(build) = &mut raw.build {
+            let files = source.files.iter();
+            build.files = files
+                .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
+                .collect();
+        }
         tree.add(raw.tree, source)?;
         if raw.argv.is_empty() {
             return Err(wrong(name, "argv is empty"));
@@ -263,6 +288,7 @@ impl Recipe {
             key: key(base, source),
             version: raw.version,
             byte_code: raw.byte_code,
+            build: raw.build,
             tree,
             argv: raw.argv,
             env: raw.env,

@@ -1,11 +1,14 @@
 //! Tests of recipes and of what surrounds a build. A real build is an integration test.
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use pilotlight_model::function::Runtime;
 
 use super::command::Program;
 use super::error::BuildError;
+use super::java17;
 use super::recipe::{self, Recipe, Source};
 
 const BASE: &str = r#"
@@ -57,6 +60,7 @@ fn unknown_keys_and_files_are_errors() {
         RECIPE.replace("argv", "argw"),
         RECIPE.replace("[tree]", "[tree]\npackage = []"),
         RECIPE.replace("prefix", "prefix = \"\"\nsuffix"),
+        format!("{RECIPE}\n[build]\nrun = []\nshell = true"),
         format!("{RECIPE}\n[byte_code]\ninterpreter = \"a\"\nfolders = []\nlevel = 2"),
     ] {
         let reason = reason(BASE, wrong);
@@ -97,6 +101,41 @@ fn every_runtime_has_a_recipe() {
             assert!(recipe.tree.directories.iter().any(|path| path == folder));
         }
     }
+}
+
+#[test]
+fn build_steps_find_what_is_beside_the_recipe() {
+    let recipe = format!("{RECIPE}\n[build]\nrun = [[\"/bin/true\"]]");
+    let build = read(BASE, recipe.leak(), "print()").unwrap().build.unwrap();
+    assert_eq!(build.run, [["/bin/true"]]);
+    assert_eq!(build.files["a.py"], "print()");
+}
+
+/// A source that is not in the list would be missing in the image.
+#[test]
+fn every_file_of_java17_is_listed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runtimes/java17");
+    let mut folders = vec![folder.clone()];
+    let mut there = Vec::new();
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(&folder).unwrap();
+                there.push(name.to_str().unwrap().to_owned());
+            }
+        }
+    }
+    there.sort();
+    let mut listed: Vec<String> = java17::FILES
+        .iter()
+        .map(|(name, _)| (*name).to_owned())
+        .collect();
+    listed.push("recipe.toml".to_owned());
+    listed.sort();
+    assert_eq!(listed, there);
 }
 
 #[test]

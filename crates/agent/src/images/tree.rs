@@ -1,5 +1,6 @@
 //! The tree of files that becomes an image: packages unpacked, and the recipe followed. No maintainer
-//! script runs; the only programs of the tree that run are its own byte code compiler.
+//! script runs; the only programs of the tree that run are its own byte code compiler, and the build steps
+//! of the recipe.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -21,8 +21,8 @@ use crate::launcher::{
     CodeKey, Exit, FreezeError, Launch, LaunchError, Process, RootKey, Template,
 };
 use crate::pool::{Lease, Occupant, Worth};
+use crate::program::c_strings;
 use crate::runtime::RuntimeImage;
-use crate::start::c_strings;
 
 /// Berths of each zygote that are ready.
 const BERTHS: usize = 4;
@@ -233,9 +233,8 @@ impl Keeper {
         let began = Instant::now();
         let slot = node.launcher.slot().await?;
         let (ours, theirs) = pair(true)?;
-        let Some((mut connection, argv)) = ours.zip(Some(c_strings(&self.image.argv))) else {
-            return Err(LaunchError::platform("runtime image", "no program to run").into());
-        };
+        let mut connection =
+            ours.ok_or_else(|| LaunchError::platform("zygote", "it has no connection"))?;
         let launched = slot
             .launch(Launch {
                 owner: None,
@@ -244,7 +243,7 @@ impl Keeper {
                     code: CodeKey::Empty,
                     layers: Vec::new(),
                 },
-                argv,
+                argv: c_strings(&self.image.zygote_argv()),
                 env: environment::of_zygote(&self.image),
                 memory_mb: MEMORY_MB,
                 tmp_mb: TMP_MB,

@@ -57,6 +57,44 @@ assert.equal(execSync('node -p "6 * 7"').toString(), '42\n');
 dns.lookup('localhost', (error, address) => console.log(address === '127.0.0.1' ? 'node is whole' : error));
 "#;
 
+/// What functions rely on in the Java image: certificates, time zones, fonts and pictures without a screen,
+/// character sets, children.
+const JAVA: &str = r#"
+import java.awt.*;
+import java.awt.image.BufferedImage;
+import java.io.*;
+import java.nio.charset.Charset;
+import java.security.KeyStore;
+import java.time.*;
+import javax.imageio.ImageIO;
+import javax.net.ssl.*;
+
+class Check {
+    public static void main(String[] arguments) throws Exception {
+        TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+        trust.init((KeyStore) null);
+        check(((X509TrustManager) trust.getTrustManagers()[0]).getAcceptedIssuers().length > 100);
+        SSLContext.getDefault();
+        check(ZonedDateTime.of(2026, 7, 1, 0, 0, 0, 0, ZoneId.of("Europe/Berlin")).getOffset().getTotalSeconds() == 7200);
+        BufferedImage image = new BufferedImage(80, 30, BufferedImage.TYPE_INT_RGB);
+        Graphics2D graphics = image.createGraphics();
+        graphics.setFont(new Font("SansSerif", Font.PLAIN, 12));
+        graphics.drawString("text", 2, 20);
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        check(ImageIO.write(image, "jpg", out) && out.size() > 500);
+        check(new String(new byte[] {(byte) 0xa4}, Charset.forName("ISO-8859-15")).equals("\u20ac"));
+        Process child = new ProcessBuilder("/bin/sh", "-c", "echo hi").start();
+        check(new String(child.getInputStream().readAllBytes()).equals("hi\n"));
+        check(Runtime.version().feature() == 17);
+        System.out.println("java is whole");
+    }
+
+    static void check(boolean true_) {
+        if (!true_) throw new AssertionError();
+    }
+}
+"#;
+
 const SHELL: &str = r#"
 set -e
 test "$(echo x | gzip | zcat | grep -c x)" = 1
@@ -103,7 +141,12 @@ fn images_are_built_once_and_run() {
     kept.sort();
     assert_eq!(
         kept,
-        ["nodejs20.x.json", "provided.al2023.json", "python3.11.json"]
+        [
+            "java17.json",
+            "nodejs20.x.json",
+            "provided.al2023.json",
+            "python3.11.json"
+        ]
     );
 
     let python = &built[&Runtime::Python311];
@@ -134,6 +177,7 @@ fn images_are_built_once_and_run() {
     {
         runs(&store, node, &["/usr/bin/test", "-f", path], "");
     }
+    java_is_whole(&store, &built[&Runtime::Java17]);
     let provided = &built[&Runtime::ProvidedAl2023];
     assert!(provided.version_label.starts_with("provided:al2023.2."));
     runs(
@@ -144,6 +188,20 @@ fn images_are_built_once_and_run() {
     );
 
     found_again(dir.path(), &store, &built[&Runtime::Python311]);
+}
+
+/// The Java image has what functions want, and a start of the bootstrap maps its classes (`-Xshare:on` ends
+/// the program otherwise).
+fn java_is_whole(store: &Store, java: &RuntimeImage) {
+    assert!(java.version_label.starts_with("java:17."));
+    let check = format!("cat >/tmp/Check.java <<'END'\n{JAVA}\nEND\nexec java /tmp/Check.java");
+    runs(store, java, &["/bin/bash", "-c", &check], "java is whole");
+    let argv = java.argv_with(512);
+    let mut program: Vec<&str> = argv.iter().map(String::as_str).collect();
+    program.insert(1, "-Xshare:on");
+    program.push("--train");
+    runs(store, java, &program, "");
+    runs(store, java, &["/usr/bin/test", "!", "-e", "/build"], "");
 }
 
 /// Another build with everything there does nothing; one whose manifest is damaged does not trust it.
@@ -172,6 +230,7 @@ fn found_again(dir: &Path, store: &Store, image: &RuntimeImage) {
 fn runs(store: &Store, image: &RuntimeImage, program: &[&str], expected: &str) {
     let inside = "mount -t erofs -o ro,loop \"$1\" /mnt && mount -t proc proc /mnt/proc \
                   && mount -t tmpfs tmpfs /mnt/dev && mknod -m 666 /mnt/dev/null c 1 3 \
+                  && mknod -m 666 /mnt/dev/urandom c 1 9 \
                   && mkdir -m 1777 /mnt/dev/shm && mount -t tmpfs tmpfs /mnt/tmp \
                   && shift && exec chroot /mnt \"$@\"";
     let Output {

@@ -154,7 +154,7 @@ impl Node for FakeNode {
                 path: "__pycache__/app.cpython-311.pyc".to_owned(),
                 bytes: Bytes::from_static(b"byte code"),
             }],
-            Runtime::Nodejs20x | Runtime::ProvidedAl2023 => Vec::new(),
+            Runtime::Nodejs20x | Runtime::Java17 | Runtime::ProvidedAl2023 => Vec::new(),
         };
         Box::pin(async move { Ok(files) })
     }

@@ -3,15 +3,19 @@
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use pilotlight_model::Runtime;
 
 /// Files that a Python handler is looked for in.
 const PYTHON: [&str; 4] = ["lambda_function", "app", "handler", "main"];
 /// Names that a Python handler has.
 const HANDLERS: [&str; 3] = ["lambda_handler", "handler", "main"];
+/// Files that say that a folder is a project of which a jar can be built.
+const BUILDS: [&str; 3] = ["pom.xml", "build.gradle", "build.gradle.kts"];
+/// Levels of folders in which classes are looked for.
+const CLASS_DEPTH: u32 = 8;
 /// Bytes of a file that are looked at.
 const SOURCE_BYTES: u64 = 1 << 20;
 
@@ -22,17 +26,32 @@ const NODE: [&str; 3] = ["index.mjs", "index.js", "index.cjs"];
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) runtime: Runtime,
-    pub(super) handler: String,
+    /// Java's can be anywhere: it has to be given.
+    pub(super) handler: Option<String>,
 }
 
-/// Looks for an executable `bootstrap`, then for a Python handler, then for one of Node.js.
-pub(super) fn detect(folder: &Path) -> anyhow::Result<Option<Found>> {
+/// Looks at a jar's name, or in a folder: for an executable `bootstrap`, then for a Python handler, then for
+/// one of Node.js, then for Java's classes and jars.
+pub(super) fn detect(source: &Path) -> anyhow::Result<Option<Found>> {
+    if source.is_dir() {
+        return detect_in(source);
+    }
+    let jar = source.extension().is_some_and(|it| it == "jar");
+    Ok(jar.then_some(JAVA))
+}
+
+const JAVA: Found = Found {
+    runtime: Runtime::Java17,
+    handler: None,
+};
+
+fn detect_in(folder: &Path) -> anyhow::Result<Option<Found>> {
     let bootstrap = fs::metadata(folder.join("bootstrap"));
     if bootstrap.is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0) {
         // The name is the bootstrap's own affair; this is what `sam` and `cargo lambda` use.
         return Ok(Some(Found {
             runtime: Runtime::ProvidedAl2023,
-            handler: "bootstrap".to_owned(),
+            handler: Some("bootstrap".to_owned()),
         }));
     }
     for module in PYTHON {
@@ -50,11 +69,18 @@ pub(super) fn detect(folder: &Path) -> anyhow::Result<Option<Found>> {
             let handler = format!("{module}.{name}");
             return Ok(Some(Found {
                 runtime: Runtime::Python311,
-                handler,
+                handler: Some(handler),
             }));
         }
     }
-    Ok(node(folder))
+    if let Some(found) = node(folder) {
+        return Ok(Some(found));
+    }
+    if let Some(file) = BUILDS.iter().find(|name| folder.join(name).is_file()) {
+        bail!("{file} is there: build the project, and deploy the jar that comes out of it");
+    }
+    let java = holds(&folder.join("lib"), "jar") || holds_classes(folder, CLASS_DEPTH);
+    Ok(java.then_some(JAVA))
 }
 
 /// Names an `index` file's export `handler`, as AWS's console and samples do; what it exports is only known by
@@ -64,8 +90,25 @@ fn node(folder: &Path) -> Option<Found> {
     let (module, _) = file.rsplit_once('.')?;
     Some(Found {
         runtime: Runtime::Nodejs20x,
-        handler: format!("{module}.handler"),
+        handler: Some(format!("{module}.handler")),
     })
+}
+
+/// Whether a file with that extension lies in a folder.
+fn holds(folder: &Path, extension: &str) -> bool {
+    entries(folder).any(|path| path.extension().is_some_and(|it| it == extension))
+}
+
+/// Whether a class file lies in a folder or, as packages do, some levels below.
+fn holds_classes(folder: &Path, levels: u32) -> bool {
+    holds(folder, "class")
+        || levels > 0
+            && entries(folder).any(|path| path.is_dir() && holds_classes(&path, levels - 1))
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    entries.filter_map(|entry| Some(entry.ok()?.path()))
 }
 
 /// Whether a line at the top level of a module defines `name`.
@@ -86,12 +129,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for (name, contents, mode) in files {
             let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(&path, contents).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(*mode)).unwrap();
         }
         detect(folder.path())
             .unwrap()
-            .map(|found| format!("{} {}", found.runtime, found.handler))
+            .map(|found| format!("{} {}", found.runtime, found.handler.unwrap_or_default()))
     }
 
     #[test]
@@ -123,5 +167,11 @@ mod tests {
         );
         let longer = ("main.py", "def handlers(): pass\n", 0o644);
         assert_eq!(found(&[longer]), None);
+        let class = ("com/shop/Orders.class", "", 0o644);
+        assert_eq!(found(&[class]).as_deref(), Some("java17 "));
+        let library = ("lib/orders.jar", "", 0o644);
+        assert_eq!(found(&[library]).as_deref(), Some("java17 "));
+        let jar = detect(Path::new("target/orders.jar")).unwrap().unwrap();
+        assert_eq!(jar, JAVA);
     }
 }

@@ -4,11 +4,17 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::arch::{Registers, XSTATE_NOTE, signal_mask_bytes};
 
 /// Not in every C library yet: linux/ptrace.h.
 const PTRACE_GET_RSEQ_CONFIGURATION: libc::c_uint = 0x420f;
+
+/// How long a thread may take to stop.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_micros(20);
 
 /// More than any processor's: with all of AMX's tiles it is 11 KiB.
 const MAX_XSTATE: usize = 32 << 10;
@@ -47,20 +53,30 @@ pub(crate) enum Stop {
     Gone,
 }
 
-/// Waits until the thread stops.
+/// Waits until the thread stops, for [`PATIENCE`] at most: while it has a `vfork` or a slow device to wait for, a thread
+/// does not stop.
+///
+/// # Errors
+/// `TimedOut`, among others.
 pub(crate) fn wait(tid: i32) -> io::Result<Stop> {
+    let deadline = Instant::now() + PATIENCE;
     let mut status = 0;
     loop {
         // SAFETY: `status` outlives the call.
-        let waited = unsafe { libc::waitpid(tid, &raw mut status, libc::__WALL) };
-        if waited == tid {
-            break;
-        }
-        let error = io::Error::last_os_error();
-        match error.raw_os_error() {
-            Some(libc::EINTR) => {}
-            Some(libc::ECHILD) => return Ok(Stop::Gone),
-            _ => return Err(error),
+        let waited = unsafe { libc::waitpid(tid, &raw mut status, libc::__WALL | libc::WNOHANG) };
+        match waited {
+            0 if Instant::now() > deadline => return Err(io::ErrorKind::TimedOut.into()),
+            // Mostly it stops before anybody has looked.
+            0 => thread::sleep(PAUSE),
+            -1 => {
+                let error = io::Error::last_os_error();
+                match error.raw_os_error() {
+                    Some(libc::EINTR) => {}
+                    Some(libc::ECHILD) => return Ok(Stop::Gone),
+                    _ => return Err(error),
+                }
+            }
+            _ => break,
         }
     }
     if !libc::WIFSTOPPED(status) {

@@ -207,7 +207,7 @@ impl Berth {
             }
         };
         // From then on init is the fork's parent. Until somebody speaks to it, the fork waits.
-        self.place.emptied().await?;
+        self.place.empty().await?;
         let marks = Marks {
             cgroup: furnished.cgroup,
             mounts: furnished.mounts,

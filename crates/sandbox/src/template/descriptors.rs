@@ -21,7 +21,10 @@ use crate::template::refusal::{FreezeError, Refusal};
 /// Descriptors from here on are the engine's, in a fork's first moments.
 pub(crate) const FIRST_OWN: i32 = 1016;
 
-/// What the kernel's longest path takes.
+/// The limit that every program is started with, which leaves room for them.
+const DESCRIPTOR_LIMIT: u64 = 1024;
+
+/// Behind the path of a file that is in no folder any more.
 const DELETED: &str = " (deleted)";
 
 /// A descriptor and how it is made anew.
@@ -119,6 +122,9 @@ pub(crate) fn renewals(known: &Known<'_>) -> Result<Vec<Renewal>, FreezeError> {
         );
     }
     numbers.sort_unstable();
+    if descriptor_limit(known.pid)? < DESCRIPTOR_LIMIT {
+        return Err(Refusal::DescriptorLimit.into());
+    }
     if let Some(&fd) = numbers.last().filter(|fd| **fd >= FIRST_OWN) {
         let max = FIRST_OWN - 1;
         return Err(Refusal::TooManyDescriptors { fd, max }.into());
@@ -158,6 +164,15 @@ pub(crate) fn renewals(known: &Known<'_>) -> Result<Vec<Renewal>, FreezeError> {
     }
     sockets::find_pairs(known, &mut renewals)?;
     Ok(renewals)
+}
+
+fn descriptor_limit(pid: i32) -> io::Result<u64> {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits"))?;
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
+    let soft = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    Ok(soft.unwrap_or(0))
 }
 
 fn how(

@@ -88,7 +88,13 @@ pub(crate) fn freeze(subject: Subject) -> Result<Template, FreezeError> {
     let size =
         (CODE_BYTES + SCRIPT_BYTES + frames as u64 + MAX_STEMS * STEM_BYTES).next_multiple_of(4096);
     let (number, arguments) = mmap_call(size);
-    let base = expect(threads.call(0, number, arguments)?)?;
+    let base = match expect(threads.call(0, number, arguments)?) {
+        // Its own limits leave no room.
+        Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => {
+            return Err(Refusal::TooMuchState.into());
+        }
+        other => other?,
+    };
     if let Err(refusal) = refuse_timers(&threads, &memory, base) {
         expect(threads.call(0, libc::SYS_munmap, [base, size, 0, 0, 0, 0])?)?;
         return Err(refusal);
@@ -115,7 +121,11 @@ pub(crate) fn freeze(subject: Subject) -> Result<Template, FreezeError> {
         threads: &threads.all,
         renewals: &renewals,
         working_directory: &working_directory,
-        dumpable: true,
+        dumpable: expect(threads.call(
+            0,
+            libc::SYS_prctl,
+            [libc::PR_GET_DUMPABLE as u64, 0, 0, 0, 0, 0],
+        )?)? == 1,
         reseeders: &reseeders(pid, &mappings),
         stack: base + size,
         process_limit,

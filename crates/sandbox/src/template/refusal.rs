@@ -63,6 +63,9 @@ pub enum Refusal {
         /// The highest that may be.
         max: i32,
     },
+    /// It has lowered the limit.
+    #[error("the program has lowered its limit of descriptors")]
+    DescriptorLimit,
     /// Files in `/tmp` or `/dev/shm`.
     #[error("{path} was written in init; each instance has an empty folder of its own there")]
     TemporaryFile {
@@ -114,6 +117,7 @@ impl Refusal {
             Refusal::Descriptor { .. } => "descriptor",
             Refusal::OpenFile { .. } => "open_file",
             Refusal::TooManyDescriptors { .. } => "too_many_descriptors",
+            Refusal::DescriptorLimit => "descriptor_limit",
             Refusal::TemporaryFile { .. } => "temporary_file",
             Refusal::SharedMemory { .. } => "shared_memory",
             Refusal::Timer => "timer",

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::unix::AsyncFd;
 
 use super::Frozen;
@@ -147,10 +147,12 @@ impl Place {
         Ok(())
     }
 
-    /// Waits until the stem has ended.
-    pub(super) async fn emptied(&self) -> io::Result<()> {
+    /// Ends the stem, whose fork is made, and waits until it has ended. The fork, of the same user, may have stopped it.
+    pub(super) async fn empty(&self) -> io::Result<()> {
         match &self.stem {
             Some(stem) if !has_ended(stem) => {
+                // It may have ended by now.
+                let _ = pidfd_send_signal(stem, Signal::KILL);
                 let stem = reactor::readable(stem.try_clone()?)?;
                 stem.readable().await?.retain_ready();
                 Ok(())

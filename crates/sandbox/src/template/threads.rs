@@ -187,17 +187,25 @@ pub(crate) fn expect(result: i64) -> io::Result<u64> {
 }
 
 /// Stops a thread and reads it; `None` if it has ended.
-fn stop(pid: i32, tid: i32) -> io::Result<Option<Thread>> {
+fn stop(pid: i32, tid: i32) -> Result<Option<Thread>, FreezeError> {
     match ptrace::seize(tid) {
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(None),
         other => other?,
     }
-    if ptrace::wait(tid)? == Stop::Gone {
-        return Ok(None);
-    }
-    read(pid, tid).map(Some).inspect_err(|_| {
+    match ptrace::wait(tid) {
+        Ok(Stop::Gone) => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            // It is let go of when the calling thread ends, whenever it stops.
+            let name = fs::read_to_string(format!("/proc/{pid}/task/{tid}/comm"))?;
+            let name = name.trim_end().to_owned();
+            return Err(Refusal::RunningThread { name }.into());
+        }
+        other => other?,
+    };
+    let thread = read(pid, tid).inspect_err(|_| {
         let _ = ptrace::detach(tid);
-    })
+    });
+    Ok(Some(thread?))
 }
 
 fn read(pid: i32, tid: i32) -> io::Result<Thread> {

@@ -284,6 +284,7 @@ static void be_refused(const char *why) {
     struct itimerspec in_an_hour = {.it_value = {3600, 0}};
     struct sock_filter allow = {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
     struct sock_fprog filter = {1, &allow};
+    struct rlimit few = {64, 64};
     timer_t timer;
     char byte;
     int done = 0;
@@ -294,6 +295,8 @@ static void be_refused(const char *why) {
     else if (!strcmp(why, "descriptor")) done = inotify_init1(0) < 0;
     else if (!strcmp(why, "open_file")) { done = open("/tmp/gone", O_RDWR | O_CREAT, 0600) < 0; unlink("/tmp/gone"); }
     else if (!strcmp(why, "too_many_descriptors")) done = dup2(0, 1020) < 0;
+    else if (!strcmp(why, "descriptor_limit")) done = setrlimit(RLIMIT_NOFILE, &few);
+    else if (!strcmp(why, "too_much_state")) done = setrlimit(RLIMIT_AS, &(struct rlimit){1 << 20, 1 << 20});
     else if (!strcmp(why, "temporary_file")) done = open("/tmp/kept", O_RDWR | O_CREAT, 0600) < 0;
     else if (!strcmp(why, "shared_memory"))
         done = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;

@@ -35,7 +35,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 /// What the guest does, and the reason it is refused for.
-const REFUSALS: [(&str, &str); 14] = [
+const REFUSALS: [(&str, &str); 16] = [
     ("running_thread", "running_thread"),
     ("child_process", "child_process"),
     ("open_connection", "open_connection"),
@@ -43,6 +43,8 @@ const REFUSALS: [(&str, &str); 14] = [
     ("descriptor", "descriptor"),
     ("open_file", "open_file"),
     ("too_many_descriptors", "too_many_descriptors"),
+    ("descriptor_limit", "descriptor_limit"),
+    ("too_much_state", "too_much_state"),
     ("temporary_file", "temporary_file"),
     ("shared_memory", "shared_memory"),
     ("timer", "timer"),

@@ -18,14 +18,14 @@ async fn a_zygote_that_dies_is_raised_again_and_everything_boots_meanwhile() {
     assert_eq!(reply.kind, StartKind::Zygote);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_drain_does_not_wait_for_a_zygote_that_starts() {
     let launcher = FakeLauncher::forking(super::fake::script(|_| std::future::pending()));
     let world = World::on(launcher, Limits::default(), tempfile::tempdir().unwrap());
     world.until(|world| world.launcher.living() == 1).await;
     let began = tokio::time::Instant::now();
     world.agent.drain(Duration::from_secs(30)).await;
-    assert!(began.elapsed() < Duration::from_secs(1));
+    assert!(began.elapsed() < Duration::from_secs(5));
     assert_eq!(world.launcher.living(), 0);
 }
 

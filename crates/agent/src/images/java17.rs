@@ -1,0 +1,70 @@
+//! Everything that the recipe of `java17` finds beside it.
+
+/// Makes the list of files from their paths.
+macro_rules! beside {
+    ($($path:literal,)*) => {
+        &[$((
+            $path,
+            include_str!(concat!("../../../../runtimes/java17/", $path)),
+        )),*]
+    };
+}
+
+/// The files by their path below `runtimes/java17`.
+pub(super) const FILES: &[(&str, &str)] = beside![
+    "build/Build.java",
+    "java.flags",
+    "src/com/amazonaws/services/lambda/runtime/Client.java",
+    "src/com/amazonaws/services/lambda/runtime/ClientContext.java",
+    "src/com/amazonaws/services/lambda/runtime/CognitoIdentity.java",
+    "src/com/amazonaws/services/lambda/runtime/Context.java",
+    "src/com/amazonaws/services/lambda/runtime/CustomPojoSerializer.java",
+    "src/com/amazonaws/services/lambda/runtime/LambdaLogger.java",
+    "src/com/amazonaws/services/lambda/runtime/LambdaRuntime.java",
+    "src/com/amazonaws/services/lambda/runtime/LambdaRuntimeInternal.java",
+    "src/com/amazonaws/services/lambda/runtime/RequestHandler.java",
+    "src/com/amazonaws/services/lambda/runtime/RequestStreamHandler.java",
+    "src/com/amazonaws/services/lambda/runtime/logging/LogFormat.java",
+    "src/com/amazonaws/services/lambda/runtime/logging/LogLevel.java",
+    "src/dev/pilotlight/runtime/Bootstrap.java",
+    "src/dev/pilotlight/runtime/Codec.java",
+    "src/dev/pilotlight/runtime/Environment.java",
+    "src/dev/pilotlight/runtime/Failure.java",
+    "src/dev/pilotlight/runtime/Fault.java",
+    "src/dev/pilotlight/runtime/Function.java",
+    "src/dev/pilotlight/runtime/FunctionClassLoader.java",
+    "src/dev/pilotlight/runtime/FunctionLog.java",
+    "src/dev/pilotlight/runtime/Handler.java",
+    "src/dev/pilotlight/runtime/HandlerLoader.java",
+    "src/dev/pilotlight/runtime/Handlers.java",
+    "src/dev/pilotlight/runtime/HungUp.java",
+    "src/dev/pilotlight/runtime/Internals.java",
+    "src/dev/pilotlight/runtime/LambdaContext.java",
+    "src/dev/pilotlight/runtime/Message.java",
+    "src/dev/pilotlight/runtime/NameCache.java",
+    "src/dev/pilotlight/runtime/Parameters.java",
+    "src/dev/pilotlight/runtime/Prelude.java",
+    "src/dev/pilotlight/runtime/RandomSearch.java",
+    "src/dev/pilotlight/runtime/Randomness.java",
+    "src/dev/pilotlight/runtime/RuntimeApi.java",
+    "src/dev/pilotlight/runtime/Settings.java",
+    "src/dev/pilotlight/runtime/Streams.java",
+    "src/dev/pilotlight/runtime/Template.java",
+    "src/dev/pilotlight/runtime/WarmUp.java",
+    "src/dev/pilotlight/runtime/Zygote.java",
+    "src/dev/pilotlight/runtime/json/Bean.java",
+    "src/dev/pilotlight/runtime/json/Binder.java",
+    "src/dev/pilotlight/runtime/json/JsonException.java",
+    "src/dev/pilotlight/runtime/json/JsonReader.java",
+    "src/dev/pilotlight/runtime/json/JsonWriter.java",
+    "src/dev/pilotlight/runtime/json/Output.java",
+    "src/dev/pilotlight/runtime/json/Scalars.java",
+    "src/dev/pilotlight/runtime/json/Times.java",
+    "src/dev/pilotlight/runtime/json/Types.java",
+    "src/org/crac/CheckpointException.java",
+    "src/org/crac/Context.java",
+    "src/org/crac/Core.java",
+    "src/org/crac/GlobalContext.java",
+    "src/org/crac/Resource.java",
+    "src/org/crac/RestoreException.java",
+];
