@@ -58,10 +58,18 @@ def awslambdaric(files):
     """
     found = {"bootstrap": AWSLAMBDARIC_BOOTSTRAP}
     for name in ("awslambdaric", "simplejson", "snapshot-restore-py"):
-        for file in importlib.metadata.files(name):
-            if file.parts[0] != ".." and file.suffix in (".py", ".so"):
-                found[str(file)] = file.read_binary()
+        found |= installed(name)
     return {**found, **files}
+
+
+def installed(name):
+    """What a function needs of a package that pip has installed here."""
+    return {
+        str(file): file.read_binary()
+        for file in importlib.metadata.files(name)
+        # With the libraries that wheels carry along, such as `numpy.libs/libopenblas.so.0`.
+        if file.parts[0] != ".." and "tests" not in file.parts and (file.suffix == ".py" or ".so" in file.suffixes)
+    }
 
 
 def package(files):
@@ -73,5 +81,5 @@ def package(files):
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3
             entry.external_attr = (0o755 if name == "bootstrap" else 0o644) << 16
-            archive.writestr(entry, contents)
+            archive.writestr(entry, contents, compresslevel=1)
     return out.getvalue()

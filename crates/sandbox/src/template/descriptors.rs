@@ -257,6 +257,13 @@ fn pipe(known: &Known<'_>, inode: &str, info: &FdInfo) -> Result<How, FreezeErro
     })
 }
 
+/// What waits in the pipes, in bytes.
+pub(crate) fn piped_bytes(known: &Known<'_>, renewals: &[Renewal]) -> io::Result<u64> {
+    let reads = |renewal: &&Renewal| matches!(renewal.how, How::Pipe { writes: false, .. });
+    let waiting = |renewal: &Renewal| Ok(rustix::io::ioctl_fionread(known.fetch(renewal.fd)?)?);
+    renewals.iter().filter(reads).map(waiting).sum()
+}
+
 /// Takes what is in the pipes. Nobody will miss it: the program will never run on.
 pub(crate) fn drain_pipes(known: &Known<'_>, renewals: &mut [Renewal]) -> io::Result<()> {
     for renewal in renewals {

@@ -18,7 +18,7 @@ use crate::foundation::BUILD_PATIENCE;
 use crate::identity::IdMap;
 use crate::process::Living;
 use crate::sys::arch::{frame_bytes, mmap_call};
-use crate::template::descriptors::{Known, drain_pipes, renewals};
+use crate::template::descriptors::{Known, drain_pipes, piped_bytes, renewals};
 use crate::template::memory::{Memory, mappings};
 use crate::template::refusal::{FreezeError, Refusal};
 use crate::template::region::{CODE_BYTES, Region};
@@ -37,6 +37,9 @@ const MAX_STEMS: u64 = 256;
 
 /// For tapes, and what they refer to.
 const SCRIPT_BYTES: u64 = 2 << 20;
+
+/// What may wait in pipes: it stands among what tapes refer to, and leaves room for the rest.
+const MAX_PIPED_BYTES: u64 = SCRIPT_BYTES / 2;
 
 /// For the functions of the program's that a fork calls. Pages that nobody needs cost nothing.
 const STACK_BYTES: u64 = 256 << 10;
@@ -78,6 +81,10 @@ pub(crate) fn freeze(subject: Subject) -> Result<Template, FreezeError> {
     };
     let mut renewals = renewals(&known)?;
     let working_directory = working_directory(pid)?;
+    // While nothing has been taken out: a program that is refused has it still.
+    if piped_bytes(&known, &renewals)? > MAX_PIPED_BYTES {
+        return Err(Refusal::TooMuchState.into());
+    }
 
     // From here on the program is changed; a refusal changes it back.
     let frames: usize = threads

@@ -103,23 +103,26 @@ const PROBE: &[u8] = b"?";
 /// is taken back.
 pub(super) fn find_pairs(known: &Known<'_>, renewals: &mut [Renewal]) -> Result<(), FreezeError> {
     let single = |renewal: &Renewal| matches!(renewal.how, How::Pair { peer: None, .. });
+    let gone = |fd| {
+        FreezeError::Refused(Refusal::OpenConnection {
+            fd,
+            peer: "a Unix socket".to_owned(),
+        })
+    };
+    // Before anything is sent: what a refused program has waiting must be there when it goes on.
+    for renewal in renewals.iter().filter(|renewal| single(renewal)) {
+        if has_data(&known.fetch(renewal.fd)?)? {
+            return Err(gone(renewal.fd));
+        }
+    }
     for one in 0..renewals.len() {
         if !single(&renewals[one]) {
             continue;
         }
         let fd = renewals[one].fd;
         let socket = known.fetch(fd)?;
-        let gone = || {
-            FreezeError::Refused(Refusal::OpenConnection {
-                fd,
-                peer: "a Unix socket".to_owned(),
-            })
-        };
-        if has_data(&socket)? {
-            return Err(gone());
-        }
         let quiet = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        send(&socket, PROBE, quiet).map_err(|_| gone())?;
+        send(&socket, PROBE, quiet).map_err(|_| gone(fd))?;
         let mut peer = None;
         for (index, other) in renewals.iter().enumerate().skip(one + 1) {
             if single(other) && took_probe(&known.fetch(other.fd)?)? {
@@ -129,7 +132,7 @@ pub(super) fn find_pairs(known: &Known<'_>, renewals: &mut [Renewal]) -> Result<
         }
         let Some(peer) = peer else {
             // What the other end is of, if there is one, is not known.
-            return Err(gone());
+            return Err(gone(fd));
         };
         let fds = (renewals[one].fd, renewals[peer].fd);
         set_peer(&mut renewals[one], fds.1);
@@ -138,7 +141,7 @@ pub(super) fn find_pairs(known: &Known<'_>, renewals: &mut [Renewal]) -> Result<
     Ok(())
 }
 
-/// Whether the probe has arrived there, which takes it back. Other data cannot be: then the pair would not be made anew.
+/// Whether the probe has arrived there, which takes it back. There is no other data.
 fn took_probe(socket: &OwnedFd) -> Result<bool, FreezeError> {
     if !has_data(socket)? {
         return Ok(false);
