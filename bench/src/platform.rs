@@ -8,6 +8,7 @@ use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::http::{Answer, Connection, request};
+use crate::runtimes::Runtime;
 
 /// Memory of the measured functions in MiB. CPU follows memory, and this is one processor, as on Lambda: with
 /// less, the 99th percentile would show the quota's period instead of the start.
@@ -108,10 +109,16 @@ impl Platform {
     }
 
     /// Deploys a folder through the command line and waits until it is Active.
-    pub(crate) fn deploy(&self, folder: &Path, name: &str) -> anyhow::Result<()> {
+    pub(crate) fn deploy(
+        &self,
+        runtime: &Runtime,
+        folder: &Path,
+        name: &str,
+    ) -> anyhow::Result<()> {
         let status = Command::new(&self.pilot)
             .args(["deploy", "--endpoint", &format!("http://{}", self.address)])
             .args(["--name", name, "--memory", &MEMORY_MB.to_string()])
+            .args(["--runtime", runtime.name, "--handler", runtime.handler])
             .arg(folder)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
