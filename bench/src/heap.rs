@@ -37,7 +37,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
     let mut connection = platform.connect()?;
     for round in 0..=bench.samples {
         for ((_, name), samples) in functions.iter().zip(&mut taken) {
-            platform.settle_forks(name)?;
+            platform.settle_forks(&PYTHON, name)?;
             let invoked = invoke(&mut connection, &invocation(name, Some("forked"), "{}"))?;
             ensure!(
                 invoked.kind == "forked",

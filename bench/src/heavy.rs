@@ -86,7 +86,7 @@ fn starts(bench: &Bench, folder: &Path, section: &mut Section) -> anyhow::Result
     let mut taken: [Samples; 3] = Default::default();
     for round in 0..=bench.samples {
         for ((_, kind, event), samples) in asked.iter().zip(&mut taken) {
-            platform.settle_forks(COLD)?;
+            platform.settle_forks(&PYTHON, COLD)?;
             let invoked = invoke(&mut connection, &invocation(COLD, Some(kind), event))?;
             ensure!(
                 invoked.kind == *kind,

@@ -69,7 +69,7 @@ fn take(bench: &Bench, platform: &Platform, runtime: &Runtime) -> anyhow::Result
                 "warm" => invocation(&warm, None, "{}"),
                 kind => invocation(&cold, Some(kind), "{}"),
             };
-            platform.settle_forks(&cold)?;
+            platform.settle_forks(runtime, &cold)?;
             let invoked = invoke(&mut connection, &call)?;
             // The first round fills caches for all of them, and makes the instance that is warm.
             if round > 0 {
@@ -81,7 +81,7 @@ fn take(bench: &Bench, platform: &Platform, runtime: &Runtime) -> anyhow::Result
                 taken.keep(index, &invoked);
             }
         }
-        platform.settle_forks(&cold)?;
+        platform.settle_forks(runtime, &cold)?;
         let id = format!("pilotlight-bench-{}-{round}", std::process::id());
         let runc = rootfs.runc(&id)?;
         if round > 0 {

@@ -156,11 +156,11 @@ impl Platform {
     }
 
     /// Waits until all that is kept for starts of that function is there, and nothing of it runs or idles.
-    pub(crate) fn settle_forks(&self, function: &str) -> anyhow::Result<()> {
+    pub(crate) fn settle_forks(&self, runtime: &Runtime, function: &str) -> anyhow::Result<()> {
         let at_rest = |node: &Value| {
             let count = |key: &str| version(node, function)[key].as_u64();
             node["slots"].as_u64() >= Some(self.pool_size)
-                && zygotes_are_ready(node)
+                && zygote_is_ready(node, runtime)
                 && ["busy", "idle", "starting"].map(count) == [Some(0); 3]
                 && ["spares", "berths"].map(count) == [Some(1); 2]
         };
@@ -196,10 +196,10 @@ fn configuration(pool_size: u64) -> String {
     )
 }
 
-fn zygotes_are_ready(node: &Value) -> bool {
+fn zygote_is_ready(node: &Value, runtime: &Runtime) -> bool {
     let zygotes = node["zygotes"].as_array();
-    let ready = |it: &Value| it["ready"] == true && it["berths"].as_u64() >= Some(1);
-    zygotes.is_some_and(|all| all.iter().all(ready))
+    let ready = |it: &Value| it["runtime"] == runtime.name && it["berths"].as_u64() >= Some(1);
+    zygotes.is_some_and(|all| all.iter().any(ready))
 }
 
 fn arn(function: &str) -> String {
