@@ -9,7 +9,7 @@ use crate::invoke::{invocation, invoke};
 use crate::platform::Platform;
 use crate::report::Section;
 use crate::rivals::{RootFs, bare_python};
-use crate::runtimes::RUNTIMES;
+use crate::runtimes::PYTHON;
 use crate::stats::Samples;
 use crate::{Bench, load, nginx};
 
@@ -30,7 +30,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
     cold_starts(bench, &mut section)?;
     unpooled_starts(bench, &mut section)?;
     let platform = bench.platform("boots")?;
-    platform.deploy(Path::new(RUNTIMES[0].hello), "hello")?;
+    platform.deploy(&PYTHON, Path::new(PYTHON.hello), "hello")?;
     warm_calls(&platform, bench.samples * WARM_CALLS, &mut section)?;
     throughput(bench, &platform, &mut section)?;
     goals(&mut section)?;
@@ -39,9 +39,9 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
 
 /// Ours, runc's and the bare process's, in turn.
 fn cold_starts(bench: &Bench, section: &mut Section) -> anyhow::Result<()> {
-    let runtime = &RUNTIMES[0];
+    let runtime = &PYTHON;
     let platform = bench.platform("boots")?;
-    platform.deploy(Path::new(runtime.hello), "hello")?;
+    platform.deploy(&PYTHON, Path::new(PYTHON.hello), "hello")?;
     let code = std::path::absolute(runtime.hello)?;
     let rootfs = RootFs::mount(runtime, platform.data_dir(), &code, &bench.scratch("boots"))?;
     let mut connection = platform.connect()?;
@@ -72,7 +72,7 @@ fn cold_starts(bench: &Bench, section: &mut Section) -> anyhow::Result<()> {
 /// The same start when every slot has to be built on the way.
 fn unpooled_starts(bench: &Bench, section: &mut Section) -> anyhow::Result<()> {
     let platform = Platform::start(&bench.pilot, &bench.data_dir_of("boots")?, 0)?;
-    platform.deploy(Path::new(RUNTIMES[0].hello), "hello")?;
+    platform.deploy(&PYTHON, Path::new(PYTHON.hello), "hello")?;
     let mut connection = platform.connect()?;
     let cold = invocation("hello", Some("booted"), "{}");
     let mut samples = Samples::default();

@@ -10,7 +10,7 @@ use crate::http::Connection;
 use crate::invoke::{invocation, invoke};
 use crate::platform::Platform;
 use crate::report::Section;
-use crate::runtimes::RUNTIMES;
+use crate::runtimes::PYTHON;
 use crate::stats::Samples;
 
 const BURST: &str = "burst";
@@ -36,7 +36,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
     ));
     let platform = bench.platform("burst")?;
     for name in [BURST, OTHER] {
-        platform.deploy(Path::new(RUNTIMES[0].hello), name)?;
+        platform.deploy(&PYTHON, Path::new(PYTHON.hello), name)?;
     }
     platform.keep_none_alive(BURST)?;
     let before = while_running(&platform, || {
@@ -53,7 +53,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
         let (mut answers, mut during) = <(Samples, Samples)>::default();
         let (mut failed, mut kinds, mut per_second) = (0, Vec::new(), Vec::new());
         for _ in 0..bench.bursts {
-            platform.settle_forks(BURST)?;
+            platform.settle_forks(&PYTHON, BURST)?;
             let (burst, other) = while_running(&platform, || fire(bench, &platform, cold))?;
             per_second.push((bench.burst - burst.failed) as f64 / burst.length.as_secs_f64());
             failed += burst.failed;

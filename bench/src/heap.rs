@@ -7,6 +7,7 @@ use anyhow::ensure;
 use crate::Bench;
 use crate::invoke::{invocation, invoke};
 use crate::report::Section;
+use crate::runtimes::PYTHON;
 use crate::stats::Samples;
 
 const SIZES_MIB: [usize; 4] = [1, 16, 64, 256];
@@ -26,7 +27,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
     for (way, init) in WAYS {
         for mib in SIZES_MIB {
             let name = format!("{}-{mib}", way.replace(' ', "-"));
-            platform.deploy(&folder(bench, &name, init, mib)?, &name)?;
+            platform.deploy(&PYTHON, &folder(bench, &name, init, mib)?, &name)?;
             platform.keep_none_alive(&name)?;
             functions.push((format!("{way}, {mib} MiB"), name));
         }
@@ -36,7 +37,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
     let mut connection = platform.connect()?;
     for round in 0..=bench.samples {
         for ((_, name), samples) in functions.iter().zip(&mut taken) {
-            platform.settle_forks(name)?;
+            platform.settle_forks(&PYTHON, name)?;
             let invoked = invoke(&mut connection, &invocation(name, Some("forked"), "{}"))?;
             ensure!(
                 invoked.kind == "forked",

@@ -10,6 +10,7 @@ use crate::invoke::{invocation, invoke};
 use crate::memory::{Program, Weight, programs, weigh};
 use crate::platform::{Platform, version};
 use crate::report::Section;
+use crate::runtimes::PYTHON;
 use crate::stats::Samples;
 
 /// Where the packages are kept from one run to the next.
@@ -70,7 +71,7 @@ fn packages() -> anyhow::Result<PathBuf> {
 
 fn starts(bench: &Bench, folder: &Path, section: &mut Section) -> anyhow::Result<()> {
     let platform = bench.platform("heavy-starts")?;
-    platform.deploy(folder, COLD)?;
+    platform.deploy(&PYTHON, folder, COLD)?;
     platform.keep_none_alive(COLD)?;
     let mut connection = platform.connect()?;
     let asked = [
@@ -85,7 +86,7 @@ fn starts(bench: &Bench, folder: &Path, section: &mut Section) -> anyhow::Result
     let mut taken: [Samples; 3] = Default::default();
     for round in 0..=bench.samples {
         for ((_, kind, event), samples) in asked.iter().zip(&mut taken) {
-            platform.settle_forks(COLD)?;
+            platform.settle_forks(&PYTHON, COLD)?;
             let invoked = invoke(&mut connection, &invocation(COLD, Some(kind), event))?;
             ensure!(
                 invoked.kind == *kind,
@@ -107,7 +108,7 @@ fn starts(bench: &Bench, folder: &Path, section: &mut Section) -> anyhow::Result
 
 fn weights(bench: &Bench, folder: &Path, section: &mut Section) -> anyhow::Result<()> {
     let platform = bench.platform("heavy-weights")?;
-    platform.deploy(folder, IDLE)?;
+    platform.deploy(&PYTHON, folder, IDLE)?;
     let call = invocation(IDLE, Some("forked"), "{}");
     for _ in 0..bench.idle {
         let kind = invoke(&mut platform.connect()?, &call)?.kind;

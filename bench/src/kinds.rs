@@ -1,8 +1,6 @@
 //! Every start kind of a runtime's hello beside `runc run` of the same image, in turn. Before each call the
 //! platform is at rest, with a spare and a berth ready, as it is for a start out of the blue.
 
-use std::path::Path;
-
 use anyhow::ensure;
 
 use crate::Bench;
@@ -54,18 +52,14 @@ pub(crate) fn measure(bench: &Bench, runtime: &Runtime) -> anyhow::Result<Sectio
 }
 
 fn take(bench: &Bench, platform: &Platform, runtime: &Runtime) -> anyhow::Result<Taken> {
-    let code = std::path::absolute(runtime.hello)?;
-    let rootfs = RootFs::mount(
-        runtime,
-        platform.data_dir(),
-        &code,
-        &bench.scratch(runtime.name),
-    )?;
+    let folder = bench.scratch(runtime.name);
+    let code = runtime.code(&folder)?;
+    let rootfs = RootFs::mount(runtime, platform.data_dir(), &code, &folder)?;
     // Two functions of the same code: idle instances of the one are kept, so that a warm call finds one that
     // has served before; those of the other go at once.
     let [warm, cold] = ["warm", "cold"].map(|purpose| runtime.function(purpose));
-    platform.deploy(Path::new(runtime.hello), &warm)?;
-    platform.deploy(Path::new(runtime.hello), &cold)?;
+    platform.deploy(runtime, &code, &warm)?;
+    platform.deploy(runtime, &code, &cold)?;
     platform.keep_none_alive(&cold)?;
     let mut connection = platform.connect()?;
     let mut taken = Taken::default();
@@ -75,7 +69,7 @@ fn take(bench: &Bench, platform: &Platform, runtime: &Runtime) -> anyhow::Result
                 "warm" => invocation(&warm, None, "{}"),
                 kind => invocation(&cold, Some(kind), "{}"),
             };
-            platform.settle_forks(&cold)?;
+            platform.settle_forks(runtime, &cold)?;
             let invoked = invoke(&mut connection, &call)?;
             // The first round fills caches for all of them, and makes the instance that is warm.
             if round > 0 {
@@ -87,7 +81,7 @@ fn take(bench: &Bench, platform: &Platform, runtime: &Runtime) -> anyhow::Result
                 taken.keep(index, &invoked);
             }
         }
-        platform.settle_forks(&cold)?;
+        platform.settle_forks(runtime, &cold)?;
         let id = format!("pilotlight-bench-{}-{round}", std::process::id());
         let runc = rootfs.runc(&id)?;
         if round > 0 {

@@ -12,6 +12,7 @@ use crate::Bench;
 use crate::memory::{family, machine, weigh};
 use crate::platform::{Platform, SETTLE_PATIENCE};
 use crate::report::Section;
+use crate::runtimes::PYTHON;
 use crate::stats::Samples;
 
 /// Deploys at the same time.
@@ -67,7 +68,7 @@ fn deploy(platform: &Platform, count: usize, folder: &Path) -> anyhow::Result<Sa
                 let code = format!("def lambda_handler(event, context):\n    return {number}\n");
                 std::fs::write(source.join("lambda_function.py"), code)?;
                 let begin = Instant::now();
-                platform.deploy(&source, &format!("parked-{number}"))?;
+                platform.deploy(&PYTHON, &source, &format!("parked-{number}"))?;
                 let length = begin.elapsed();
                 samples.lock().expect("nobody panics with it").push(length);
             }

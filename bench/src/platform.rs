@@ -8,6 +8,7 @@ use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::http::{Answer, Connection, request};
+use crate::runtimes::Runtime;
 
 /// Memory of the measured functions in MiB. CPU follows memory, and this is one processor, as on Lambda: with
 /// less, the 99th percentile would show the quota's period instead of the start.
@@ -108,10 +109,16 @@ impl Platform {
     }
 
     /// Deploys a folder through the command line and waits until it is Active.
-    pub(crate) fn deploy(&self, folder: &Path, name: &str) -> anyhow::Result<()> {
+    pub(crate) fn deploy(
+        &self,
+        runtime: &Runtime,
+        folder: &Path,
+        name: &str,
+    ) -> anyhow::Result<()> {
         let status = Command::new(&self.pilot)
             .args(["deploy", "--endpoint", &format!("http://{}", self.address)])
             .args(["--name", name, "--memory", &MEMORY_MB.to_string()])
+            .args(["--runtime", runtime.name, "--handler", runtime.handler])
             .arg(folder)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -149,11 +156,11 @@ impl Platform {
     }
 
     /// Waits until all that is kept for starts of that function is there, and nothing of it runs or idles.
-    pub(crate) fn settle_forks(&self, function: &str) -> anyhow::Result<()> {
+    pub(crate) fn settle_forks(&self, runtime: &Runtime, function: &str) -> anyhow::Result<()> {
         let at_rest = |node: &Value| {
             let count = |key: &str| version(node, function)[key].as_u64();
             node["slots"].as_u64() >= Some(self.pool_size)
-                && zygotes_are_ready(node)
+                && zygote_is_ready(node, runtime)
                 && ["busy", "idle", "starting"].map(count) == [Some(0); 3]
                 && ["spares", "berths"].map(count) == [Some(1); 2]
         };
@@ -189,10 +196,10 @@ fn configuration(pool_size: u64) -> String {
     )
 }
 
-fn zygotes_are_ready(node: &Value) -> bool {
+fn zygote_is_ready(node: &Value, runtime: &Runtime) -> bool {
     let zygotes = node["zygotes"].as_array();
-    let ready = |it: &Value| it["ready"] == true && it["berths"].as_u64() >= Some(1);
-    zygotes.is_some_and(|all| all.iter().all(ready))
+    let ready = |it: &Value| it["runtime"] == runtime.name && it["berths"].as_u64() >= Some(1);
+    zygotes.is_some_and(|all| all.iter().any(ready))
 }
 
 fn arn(function: &str) -> String {

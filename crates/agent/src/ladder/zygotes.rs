@@ -211,8 +211,10 @@ impl Keeper {
                     self.absent(why);
                     if let NoZygote::Freeze(FreezeError::Refused(refusal)) = &error {
                         node.ladder.count_refusal(refusal);
-                        // The next would hold the same.
-                        return;
+                        if !freezing::passes(refusal) {
+                            // The next would hold the same.
+                            return;
+                        }
                     }
                 }
             }

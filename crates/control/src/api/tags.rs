@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Answer, invalid, read, rules};
 use crate::catalog::{CatalogError, Session};
 use crate::control::Parts;
+use crate::restore;
 
 /// Seconds that an idle instance of the function is kept.
 pub(crate) const KEEP_ALIVE: &str = "pilotlight:keep-alive";
@@ -151,7 +152,7 @@ async fn change(
     key: VersionKey,
     edit: impl FnOnce(&mut BTreeMap<String, String>) + Send + 'static,
 ) -> Result<Answer, LambdaError> {
-    parts
+    let changed = parts
         .catalog
         .write(move |session| {
             let versions = session.numbers(&key)?;
@@ -164,15 +165,23 @@ async fn change(
             check(&tags)?;
             session.set_tags(&key, &tags)?;
             let after = keep_alive(&tags)?;
-            if before != after {
-                for version in &versions {
-                    keep(session, version, after)?;
-                }
+            if before == after {
+                return Ok(Vec::new());
             }
-            Ok::<_, LambdaError>(())
+            for version in &versions {
+                keep(session, version, after)?;
+            }
+            Ok::<_, LambdaError>(versions)
         })
         .await?;
     parts.unsettled.notify_one();
+    // What serves goes on under its new revision, and gets a template of that in the background.
+    let node = Arc::clone(parts);
+    tokio::spawn(async move {
+        for version in changed {
+            restore::prepare(&node, &version).await;
+        }
+    });
     Ok(Answer::Empty(StatusCode::NO_CONTENT))
 }
 

@@ -6,7 +6,7 @@ use http::Method;
 use pilotlight_model::node::Directory;
 use serde_json::{Value, json};
 
-use crate::harness::{ARN, FUNCTIONS, Platform, caller};
+use crate::harness::{ARN, FUNCTIONS, Platform, caller, until};
 
 const TAGS: &str = "/2017-03-31/tags";
 
@@ -113,6 +113,12 @@ async fn keep_alive_reaches_invocations_as_a_new_revision() {
     let second = serving();
     assert_eq!(second.keep_alive, Some(Duration::ZERO));
     assert!(second.revision > first.revision);
+    // Without it the function would have no template until a cold start misses it.
+    until(async || {
+        let prepared = platform.node.prepared.lock().last().cloned();
+        prepared.filter(|it| it.revision == second.revision)
+    })
+    .await;
     let removed = format!("{path}?tagKeys=pilotlight:keep-alive");
     platform.call(Method::DELETE, &removed, Value::Null).await;
     assert_eq!(serving().keep_alive, None);

@@ -85,6 +85,22 @@ async fn a_zygote_that_cannot_be_frozen_is_none_and_everything_boots() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_zygote_that_does_not_come_to_rest_is_tried_again() {
+    let launcher = FakeLauncher::forking(program(Function::default()));
+    let refusals = &launcher.forks.as_ref().unwrap().zygote_refusals;
+    // More than are tried with one process.
+    let busy = || refused("running_thread");
+    refusals
+        .lock()
+        .extend(std::iter::repeat_with(busy).take(20));
+    let world = World::on(launcher, Limits::default(), tempfile::tempdir().unwrap());
+    world
+        .until(|world| world.agent.status().zygotes[0].ready)
+        .await;
+    assert!(world.launcher.launches() > 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_zygote_that_does_not_come_up_is_tried_again_less_and_less_often() {
     let launcher = FakeLauncher::forking(super::fake::script(|mut runtime| async move {
         if runtime.env.iter().any(|it| it == "_PILOTLIGHT_ZYGOTE=1") {
