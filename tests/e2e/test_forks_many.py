@@ -162,15 +162,23 @@ class Load:
         [thread.join() for thread in self.threads]
 
 
+def wait_for_zygotes(platform):
+    def ready():
+        [node] = get(platform, "/pilotlight/v1/nodes")["nodes"]
+        return node["zygotes"] and all(zygote["ready"] for zygote in node["zygotes"])
+
+    eventually(ready, "zygotes are ready")
+
+
 def test_killed_under_load(new_platform):
     platform = new_platform()
     client, prey, seed = platform.client(), Prey(platform), random.randrange(2**32)
     print("seed", seed)
     dice = random.Random(seed)
-    eventually(lambda: all(zygote["ready"] for zygote in get(platform, "/pilotlight/v1/nodes")["nodes"][0]["zygotes"]), "zygotes are ready")
+    wait_for_zygotes(platform)
     zygotes = prey.frozen()
     functions = {name: make(client, name) for name, make in MAKERS.items()}
-    platform.expect_log("template died|zygote died|no zygote|slot died in the pool|fork failed|boot failed")
+    platform.expect_log("template died|zygote died|no zygote|slot died in the pool|cannot build a slot|fork failed|boot failed")
     begin, killed = time.monotonic(), collections.Counter()
     # One template early, one late, and between them all zygotes: every one more makes the next pause twice as long.
     special = [(1, lambda: prey.frozen() - zygotes), (LOAD_SECONDS / 2, lambda: zygotes), (LOAD_SECONDS - 2, lambda: prey.frozen() - zygotes)]
@@ -180,7 +188,8 @@ def test_killed_under_load(new_platform):
                 for pid in special.pop(0)[1]():
                     killed["frozen"] += prey.kill(pid)
             elif victims := sorted(prey.others()):
-                killed["other"] += prey.kill(dice.choice(victims))
+                # Half of them young, which are in the middle of something.
+                killed["other"] += prey.kill(dice.choice(dice.choice([victims, victims[-4:]])))
             time.sleep(dice.uniform(0.02, 0.12))
     print(killed, load.kinds, load.errors)
     assert not load.wrong, load.wrong
@@ -188,6 +197,7 @@ def test_killed_under_load(new_platform):
     assert killed["frozen"] >= 5 and killed["other"] >= 20
     assert load.kinds["forked"] > 50, load.kinds
     # All of it is made again, and works.
+    wait_for_zygotes(platform)
     for name, function in functions.items():
         eventually(lambda name=name: counts(platform, name)["spares"] and counts(platform, name)["template_bytes"], f"{name} has its template")
         assert_answer(name, "after", call(platform, function, "forked", "after"))
