@@ -51,6 +51,7 @@ pub(crate) const NAMESPACES: [(&str, i32); 8] = [
 const ORDER_DESCRIPTORS: usize = NAMESPACES.len() + 1;
 /// An order: the address of the stem's tape, and the knock.
 pub(crate) const ORDER_BYTES: usize = 24;
+const KNOCK_AT: u64 = 8;
 /// Its answer: what the vfork, the helper's end and the helper's failure came to.
 pub(crate) const ANSWER_BYTES: usize = 32;
 /// Descriptors of a start: standard output, standard error, request socket.
@@ -107,13 +108,14 @@ pub(crate) struct Program<'a> {
 
 /// Writes all scripts of a template into its region.
 pub(crate) fn write(region: &mut Region, program: &Program<'_>) -> Scripts {
-    let fork = fork(region, program);
+    let orders = Inbox::new(region, ORDER_BYTES, ORDER_DESCRIPTORS);
+    let fork = fork(region, program, &orders);
     let status = Status::new(region, FAILED, |_| exit_process(1));
     let mut end = forgotten();
     end.push(call!(libc::SYS_exit, 0));
     Scripts {
         end: region.put_tape(&end),
-        leader: leader(region, program.threads.first()),
+        leader: leader(region, program.threads.first(), &orders),
         status: status.block,
         fork,
     }
@@ -129,14 +131,13 @@ fn forgotten() -> Tape {
 }
 
 /// The leader's: for each order a helper, and its answer.
-fn leader(region: &mut Region, leader: Option<&Thread>) -> u64 {
-    let inbox = Inbox::new(region, ORDER_BYTES, ORDER_DESCRIPTORS);
+fn leader(region: &mut Region, leader: Option<&Thread>, inbox: &Inbox) -> u64 {
     // The answer's first two words, and the helper's status block.
     let answer = region.reserve(40);
     let (child, ended, status) = (answer, answer + 8, answer + 16);
     let failed = region.put_tape(&exit_process(1));
     region.set_word(status + 16, failed);
-    let helper = helper(region, &inbox, status);
+    let helper = helper(region, inbox, status);
     let mut tape = forgotten();
     if let Some(rseq) = leader
         .map(|leader| leader.rseq)
@@ -149,7 +150,7 @@ fn leader(region: &mut Region, leader: Option<&Thread>) -> u64 {
     let first = region.next() + tape.bytes() as u64;
     let vfork = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     let child_pid = Argument::eight_at(child);
-    tape.push(receive(CONTROL, &inbox))
+    tape.push(receive(CONTROL, inbox))
         .push(
             call!(libc::SYS_clone, vfork, 0, 0, 0, 0)
                 .child(helper)
@@ -157,22 +158,26 @@ fn leader(region: &mut Region, leader: Option<&Thread>) -> u64 {
                 .store(child),
         )
         .push(call!(libc::SYS_wait4, child_pid, ended, libc::__WALL, 0).or_not())
-        .extend(close_all(&inbox, ORDER_DESCRIPTORS))
-        // Writes over the knock.
-        .push(call!(
-            libc::SYS_clock_gettime,
-            CLOCK_MONOTONIC,
-            inbox.bytes + 8
-        ))
+        .extend(close_all(inbox, ORDER_DESCRIPTORS))
+        .push(forget_knock(inbox))
         .push(send(CONTROL, answer, ANSWER_BYTES))
         .push(call!(JUMP, first));
     region.put_tape(&tape)
 }
 
+/// Writes the time over the knock.
+fn forget_knock(orders: &Inbox) -> Op {
+    call!(
+        libc::SYS_clock_gettime,
+        CLOCK_MONOTONIC,
+        orders.bytes + KNOCK_AT
+    )
+}
+
 /// The helper's: into the slot, out of every privilege that this takes, and leave a stem there.
 fn helper(region: &mut Region, inbox: &Inbox, status: u64) -> u64 {
     let descriptor = |index| Argument::four_at(inbox.descriptor(index));
-    let knock = [8, 16].map(|at| Argument::eight_at(inbox.bytes + at));
+    let knock = [0, 8].map(|at| Argument::eight_at(inbox.bytes + KNOCK_AT + at));
     let mut tape = Tape::default();
     tape.push(call!(STATUS, status)).push(call!(
         libc::SYS_dup3,
@@ -263,7 +268,7 @@ pub(crate) fn stem(region: &mut Region, fork: u64, request_socket: bool) -> u64 
 }
 
 /// The fork's: it becomes what the template was.
-fn fork(region: &mut Region, program: &Program<'_>) -> u64 {
+fn fork(region: &mut Region, program: &Program<'_>, orders: &Inbox) -> u64 {
     let status = Status::new(region, FAILED, |status| {
         let mut tape = Tape::default();
         tape.push(send(CHANNEL, status.message, Status::MESSAGE_BYTES))
@@ -279,6 +284,8 @@ fn fork(region: &mut Region, program: &Program<'_>) -> u64 {
         CLOCK_MONOTONIC,
         report + 8
     ));
+    // The template may have been in the middle of another order when its memory was copied.
+    tape.push(forget_knock(orders));
     if let Some(leader) = program.threads.first() {
         tape.push(call!(libc::SYS_set_tid_address, leader.clear_tid))
             .extend(registered(leader))
