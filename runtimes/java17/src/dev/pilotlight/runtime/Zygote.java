@@ -15,8 +15,9 @@ final class Zygote {
     /** Parks; returns in a fork that has got its function, with the moment from which the function's time counts. */
     static long park(RuntimeApi api) throws IOException {
         Environment.prepare();
-        Randomness.prepare();
         Prelude.load();
+        // After all that makes a generator: one that is not known is not renewed.
+        Randomness.prepare();
         WarmUp.run(ROUNDS);
         WarmUp.start(ROUNDS);
         collect();
