@@ -4,7 +4,7 @@ registered first; and what they throw is told as documented."""
 import pytest
 
 from conftest import eventually
-from forks import NODE, call, counts, kind_of, start
+from forks import NODE, call, counts, deploy_java, kind_of, start
 
 PYTHON = """
 import os, socket
@@ -46,10 +46,15 @@ RUNTIMES = {
     "node": (NODE_SOURCE, NODE_FAILS, {"before": "BeforeSnapshot", "after": "AfterRestore"}, NODE),
 }
 
+# What the Java function is asked; the others answer to anything.
+ASK = {"do": "told"}
 
-@pytest.fixture(params=RUNTIMES)
-def hooked(request, deploy):
+
+@pytest.fixture(params=[*RUNTIMES, "java"])
+def hooked(request, deploy, java_classes):
     """Deploys a function with hooks, of which one fails if asked for."""
+    if request.param == "java":
+        return lambda fails="": deploy_java(deploy, java_classes, f"hooks {fails}".strip())
     source, failing, names, members = RUNTIMES[request.param]
 
     def make(fails=None, **kwargs):
@@ -64,11 +69,11 @@ def test_they_run_in_order_and_where_there_is_a_template(platform, hooked):
     function = hooked()
     assert counts(platform, function.name)["refusal"] is None, "what a hook closes is no reason"
     for kind in ("forked", "spare", "forked"):
-        found = call(platform, function, kind)
+        found = call(platform, function, kind, ASK)
         after = ["after 1", f"after 2 in {found['stream']}"]
         assert found["told"] == ["init", "before 2", "before 1", *after, "handler"], kind
     for kind in ("zygote", "booted"):
-        assert call(platform, function, kind)["told"] == ["init", "handler"], kind
+        assert call(platform, function, kind, ASK)["told"] == ["init", "handler"], kind
 
 
 def test_one_that_fails_before_leaves_no_template(platform, hooked, lines):
@@ -76,7 +81,7 @@ def test_one_that_fails_before_leaves_no_template(platform, hooked, lines):
     found = counts(platform, function.name)
     assert (found["rung"], found["spares"], found["template_bytes"]) == ("zygote", 0, 0)
     # The function works without.
-    answer = function.invoke()
+    answer = function.invoke(ASK)
     assert kind_of(answer) == "zygote" and answer["json"]["told"] == ["init", "handler"]
     logged = eventually(lambda: any("as asked" in line for line in lines(function)) and lines(function), "it is told")
     assert any("Status: error\tError Type: Runtime.BeforeSnapshotError" in line for line in logged), logged
@@ -84,11 +89,11 @@ def test_one_that_fails_before_leaves_no_template(platform, hooked, lines):
 
 def test_one_that_fails_after_fails_the_start(platform, hooked, lines):
     function = hooked("after")
-    answer = start(platform, function, "forked")
+    answer = start(platform, function, "forked", ASK)
     assert answer.get("FunctionError") == "Unhandled"
     error = answer["json"]
-    assert error["errorType"] in ("ValueError", "RangeError") and error["errorMessage"] == "as asked"
-    assert "/var/runtime" not in str(error), "who called the hook is nobody's business"
+    assert error["errorType"] in ("ValueError", "RangeError", "java.lang.IllegalStateException") and error["errorMessage"] == "as asked"
+    assert "/var/runtime" not in str(error) and "dev.pilotlight" not in str(error), "who called the hook is nobody's business"
     eventually(lambda: any("RESTORE_REPORT" in line and "Runtime.AfterRestoreError" in line for line in lines(function)), "it is told")
     # Without a template no hook runs.
-    assert call(platform, function, "zygote")["told"] == ["init", "handler"]
+    assert call(platform, function, "zygote", ASK)["told"] == ["init", "handler"]

@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import functools
 import http.client
 import os
 import pathlib
@@ -13,9 +14,9 @@ import time
 import pytest
 
 from conftest import deploy_to, eventually
-from forks import NODE, call, counts, get, post
+from forks import NODE, call, counts, deploy_java, get, post
 
-ONE_BY_ONE = 300
+ONE_BY_ONE = {"python": 300, "node": 100, "java": 50}
 AT_ONCE = 100
 LOAD_SECONDS = 8
 CLIENTS = 4
@@ -39,15 +40,23 @@ exports.handler = async (event, context) => ({
 """
 
 
-def python(client, name):
+def python(client, name, _):
     return deploy_to(client, PYTHON, name=name)
 
 
-def node(client, name):
+def node(client, name, _):
     return deploy_to(client, {"index.js": NODE_SOURCE}, name=name, **NODE)
 
 
-MAKERS = {"python": python, "node": node}
+def java(client, name, classes):
+    return deploy_java(functools.partial(deploy_to, client), classes, name=name, MemorySize=512)
+
+
+MAKERS = {"python": python, "node": node, "java": java}
+
+
+def asked(name, event):
+    return {"do": "answer", "event": event} if name == "java" else event
 
 
 def connect(platform):
@@ -59,35 +68,36 @@ def assert_answer(name, event, answer):
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_forks_one_after_the_other(platform, client, name):
-    function, connection, seen = MAKERS[name](client, f"many-{name}"), connect(platform), collections.defaultdict(set)
-    kinds = collections.Counter()
-    for event in range(ONE_BY_ONE):
-        status, kind, error, answer = post(connection, function.name, event, "forked")
+def test_forks_one_after_the_other(platform, client, java_classes, name):
+    function, connection, seen = MAKERS[name](client, f"many-{name}", java_classes), connect(platform), collections.defaultdict(set)
+    kinds, count = collections.Counter(), ONE_BY_ONE[name]
+    for event in range(count):
+        status, kind, error, answer = post(connection, function.name, asked(name, event), "forked")
         assert (status, error) == (200, None), answer
         kinds[kind] += 1
         assert_answer(name, event, answer)
         seen["stream"].add(answer["stream"]), seen["id"].add(answer["id"])
-    assert kinds == {"forked": ONE_BY_ONE}
-    assert len(seen["stream"]) == len(seen["id"]) == ONE_BY_ONE
+    assert kinds == {"forked": count}
+    assert len(seen["stream"]) == len(seen["id"]) == count
     client.delete_function(FunctionName=function.name)
 
 
-def test_forks_at_once(platform, client):
-    functions = [make(client, f"once-{name}") for name, make in MAKERS.items()]
+def test_forks_at_once(platform, client, java_classes):
+    functions = [make(client, f"once-{name}", java_classes) for name, make in MAKERS.items()]
     gate = threading.Barrier(AT_ONCE)
 
     def first_request(number):
         connection, function = connect(platform), functions[number % len(functions)]
         connection.connect()
+        name = function.name.removeprefix("once-")
         gate.wait(timeout=30)
-        return function.name, number, post(connection, function.name, number, "forked")
+        return name, number, post(connection, function.name, asked(name, number), "forked")
 
     streams = set()
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         for name, number, (status, kind, error, answer) in pool.map(first_request, range(AT_ONCE)):
             assert (status, error, kind) == (200, None, "forked"), answer
-            assert_answer(name.removeprefix("once-"), number, answer)
+            assert_answer(name, number, answer)
             streams.add(answer["stream"])
     assert len(streams) == AT_ONCE
     for function in functions:
@@ -142,7 +152,7 @@ class Load:
             count += 1
             name, event = self.names[(number + count) % len(self.names)], [number, count]
             try:
-                status, kind, error, answer = post(connection, name, event, None if count % 5 == 0 else "forked")
+                status, kind, error, answer = post(connection, name, asked(name, event), None if count % 5 == 0 else "forked")
                 self.kinds[kind] += 1
                 if error:
                     self.errors[answer["errorType"], answer["errorMessage"].split(" Error: ")[1]] += 1
@@ -170,14 +180,14 @@ def wait_for_zygotes(platform):
     eventually(ready, "zygotes are ready")
 
 
-def test_killed_under_load(new_platform):
+def test_killed_under_load(new_platform, java_classes):
     platform = new_platform()
     client, prey, seed = platform.client(), Prey(platform), random.randrange(2**32)
     print("seed", seed)
     dice = random.Random(seed)
     wait_for_zygotes(platform)
     zygotes = prey.frozen()
-    functions = {name: make(client, name) for name, make in MAKERS.items()}
+    functions = {name: make(client, name, java_classes) for name, make in MAKERS.items()}
     platform.expect_log("template died|zygote died|no zygote|slot died in the pool|cannot build a slot|fork failed|boot failed")
     begin, killed = time.monotonic(), collections.Counter()
     # One template early, one late, and between them all zygotes: every one more makes the next pause twice as long.
@@ -200,7 +210,7 @@ def test_killed_under_load(new_platform):
     wait_for_zygotes(platform)
     for name, function in functions.items():
         eventually(lambda name=name: counts(platform, name)["spares"] and counts(platform, name)["template_bytes"], f"{name} has its template")
-        assert_answer(name, "after", call(platform, function, "forked", "after"))
-        assert_answer(name, "after", call(platform, function, "spare", "after"))
-        assert_answer(name, "after", call(platform, function, "zygote", "after"))
+        assert_answer(name, "after", call(platform, function, "forked", asked(name, "after")))
+        assert_answer(name, "after", call(platform, function, "spare", asked(name, "after")))
+        assert_answer(name, "after", call(platform, function, "zygote", asked(name, "after")))
     assert get(platform, "/pilotlight/v1/health")["status"] == "ready"

@@ -3,7 +3,7 @@
 import pytest
 
 from conftest import eventually, wait_active
-from forks import NODE, call, counts, kind_of, listed
+from forks import NODE, call, counts, deploy_java, kind_of, listed
 from packages import package
 
 # Init of a function, by what it has and what is said of it. `check` tells in the handler whether it is still as init left it.
@@ -170,20 +170,24 @@ await new Promise((done) => require('dgram').createSocket('udp4').bind(0, done))
 """),
 }
 
+JAVA_INITS = {
+    "server": "listening_socket", "connection": "open_connection", "datagrams": "open_connection", "child": "child_process",
+    "file": "temporary_file", "busy": "running_thread", "mapped": "shared_memory",
+}
 
-def assert_refused(platform, function, reason, detail=""):
+
+def assert_refused(platform, function, reason, detail="", fine=True):
     found = counts(platform, function.name)
     assert found["refusal"] and found["refusal"]["reason"] == reason, found
     assert detail in found["refusal"]["detail"] and found["template_bytes"] == 0
     # Its init has been paid: the process serves.
     assert found["idle"] == 1
-    answer = function.invoke()
-    assert (kind_of(answer), answer["json"]) == ("warm", True), answer["json"]
-    assert call(platform, function, "zygote") is True
-    assert call(platform, function, "booted") is True
+    answer = function.invoke(fine)
+    assert (kind_of(answer), answer["json"]) == ("warm", fine), answer["json"]
+    assert call(platform, function, "zygote", fine) == call(platform, function, "booted", fine) == fine
     # Nor is a start from what is not there an error.
-    answer = function.invoke(cold="forked")
-    assert (kind_of(answer), answer["json"]) == ("zygote", True)
+    answer = function.invoke(fine, cold="forked")
+    assert (kind_of(answer), answer["json"]) == ("zygote", fine)
 
 
 @pytest.mark.parametrize("what", PYTHON)
@@ -200,6 +204,12 @@ def test_node(platform, deploy, what):
     files = {"index.mjs": f"{head}{source}\nexport const handler = async () => true;"}
     function = deploy(files, **NODE | {"MemorySize": 1024, "Timeout": 20})
     assert_refused(platform, function, reason)
+
+
+@pytest.mark.parametrize("what", JAVA_INITS)
+def test_java(platform, deploy, java_classes, what):
+    function = deploy_java(deploy, java_classes, what)
+    assert_refused(platform, function, JAVA_INITS[what], fine={"do": "echo"})
 
 
 def test_users_see_it_and_a_version_without_it_has_a_template(platform, client, deploy):
