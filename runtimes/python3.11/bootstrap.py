@@ -461,7 +461,8 @@ def stack_trace(error):
 
 
 def is_own(filename):
-    return filename == main.__code__.co_filename or filename.startswith("<frozen importlib")
+    folder = main.__code__.co_filename.rpartition("/")[0]
+    return filename.startswith((folder + "/", "<frozen importlib"))
 
 
 def write_line(line):

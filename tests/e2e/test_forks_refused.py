@@ -227,11 +227,13 @@ def test_users_see_it_and_a_version_without_it_has_a_template(platform, client, 
 
 
 MADE_ANEW = """
-import os, select, signal, socket, struct, threading, time
-import ctypes
+import ctypes, fcntl, os, select, signal, socket, struct, time
 LIBC = ctypes.CDLL(None, use_errno=True)
 reader, writer = os.pipe()
 os.write(writer, b"from init")
+large = os.pipe()
+fcntl.fcntl(large[1], fcntl.F_SETPIPE_SZ, 1 << 20)
+os.write(large[1], b"y" * 200_000)
 event = os.eventfd(5)
 semaphore = os.eventfd(2, os.EFD_SEMAPHORE | os.EFD_NONBLOCK)
 one, other = socket.socketpair()
@@ -263,7 +265,8 @@ def lambda_handler(_, context):
     os.read(timer, 8)
     waited = time.monotonic() - armed
     return {
-        "pipe": os.read(reader, 100).decode(), "event": os.eventfd_read(event), "ready": ready,
+        "pipe": os.read(reader, 100).decode(), "large": [fcntl.fcntl(large[0], fcntl.F_GETPIPE_SZ), sum(map(len, iter(lambda: os.read(large[0], 65536) if waiting(large[0]) else b"", b"")))],
+        "event": os.eventfd_read(event), "ready": ready,
         "semaphore": [os.eventfd_read(semaphore), os.eventfd_read(semaphore), can_read(semaphore)],
         "pair": [other.recv(9).decode(), dgrams[1].recv(99).decode()],
         "folder": sorted(os.listdir(folder)), "stat": os.stat("lambda_function.py", dir_fd=folder).st_size > 0,
@@ -273,6 +276,9 @@ def lambda_handler(_, context):
         "inheritable": [os.get_inheritable(fd) for fd in (inheritable, reader)],
         "blocking": [os.get_blocking(fd) for fd in (reader, writer)], "umask": os.umask(0),
     }
+
+def waiting(fd):
+    return select.select([fd], [], [], 0)[0]
 
 def can_read(fd):
     try:

@@ -5,10 +5,12 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::io::ioctl_fionbio;
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::unix::AsyncFd;
+use tokio::time::timeout;
 
 use super::Frozen;
 use super::stem::{Place, Word};
@@ -28,6 +30,9 @@ use crate::template::scripts::NAMESPACES;
 
 /// A stem's process id: high, so that it takes none of a fork's.
 const STEM_PID: u64 = 32_000;
+
+/// A fork that takes longer waits for what will not come.
+const FORK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a fork will find, known ahead of its start.
 #[derive(Debug)]
@@ -197,15 +202,9 @@ impl Berth {
         // What is held here would keep the pipes open when the program has ended.
         drop((their_stdout, their_stderr, request_socket));
 
-        let (pid, spawn) = loop {
-            match Word::receive(&self.stem).await? {
-                Word::Forked { pid, at } => break (pid, at),
-                Word::Parked { .. } => {}
-                Word::Failed { operation, source } => {
-                    return Err(ForkError::Fork { operation, source });
-                }
-            }
-        };
+        let (pid, spawn) = timeout(FORK_PATIENCE, self.forked())
+            .await
+            .map_err(io::Error::from)??;
         // From then on init is the fork's parent. Until somebody speaks to it, the fork waits.
         self.place.empty().await?;
         let marks = Marks {
@@ -223,6 +222,21 @@ impl Berth {
             marks,
             origin,
         ))
+    }
+}
+
+impl Berth {
+    /// The fork's process id on the host, and when it was complete.
+    async fn forked(&self) -> Result<(i32, u64), ForkError> {
+        loop {
+            match Word::receive(&self.stem).await? {
+                Word::Forked { pid, at } => return Ok((pid, at)),
+                Word::Parked { .. } => {}
+                Word::Failed { operation, source } => {
+                    return Err(ForkError::Fork { operation, source });
+                }
+            }
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
+use rustix::pipe::fcntl_getpipe_size;
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 
 use self::fdinfo::FdInfo;
@@ -69,10 +70,11 @@ pub(crate) enum How {
     Epoll {
         watches: Vec<Watch>,
     },
-    /// One end of a pipe, with what is in it; the other end follows or came before, if there is one.
+    /// One end of a pipe, with how much it takes and what is in it; the other end follows or came before, if there is one.
     Pipe {
         id: u64,
         writes: bool,
+        capacity: usize,
         content: Vec<u8>,
     },
     /// One end of a pair of sockets.
@@ -189,7 +191,7 @@ fn how(
         return Ok(file(known, fd, target, info)?);
     }
     if let Some(inode) = target.strip_prefix("pipe:[") {
-        return Ok(Some(pipe(known, inode, info)?));
+        return Ok(Some(pipe(known, fd, inode, info)?));
     }
     if target.starts_with("socket:[") {
         return sockets::how(known, fd).map(Some);
@@ -243,7 +245,7 @@ fn file(known: &Known<'_>, fd: i32, target: &str, info: &FdInfo) -> Result<Optio
     }))
 }
 
-fn pipe(known: &Known<'_>, inode: &str, info: &FdInfo) -> Result<How, FreezeError> {
+fn pipe(known: &Known<'_>, fd: i32, inode: &str, info: &FdInfo) -> Result<How, FreezeError> {
     let number = inode.trim_end_matches(']').parse().ok();
     let id: u64 = number.ok_or(io::Error::from(io::ErrorKind::InvalidData))?;
     if let Some(output) = known.outputs.iter().position(|pipe| *pipe == id) {
@@ -253,6 +255,7 @@ fn pipe(known: &Known<'_>, inode: &str, info: &FdInfo) -> Result<How, FreezeErro
     Ok(How::Pipe {
         id,
         writes,
+        capacity: fcntl_getpipe_size(known.fetch(fd)?).map_err(io::Error::from)?,
         content: Vec::new(),
     })
 }

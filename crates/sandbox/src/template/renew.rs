@@ -10,6 +10,8 @@ use crate::template::tape::{Argument, Op, Tape, call};
 const STATUS_FLAGS: i32 = libc::O_NONBLOCK | libc::O_APPEND | libc::O_ASYNC;
 /// What `open` is not to do a second time.
 const OPEN_ONCE: i32 = libc::O_CREAT | libc::O_EXCL | libc::O_TRUNC | libc::O_CLOEXEC;
+/// What a new pipe takes (pipe(7)).
+const USUAL_PIPE_BYTES: usize = 64 << 10;
 
 /// Appends to `tape` what makes all of them anew.
 pub(crate) fn renew(tape: &mut Tape, region: &mut Region, renewals: &[Renewal]) {
@@ -116,12 +118,23 @@ impl Renew<'_> {
     }
 
     fn pipe(&mut self, ends: &[&Renewal]) {
-        self.tape.push(call!(libc::SYS_pipe2, self.pair, 0));
-        for end in ends {
+        // What does not fit fails the fork instead of holding it up.
+        let never_wait = libc::O_NONBLOCK;
+        self.tape
+            .push(call!(libc::SYS_pipe2, self.pair, never_wait));
+        for (index, end) in ends.iter().enumerate() {
             if let How::Pipe {
-                writes, content, ..
+                writes,
+                capacity,
+                content,
+                ..
             } = &end.how
             {
+                if index == 0 && *capacity != USUAL_PIPE_BYTES {
+                    let resize = libc::F_SETPIPE_SZ;
+                    let resize = call!(libc::SYS_fcntl, self.second(), resize, *capacity);
+                    self.tape.push(resize.or_not());
+                }
                 if !content.is_empty() {
                     let bytes = self.region.put(content);
                     let write = call!(libc::SYS_write, self.second(), bytes, content.len());
@@ -129,6 +142,10 @@ impl Renew<'_> {
                 }
                 let own = if *writes { self.second() } else { self.first() };
                 self.copy(own, end);
+                if end.flags & STATUS_FLAGS == 0 {
+                    self.tape
+                        .push(call!(libc::SYS_fcntl, end.fd, libc::F_SETFL, 0));
+                }
             }
         }
         self.close_pair();
