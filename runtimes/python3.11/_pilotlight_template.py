@@ -40,6 +40,7 @@ class Template:
             sys.exit(BEFORE_SNAPSHOT_FAILED)
         times = timing(ready)
         self.generators.close()
+        _pilotlight_random.warm_openssl()
         rehearse(self.settings)
         flush()
         gc.collect()
