@@ -5,10 +5,12 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::io::ioctl_fionbio;
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::unix::AsyncFd;
+use tokio::time::timeout;
 
 use super::Frozen;
 use super::stem::{Place, Word};
@@ -25,6 +27,9 @@ use crate::root::Root;
 use crate::slot::{LaunchError, SlotError, failure, receive};
 use crate::sys::reactor;
 use crate::template::scripts::NAMESPACES;
+
+/// A fork takes milliseconds; this is for a machine that is badly overloaded, and for one that waits for what does not come.
+const FORK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A stem's process id: high, so that it takes none of a fork's.
 const STEM_PID: u64 = 32_000;
@@ -197,17 +202,9 @@ impl Berth {
         // What is held here would keep the pipes open when the program has ended.
         drop((their_stdout, their_stderr, request_socket));
 
-        let (pid, spawn) = loop {
-            match Word::receive(&self.stem).await? {
-                Word::Forked { pid, at } => break (pid, at),
-                Word::Parked { .. } => {}
-                Word::Failed { operation, source } => {
-                    return Err(ForkError::Fork { operation, source });
-                }
-            }
-        };
-        // From then on init is the fork's parent. Until somebody speaks to it, the fork waits.
-        self.place.empty().await?;
+        let (pid, spawn) = timeout(FORK_PATIENCE, self.complete())
+            .await
+            .map_err(io::Error::from)??;
         let marks = Marks {
             cgroup: furnished.cgroup,
             mounts: furnished.mounts,
@@ -223,6 +220,24 @@ impl Berth {
             marks,
             origin,
         ))
+    }
+}
+
+impl Berth {
+    /// Waits until the fork is complete and alone; returns its process id on the host, and when that was.
+    async fn complete(&self) -> Result<(i32, u64), ForkError> {
+        let forked = loop {
+            match Word::receive(&self.stem).await? {
+                Word::Forked { pid, at } => break (pid, at),
+                Word::Parked { .. } => {}
+                Word::Failed { operation, source } => {
+                    return Err(ForkError::Fork { operation, source });
+                }
+            }
+        };
+        // From then on init is the fork's parent. Until somebody speaks to it, the fork waits.
+        self.place.empty().await?;
+        Ok(forked)
     }
 }
 
