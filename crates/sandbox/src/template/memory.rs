@@ -26,6 +26,10 @@ impl Memory {
         Ok(u64::from_le_bytes(word))
     }
 
+    pub(crate) fn read(&self, address: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(bytes, address)
+    }
+
     pub(crate) fn write(&self, address: u64, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all_at(bytes, address)
     }
@@ -46,6 +50,14 @@ pub(crate) struct Mapping {
 impl Mapping {
     fn is(&self, flag: &str) -> bool {
         self.flags.iter().any(|have| have == flag)
+    }
+
+    pub(crate) fn has(&self, address: u64) -> bool {
+        (self.begin..self.end).contains(&address)
+    }
+
+    pub(crate) fn is_executable(&self) -> bool {
+        self.is("ex")
     }
 
     /// Whether the program has asked that forks have nothing there: V8 does.
