@@ -32,7 +32,7 @@ use crate::template::scripts::NAMESPACES;
 const FORK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A stem's process id: high, so that it takes none of a fork's.
-const STEM_PID: u64 = 32_000;
+pub(crate) const STEM_PID: u64 = 32_000;
 
 /// What a fork will find, known ahead of its start.
 #[derive(Debug)]
