@@ -159,13 +159,17 @@ pub(crate) fn set_signal_mask(tid: i32, mask: u64) -> io::Result<()> {
 /// The registration for restartable sequences.
 pub(crate) fn rseq(tid: i32) -> io::Result<RseqConfiguration> {
     let mut configuration = RseqConfiguration::default();
-    request(
+    let asked = request(
         PTRACE_GET_RSEQ_CONFIGURATION,
         tid,
         size_of::<RseqConfiguration>(),
         (&raw mut configuration).cast(),
-    )?;
-    Ok(configuration)
+    );
+    match asked {
+        // The kernel has been built without them.
+        Err(error) if error.raw_os_error() == Some(libc::EIO) => Ok(RseqConfiguration::default()),
+        other => other.map(|()| configuration),
+    }
 }
 
 /// The head of a thread's robust futexes and its length (get_robust_list(2)).

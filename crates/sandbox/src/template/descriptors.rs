@@ -29,6 +29,9 @@ const DESCRIPTOR_LIMIT: u64 = 1024;
 /// The program's lie below this: what an order brings, and what a fork makes at one time, has room in between.
 const LIMIT: i32 = FIRST_OWN - ORDER_DESCRIPTORS as i32;
 
+/// What all epolls of a program may watch.
+const MAX_WATCHES: usize = 4096;
+
 /// Behind the path of a file that is in no folder any more.
 const DELETED: &str = " (deleted)";
 
@@ -138,6 +141,7 @@ pub(crate) fn renewals(known: &Known<'_>) -> Result<Vec<Renewal>, FreezeError> {
     }
     let mut renewals: Vec<Renewal> = Vec::new();
     let mut first: BTreeMap<String, Vec<i32>> = BTreeMap::new();
+    let mut watches = 0;
     for fd in numbers {
         let target = fs::read_link(known.path(fd))?
             .to_string_lossy()
@@ -155,6 +159,12 @@ pub(crate) fn renewals(known: &Known<'_>) -> Result<Vec<Renewal>, FreezeError> {
             Some(twin) => Some(How::Copy(twin)),
             None => how(known, fd, &target, &info)?,
         };
+        if let Some(How::Epoll { watches: more }) = &how {
+            watches += more.len();
+            if watches > MAX_WATCHES {
+                return Err(Refusal::TooMuchState.into());
+            }
+        }
         // What is shared is shared by its copies too.
         if let Some(how) = how
             && !matches!(how, How::Copy(twin) if renewals.iter().all(|have| have.fd != twin))

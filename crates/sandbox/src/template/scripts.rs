@@ -346,7 +346,9 @@ fn make_threads(tape: &mut Tape, region: &mut Region, threads: &[Thread], gate: 
             next += 1;
         }
         let mut own = Tape::default();
-        own.extend(registered(thread))
+        // It is a copy of the leader.
+        own.extend(thread.registers.second_base(&threads[0].registers))
+            .extend(registered(thread))
             .extend(named(region, thread))
             .push(call!(libc::SYS_futex, gate + 8, WAIT, 0, 0, 0, 0).or_not())
             .push(resume(region, thread));

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <asm/prctl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -190,6 +191,40 @@ static void *serve_for_leader(void *argument) {
     return argument;
 }
 
+/* A thread with a base address of its own says whether it has it still. */
+static void *keep_base(void *argument) {
+    unsigned long base;
+    char byte;
+    CHECK(syscall(SYS_arch_prctl, ARCH_SET_GS, &leader) == 0 && write(3, "ready", 5) == 5);
+    while (read(own_pipe[0], &byte, 1) == 1) {
+        CHECK(syscall(SYS_arch_prctl, ARCH_GET_GS, &base) == 0);
+        CHECK(write(3, base == (unsigned long)&leader ? "kept" : "lost", 4) == 4);
+    }
+    return argument;
+}
+
+static void ask_for_base(void) {
+    char message[16];
+    CHECK(pipe(own_pipe) == 0);
+    start(keep_base);
+    while (read(3, message, sizeof message) > 0) CHECK(write(own_pipe[1], "?", 1) == 1);
+}
+
+static void map_a_lot(void) {
+    for (int i = 0; i < 20000; i++) {
+        CHECK(mmap(NULL, 4096, i % 2 ? PROT_READ : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
+    }
+}
+
+static void watch_a_lot(void) {
+    struct epoll_event event = {EPOLLIN, {.u64 = 1}};
+    for (int i = 0; i < 500; i++) CHECK(eventfd(0, 0) >= 0);
+    for (int i = 0; i < 10; i++) {
+        int epoll = epoll_create1(0);
+        for (int fd = epoll - 500; fd < epoll - 10; fd++) CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0);
+    }
+}
+
 void hostile(const char *what) {
     leader = getpid();
     if (!strcmp(what, "child")) start_late(have_a_child);
@@ -205,6 +240,9 @@ void hostile(const char *what) {
     else if (!strcmp(what, "descriptors")) use_all_descriptors();
     else if (!strcmp(what, "locked memory")) CHECK(mlockall(MCL_FUTURE) == 0);
     else if (!strcmp(what, "no new code")) CHECK(prctl(PR_SET_MDWE, 1, 0, 0, 0) == 0);
+    else if (!strcmp(what, "mappings")) map_a_lot();
+    else if (!strcmp(what, "watches")) watch_a_lot();
+    else if (!strcmp(what, "second base")) ask_for_base();
     else if (!strcmp(what, "wiped")) look_for_wiped_memory();
     else if (!strcmp(what, "no first thread")) start(serve_for_leader), pthread_exit(NULL);
     echo_messages();

@@ -10,7 +10,7 @@ use crate::templates::ask;
 use crate::world::{World, freeze, parent_of, trial};
 
 /// What the guest does, and the reason it is refused for.
-const REFUSALS: [(&str, &str); 9] = [
+const REFUSALS: [(&str, &str); 11] = [
     ("child", "child_process"),
     ("filter of a thread", "system_call_filter"),
     ("closed descriptor", "descriptor"),
@@ -18,6 +18,8 @@ const REFUSALS: [(&str, &str); 9] = [
     ("lock", "open_file"),
     ("descriptors", "too_many_descriptors"),
     ("locked memory", "too_much_state"),
+    ("mappings", "too_much_state"),
+    ("watches", "too_much_state"),
     ("no new code", "executable_memory"),
     ("no first thread", "main_thread_ended"),
 ];
@@ -29,6 +31,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("an_execution_does_not_hold_up_the_freeze", execution),
         trial("a_subreaper_gets_no_stems", subreaper),
         trial("a_pipe_keeps_its_size", full_pipe),
+        trial("a_thread_keeps_its_second_base", second_base),
         trial("no_fork_sees_an_order", orders),
     ];
     trials.extend(REFUSALS.iter().map(|(what, reason)| {
@@ -116,6 +119,15 @@ async fn full_pipe(mut world: World) {
     let forked = tokio::time::timeout(Duration::from_secs(40), world.fork(&template)).await;
     let (fork, mut socket) = forked.expect("a fork is made");
     assert_eq!(ask(&mut socket, "?"), (200 << 10).to_string());
+    drop((fork, process, template));
+    world.end().await;
+}
+
+async fn second_base(mut world: World) {
+    let (process, _connection) = world.start_waiting(&["hostile", "second base"]).await;
+    let template = freeze(&process).await;
+    let (fork, mut socket) = world.fork(&template).await;
+    assert_eq!(ask(&mut socket, "?"), "kept");
     drop((fork, process, template));
     world.end().await;
 }
