@@ -48,7 +48,7 @@ pub(crate) const NAMESPACES: [(&str, i32); 8] = [
     // The program's own, in the other user namespace.
     ("user", libc::CLONE_NEWUSER),
 ];
-const ORDER_DESCRIPTORS: usize = NAMESPACES.len() + 1;
+pub(crate) const ORDER_DESCRIPTORS: usize = NAMESPACES.len() + 1;
 /// An order: the address of the stem's tape, and the knock.
 pub(crate) const ORDER_BYTES: usize = 24;
 /// Its answer: what the vfork, the helper's end and the helper's failure came to.
@@ -88,6 +88,8 @@ pub(crate) struct Scripts {
     pub(crate) status: u64,
     /// What a fork plays.
     pub(crate) fork: u64,
+    /// Where orders arrive: begin and end. Forks are made while one is carried out, and are not to find it.
+    pub(crate) orders: [u64; 2],
 }
 
 /// What is known of the program that becomes a template.
@@ -97,6 +99,8 @@ pub(crate) struct Program<'a> {
     pub(crate) renewals: &'a [Renewal],
     pub(crate) working_directory: &'a str,
     pub(crate) dumpable: bool,
+    /// Whether orphans of its children become its own.
+    pub(crate) subreaper: bool,
     /// Functions that make generators of random numbers forget what forks have in common.
     pub(crate) reseeders: &'a [u64],
     /// How many processes it may have: soft and hard limit.
@@ -111,11 +115,16 @@ pub(crate) fn write(region: &mut Region, program: &Program<'_>) -> Scripts {
     let status = Status::new(region, FAILED, |_| exit_process(1));
     let mut end = forgotten();
     end.push(call!(libc::SYS_exit, 0));
+    let end = region.put_tape(&end);
+    let begin_of_orders = region.turn_page();
+    let inbox = Inbox::new(region, ORDER_BYTES, ORDER_DESCRIPTORS);
+    let end_of_orders = region.turn_page();
     Scripts {
-        end: region.put_tape(&end),
-        leader: leader(region, program.threads.first()),
+        end,
+        leader: leader(region, &inbox, program.threads.first()),
         status: status.block,
         fork,
+        orders: [begin_of_orders, end_of_orders],
     }
 }
 
@@ -129,14 +138,13 @@ fn forgotten() -> Tape {
 }
 
 /// The leader's: for each order a helper, and its answer.
-fn leader(region: &mut Region, leader: Option<&Thread>) -> u64 {
-    let inbox = Inbox::new(region, ORDER_BYTES, ORDER_DESCRIPTORS);
+fn leader(region: &mut Region, inbox: &Inbox, leader: Option<&Thread>) -> u64 {
     // The answer's first two words, and the helper's status block.
     let answer = region.reserve(40);
     let (child, ended, status) = (answer, answer + 8, answer + 16);
     let failed = region.put_tape(&exit_process(1));
     region.set_word(status + 16, failed);
-    let helper = helper(region, &inbox, status);
+    let helper = helper(region, inbox, status);
     let mut tape = forgotten();
     if let Some(rseq) = leader
         .map(|leader| leader.rseq)
@@ -149,7 +157,7 @@ fn leader(region: &mut Region, leader: Option<&Thread>) -> u64 {
     let first = region.next() + tape.bytes() as u64;
     let vfork = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     let child_pid = Argument::eight_at(child);
-    tape.push(receive(CONTROL, &inbox))
+    tape.push(receive(CONTROL, inbox))
         .push(
             call!(libc::SYS_clone, vfork, 0, 0, 0, 0)
                 .child(helper)
@@ -157,7 +165,7 @@ fn leader(region: &mut Region, leader: Option<&Thread>) -> u64 {
                 .store(child),
         )
         .push(call!(libc::SYS_wait4, child_pid, ended, libc::__WALL, 0).or_not())
-        .extend(close_all(&inbox, ORDER_DESCRIPTORS))
+        .extend(close_all(inbox, ORDER_DESCRIPTORS))
         // Writes over the knock.
         .push(call!(
             libc::SYS_clock_gettime,
@@ -288,6 +296,10 @@ fn fork(region: &mut Region, program: &Program<'_>) -> u64 {
         // Joining a user namespace has taken that away.
         tape.push(call!(libc::SYS_prctl, libc::PR_SET_DUMPABLE, 1, 0, 0, 0));
     }
+    if program.subreaper {
+        let call = libc::PR_SET_CHILD_SUBREAPER;
+        tape.push(call!(libc::SYS_prctl, call, 1, 0, 0, 0));
+    }
     let process_limit = region.put_words(&program.process_limit);
     let resource = libc::RLIMIT_NPROC;
     tape.push(call!(libc::SYS_prlimit64, 0, resource, process_limit, 0));
@@ -334,7 +346,9 @@ fn make_threads(tape: &mut Tape, region: &mut Region, threads: &[Thread], gate: 
             next += 1;
         }
         let mut own = Tape::default();
-        own.extend(registered(thread))
+        // It is a copy of the leader.
+        own.extend(thread.registers.second_base(&threads[0].registers))
+            .extend(registered(thread))
             .extend(named(region, thread))
             .push(call!(libc::SYS_futex, gate + 8, WAIT, 0, 0, 0, 0).or_not())
             .push(resume(region, thread));
