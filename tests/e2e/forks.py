@@ -63,3 +63,13 @@ def listed(platform, name):
     """The function's entry in `pilot ls`."""
     rows = json.loads(platform.pilot("ls", "--output", "json").stdout)
     return next(row for row in rows if row["name"] == name)
+
+
+def post(connection, name, event, kind=None):
+    """One invocation over that connection, for loads: status, start kind, function error and answer."""
+    headers = {"X-Pilotlight-Cold": kind} if kind else {}
+    connection.request("POST", f"/2015-03-31/functions/{name}/invocations", json.dumps(event), headers)
+    answer = connection.getresponse()
+    body = json.loads(answer.read())
+    timing = re.match(r'start;desc="(\w+)"', answer.headers.get("server-timing", ""))
+    return answer.status, timing and timing[1], answer.headers.get("x-amz-function-error"), body

@@ -15,6 +15,7 @@ import threading
 import pytest
 
 from conftest import deploy_to, eventually
+from forks import KINDS, counts, kind_of, start
 from packages import ECHO
 
 # More than /tmp holds, so that filling it ends at its own limit.
@@ -32,6 +33,7 @@ CONTAINED = [
     "kernel_log", "clocks", "machine_control", "raw_sockets", "packet_sockets", "change_routes", "host_loopback",
     "host_addresses", "agent_api", "gateway_address", "metadata_address", "ipv6", "answer_for_another", "huge_pages",
     "write_out_disks", "core_dumps", "watch_other_functions", "mounts_tell_nothing", "runtime_api_nonsense",
+    "engine_descriptors", "engine_processes", "trace_engine", "join_namespaces", "owners_of_namespaces", "engine_memory",
 ]
 # Attempts that may cost the instance its life; what counts is that nobody else notices.
 SELF_DESTRUCTIVE = [
@@ -40,12 +42,39 @@ SELF_DESTRUCTIVE = [
 ]
 
 
+# What takes seconds, and is held by limits that are the same for all: with these two kinds both ways to make a sandbox
+# are tried.
+SLOW = {"fork_bomb", "thread_bomb", "gateway_address", "metadata_address", "runtime_api_nonsense", "inode_fill_tmp"}
+
+
 @pytest.fixture(scope="module")
 def hostile(shared_platform):
     client = shared_platform.client()
     function = deploy_to(client, HOSTILE, name="hostile", MemorySize=MEMORY_MB, Timeout=60)
     yield function
     client.delete_function(FunctionName="hostile")
+
+
+class Attacker:
+    """An instance that came from that kind of start, for as long as it lives, and then the next."""
+
+    def __init__(self, platform, kind):
+        self.platform, self.kind, self.client = platform, kind, platform.client()
+        self.function = deploy_to(self.client, HOSTILE, name=f"hostile-{kind}", MemorySize=MEMORY_MB, Timeout=60)
+
+    def invoke(self, event):
+        if counts(self.platform, self.function.name)["idle"] == 0:
+            start(self.platform, self.function, self.kind, {"attempt": "knows_no_engine"})
+        answer = self.function.invoke(event)
+        assert kind_of(answer) == "warm"
+        return answer
+
+
+@pytest.fixture(scope="module")
+def attacker(request, shared_platform):
+    attacker = Attacker(shared_platform, request.param)
+    yield attacker
+    attacker.client.delete_function(FunctionName=attacker.function.name)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +152,7 @@ def assert_healthy(platform, innocent, host):
 def test_every_attempt_is_made():
     known = set(re.findall(r"(?m)^def (\w+)\(event\)", HOSTILE))
     elsewhere = {"memory_bomb", "fork_bomb_left_behind", "listen", "own_address", "other_instance", "tmp_is_private",
-                 "exhaust_notifications", "release_notifications", "send_lingering_descriptors"}
+                 "exhaust_notifications", "release_notifications", "send_lingering_descriptors", "knows_no_engine"}
     assert known == set(CONTAINED) | set(SELF_DESTRUCTIVE) | elsewhere
     assert len(CONTAINED) + len(SELF_DESTRUCTIVE) >= 25
 
@@ -137,24 +166,41 @@ def test_the_canaries_can_be_reached_from_outside_of_a_sandbox(host):
     host.connections.clear()
 
 
-@pytest.mark.parametrize("attempt", CONTAINED)
-def test_contained(platform, hostile, innocent, host, attempt):
-    answer = hostile.invoke(host.event | {"attempt": attempt})
+def in_kinds(attempts):
+    """Every attempt in every start kind, but the slow ones in two."""
+    return pytest.mark.parametrize(
+        ("attacker", "attempt"),
+        [(kind, attempt) for kind in KINDS for attempt in attempts if attempt not in SLOW or kind in ("booted", "forked")],
+        indirect=["attacker"],
+    )
+
+
+@in_kinds(CONTAINED)
+def test_contained(platform, attacker, innocent, host, attempt):
+    answer = attacker.invoke(host.event | {"attempt": attempt})
     assert "FunctionError" not in answer, answer["json"]
     assert answer["json"]["finding"] is None
     assert_healthy(platform, innocent, host)
 
 
-@pytest.mark.parametrize("attempt", SELF_DESTRUCTIVE)
-def test_contained_whatever_becomes_of_it(platform, hostile, innocent, host, attempt):
-    answer = hostile.invoke(host.event | {"attempt": attempt})
+@in_kinds(SELF_DESTRUCTIVE)
+def test_contained_whatever_becomes_of_it(platform, attacker, innocent, host, attempt):
+    answer = attacker.invoke(host.event | {"attempt": attempt})
     if "FunctionError" in answer:
         assert answer["json"]["errorType"].startswith(("Runtime.", "Sandbox.")), answer["json"]
     else:
         assert answer["json"]["finding"] is None
     assert_healthy(platform, innocent, host)
     # The next instance begins afresh.
-    assert hostile.invoke(host.event | {"attempt": "other_processes"}, cold=True)["json"]["finding"] is None
+    answer = start(platform, attacker.function, attacker.kind, host.event | {"attempt": "other_processes"})
+    assert answer["json"]["finding"] is None
+
+
+@pytest.mark.parametrize("attacker", KINDS, indirect=True)
+def test_there_is_something_of_the_engine_to_look_through(platform, attacker):
+    """Else `engine_memory` would prove nothing where it matters."""
+    regions = attacker.invoke({"attempt": "knows_no_engine"})["json"]["finding"]
+    assert regions == {"booted": 0, "zygote": 2, "forked": 4, "spare": 4}[attacker.kind]
 
 
 def test_a_memory_bomb_dies_alone(platform, hostile, innocent, host):
@@ -206,12 +252,12 @@ def test_left_behind_processes_go_with_the_instance(platform, hostile, innocent,
 
 def test_instances_do_not_reach_each_other(platform, hostile, innocent, host, lines):
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        listening = pool.submit(hostile.invoke, {"attempt": "listen", "seconds": 10}, cold=True)
+        listening = pool.submit(hostile.invoke, {"attempt": "listen", "seconds": 4}, cold=True)
         address = eventually(
             lambda: next((line.split()[-1] for line in lines(hostile) if line.startswith("listening at")), None),
             "the victim listens",
         )
-        answer = hostile.invoke({"attempt": "other_instance", "addresses": [address], "seconds": 3})
+        answer = hostile.invoke({"attempt": "other_instance", "addresses": [address], "seconds": 2})
         assert answer["json"]["finding"] is None, answer["json"]
         assert listening.result()["json"]["finding"] is None
     assert_healthy(platform, innocent, host)

@@ -43,7 +43,7 @@ impl Launching<'_> {
                     self.fork_template(template, template.berths.take()).await,
                 ),
                 Origin::Zygote(zygote) => (StartKind::Zygote, self.fork_zygote(zygote).await),
-                Origin::Nothing => return self.boot().await,
+                Origin::Nothing => return self.boot_in_one_of_two().await,
             };
             let error = match launched {
                 Ok(running) => {
@@ -124,6 +124,19 @@ impl Launching<'_> {
         self.node.ladder.count_fork(to.since(from));
         self.instance.trace(|trace| trace.forked(from, to));
         self.attend(launched, ours, listener, Some(outstanding))
+    }
+
+    /// A pooled sandbox may have died, and be the first to know. No event was given to it yet, so another one is as good.
+    async fn boot_in_one_of_two(&self) -> Result<Running, LaunchError> {
+        let error = match self.boot().await {
+            Err(error @ LaunchError::Platform { .. }) => error,
+            ended => return ended,
+        };
+        tracing::warn!(
+            instance = %self.instance.id, version = %self.instance.spec.key,
+            error = %Causes(&error), "boot failed, and is tried once more"
+        );
+        self.boot().await
     }
 
     /// Executes the first of the runtime's programs that can be.

@@ -119,7 +119,7 @@ impl Running {
         channel.set_deadline(Some(PATIENCE))?;
         channel.send(&knock.bytes(), &[])?;
         let running = Running { channel, process };
-        match running.answer()? {
+        match answer(&running.channel)? {
             Ok(_) => Ok(running),
             Err(error) => Err(error),
         }
@@ -140,11 +140,20 @@ impl Running {
         question.extend_from_slice(&users.init.to_le_bytes());
         ids.encode(&mut question);
         let mut descriptors = vec![init_end.as_fd(), program_end.as_fd()];
-        descriptors.extend(nest.iter().flat_map(|nest| [nest.user, nest.pid]));
+        // Who answers inside a template ends with it, at any moment, and is then not waited for.
+        let (inside, inside_end) = Channel::pair()?;
+        inside.set_deadline(Some(PATIENCE))?;
+        if let Some(nest) = &nest {
+            descriptors.extend([nest.user, nest.pid, inside_end.as_fd()]);
+        }
         self.channel.send(&question, &descriptors)?;
         // From here on only the sandbox has the other ends, so that its end is seen as theirs.
-        drop((init_end, program_end));
-        Ok(self.answer()?.and_then(|(pid, pidfd)| {
+        drop((init_end, program_end, inside_end));
+        let answer = match nest {
+            Some(_) => answer(&inside).unwrap_or_else(Err),
+            None => answer(&self.channel)?,
+        };
+        Ok(answer.and_then(|(pid, pidfd)| {
             let pidfd = pidfd?;
             // Who was in another PID namespace knows another id.
             let pid = if nest.is_some() { pid_of(&pidfd)? } else { pid };
@@ -156,19 +165,20 @@ impl Running {
             })
         }))
     }
+}
 
-    fn answer(&self) -> io::Result<io::Result<(i32, io::Result<OwnedFd>)>> {
-        let mut answer = [0; ANSWER_BYTES];
-        let mut received = self.channel.receive(&mut answer)?;
-        if received.length == 0 {
-            return Err(io::ErrorKind::BrokenPipe.into());
-        }
-        let [e0, e1, e2, e3, pid @ ..] = answer;
-        Ok(match i32::from_le_bytes([e0, e1, e2, e3]) {
-            0 => Ok((i32::from_le_bytes(pid), received.descriptor())),
-            errno => Err(io::Error::from_raw_os_error(errno)),
-        })
+/// The outer error is of the talk.
+fn answer(channel: &Channel) -> io::Result<io::Result<(i32, io::Result<OwnedFd>)>> {
+    let mut answer = [0; ANSWER_BYTES];
+    let mut received = channel.receive(&mut answer)?;
+    if received.length == 0 {
+        return Err(io::ErrorKind::BrokenPipe.into());
     }
+    let [e0, e1, e2, e3, pid @ ..] = answer;
+    Ok(match i32::from_le_bytes([e0, e1, e2, e3]) {
+        0 => Ok((i32::from_le_bytes(pid), received.descriptor())),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    })
 }
 
 /// The id, in this process's PID namespace, of the process that a descriptor refers to (proc_pid_fdinfo(5)).

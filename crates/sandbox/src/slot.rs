@@ -169,10 +169,11 @@ impl Slot {
         self.pooled
     }
 
-    /// Whether its init waits for an order still. One that somebody killed meanwhile is of no use.
+    /// Whether its init and its program wait for orders still. With one that somebody killed meanwhile it is of no use.
     pub(crate) fn is_alive(&self) -> bool {
-        let mut control = [PollFd::new(&self.control, PollFlags::empty())];
-        matches!(poll(&mut control, Some(&Timespec::default())), Ok(0))
+        let mut ends =
+            [&self.control, &self.program].map(|end| PollFd::new(end, PollFlags::empty()));
+        matches!(poll(&mut ends, Some(&Timespec::default())), Ok(0))
     }
 
     /// The listener at 127.0.0.1:9001 inside, non-blocking.

@@ -5,6 +5,7 @@ can only end with the instance's death (memory bomb) are judged from outside.
 """
 
 import array
+import concurrent.futures
 import ctypes
 import errno
 import os
@@ -91,6 +92,12 @@ def unreachable(host, port, family=socket.AF_INET):
             return f"connected to {host}:{port}"
     except OSError:
         return None
+
+
+def none_reachable(*peers):
+    """As many as there are, at once."""
+    with concurrent.futures.ThreadPoolExecutor(len(peers)) as pool:
+        return first(*pool.map(lambda peer: unreachable(*peer), peers))
 
 
 # --- exhausting the node -----------------------------------------------------------------------------
@@ -264,6 +271,10 @@ def status_shows_no_privilege(event):
             return f"{name} is {fields[name]}"
     if fields["NoNewPrivs"] != "1" or fields["Seccomp"] != "2":
         return f"NoNewPrivs {fields['NoNewPrivs']}, Seccomp {fields['Seccomp']}"
+    if fields["Seccomp_filters"] != "1" or fields["TracerPid"] != "0":
+        return f"{fields['Seccomp_filters']} filters, traced by {fields['TracerPid']}"
+    if any(fields[name].split() != [str(os.getpid())] for name in ("Pid", "NSpid", "NStgid")):
+        return f"known elsewhere as {fields['NSpid']}"
     mapped = [int(line.split()[1]) for line in open("/proc/self/uid_map")]
     return f"host uids {mapped}" if 0 in mapped or os.getuid() == 0 else None
 
@@ -511,6 +522,135 @@ def signals(event):
     return None
 
 
+# --- the fork engine ---------------------------------------------------------------------------------
+
+STEM_PIDS = range(31_990, 32_010)
+
+
+def engine_descriptors(event):
+    """Those of the engine's first moments in a fork, and whatever else is not the program's."""
+    high = [int(name) for name in os.listdir("/proc/self/fd") if int(name) >= 1000]
+    if high:
+        return f"has descriptors {high}"
+    channels = [name for name in os.listdir("/proc/self/fd") if own_socket(int(name)) not in (None, "stream")]
+    return f"has channels {channels}" if channels else None
+
+
+def own_socket(descriptor):
+    try:
+        with socket.socket(fileno=os.dup(descriptor)) as own:
+            return "stream" if own.type == socket.SOCK_STREAM else own.type
+    except OSError:
+        return None
+
+
+def engine_processes(event):
+    """What the process was cloned from, and whoever else is in the sandbox."""
+    others = {int(name) for name in os.listdir("/proc") if name.isdigit()} - {1, os.getpid()}
+    if others:
+        return f"sees processes {others}"
+    for pid in (1, *STEM_PIDS):
+        if pid != 1 and alive(pid):
+            return f"can signal {pid}"
+        for file in ("mem", "maps", "environ", "auxv", "syscall", "stack", "fd/0", "fd/1016", "ns/user", "ns/mnt", "root/proc", "cwd"):
+            try:
+                os.listdir(f"/proc/{pid}/{file}") if file in ("root/proc", "cwd") else open(f"/proc/{pid}/{file}", "rb").read(1)
+                return f"could read {file} of {pid}"
+            except OSError:
+                pass
+    try:
+        os.listdir("/proc/1/fd")
+        return "could list the descriptors of init"
+    except OSError:
+        return None
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+        return True
+    except OSError:
+        return False
+
+
+def trace_engine(event):
+    PTRACE_SEIZE = 0x4206
+    return first(
+        *(refused("ptrace", PTRACE_SEIZE, pid, 0, 0) for pid in (1, 32_000)),
+        *(refused("process_vm_readv", pid, 0, 0, 0, 0, 0) for pid in (1, 32_000)),
+    )
+
+
+def join_namespaces(event):
+    """The third and fourth argument of `setns` may hold a secret that lets the call pass the filter."""
+    own = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY) for kind in ("user", "pid", "net", "mnt", "uts", "ipc", "cgroup")]
+    words = [0, 1, -1, 0x7FFFFFFFFFFFFFFF, int.from_bytes(os.urandom(8), "little") >> 1]
+    try:
+        return first(*(refused("setns", descriptor, 0, one, other) for descriptor in own for one in words for other in words))
+    finally:
+        for descriptor in own:
+            os.close(descriptor)
+
+
+def owners_of_namespaces(event):
+    """A namespace's owner or parent, as a descriptor, would be a way out."""
+    NS_GET_USERNS, NS_GET_PARENT = 0xB701, 0xB702
+    for kind in ("user", "pid", "net", "mnt", "uts", "ipc", "cgroup"):
+        descriptor = os.open(f"/proc/self/ns/{kind}", os.O_RDONLY)
+        for request in (NS_GET_USERNS, NS_GET_PARENT):
+            ctypes.set_errno(0)
+            got = LIBC.ioctl(descriptor, ctypes.c_ulong(request), 0)
+            if got >= 0 and not (kind != "user" and request == NS_GET_USERNS and same_namespace(got, "user")):
+                return f"got {kind}'s {request:#x}"
+        os.close(descriptor)
+    return None
+
+
+def same_namespace(descriptor, kind):
+    return os.fstat(descriptor).st_ino == os.stat(f"/proc/self/ns/{kind}").st_ino
+
+
+def engine_memory(event):
+    """Any two words in memory that stand beside each other may be the secret: the filter tells whether they are. With
+    it the descriptor would be looked at, and that is none."""
+    tried = set()
+    setns = LIBC.syscall
+    number, nowhere, zero = ctypes.c_long(SYSCALL["setns"]), ctypes.c_long(-1), ctypes.c_long(0)
+    for begin, end in engine_regions():
+        words = array.array("Q", memory_at(begin, end))
+        for one, other in set(zip(words, words[1:])):
+            if one > 1 << 32 and other > 1 << 32 and (one, other) not in tried:
+                tried.add((one, other))
+                ctypes.set_errno(0)
+                result = setns(number, nowhere, zero, ctypes.c_ulong(one), ctypes.c_ulong(other))
+                if result != -1 or ctypes.get_errno() != errno.EPERM:
+                    return f"words of {begin:x}-{end:x} pass the filter: errno {ctypes.get_errno()}"
+    return None
+
+
+def engine_regions():
+    """The player's page, which is private, executable and of no file, with what follows it; and the stack."""
+    with open("/proc/self/maps") as maps:
+        fields = [line.split() for line in maps]
+    ranges = [(*(int(bound, 16) for bound in row[0].split("-")), row[1], row[5] if len(row) > 5 else "") for row in fields]
+    found = [(begin, end) for begin, end, _, path in ranges if path == "[stack]"]
+    for (begin, end, rights, path), following in zip(ranges, ranges[1:]):
+        if (rights, path, end - begin) == ("r-xp", "", 4096):
+            found += [(begin, end), following[:2]]
+    return found
+
+
+def memory_at(begin, end):
+    with open("/proc/self/mem", "rb", buffering=0) as memory:
+        memory.seek(begin)
+        return memory.read(end - begin)
+
+
+def knows_no_engine(event):
+    """Not an attempt: whether there is something of the engine's to look through."""
+    return len(engine_regions()) - 1
+
+
 # --- the network -------------------------------------------------------------------------------------
 
 def raw_sockets(event):
@@ -558,12 +698,12 @@ def host_loopback(event):
 
 
 def host_addresses(event):
-    return first(*(unreachable(address, event["canary_port"]) for address in event["host_addresses"]))
+    return none_reachable(*((address, event["canary_port"]) for address in event["host_addresses"]))
 
 
 def agent_api(event):
     addresses = ["127.0.0.1", *event["host_addresses"]]
-    return first(*(unreachable(address, event["agent_port"]) for address in addresses))
+    return none_reachable(*((address, event["agent_port"]) for address in addresses))
 
 
 def gateway_address(event):
@@ -572,17 +712,17 @@ def gateway_address(event):
         rows = [line.split() for line in routes.read().splitlines()[1:]]
     hops = [socket.inet_ntoa(struct.pack("<I", int(row[2], 16))) for row in rows if int(row[2], 16)]
     ports = (22, 53, 80, 111, event["agent_port"], event["canary_port"])
-    return first(*(unreachable(hop, port) for hop in hops for port in ports))
+    return none_reachable(*((hop, port) for hop in hops for port in ports))
 
 
 def metadata_address(event):
-    return first(unreachable("169.254.169.254", 80), unreachable("169.254.170.2", 80), unreachable("169.254.1.1", 80))
+    return none_reachable(("169.254.169.254", 80), ("169.254.170.2", 80), ("169.254.1.1", 80))
 
 
 def ipv6(event):
-    return first(
-        unreachable("fd00:ec2::254", 80, socket.AF_INET6), unreachable("fe80::1", 80, socket.AF_INET6),
-        unreachable("::1", event["canary_port"], socket.AF_INET6),
+    return none_reachable(
+        ("fd00:ec2::254", 80, socket.AF_INET6), ("fe80::1", 80, socket.AF_INET6),
+        ("::1", event["canary_port"], socket.AF_INET6),
     )
 
 

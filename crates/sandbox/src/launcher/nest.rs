@@ -27,27 +27,24 @@ use crate::mounts::{attach, new_mount};
 use crate::sys::clone::{Child, Namespaces, SingleThreaded, fork as fork_into};
 use crate::sys::namespace;
 
-/// The template's namespaces.
+/// The template's namespaces, and who waits for the answer: for this one alone, so that the end of those who were to give
+/// it is the end of the channel.
 pub(super) struct Nest {
     pub(super) user: OwnedFd,
     pub(super) pid: OwnedFd,
+    pub(super) agent: Channel,
 }
 
 /// Forks a sandbox inside the template. Processes of a moment's life do it, and answer the agent in the launcher's place.
 ///
 /// # Errors
 /// The first of them cannot be made.
-pub(super) fn fork(
-    proof: &SingleThreaded,
-    mut birth: Birth<'_>,
-    nest: &Nest,
-    agent: &Channel,
-) -> io::Result<()> {
+pub(super) fn fork(proof: &SingleThreaded, mut birth: Birth<'_>, nest: &Nest) -> io::Result<()> {
     birth.nested = true;
     let answered = |result: io::Result<Child>| {
         let sent = match result {
-            Ok(Child { pidfd, .. }) => agent.send(&answer(Ok(0)), &[pidfd.as_fd()]),
-            Err(error) => agent.send(&answer(Err(&error)), &[]),
+            Ok(Child { pidfd, .. }) => nest.agent.send(&answer(Ok(0)), &[pidfd.as_fd()]),
+            Err(error) => nest.agent.send(&answer(Err(&error)), &[]),
         };
         i32::from(sent.is_err())
     };

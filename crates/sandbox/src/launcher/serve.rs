@@ -114,8 +114,8 @@ impl Server {
             let (birth, nest) = self.understand(&question, received)?;
             match nest {
                 Some(nest) => {
-                    if let Err(error) = nest::fork(&self.proof, birth, &nest, channel) {
-                        channel.send(&answer(Err(&error)), &[])?;
+                    if let Err(error) = nest::fork(&self.proof, birth, &nest) {
+                        nest.agent.send(&answer(Err(&error)), &[])?;
                     }
                 }
                 None => match fork(&self.proof, Namespaces::SANDBOX, || init::run(birth)) {
@@ -148,8 +148,12 @@ impl Server {
             control: Channel::from_socket(received.descriptor()?),
             program: Some(Channel::from_socket(received.descriptor()?)),
         };
-        let nest = match (received.descriptor(), received.descriptor()) {
-            (Ok(user), Ok(pid)) => Some(Nest { user, pid }),
+        let nest = match [(); 3].map(|()| received.descriptor()) {
+            [Ok(user), Ok(pid), Ok(agent)] => Some(Nest {
+                user,
+                pid,
+                agent: Channel::from_socket(agent),
+            }),
             _ => None,
         };
         Ok((birth, nest))
