@@ -72,7 +72,7 @@ def init(api, settings):
     if gc.get_threshold() == INIT_GC_THRESHOLD:
         gc.set_threshold(*usual)
     if template is not None:
-        template.park(ready)
+        template.park(ready, handler)
     else:
         flush()
         api.ask(timing(ready))

@@ -140,6 +140,40 @@ def test_parking_leaves_no_trace_in_the_function(park):
     assert runtime.end() == ("", "")
 
 
+SPARE = """
+import logging, os
+calls = 0
+def helper(): return [helper, handler, missing]
+def handler(e, c):
+    global calls; calls += 1
+    return [calls, '_X_AMZN_TRACE_ID' in os.environ, c.aws_request_id, c.log_stream_name]
+"""
+
+
+def test_a_spare_gets_ready_without_the_handler(park):
+    runtime = park(SPARE)
+    asked = time.monotonic_ns()
+    runtime.replies({"env": {"AWS_LAMBDA_LOG_STREAM_NAME": "mine"}, "spare": True})
+    assert asked < int(runtime.asks().headers["pilotlight-restore-done"]) < time.monotonic_ns()
+    assert runtime.call(lambda_runtime_trace_id=None) == [1, False, runtime.id, "mine"]
+    assert runtime.end() == ("", "")
+
+
+@pytest.mark.parametrize("handler", ["callable", "partial", "builtin"])
+def test_a_spare_of_a_handler_that_is_no_function(park, handler):
+    runtime = park(
+        "import functools\n"
+        "class Callable:\n    def __call__(self, e, c): return 'callable'\n"
+        "callable = Callable()\n"
+        "partial = functools.partial(lambda name, e, c: name, 'partial')\n"
+        "builtin = 'builtin {0}'.format\n",
+        handler=f"app.{handler}",
+    )
+    runtime.replies({"spare": True})
+    runtime.asks()
+    assert runtime.call("it").split()[0] == handler
+
+
 def test_garbage_is_collected_and_the_rest_frozen(park):
     runtime = park(
         "import gc, weakref\n"

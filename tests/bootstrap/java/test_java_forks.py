@@ -52,6 +52,16 @@ def test_a_template_and_its_hooks(start, zygote):
         assert time.monotonic() < deadline
 
 
+def test_a_spare_gets_ready_without_the_handler(start):
+    runtime = start("fn.Counted", env=TEMPLATE)
+    runtime.parks(RESTORE_NEXT)
+    asked = time.monotonic_ns()
+    runtime.replies({"env": {"AWS_LAMBDA_LOG_STREAM_NAME": "mine"}, "spare": True})
+    assert asked < int(runtime.asks().headers["pilotlight-restore-done"]) < time.monotonic_ns()
+    assert runtime.call(lambda_runtime_trace_id=None) == [1, None, runtime.id, "mine"]
+    assert runtime.end() == ("", "")
+
+
 def test_a_template_may_go_on_as_it_is(start):
     runtime = start("fn.Hooked", env=TEMPLATE)
     runtime.parks(RESTORE_NEXT)

@@ -82,6 +82,19 @@ def test_timers_go_on(park):
     assert runtime.call("ticks") is True
 
 
+def test_a_spare_gets_ready_without_the_handler(park):
+    runtime = park(
+        "let calls = 0;\n"
+        "exports.handler = async (event, context) =>\n"
+        "  [++calls, '_X_AMZN_TRACE_ID' in process.env, context.awsRequestId, context.logStreamName];"
+    )
+    asked = time.monotonic_ns()
+    runtime.replies({"env": {"AWS_LAMBDA_LOG_STREAM_NAME": "mine"}, "spare": True})
+    assert asked < int(runtime.asks().headers["pilotlight-restore-done"]) < time.monotonic_ns()
+    assert runtime.call(lambda_runtime_trace_id=None) == [1, False, runtime.id, "mine"]
+    assert runtime.log() == ""
+
+
 RANDOM = """
 const crypto = require('crypto'); const vm = require('vm'); const { webcrypto } = crypto;
 const pool = crypto.randomFillSync(Buffer.alloc(256)); for (let i = 0; i < 200; i++) crypto.randomFillSync(pool);
