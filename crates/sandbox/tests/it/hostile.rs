@@ -1,5 +1,6 @@
 //! Programs that prepare themselves for the moment in which they are frozen.
 
+use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_subreaper_gets_no_stems", subreaper),
         trial("a_pipe_keeps_its_size", full_pipe),
         trial("a_thread_keeps_its_second_base", second_base),
+        trial("a_library_is_reseeded_wherever_it_is", library),
         trial("no_fork_sees_an_order", orders),
     ];
     trials.extend(REFUSALS.iter().map(|(what, reason)| {
@@ -128,6 +130,23 @@ async fn second_base(mut world: World) {
     let template = freeze(&process).await;
     let (fork, mut socket) = world.fork(&template).await;
     assert_eq!(ask(&mut socket, "?"), "kept");
+    drop((fork, process, template));
+    world.end().await;
+}
+
+async fn library(mut world: World) {
+    let (process, _connection) = world.start_waiting(&["hostile", "library"]).await;
+    let template = freeze(&process).await;
+    let (fork, mut socket) = world.fork(&template).await;
+    let mut called = [0; 4];
+    socket.read_exact(&mut called).unwrap();
+    assert_eq!(&called, b"poll");
+    assert_eq!(ask(&mut socket, "?"), "?");
+    drop((fork, process, template));
+    let (process, _connection) = world.start_waiting(&["hostile", "library to read"]).await;
+    let template = freeze(&process).await;
+    let (fork, mut socket) = world.fork(&template).await;
+    assert_eq!(ask(&mut socket, "?"), "?");
     drop((fork, process, template));
     world.end().await;
 }
