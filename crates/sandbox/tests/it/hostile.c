@@ -237,6 +237,11 @@ static void load_library(int for_use) {
     close(copy);
 }
 
+static void be_signalled(void) {
+    CHECK(fcntl(1, F_SETOWN, leader) == 0 && fcntl(1, F_SETSIG, SIGSTOP) == 0);
+    CHECK(fcntl(1, F_SETFL, O_ASYNC | fcntl(1, F_GETFL)) == 0);
+}
+
 void hostile(const char *what) {
     leader = getpid();
     if (!strcmp(what, "child")) start_late(have_a_child);
@@ -257,6 +262,7 @@ void hostile(const char *what) {
     else if (!strcmp(what, "second base")) ask_for_base();
     else if (!strcmp(what, "library")) load_library(1);
     else if (!strcmp(what, "library to read")) load_library(0);
+    else if (!strcmp(what, "signals")) be_signalled();
     else if (!strcmp(what, "wiped")) look_for_wiped_memory();
     else if (!strcmp(what, "no first thread")) start(serve_for_leader), pthread_exit(NULL);
     echo_messages();

@@ -11,7 +11,7 @@ use crate::templates::ask;
 use crate::world::{World, freeze, parent_of, trial};
 
 /// What the guest does, and the reason it is refused for.
-const REFUSALS: [(&str, &str); 11] = [
+const REFUSALS: [(&str, &str); 12] = [
     ("child", "child_process"),
     ("filter of a thread", "system_call_filter"),
     ("closed descriptor", "descriptor"),
@@ -19,6 +19,7 @@ const REFUSALS: [(&str, &str); 11] = [
     ("lock", "open_file"),
     ("descriptors", "too_many_descriptors"),
     ("locked memory", "too_much_state"),
+    ("signals", "descriptor"),
     ("mappings", "too_much_state"),
     ("watches", "too_much_state"),
     ("no new code", "executable_memory"),
