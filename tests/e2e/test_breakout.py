@@ -186,7 +186,6 @@ def test_descriptors_sent_to_the_platform_block_nobody(platform, client, innocen
 
 
 def test_left_behind_processes_go_with_the_instance(platform, hostile, innocent, host):
-    hostile.invoke(host.event | {"attempt": "fork_bomb_left_behind"})
     marker = platform.name.removeprefix("pilotlight-")
 
     def processes():
@@ -198,7 +197,10 @@ def test_left_behind_processes_go_with_the_instance(platform, hostile, innocent,
                 pass
         return count
 
-    eventually(lambda: processes() < 200, "the bomb's processes are gone")
+    # Of whatever functions the platform has besides.
+    before = processes()
+    hostile.invoke(host.event | {"attempt": "fork_bomb_left_behind"})
+    eventually(lambda: processes() < before + 200, "the bomb's processes are gone")
     assert_healthy(platform, innocent, host)
 
 
