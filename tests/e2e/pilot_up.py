@@ -217,13 +217,13 @@ class Platform:
 def parents():
     """Parent of every process, keyed by process id and start time."""
     found = {}
-    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            fields = path.read_text().rsplit(")", 1)[1].split()
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
         except (FileNotFoundError, ProcessLookupError):
             continue
         if fields[0] != "Z":
-            found[int(path.parent.name), int(fields[19])] = int(fields[1])
+            found[int(pid), int(fields[19])] = int(fields[1])
     return found
 
 

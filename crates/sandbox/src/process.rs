@@ -24,7 +24,7 @@ use crate::template::memory::private_bytes;
 use crate::template::{FreezeError, Template};
 
 /// Freezing takes milliseconds; this is for a machine that is badly overloaded, and for programs that hold it up.
-const FREEZE_PATIENCE: Duration = Duration::from_secs(15);
+const FREEZE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -147,6 +147,11 @@ pub(crate) fn renewals(known: &Known<'_>) -> Result<Vec<Renewal>, FreezeError> {
             .to_string_lossy()
             .into_owned();
         let info = FdInfo::read(known.pid, fd)?;
+        // A fork would not get its signals; and a template may get none: one that stops it cannot be blocked.
+        if info.flags & libc::O_ASYNC != 0 {
+            let kind = format!("{target}, which sends signals");
+            return Err(Refusal::Descriptor { fd, kind }.into());
+        }
         let twins = first.entry(target.clone()).or_default();
         let mut twin = None;
         for candidate in twins.iter() {

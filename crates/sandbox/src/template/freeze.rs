@@ -14,7 +14,6 @@ use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 use super::stem::Places;
 use super::{Frozen, Template};
 use crate::channel::Channel;
-use crate::foundation::BUILD_PATIENCE;
 use crate::identity::IdMap;
 use crate::process::Living;
 use crate::sys::arch::{frame_bytes, mmap_call};
@@ -47,6 +46,9 @@ const STACK_BYTES: u64 = 256 << 10;
 
 /// How long threads may take to end. Longer means that the kernel is stuck with one.
 const END_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a leader may take to carry out an order, which takes about a millisecond; starts wait for it.
+const ORDER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A program, and what is known of it.
 pub(crate) struct Subject {
@@ -319,7 +321,7 @@ fn connect(
         expect(threads.call(0, libc::SYS_close, [fd, 0, 0, 0, 0, 0])?)?;
     }
     let channel = Channel::from_socket(channel?);
-    channel.set_deadline(Some(BUILD_PATIENCE))?;
+    channel.set_deadline(Some(ORDER_PATIENCE))?;
     Ok(channel)
 }
 

@@ -7,7 +7,7 @@ use crate::template::scripts::{OUTPUTS, REQUEST_SOCKET};
 use crate::template::tape::{Argument, Op, Tape, call};
 
 /// Status flags that an open file has on its own, of those that matter.
-const STATUS_FLAGS: i32 = libc::O_NONBLOCK | libc::O_APPEND | libc::O_ASYNC;
+const STATUS_FLAGS: i32 = libc::O_NONBLOCK | libc::O_APPEND;
 /// What a new pipe holds.
 const USUAL_PIPE_BYTES: usize = 64 << 10;
 /// What `open` is not to do a second time.

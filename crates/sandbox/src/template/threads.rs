@@ -29,6 +29,8 @@ pub(crate) struct Threads {
     pub(crate) all: Vec<Thread>,
     /// Of an instruction in the program that enters the kernel.
     pub(crate) syscall: u64,
+    /// Their signals are blocked.
+    held: bool,
     let_go: bool,
 }
 
@@ -61,6 +63,7 @@ impl Threads {
         let mut threads = Threads {
             all: Vec::new(),
             syscall: 0,
+            held: false,
             let_go: false,
         };
         for _ in 0..MAX_PASSES {
@@ -116,7 +119,11 @@ impl Threads {
     /// Sees to it that each thread, when it is told to make a call or to play a tape, does that: no signal handler, no
     /// restartable sequence and no code that another thread has put there gets in between. For programs of which nobody
     /// runs.
-    pub(crate) fn hold(&self, memory: &Memory, mappings: &[Mapping]) -> Result<(), FreezeError> {
+    pub(crate) fn hold(
+        &mut self,
+        memory: &Memory,
+        mappings: &[Mapping],
+    ) -> Result<(), FreezeError> {
         let mut instruction = [0; SYSCALL.len()];
         let executable = mappings
             .iter()
@@ -127,6 +134,7 @@ impl Threads {
         {
             return Err(self.all[0].is_running().into());
         }
+        self.held = true;
         for thread in &self.all {
             // As the kernel does when a thread goes on outside of the sequence, which all that make a call are. One without
             // its area would be killed then; the engine's memory must not come to lie there.
@@ -217,7 +225,9 @@ impl Drop for Threads {
             if thread.registers.was_waiting() && thread.signal == 0 {
                 let _ = ptrace::set_registers(thread.tid, &thread.registers.resumed());
             }
-            let _ = ptrace::set_signal_mask(thread.tid, thread.signal_mask);
+            if self.held {
+                let _ = ptrace::set_signal_mask(thread.tid, thread.signal_mask);
+            }
             let _ = ptrace::detach(thread.tid, thread.signal);
         }
     }

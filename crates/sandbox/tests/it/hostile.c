@@ -225,6 +225,23 @@ static void watch_a_lot(void) {
     }
 }
 
+/* Maps a library to be read; and, as if it had been unpacked into a file that is gone, for use. */
+static void load_library(int for_use) {
+    static char bytes[1 << 16];
+    int file = open("/bin/library.so", O_RDONLY), copy = memfd_create("library", MFD_CLOEXEC);
+    ssize_t length = read(file, bytes, sizeof bytes);
+    CHECK(length > 0 && write(copy, bytes, length) == length);
+    CHECK(mmap(NULL, length, PROT_READ, MAP_PRIVATE, copy, 0) != MAP_FAILED);
+    if (for_use) CHECK(mmap(NULL, length, PROT_READ | PROT_EXEC, MAP_PRIVATE, copy, 0) != MAP_FAILED);
+    close(file);
+    close(copy);
+}
+
+static void be_signalled(void) {
+    CHECK(fcntl(1, F_SETOWN, leader) == 0 && fcntl(1, F_SETSIG, SIGSTOP) == 0);
+    CHECK(fcntl(1, F_SETFL, O_ASYNC | fcntl(1, F_GETFL)) == 0);
+}
+
 void hostile(const char *what) {
     leader = getpid();
     if (!strcmp(what, "child")) start_late(have_a_child);
@@ -243,6 +260,9 @@ void hostile(const char *what) {
     else if (!strcmp(what, "mappings")) map_a_lot();
     else if (!strcmp(what, "watches")) watch_a_lot();
     else if (!strcmp(what, "second base")) ask_for_base();
+    else if (!strcmp(what, "library")) load_library(1);
+    else if (!strcmp(what, "library to read")) load_library(0);
+    else if (!strcmp(what, "signals")) be_signalled();
     else if (!strcmp(what, "wiped")) look_for_wiped_memory();
     else if (!strcmp(what, "no first thread")) start(serve_for_leader), pthread_exit(NULL);
     echo_messages();

@@ -1,5 +1,6 @@
 //! Programs that prepare themselves for the moment in which they are frozen.
 
+use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use crate::templates::ask;
 use crate::world::{World, freeze, parent_of, trial};
 
 /// What the guest does, and the reason it is refused for.
-const REFUSALS: [(&str, &str); 11] = [
+const REFUSALS: [(&str, &str); 12] = [
     ("child", "child_process"),
     ("filter of a thread", "system_call_filter"),
     ("closed descriptor", "descriptor"),
@@ -18,6 +19,7 @@ const REFUSALS: [(&str, &str); 11] = [
     ("lock", "open_file"),
     ("descriptors", "too_many_descriptors"),
     ("locked memory", "too_much_state"),
+    ("signals", "descriptor"),
     ("mappings", "too_much_state"),
     ("watches", "too_much_state"),
     ("no new code", "executable_memory"),
@@ -32,6 +34,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_subreaper_gets_no_stems", subreaper),
         trial("a_pipe_keeps_its_size", full_pipe),
         trial("a_thread_keeps_its_second_base", second_base),
+        trial("a_library_is_reseeded_wherever_it_is", library),
         trial("no_fork_sees_an_order", orders),
     ];
     trials.extend(REFUSALS.iter().map(|(what, reason)| {
@@ -131,6 +134,23 @@ async fn second_base(mut world: World) {
     let template = freeze(&process).await;
     let (fork, mut socket) = world.fork(&template).await;
     assert_eq!(ask(&mut socket, "?"), "kept");
+    drop((fork, process, template));
+    world.end().await;
+}
+
+async fn library(mut world: World) {
+    let (process, _connection) = world.start_waiting(&["hostile", "library"]).await;
+    let template = freeze(&process).await;
+    let (fork, mut socket) = world.fork(&template).await;
+    let mut called = [0; 4];
+    socket.read_exact(&mut called).unwrap();
+    assert_eq!(&called, b"poll");
+    assert_eq!(ask(&mut socket, "?"), "?");
+    drop((fork, process, template));
+    let (process, _connection) = world.start_waiting(&["hostile", "library to read"]).await;
+    let template = freeze(&process).await;
+    let (fork, mut socket) = world.fork(&template).await;
+    assert_eq!(ask(&mut socket, "?"), "?");
     drop((fork, process, template));
     world.end().await;
 }

@@ -296,8 +296,9 @@ pub(crate) fn runtime_image() -> PathBuf {
         ("guest.c", include_str!("guest.c")),
         ("hostile.c", include_str!("hostile.c")),
     ];
+    let library = include_str!("library.c");
     let mut hash = DefaultHasher::new();
-    sources.hash(&mut hash);
+    (sources, library).hash(&mut hash);
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let image = cache.join(format!("guest-{:016x}.erofs", hash.finish()));
     if !image.exists() {
@@ -318,6 +319,13 @@ pub(crate) fn runtime_image() -> PathBuf {
             .args(["-static", "-pthread", "-O1", "-Wall", "-Werror", "-o"])
             .arg(tree.join("bin/guest"))
             .args(files)
+            .status();
+        assert!(compiled.unwrap().success());
+        fs::write(work.path().join("library.c"), library).unwrap();
+        let compiled = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
+            .arg(tree.join("bin/library.so"))
+            .arg(work.path().join("library.c"))
             .status();
         assert!(compiled.unwrap().success());
         make_image(&tree, &work.path().join("image"));
