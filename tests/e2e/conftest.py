@@ -3,11 +3,12 @@
 import itertools
 import json
 import os
+import pathlib
 import subprocess
 
 import pytest
 
-from packages import package
+from packages import compiled, package
 from pilot_up import PILOT, Platform, build_seed, eventually
 
 ROLE = "arn:aws:iam::123456789012:role/test"
@@ -139,6 +140,13 @@ def deploy(client):
             client.delete_function(FunctionName=name)
         except client.exceptions.ResourceNotFoundException:
             pass
+
+
+@pytest.fixture(scope="session")
+def java_classes(tmp_path_factory):
+    """The classes of `forks_java/Forks.java`."""
+    source = pathlib.Path(__file__).parent / "forks_java" / "Forks.java"
+    return compiled(tmp_path_factory.mktemp("java"), source.name, source.read_text())
 
 
 @pytest.fixture

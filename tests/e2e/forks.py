@@ -73,3 +73,10 @@ def post(connection, name, event, kind=None):
     body = json.loads(answer.read())
     timing = re.match(r'start;desc="(\w+)"', answer.headers.get("server-timing", ""))
     return answer.status, timing and timing[1], answer.headers.get("x-amz-function-error"), body
+
+
+def deploy_java(deploy, classes, init="", **kwargs):
+    """`forks_java/Forks.java`, whose init leaves what is asked for."""
+    variables = {"INIT": init} | kwargs.pop("variables", {})
+    members = {"Runtime": "java17", "Handler": "fn.Forks", "MemorySize": 1769, "Timeout": 30, "Environment": {"Variables": variables}}
+    return deploy(classes | kwargs.pop("files", {}), **members | kwargs)

@@ -2,7 +2,11 @@
 
 import importlib.metadata
 import io
+import pathlib
+import subprocess
 import zipfile
+
+from pilot_up import ROOT
 
 ECHO = "def lambda_handler(event, context):\n    return event\n"
 
@@ -70,6 +74,19 @@ def installed(name):
         # With the libraries that wheels carry along, such as `numpy.libs/libopenblas.so.0`.
         if file.parts[0] != ".." and "tests" not in file.parts and (file.suffix == ".py" or ".so" in file.suffixes)
     }
+
+
+JDK = pathlib.Path("/usr/lib/jvm/java-17-openjdk-amd64/bin")
+JAVA_API = ROOT / "runtimes" / "java17" / "src"
+
+
+def compiled(folder, name, source):
+    """The classes of one Java file, as `{name: bytes}`; `folder` is empty."""
+    (folder / name).write_text(source)
+    api = [str(path) for part in ("com", "org") for path in (JAVA_API / part).rglob("*.java")]
+    subprocess.run([JDK / "javac", "-nowarn", "-d", folder / "api", *api], check=True)
+    subprocess.run([JDK / "javac", "-nowarn", "-cp", folder / "api", "-d", folder / "out", folder / name], check=True)
+    return {str(path.relative_to(folder / "out")): path.read_bytes() for path in (folder / "out").rglob("*.class")}
 
 
 def package(files):

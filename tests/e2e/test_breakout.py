@@ -4,6 +4,7 @@ attempts; here is what they aim at, and that the node is healthy after each."""
 import concurrent.futures
 import ctypes
 import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -15,7 +16,7 @@ import threading
 import pytest
 
 from conftest import deploy_to, eventually
-from forks import KINDS, counts, kind_of, start
+from forks import KINDS, counts, kind_of, post, start
 from packages import ECHO
 
 # More than /tmp holds, so that filling it ends at its own limit.
@@ -194,6 +195,20 @@ def test_contained_whatever_becomes_of_it(platform, attacker, innocent, host, at
     # The next instance begins afresh.
     answer = start(platform, attacker.function, attacker.kind, host.event | {"attempt": "other_processes"})
     assert answer["json"]["finding"] is None
+
+
+def test_no_fork_is_born_with_the_secret_of_another(platform, hostile):
+    """While a template serves one order its memory holds the secret, and a fork made at that moment is a copy of it."""
+    event = {"attempt": "engine_memory"}
+
+    def attack(_):
+        connection = http.client.HTTPConnection("127.0.0.1", platform.port, timeout=60)
+        return [post(connection, hostile.name, event, kind) for kind in ["forked"] * 20 + ["zygote"]]
+
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        for status, kind, error, answer in itertools.chain(*pool.map(attack, range(6))):
+            assert (status, error) == (200, None), answer
+            assert answer["finding"] is None, kind
 
 
 @pytest.mark.parametrize("attacker", KINDS, indirect=True)

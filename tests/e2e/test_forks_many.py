@@ -104,10 +104,10 @@ class Prey:
     def descriptors(self):
         """Of every process, as a set of names."""
         found = {}
-        for path in pathlib.Path("/proc").glob("[0-9]*"):
+        for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
-                if self.marker in (path / "cgroup").read_text() and int(path.name) not in self.spared:
-                    found[int(path.name)] = set(os.listdir(path / "fd"))
+                if self.marker in pathlib.Path(f"/proc/{pid}/cgroup").read_text() and int(pid) not in self.spared:
+                    found[int(pid)] = set(os.listdir(f"/proc/{pid}/fd"))
             except (FileNotFoundError, ProcessLookupError):
                 pass
         return found

@@ -2,7 +2,7 @@
 
 import pytest
 
-from forks import KINDS, NODE, call
+from forks import KINDS, NODE, call, deploy_java
 
 # A whole core.
 MEMORY_MB = 1769
@@ -241,19 +241,23 @@ exports.handler = async () => {
 NODE_CHILD = "process.once('message', (text) => process.send(`${text} yourself`));"
 
 
-def python(deploy):
+def python(deploy, _):
     return deploy(PYTHON_CHECKS, MemorySize=MEMORY_MB, Timeout=60, Environment={"Variables": {"MARK": "own"}})
 
 
-def node(deploy):
+def node(deploy, _):
     files = {"index.js": NODE_CHECKS, "child.js": NODE_CHILD}
     return deploy(files, **NODE | {"MemorySize": MEMORY_MB, "Timeout": 60, "Environment": {"Variables": {"MARK": "own"}}})
 
 
-@pytest.mark.parametrize("make", [python, node])
-def test_a_fork_can_what_a_booted_instance_can(platform, deploy, make):
-    function = make(deploy)
-    booted, *others = (call(platform, function, kind) for kind in KINDS)
+def java(deploy, classes):
+    return deploy_java(deploy, classes, "processes", variables={"MARK": "own"})
+
+
+@pytest.mark.parametrize("make", [python, node, java])
+def test_a_fork_can_what_a_booted_instance_can(platform, deploy, java_classes, make):
+    function = make(deploy, java_classes)
+    booted, *others = (call(platform, function, kind, {"do": "processes"}) for kind in KINDS)
     failed = {name: found for name, found in booted.items() if "Error" in str(found) or found == "never ended"}
     assert not failed, "a check that cannot succeed shows nothing"
     for kind, found in zip(KINDS[1:], others, strict=True):

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from forks import NODE, call
+from forks import NODE, call, deploy_java
 from packages import installed
 
 STARTS = {"forked": 44, "spare": 6, "zygote": 3}
@@ -96,26 +96,30 @@ export const handler = async (draws) => [Array.from({ length: draws }, draw), {}
 """
 
 
-def python(deploy):
+def python(deploy, _):
     files = {"lambda_function.py": PYTHON_DRAWS, **installed("numpy")}
     return deploy(files, MemorySize=512, Timeout=60)
 
 
-def node(deploy):
+def node(deploy, _):
     return deploy({"index.js": NODE_DRAWS}, **NODE | {"MemorySize": 512, "Timeout": 30})
 
 
-def node_module(deploy):
+def node_module(deploy, _):
     return deploy({"index.mjs": NODE_MODULE_DRAWS}, **NODE | {"MemorySize": 256})
 
 
-@pytest.mark.parametrize("make", [python, node, node_module])
-def test_no_two_instances_draw_the_same(platform, deploy, make):
-    function = make(deploy)
+def java(deploy, classes):
+    return deploy_java(deploy, classes, "random")
+
+
+@pytest.mark.parametrize("make", [python, node, node_module, java])
+def test_no_two_instances_draw_the_same(platform, deploy, java_classes, make):
+    function = make(deploy, java_classes)
     drawn = collections.defaultdict(list)
     for kind, count in STARTS.items():
         for _ in range(count):
-            draws, once = call(platform, function, kind, DRAWS)
+            draws, once = (call(platform, function, kind, {"do": "random"}), {}) if make is java else call(platform, function, kind, DRAWS)
             for draw in [*draws, once]:
                 for generator, value in draw.items():
                     drawn[generator].append(value)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from forks import NODE, call
+from forks import NODE, call, deploy_java
 
 # Behind the deploy and the first starts, and what starts later finds it has passed.
 DUE_SECONDS = 3
@@ -72,21 +72,25 @@ exports.handler = async () => {
 """
 
 
-def python(deploy):
+def python(deploy, _):
     return deploy(PYTHON_TIMERS, Timeout=20)
 
 
-def node(deploy):
+def node(deploy, _):
     return deploy({"index.js": NODE_TIMERS}, **NODE | {"Timeout": 20})
 
 
-@pytest.mark.parametrize("make", [python, node])
-def test_what_was_armed_in_init_is_due_when_it_was(platform, deploy, make):
-    timers = make(deploy)
-    early, seen_early = call(platform, timers, "forked"), time.time()
+def java(deploy, classes):
+    return deploy_java(deploy, classes, "time")
+
+
+@pytest.mark.parametrize("make", [python, node, java])
+def test_what_was_armed_in_init_is_due_when_it_was(platform, deploy, java_classes, make):
+    timers, event = make(deploy, java_classes), {"do": "time"}
+    early, seen_early = call(platform, timers, "forked", event), time.time()
     assert early["began"] < DUE_SECONDS, "the deploy took so long that nothing can be seen"
     # The template is older now than what was armed.
-    late, seen_late = call(platform, timers, "forked"), time.time()
+    late, seen_late = call(platform, timers, "forked", event), time.time()
     assert late["began"] > DUE_SECONDS
     for found, seen in ((early, seen_early), (late, seen_late)):
         due = max(DUE_SECONDS, found["began"])

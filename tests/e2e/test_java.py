@@ -1,15 +1,11 @@
 """`java17`: zips and jars, handlers and errors, memory and options, as clients see them."""
 
-import pathlib
 import subprocess
 
 import pytest
 
-from packages import package
+from packages import JDK, compiled, package
 from pilot_up import ROOT
-
-JDK = pathlib.Path("/usr/lib/jvm/java-17-openjdk-amd64/bin")
-API = ROOT / "runtimes" / "java17" / "src" / "com" / "amazonaws"
 
 SOURCE = """
 package fn;
@@ -76,12 +72,7 @@ public class Fn implements RequestHandler<Map<String, Object>, Object> {
 @pytest.fixture(scope="session")
 def classes(tmp_path_factory):
     """The compiled functions as `{name: bytes}`."""
-    folder = tmp_path_factory.mktemp("java")
-    (folder / "Fn.java").write_text(SOURCE)
-    api = [str(path) for path in API.rglob("*.java")]
-    subprocess.run([JDK / "javac", "-nowarn", "-d", folder / "api", *api], check=True)
-    subprocess.run([JDK / "javac", "-nowarn", "-cp", folder / "api", "-d", folder / "out", folder / "Fn.java"], check=True)
-    return {str(path.relative_to(folder / "out")): path.read_bytes() for path in (folder / "out").rglob("*.class")}
+    return compiled(tmp_path_factory.mktemp("java"), "Fn.java", SOURCE)
 
 
 @pytest.fixture

@@ -525,6 +525,7 @@ def signals(event):
 # --- the fork engine ---------------------------------------------------------------------------------
 
 STEM_PIDS = range(31_990, 32_010)
+PAGE = 4096
 
 
 def engine_descriptors(event):
@@ -617,8 +618,7 @@ def engine_memory(event):
     setns = LIBC.syscall
     number, nowhere, zero = ctypes.c_long(SYSCALL["setns"]), ctypes.c_long(-1), ctypes.c_long(0)
     for begin, end in engine_regions():
-        words = array.array("Q", memory_at(begin, end))
-        for one, other in set(zip(words, words[1:])):
+        for one, other in neighbours(memory_at(begin, end)):
             if one > 1 << 32 and other > 1 << 32 and (one, other) not in tried:
                 tried.add((one, other))
                 ctypes.set_errno(0)
@@ -626,6 +626,16 @@ def engine_memory(event):
                 if result != -1 or ctypes.get_errno() != errno.EPERM:
                     return f"words of {begin:x}-{end:x} pass the filter: errno {ctypes.get_errno()}"
     return None
+
+
+def neighbours(memory):
+    """Pairs of words, but for those in pages that nobody has written to."""
+    for at in range(0, len(memory), PAGE):
+        # With the next page's first word.
+        page = memory[at:at + PAGE + 8]
+        if page.count(0) < len(page):
+            words = array.array("Q", page)
+            yield from zip(words, words[1:])
 
 
 def engine_regions():

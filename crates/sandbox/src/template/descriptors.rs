@@ -90,6 +90,10 @@ pub(crate) enum How {
         peer: Option<i32>,
         kind: i32,
     },
+    /// One end of a pair of sockets whose other end is closed. Java keeps one, to close connections with.
+    HalfPair {
+        kind: i32,
+    },
 }
 
 /// What an epoll watches.

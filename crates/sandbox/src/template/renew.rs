@@ -114,6 +114,7 @@ impl Renew<'_> {
                 }
             }
             How::Pair { peer: None, .. } => {}
+            How::HalfPair { kind } => self.socket_pair(*kind, renewal, None),
         }
     }
 

@@ -51,6 +51,7 @@ pub(crate) const NAMESPACES: [(&str, i32); 8] = [
 pub(crate) const ORDER_DESCRIPTORS: usize = NAMESPACES.len() + 1;
 /// An order: the address of the stem's tape, and the knock.
 pub(crate) const ORDER_BYTES: usize = 24;
+const KNOCK_AT: u64 = 8;
 /// Its answer: what the vfork, the helper's end and the helper's failure came to.
 pub(crate) const ANSWER_BYTES: usize = 32;
 /// Descriptors of a start: standard output, standard error, request socket.
@@ -166,21 +167,25 @@ fn leader(region: &mut Region, inbox: &Inbox, leader: Option<&Thread>) -> u64 {
         )
         .push(call!(libc::SYS_wait4, child_pid, ended, libc::__WALL, 0).or_not())
         .extend(close_all(inbox, ORDER_DESCRIPTORS))
-        // Writes over the knock.
-        .push(call!(
-            libc::SYS_clock_gettime,
-            CLOCK_MONOTONIC,
-            inbox.bytes + 8
-        ))
+        .push(forget_knock(inbox))
         .push(send(CONTROL, answer, ANSWER_BYTES))
         .push(call!(JUMP, first));
     region.put_tape(&tape)
 }
 
+/// Writes the time over the knock.
+fn forget_knock(orders: &Inbox) -> Op {
+    call!(
+        libc::SYS_clock_gettime,
+        CLOCK_MONOTONIC,
+        orders.bytes + KNOCK_AT
+    )
+}
+
 /// The helper's: into the slot, out of every privilege that this takes, and leave a stem there.
 fn helper(region: &mut Region, inbox: &Inbox, status: u64) -> u64 {
     let descriptor = |index| Argument::four_at(inbox.descriptor(index));
-    let knock = [8, 16].map(|at| Argument::eight_at(inbox.bytes + at));
+    let knock = [0, 8].map(|at| Argument::eight_at(inbox.bytes + KNOCK_AT + at));
     let mut tape = Tape::default();
     tape.push(call!(STATUS, status)).push(call!(
         libc::SYS_dup3,

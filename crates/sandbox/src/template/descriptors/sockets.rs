@@ -110,9 +110,13 @@ pub(super) fn find_pairs(known: &Known<'_>, renewals: &mut [Renewal]) -> Result<
         })
     };
     // Before anything is sent: what a refused program has waiting must be there when it goes on.
-    for renewal in renewals.iter().filter(|renewal| single(renewal)) {
-        if has_data(&known.fetch(renewal.fd)?)? {
-            return Err(gone(renewal.fd));
+    for renewal in renewals.iter_mut() {
+        if let How::Pair { peer: None, kind } = renewal.how {
+            match waiting(&known.fetch(renewal.fd)?)? {
+                Waiting::Nothing => {}
+                Waiting::End => renewal.how = How::HalfPair { kind },
+                Waiting::Other => return Err(gone(renewal.fd)),
+            }
         }
     }
     for one in 0..renewals.len() {
@@ -155,6 +159,32 @@ fn set_peer(renewal: &mut Renewal, fd: i32) {
     if let How::Pair { peer, .. } = &mut renewal.how {
         *peer = Some(fd);
     }
+}
+
+/// What whoever reads from one of a pair would find.
+enum Waiting {
+    Nothing,
+    /// Nothing, ever: nobody has the other end any more.
+    End,
+    /// Data, or an error.
+    Other,
+}
+
+fn waiting(socket: &OwnedFd) -> io::Result<Waiting> {
+    let mut source = [PollFd::new(socket, PollFlags::IN)];
+    if poll(&mut source, Some(&Timespec::default()))? == 0 {
+        return Ok(Waiting::Nothing);
+    }
+    let hung_up = source[0].revents().contains(PollFlags::HUP);
+    let looked = recv(
+        socket,
+        &mut [0; 1][..],
+        RecvFlags::PEEK | RecvFlags::DONTWAIT,
+    );
+    Ok(match looked {
+        Ok((0, _)) if hung_up => Waiting::End,
+        _ => Waiting::Other,
+    })
 }
 
 fn has_data(socket: &OwnedFd) -> io::Result<bool> {
