@@ -62,6 +62,42 @@ def test_a_spare_gets_ready_without_the_handler(start):
     assert runtime.end() == ("", "")
 
 
+NOBODY = "00000000-0000-0000-0000-000000000000"
+
+
+def warmed(start, event):
+    """What the function tells, and its log."""
+    runtime = start("fn.Warmed", env=TEMPLATE | {"PILOTLIGHT_WARM_UP_EVENT": event})
+    runtime.parks(RESTORE_NEXT)
+    runtime.replies()
+    runtime.asks()
+    calls, first, own = runtime.call()
+    assert own == runtime.id
+    return calls, first, runtime.log()
+
+
+def test_a_function_is_warmed_up_with_its_event(start):
+    calls, first, log = warmed(start, '{"key": ["é"]}')
+    assert 1 < calls <= 200
+    assert first == [{"key": ["é"]}, NOBODY, True]
+    assert log == ""
+
+
+def test_a_warm_up_that_fails_is_told_and_ends(start):
+    calls, _, log = warmed(start, '"fails"')
+    assert calls == 1
+    assert log.startswith("no: java.lang.IllegalStateException\n")
+    assert log.endswith("The error above is of the warm-up by PILOTLIGHT_WARM_UP_EVENT, which ends here\n")
+
+
+def test_a_warm_up_event_that_is_no_json_is_ignored(start):
+    assert warmed(start, "{'a'") == (0, [], "PILOTLIGHT_WARM_UP_EVENT is not JSON: there is no warm-up\n")
+
+
+def test_a_warm_up_is_for_templates_alone(ready):
+    assert ready("fn.Warmed", env={"PILOTLIGHT_WARM_UP_EVENT": "1"}).call()[0] == 0
+
+
 def test_a_template_may_go_on_as_it_is(start):
     runtime = start("fn.Hooked", env=TEMPLATE)
     runtime.parks(RESTORE_NEXT)
