@@ -1,5 +1,6 @@
 """Java as zygote and as template. The node's forks are left out: the parked process itself goes on."""
 
+import shutil
 import subprocess
 import time
 
@@ -60,6 +61,19 @@ def test_a_spare_gets_ready_without_the_handler(start):
     assert asked < int(runtime.asks().headers["pilotlight-restore-done"]) < time.monotonic_ns()
     assert runtime.call(lambda_runtime_trace_id=None) == [1, None, runtime.id, "mine"]
     assert runtime.end() == ("", "")
+
+
+def test_what_a_function_names_is_linked_and_not_initialised(start, classes, tmp_path):
+    task = shutil.copytree(classes.functions, tmp_path / "task")
+    (task / "fn" / "Linked$Gone.class").unlink()
+    runtime = start("fn.Linked::handle", env=TEMPLATE, task=task)
+    runtime.parks(RESTORE_NEXT)
+    runtime.replies()
+    runtime.asks()
+    assert runtime.call("said") == []
+    assert runtime.call("loud") == "a loud b1c \1 2.5null"
+    assert runtime.call("said") == ["initialised"]
+    assert runtime.error("gone")["errorType"] == "java.lang.NoClassDefFoundError"
 
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
