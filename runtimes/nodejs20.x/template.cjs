@@ -32,6 +32,11 @@ class Template {
       runtime.failStart(error, BEFORE_SNAPSHOT, 'Runtime.BeforeSnapshotError');
       return;
     }
+    if (process.env.PILOTLIGHT_WARM_UP_EVENT !== undefined) {
+      await require('./warm_up_event.cjs').warmUp(runtime, timing);
+      // What nobody caught is being told.
+      if (runtime.ending) return;
+    }
     const headers = timing();
     await park(rehearsal());
     // Nothing can be told while a question is open.

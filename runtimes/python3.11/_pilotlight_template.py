@@ -8,13 +8,15 @@ frozen and forked; hooks, first registered first. Source: "Lambda SnapStart runt
 from _pilotlight_modules import give_way, not_ordinary
 
 import gc
+import posix
 import sys
-from __main__ import Failure, flush, set_variable, timing
+from __main__ import Failure, flush, helper, set_variable, timing
 from time import monotonic_ns
 
 import _pilotlight_random
 from _pilotlight_rehearsal import rehearse, rehearse_spare
 
+WARM_UP_EVENT = b"PILOTLIGHT_WARM_UP_EVENT"
 # Exit codes as of AWS's own runtime.
 BEFORE_SNAPSHOT_FAILED = 64
 AFTER_RESTORE_FAILED = 65
@@ -39,6 +41,9 @@ class Template:
             failure = self.tell(error, "Runtime.BeforeSnapshotError")
             self.api.fail_init(failure, timing(ready))
             sys.exit(BEFORE_SNAPSHOT_FAILED)
+        event = posix.environ.get(WARM_UP_EVENT)
+        if event is not None:
+            helper("_pilotlight_warm_up", self.settings).warm_up(event, handler, self.settings)
         times = timing(ready)
         self.generators.close()
         _pilotlight_random.warm_openssl()

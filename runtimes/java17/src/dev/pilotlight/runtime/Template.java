@@ -29,8 +29,10 @@ final class Template {
         } catch (Throwable e) {
             function.endStart("init", new Failure(cause(e), "Runtime.BeforeSnapshotError"), timing, 64);
         }
+        WarmUpEvent.run(function.handler(), settings);
         Environment.prepare();
         Prelude.load();
+        Linking.run(loader);
         Randomness.prepare();
         Randomness.search(loader);
         WarmUp.run(ROUNDS);

@@ -39,6 +39,7 @@ final class WarmUp {
     static void run(int rounds) throws IOException {
         ClassLoader functions = WarmUp.class.getClassLoader();
         serve(rounds);
+        say(rounds);
         refuse(function, functions, Math.max(1, rounds / 100));
         order(rounds);
     }
@@ -90,6 +91,16 @@ final class WarmUp {
             } catch (ClassNotFoundException e) {
                 return; // outside the image
             }
+        }
+    }
+
+    /** The way of a line to the log. */
+    private static void say(int rounds) {
+        java.io.PrintStream out = dev.pilotlight.runtime.Streams.lines(OutputStream.nullOutputStream());
+        for (int i = 0; i < rounds; i++) {
+            out.println("a line");
+            out.print("another\n");
+            out.flush();
         }
     }
 
