@@ -35,10 +35,8 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
         bench.burst
     ));
     let platform = bench.platform("burst")?;
-    for name in [BURST, OTHER] {
-        platform.deploy(&PYTHON, Path::new(PYTHON.hello), name)?;
-    }
-    platform.keep_none_alive(BURST)?;
+    platform.deploy(&PYTHON, Path::new(PYTHON.hello), OTHER)?;
+    platform.deploy_cold(&PYTHON, Path::new(PYTHON.hello), BURST)?;
     let before = while_running(&platform, || {
         std::thread::sleep(bench.load);
         Ok(())

@@ -27,8 +27,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
     for (way, init) in WAYS {
         for mib in SIZES_MIB {
             let name = format!("{}-{mib}", way.replace(' ', "-"));
-            platform.deploy(&PYTHON, &folder(bench, &name, init, mib)?, &name)?;
-            platform.keep_none_alive(&name)?;
+            platform.deploy_cold(&PYTHON, &folder(bench, &name, init, mib)?, &name)?;
             functions.push((format!("{way}, {mib} MiB"), name));
         }
     }

@@ -71,8 +71,7 @@ fn packages() -> anyhow::Result<PathBuf> {
 
 fn starts(bench: &Bench, folder: &Path, section: &mut Section) -> anyhow::Result<()> {
     let platform = bench.platform("heavy-starts")?;
-    platform.deploy(&PYTHON, folder, COLD)?;
-    platform.keep_none_alive(COLD)?;
+    platform.deploy_cold(&PYTHON, folder, COLD)?;
     let mut connection = platform.connect()?;
     let asked = [
         ("forked", "forked", "{}"),

@@ -59,8 +59,7 @@ fn take(bench: &Bench, platform: &Platform, runtime: &Runtime) -> anyhow::Result
     // has served before; those of the other go at once.
     let [warm, cold] = ["warm", "cold"].map(|purpose| runtime.function(purpose));
     platform.deploy(runtime, &code, &warm)?;
-    platform.deploy(runtime, &code, &cold)?;
-    platform.keep_none_alive(&cold)?;
+    platform.deploy_cold(runtime, &code, &cold)?;
     let mut connection = platform.connect()?;
     let mut taken = Taken::default();
     for round in 0..=bench.samples {

@@ -130,15 +130,23 @@ impl Platform {
         Ok(())
     }
 
-    /// Has idle instances of that function reclaimed at once, so that every start finds the machine idle.
-    pub(crate) fn keep_none_alive(&self, function: &str) -> anyhow::Result<()> {
-        let path = format!("/2017-03-31/tags/{}", arn(function));
+    /// The same, of a function whose idle instances are reclaimed at once, so that every start of it finds the
+    /// machine idle.
+    pub(crate) fn deploy_cold(
+        &self,
+        runtime: &Runtime,
+        folder: &Path,
+        name: &str,
+    ) -> anyhow::Result<()> {
+        self.deploy(runtime, folder, name)?;
+        let path = format!("/2017-03-31/tags/{}", arn(name));
         let tags = json!({ "Tags": { "pilotlight:keep-alive": "0" } }).to_string();
         let answer = self
             .connect()?
             .call(&request("POST", &path, &[], tags.as_bytes()))?;
         ensure!(answer.status < 300, "tagging answered {}", answer.status);
-        Ok(())
+        // The template of what was tagged is made in the background; that of a deploy is there when it is Active.
+        self.deploy(runtime, folder, name)
     }
 
     /// What the node says of itself.

@@ -5,7 +5,7 @@
 'use strict';
 
 const { describe } = require('./errors.cjs');
-const { installRandom, park } = require('./parking.cjs');
+const { goThrough, installRandom, park } = require('./parking.cjs');
 const random = require('./random.cjs');
 
 /** Exit statuses of AWS's SnapStart. */
@@ -16,6 +16,8 @@ class Template {
   constructor() {
     installRandom();
     this.hooks = { before: [], after: [] };
+    /** Nobody waits for it yet. */
+    this.spare = false;
     this.restored = this.restored.bind(this);
   }
 
@@ -30,6 +32,11 @@ class Template {
       runtime.failStart(error, BEFORE_SNAPSHOT, 'Runtime.BeforeSnapshotError');
       return;
     }
+    if (process.env.PILOTLIGHT_WARM_UP_EVENT !== undefined) {
+      await require('./warm_up_event.cjs').warmUp(runtime, timing);
+      // What nobody caught is being told.
+      if (runtime.ending) return;
+    }
     const headers = timing();
     await park(rehearsal());
     // Nothing can be told while a question is open.
@@ -40,7 +47,8 @@ class Template {
   restored(_headers, body) {
     const { runtime, hooks } = this;
     if (body !== '') {
-      const { env } = JSON.parse(body);
+      const { env, spare } = JSON.parse(body);
+      this.spare = spare === true;
       for (const name in env) process.env[name] = env[name];
       if (LOG_STREAM in env) runtime.settings.logStreamName = env[LOG_STREAM];
     }
@@ -65,7 +73,15 @@ class Template {
   }
 
   serve() {
-    this.runtime.next(`Pilotlight-Restore-Done: ${process.hrtime.bigint()}\r\n`);
+    const headers = `Pilotlight-Restore-Done: ${process.hrtime.bigint()}\r\n`;
+    if (this.spare) this.prepare(headers);
+    else this.runtime.next(headers);
+  }
+
+  /** What a request would write to first is copied now. */
+  async prepare(headers) {
+    await goThrough(({ runtime }) => runtime.next(''));
+    this.runtime.next(headers);
   }
 }
 

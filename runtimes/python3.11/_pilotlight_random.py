@@ -67,6 +67,20 @@ class Generators:
             renew()
 
 
+def warm_openssl():
+    """Has OpenSSL set up its generators, if it is there at all.
+
+    The engine has it reseed in each fork, and what nobody has asked for randomness yet would make and seed all
+    of them then: 2 to 3 ms of a start.
+    """
+    if "_hashlib" in sys.modules or "_ssl" in sys.modules:
+        try:
+            from _ssl import RAND_bytes
+        except ImportError:
+            return  # a library that the function brought along does not fit
+        RAND_bytes(1)
+
+
 def library_renewals():
     """Functions that renew what the loaded libraries keep. What a library makes when asked is only dropped."""
     for name, find in LIBRARIES.items():

@@ -8,13 +8,15 @@ frozen and forked; hooks, first registered first. Source: "Lambda SnapStart runt
 from _pilotlight_modules import give_way, not_ordinary
 
 import gc
+import posix
 import sys
-from __main__ import Failure, flush, set_variable, timing
+from __main__ import Failure, flush, helper, set_variable, timing
 from time import monotonic_ns
 
 import _pilotlight_random
-from _pilotlight_rehearsal import rehearse
+from _pilotlight_rehearsal import rehearse, rehearse_spare
 
+WARM_UP_EVENT = b"PILOTLIGHT_WARM_UP_EVENT"
 # Exit codes as of AWS's own runtime.
 BEFORE_SNAPSHOT_FAILED = 64
 AFTER_RESTORE_FAILED = 65
@@ -30,16 +32,21 @@ class Template:
         # Behind these come the runtime's own folder and the standard library.
         give_way(not_ordinary(), sys.path[:-4])
 
-    def park(self, ready):
+    def park(self, ready, handler):
         """Returns in a fork, which has then asked for its first event."""
+        self.handler = handler
         try:
             run_before_snapshot()
         except BaseException as error:
             failure = self.tell(error, "Runtime.BeforeSnapshotError")
             self.api.fail_init(failure, timing(ready))
             sys.exit(BEFORE_SNAPSHOT_FAILED)
+        event = posix.environ.get(WARM_UP_EVENT)
+        if event is not None:
+            helper("_pilotlight_warm_up", self.settings).warm_up(event, handler, self.settings)
         times = timing(ready)
         self.generators.close()
+        _pilotlight_random.warm_openssl()
         rehearse(self.settings)
         flush()
         gc.collect()
@@ -47,7 +54,7 @@ class Template:
         self.restore(self.api.park(self.api.RESTORE, times))
 
     def restore(self, answer):
-        """On the path of a start: what is here is what such a start costs."""
+        """On the path of a start, but for a spare's: what is here is what such a start costs."""
         if env := answer.get("env"):
             for name, value in env.items():
                 set_variable(name.encode(), value.encode())
@@ -60,7 +67,11 @@ class Template:
         except BaseException as error:
             self.api.fail_restore(self.tell(error, "Runtime.AfterRestoreError"))
             sys.exit(AFTER_RESTORE_FAILED)
-        self.api.ask(b"Pilotlight-Restore-Done: %d\r\n" % monotonic_ns())
+        done = monotonic_ns()
+        if answer.get("spare"):
+            # Nobody waits: what a request writes to first is copied now.
+            rehearse_spare(self.settings, self.handler)
+        self.api.ask(b"Pilotlight-Restore-Done: %d\r\n" % done)
 
     def tell(self, error, error_type):
         """Logs an error under its own name; the platform gets it under that of the phase."""

@@ -72,7 +72,7 @@ def init(api, settings):
     if gc.get_threshold() == INIT_GC_THRESHOLD:
         gc.set_threshold(*usual)
     if template is not None:
-        template.park(ready)
+        template.park(ready, handler)
     else:
         flush()
         api.ask(timing(ready))
@@ -126,6 +126,7 @@ class Settings:
         self.handler = read(b"_HANDLER", "")
         self.task_root = read(b"LAMBDA_TASK_ROOT", "/var/task")
         self.runtime_dir = read(b"LAMBDA_RUNTIME_DIR", "/var/runtime")
+        self.region = read(b"AWS_REGION")
         self.function_name = read(b"AWS_LAMBDA_FUNCTION_NAME")
         self.function_version = read(b"AWS_LAMBDA_FUNCTION_VERSION")
         self.memory_limit_in_mb = read(b"AWS_LAMBDA_FUNCTION_MEMORY_SIZE")

@@ -120,3 +120,10 @@ def test_hash_seeds_are_shared(template):
     """Known and documented: `hash()` of a string is the same in all forks."""
     found = answers(template("def handler(e, c): return hash('text')"))
     assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("module, has", [("hashlib", True), ("json", False)])
+def test_openssl_is_set_up_before_a_fork_has_it_reseed(park, module, has):
+    runtime = park(f"import sys, {module}\ndef handler(e, c): return '_ssl' in sys.modules")
+    runtime.restore()
+    assert runtime.call() is has

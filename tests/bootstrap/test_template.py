@@ -140,6 +140,108 @@ def test_parking_leaves_no_trace_in_the_function(park):
     assert runtime.end() == ("", "")
 
 
+SPARE = """
+import logging, os
+calls = 0
+def helper(): return [helper, handler, missing]
+def handler(e, c):
+    global calls; calls += 1
+    return [calls, '_X_AMZN_TRACE_ID' in os.environ, c.aws_request_id, c.log_stream_name]
+"""
+
+
+def test_a_spare_gets_ready_without_the_handler(park):
+    runtime = park(SPARE)
+    asked = time.monotonic_ns()
+    runtime.replies({"env": {"AWS_LAMBDA_LOG_STREAM_NAME": "mine"}, "spare": True})
+    assert asked < int(runtime.asks().headers["pilotlight-restore-done"]) < time.monotonic_ns()
+    assert runtime.call(lambda_runtime_trace_id=None) == [1, False, runtime.id, "mine"]
+    assert runtime.end() == ("", "")
+
+
+@pytest.mark.parametrize("handler", ["callable", "partial", "builtin"])
+def test_a_spare_of_a_handler_that_is_no_function(park, handler):
+    runtime = park(
+        "import functools\n"
+        "class Callable:\n    def __call__(self, e, c): return 'callable'\n"
+        "callable = Callable()\n"
+        "partial = functools.partial(lambda name, e, c: name, 'partial')\n"
+        "builtin = 'builtin {0}'.format\n",
+        handler=f"app.{handler}",
+    )
+    runtime.replies({"spare": True})
+    runtime.asks()
+    assert runtime.call("it").split()[0] == handler
+
+
+WARMED = """
+import os, random
+calls = []
+generator = None
+def handler(e, c):
+    global generator
+    if c.client_context is not None and c.client_context.custom == {"pilotlight-warm-up": "true"}:
+        generator = random.Random()
+        calls.append([e, c.aws_request_id, c.get_remaining_time_in_millis() > 5000, os.environ.get('_X_AMZN_TRACE_ID')])
+        print("warm")
+        return object() if e == "fails" else e
+    return [calls, c.aws_request_id]
+"""
+NOBODY = "00000000-0000-0000-0000-000000000000"
+
+
+def test_a_function_is_warmed_up_with_its_event(park):
+    runtime = park(WARMED, env={"PILOTLIGHT_WARM_UP_EVENT": '{"key": ["é"]}'})
+    runtime.restore()
+    calls, own = runtime.call()
+    assert calls == [[{"key": ["é"]}, NOBODY, True, None]] * 3
+    assert own == runtime.id
+    assert runtime.end() == ("warm\n" * 3, "")
+
+
+def test_a_warm_up_is_for_templates_alone(ready):
+    runtime = ready(WARMED, env={"PILOTLIGHT_WARM_UP_EVENT": "1"})
+    assert runtime.call()[0] == []
+
+
+@pytest.mark.parametrize(
+    "source, error",
+    [
+        (WARMED, "[ERROR] Runtime.MarshalError: Unable to marshal response"),
+        ("def handler(e, c):\n    if c.client_context: raise KeyError('x')\n    return [[0]]", "[ERROR] KeyError: 'x'"),
+        ("import sys\ndef handler(e, c):\n    if c.client_context: sys.exit(3)\n    return [[0]]", "[ERROR] SystemExit: 3"),
+    ],
+)
+def test_a_warm_up_that_fails_is_told_and_ends(park, source, error):
+    runtime = park(source, env={"PILOTLIGHT_WARM_UP_EVENT": '"fails"'})
+    runtime.restore()
+    assert len(runtime.call()[0]) == 1
+    log = runtime.log()
+    assert log.count("[ERROR]") == 1 and error in log
+    assert "The error above is of the warm-up by PILOTLIGHT_WARM_UP_EVENT, which ends here\n" in log
+
+
+def test_a_warm_up_event_that_is_no_json_is_ignored(park):
+    runtime = park(WARMED, env={"PILOTLIGHT_WARM_UP_EVENT": "{'a'"})
+    runtime.restore()
+    assert runtime.call()[0] == []
+    assert runtime.log() == "PILOTLIGHT_WARM_UP_EVENT is not JSON: there is no warm-up\n"
+
+
+def test_what_a_warm_up_made_is_renewed(template):
+    parked = template(
+        WARMED + "\ndef draw(e, c): return generator.random()\nwarm = handler\n"
+        "def handler(e, c): return warm(e, c) if c.client_context else draw(e, c)\n",
+        env={"PILOTLIGHT_WARM_UP_EVENT": "1"},
+    )
+    drawn = []
+    for fork in [parked.fork(), parked.fork()]:
+        fork.restore()
+        drawn.append(fork.call())
+        fork.socket.close()
+    assert drawn[0] != drawn[1]
+
+
 def test_garbage_is_collected_and_the_rest_frozen(park):
     runtime = park(
         "import gc, weakref\n"

@@ -18,11 +18,12 @@ use pilotlight_sandbox::Sandboxes;
 use pilotlight_store::Store;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::compile;
 use crate::invoke;
-use crate::ladder::Ladder;
+use crate::ladder::{Ladder, START_FIRST};
 use crate::launcher::{LaunchError, Launcher, RootKey, Sandboxed};
 use crate::logs::{LogGroup, LogStore};
 use crate::memory;
@@ -175,7 +176,10 @@ fn answer(node: Arc<Node>, call: Call) {
         // Off the path: the request that took the spare comes first.
         Call::SpareTaken(spec) => {
             let handle = node.handle.clone();
-            handle.spawn(async move { node.ladder.order_spare(&node, &spec) });
+            handle.spawn(async move {
+                sleep(START_FIRST).await;
+                node.ladder.order_spare(&node, &spec);
+            });
         }
     }
 }

@@ -7,6 +7,7 @@ use std::ffi::CString;
 
 use bytes::Bytes;
 use pilotlight_model::function::{FunctionSpec, Runtime};
+use pilotlight_model::start::StartKind;
 
 use serde_json::json;
 
@@ -54,11 +55,16 @@ pub(crate) fn assignment(
         .into()
 }
 
-/// What a fork of a template is told: what is its own.
-pub(crate) fn restored(stream: &str) -> Bytes {
+/// What a fork of a template is told: what is its own; and a spare, that nobody waits for it, so that it
+/// may do ahead of time what its first request would have to wait for.
+pub(crate) fn restored(stream: &str, kind: StartKind) -> Bytes {
     let mut env: BTreeMap<&str, String> = credentials().into();
     env.insert(LOG_STREAM, stream.to_owned());
-    json!({ "env": env }).to_string().into()
+    let told = match kind {
+        StartKind::Spare => json!({ "env": env, "spare": true }),
+        _ => json!({ "env": env }),
+    };
+    told.to_string().into()
 }
 
 /// The variables of a runtime's zygote. It knows no function.

@@ -32,6 +32,7 @@ use crate::launcher::Template;
 use crate::runtime::RuntimeImage;
 use crate::runtime_api::{Outstanding, Via};
 use berths::Berths;
+pub(crate) use berths::START_FIRST;
 use books::Books;
 use uses::Uses;
 use zygotes::Keeper;

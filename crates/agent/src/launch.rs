@@ -40,7 +40,8 @@ impl Launching<'_> {
             let (kind, launched) = match &origin {
                 Origin::Template(template) => (
                     StartKind::Forked,
-                    self.fork_template(template, template.berths.take()).await,
+                    self.fork_template(template, template.berths.take(), StartKind::Forked)
+                        .await,
                 ),
                 Origin::Zygote(zygote) => (StartKind::Zygote, self.fork_zygote(zygote).await),
                 Origin::Nothing => return self.boot_in_one_of_two().await,
@@ -74,22 +75,23 @@ impl Launching<'_> {
             return Err(LaunchError::platform("fork", "the template has gone"));
         };
         // Nobody waits for it: the berth that is ready is for a request.
-        let forked = self.fork_template(template, template.berths.build()).await;
+        let forked = self
+            .fork_template(template, template.berths.build(), StartKind::Spare)
+            .await;
         origin.forked(forked.is_ok());
         forked
     }
 
-    /// A fork of the version's template.
+    /// A fork of the version's template, for a request or as a spare.
     async fn fork_template(
         &self,
         template: &Parked,
         berth: impl Future<Output = Result<Box<dyn Berth>, LaunchError>>,
+        kind: StartKind,
     ) -> Result<Running, LaunchError> {
         let instance = self.instance;
-        instance.begin(
-            Begin::Template(environment::restored(instance.log.stream())),
-            self.image,
-        );
+        let told = environment::restored(instance.log.stream(), kind);
+        instance.begin(Begin::Template(told), self.image);
         let berth = berth.await?;
         instance.trace(|trace| trace.end(Phase::Slot, clock::now()));
         let outstanding = (template.outstanding, template.via);

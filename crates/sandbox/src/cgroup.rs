@@ -248,14 +248,14 @@ impl Cgroup {
         Ok(())
     }
 
-    /// How many processes are inside.
+    /// The processes inside.
     ///
     /// # Errors
     /// The cgroup was deleted.
-    pub fn processes(&self) -> Result<usize, CgroupError> {
+    pub fn processes(&self) -> Result<Vec<i32>, CgroupError> {
         // They are in every hierarchy.
         let (_, folder) = self.with(Controller::Pids)?;
-        folder.process_count()
+        folder.process_list()
     }
 
     /// The most memory ever in use, file cache included.

@@ -8,11 +8,14 @@ mod mounts;
 mod network;
 mod resources;
 mod scratch;
+mod templates;
 
 use std::error::Error;
 use std::path::Path;
 
 use serde::Serialize;
+
+pub use self::templates::templates;
 
 /// One thing tried, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -44,7 +47,7 @@ pub enum Outcome {
 pub fn run(data_dir: &Path) -> Vec<Check> {
     let mut checks = vec![kernel::privilege(), kernel::version()];
     checks.extend(kernel::namespaces());
-    checks.extend([kernel::user_namespace(), kernel::seccomp()]);
+    checks.extend([kernel::user_namespace(), kernel::seccomp(), templates()]);
     checks.extend(mounts::all(data_dir));
     checks.extend(cgroups::all());
     checks.extend(network::all());

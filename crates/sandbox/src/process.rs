@@ -5,11 +5,13 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use rustix::fs::fstat;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{OnceCell, oneshot};
+use tokio::time::timeout;
 
 use crate::cgroup::{CgroupError, CgroupLimits};
 use crate::channel::Channel;
@@ -20,6 +22,9 @@ use crate::slot::receive;
 use crate::template::freeze::{self, Subject};
 use crate::template::memory::private_bytes;
 use crate::template::{FreezeError, Template};
+
+/// Freezing takes milliseconds; this is for a machine that is badly overloaded, and for programs that hold it up.
+const FREEZE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,7 +200,7 @@ impl Process {
             outputs: [inode(&self.stdout)?, inode(&self.stderr)?],
             living: Arc::clone(&self.living),
         };
-        let (answer, answered) = oneshot::channel();
+        let (answer, mut answered) = oneshot::channel();
         // A thread of its own: what it holds of the program, it lets go of when it ends, whatever happened.
         thread::Builder::new()
             .name("freeze".into())
@@ -203,7 +208,16 @@ impl Process {
                 // Whoever waited may be gone: then the template is.
                 drop(answer.send(freeze::freeze(subject)));
             })?;
-        let template = answered.await.map_err(io::Error::other)??;
+        // Some calls on a stopped program wait for what it does itself (execve(2) in a thread that is not stopped yet). Its
+        // end is theirs.
+        let answer = match timeout(FREEZE_PATIENCE, &mut answered).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.living.sandbox.kill();
+                answered.await
+            }
+        };
+        let template = answer.map_err(io::Error::other)??;
         self.frozen.store(true, Ordering::Release);
         Ok(template)
     }

@@ -94,8 +94,14 @@ impl Template {
 }
 
 impl Frozen {
-    /// Has the leader carry out an order; returns the words of its answer. Blocks.
+    /// Has the leader carry out an order; returns the words of its answer. A leader that does not answer is killed: a late
+    /// answer would be taken for that to the next order. Blocks.
     fn order(&self, order: &[u8], descriptors: &[OwnedFd]) -> io::Result<[u64; 4]> {
+        let answer = self.ask(order, descriptors);
+        answer.inspect_err(|_| self.kill())
+    }
+
+    fn ask(&self, order: &[u8], descriptors: &[OwnedFd]) -> io::Result<[u64; 4]> {
         let descriptors: Vec<_> = descriptors.iter().map(OwnedFd::as_fd).collect();
         let leader = self.leader.lock().unwrap_or_else(PoisonError::into_inner);
         leader.send(order, &descriptors)?;
@@ -109,11 +115,16 @@ impl Frozen {
         }
         Ok(words)
     }
+
+    /// Its init stays for as long as there are forks.
+    fn kill(&self) {
+        // It may have died already.
+        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+    }
 }
 
 impl Drop for Frozen {
     fn drop(&mut self) {
-        // Its init stays for as long as there are forks. It may have died already.
-        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+        self.kill();
     }
 }

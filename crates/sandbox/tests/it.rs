@@ -10,6 +10,8 @@
 mod contained;
 #[path = "it/gone.rs"]
 mod gone;
+#[path = "it/hostile.rs"]
+mod hostile;
 #[path = "it/runs.rs"]
 mod runs;
 #[path = "it/templates.rs"]
@@ -34,6 +36,7 @@ fn main() {
         contained::trials(),
         gone::trials(),
         templates::trials(),
+        hostile::trials(),
     ]
     .into_iter()
     .flatten()

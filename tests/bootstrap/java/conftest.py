@@ -16,7 +16,7 @@ def classes(tmp_path_factory):
     made = SimpleNamespace(
         bootstrap=folder / "bootstrap", functions=folder / "functions", simulation=folder / "simulation"
     )
-    compile_java(RUNTIME / "src", made.bootstrap)
+    compile_java(RUNTIME / "src", made.bootstrap, "-XDstringConcat=inline")
     compile_java(HERE / "functions", made.functions, "-cp", str(made.bootstrap))
     compile_java(HERE / "simulation", made.simulation, "-cp", str(made.bootstrap))
     return made

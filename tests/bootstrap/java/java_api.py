@@ -18,7 +18,7 @@ RESTORE_NEXT = "/2018-06-01/runtime/restore/next"
 
 def compile_java(sources, target, *options):
     files = sorted(str(path) for path in sources.rglob("*.java"))
-    command = [str(JDK / "bin" / "javac"), "-nowarn", "-proc:none", "-XDignore.symbol.file", "-XDstringConcat=inline", *options, "-d", str(target)]
+    command = [str(JDK / "bin" / "javac"), "-nowarn", "-proc:none", "-XDignore.symbol.file", *options, "-d", str(target)]
     done = subprocess.run([*command, *files], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -1,5 +1,6 @@
 """Java as zygote and as template. The node's forks are left out: the parked process itself goes on."""
 
+import shutil
 import subprocess
 import time
 
@@ -50,6 +51,65 @@ def test_a_template_and_its_hooks(start, zygote):
     deadline = time.monotonic() + 30
     while runtime.call()[2] <= ticks:
         assert time.monotonic() < deadline
+
+
+def test_a_spare_gets_ready_without_the_handler(start):
+    runtime = start("fn.Counted", env=TEMPLATE)
+    runtime.parks(RESTORE_NEXT)
+    asked = time.monotonic_ns()
+    runtime.replies({"env": {"AWS_LAMBDA_LOG_STREAM_NAME": "mine"}, "spare": True})
+    assert asked < int(runtime.asks().headers["pilotlight-restore-done"]) < time.monotonic_ns()
+    assert runtime.call(lambda_runtime_trace_id=None) == [1, None, runtime.id, "mine"]
+    assert runtime.end() == ("", "")
+
+
+def test_what_a_function_names_is_linked_and_not_initialised(start, classes, tmp_path):
+    task = shutil.copytree(classes.functions, tmp_path / "task")
+    (task / "fn" / "Linked$Gone.class").unlink()
+    runtime = start("fn.Linked::handle", env=TEMPLATE, task=task)
+    runtime.parks(RESTORE_NEXT)
+    runtime.replies()
+    runtime.asks()
+    assert runtime.call("said") == []
+    assert runtime.call("loud") == "a loud b1c \1 2.5null"
+    assert runtime.call("said") == ["initialised"]
+    assert runtime.error("gone")["errorType"] == "java.lang.NoClassDefFoundError"
+
+
+NOBODY = "00000000-0000-0000-0000-000000000000"
+
+
+def warmed(start, event):
+    """What the function tells, and its log."""
+    runtime = start("fn.Warmed", env=TEMPLATE | {"PILOTLIGHT_WARM_UP_EVENT": event})
+    runtime.parks(RESTORE_NEXT)
+    runtime.replies()
+    runtime.asks()
+    calls, first, own = runtime.call()
+    assert own == runtime.id
+    return calls, first, runtime.log()
+
+
+def test_a_function_is_warmed_up_with_its_event(start):
+    calls, first, log = warmed(start, '{"key": ["é"]}')
+    assert 1 < calls <= 200
+    assert first == [{"key": ["é"]}, NOBODY, True]
+    assert log == ""
+
+
+def test_a_warm_up_that_fails_is_told_and_ends(start):
+    calls, _, log = warmed(start, '"fails"')
+    assert calls == 1
+    assert log.startswith("no: java.lang.IllegalStateException\n")
+    assert log.endswith("The error above is of the warm-up by PILOTLIGHT_WARM_UP_EVENT, which ends here\n")
+
+
+def test_a_warm_up_event_that_is_no_json_is_ignored(start):
+    assert warmed(start, "{'a'") == (0, [], "PILOTLIGHT_WARM_UP_EVENT is not JSON: there is no warm-up\n")
+
+
+def test_a_warm_up_is_for_templates_alone(ready):
+    assert ready("fn.Warmed", env={"PILOTLIGHT_WARM_UP_EVENT": "1"}).call()[0] == 0
 
 
 def test_a_template_may_go_on_as_it_is(start):

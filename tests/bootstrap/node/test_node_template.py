@@ -82,6 +82,92 @@ def test_timers_go_on(park):
     assert runtime.call("ticks") is True
 
 
+def test_a_spare_gets_ready_without_the_handler(park):
+    runtime = park(
+        "let calls = 0;\n"
+        "exports.handler = async (event, context) =>\n"
+        "  [++calls, '_X_AMZN_TRACE_ID' in process.env, context.awsRequestId, context.logStreamName];"
+    )
+    asked = time.monotonic_ns()
+    runtime.replies({"env": {"AWS_LAMBDA_LOG_STREAM_NAME": "mine"}, "spare": True})
+    assert asked < int(runtime.asks().headers["pilotlight-restore-done"]) < time.monotonic_ns()
+    assert runtime.call(lambda_runtime_trace_id=None) == [1, False, runtime.id, "mine"]
+    assert runtime.log() == ""
+
+
+WARMED = """
+const calls = [];
+const answer = (event, context) => {
+  if (context.clientContext?.custom?.['pilotlight-warm-up'] !== 'true') return [calls, context.awsRequestId];
+  calls.push([event, context.awsRequestId, context.getRemainingTimeInMillis() > 5000]);
+  if (event === 'fails') throw new RangeError('no');
+  if (event === 'rejects') return Promise.reject(new RangeError('no'));
+  if (event === 'later') setTimeout(() => { throw new RangeError('late'); });
+  if (event === 'later') return new Promise(() => {});
+  return event;
+};
+"""
+NOBODY = "00000000-0000-0000-0000-000000000000"
+FORMS = {
+    "promise": "exports.handler = async (event, context) => answer(event, context);",
+    "callback": "exports.handler = (event, context, callback) => { setTimeout(() => callback(null, answer(event, context)), 5); };",
+    "nothing": "exports.handler = (event, context) => { const said = answer(event, context);\n"
+               "  if (!context.clientContext) context.succeed(said); };",
+    "stream": "exports.handler = awslambda.streamifyResponse(async (event, stream, context) => {\n"
+              "  stream.write(JSON.stringify(answer(event, context))); stream.end(); });",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_function_is_warmed_up_with_its_event(park, form):
+    runtime = park(WARMED + FORMS[form], env={"PILOTLIGHT_WARM_UP_EVENT": '{"key": ["é"]}'})
+    runtime.replies()
+    runtime.asks()
+    calls, own = runtime.call()
+    assert calls == [[{"key": ["é"]}, NOBODY, True]] * 3
+    assert own == runtime.id
+    assert runtime.log() == ""
+
+
+def test_a_warm_up_is_for_templates_alone(ready):
+    assert ready(WARMED + FORMS["promise"], env={"PILOTLIGHT_WARM_UP_EVENT": "1"}).call()[0] == []
+
+
+@pytest.mark.parametrize("form", ["promise", "stream"])
+@pytest.mark.parametrize("event", ["fails", "rejects"])
+def test_a_warm_up_that_fails_is_told_and_ends(park, form, event):
+    source = WARMED + FORMS[form].replace("answer(event, context)", "await answer(event, context)")
+    runtime = park(source, env={"PILOTLIGHT_WARM_UP_EVENT": f'"{event}"'})
+    runtime.replies()
+    runtime.asks()
+    assert len(runtime.call()[0]) == 1
+    log = runtime.log()
+    assert log.count("Invoke Error") == 1 and "RangeError" in log
+    assert "The error above is of the warm-up by PILOTLIGHT_WARM_UP_EVENT, which ends here\n" in log
+
+
+def test_what_nobody_catches_in_a_warm_up_fails_the_init(start):
+    runtime = start(WARMED + FORMS["promise"], env={**SNAP_START, "PILOTLIGHT_WARM_UP_EVENT": '"later"'})
+    assert runtime.init_error()["errorMessage"] == "late"
+
+
+def test_hooks_still_fail_as_hooks_after_a_warm_up(park):
+    runtime = park(
+        WARMED + FORMS["promise"] + "\nawslambda.registerAfterRestore(() => { throw new RangeError('a'); });",
+        env={"PILOTLIGHT_WARM_UP_EVENT": "1"},
+    )
+    runtime.replies()
+    assert runtime.fails("restore/error", 65).json["errorMessage"] == "a"
+
+
+def test_a_warm_up_event_that_is_no_json_is_ignored(park):
+    runtime = park(WARMED + FORMS["promise"], env={"PILOTLIGHT_WARM_UP_EVENT": "{'a'"})
+    runtime.replies()
+    runtime.asks()
+    assert runtime.call()[0] == []
+    assert "PILOTLIGHT_WARM_UP_EVENT is not JSON: there is no warm-up\n" in runtime.log()
+
+
 RANDOM = """
 const crypto = require('crypto'); const vm = require('vm'); const { webcrypto } = crypto;
 const pool = crypto.randomFillSync(Buffer.alloc(256)); for (let i = 0; i < 200; i++) crypto.randomFillSync(pool);

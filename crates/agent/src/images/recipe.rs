@@ -56,6 +56,10 @@ const SOURCES: [Source; 4] = [
                 include_str!("../../../../runtimes/python3.11/_pilotlight_template.py"),
             ),
             (
+                "_pilotlight_warm_up.py",
+                include_str!("../../../../runtimes/python3.11/_pilotlight_warm_up.py"),
+            ),
+            (
                 "_pilotlight_zygote.py",
                 include_str!("../../../../runtimes/python3.11/_pilotlight_zygote.py"),
             ),
@@ -128,6 +132,10 @@ const SOURCES: [Source; 4] = [
             (
                 "warm.cjs",
                 include_str!("../../../../runtimes/nodejs20.x/warm.cjs"),
+            ),
+            (
+                "warm_up_event.cjs",
+                include_str!("../../../../runtimes/nodejs20.x/warm_up_event.cjs"),
             ),
             (
                 "zygote.cjs",

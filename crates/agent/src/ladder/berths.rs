@@ -3,15 +3,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use pilotlight_model::error::Causes;
 use tokio::runtime::Handle;
+use tokio::time::sleep;
 
 use crate::launcher::{Berth, Furnishing, LaunchError, Template};
 
 /// Berths of one template that are made at the same time, off the path.
 const BUILDERS: usize = 2;
+/// A start has the machine to itself for that long before what it took is replaced. A fork copies the template's
+/// page tables under a lock that planting the next stem would wait for, or have it wait.
+pub(crate) const START_FIRST: Duration = Duration::from_millis(5);
 
 pub(crate) struct Berths {
     template: Arc<dyn Template>,
@@ -52,7 +57,7 @@ impl Berths {
     }
 
     /// Makes as many as are to be ready, in the background.
-    pub(crate) fn replenish(self: &Arc<Self>) {
+    fn replenish(self: &Arc<Self>) {
         if self.missing() == 0 {
             return;
         }
@@ -62,6 +67,7 @@ impl Berths {
         }
         let berths = Arc::clone(self);
         self.handle.spawn(async move {
+            sleep(START_FIRST).await;
             berths.fill().await;
             berths.building.fetch_sub(1, Ordering::Relaxed);
         });

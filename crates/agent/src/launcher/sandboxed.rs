@@ -99,8 +99,11 @@ impl Launcher for Sandboxed {
     }
 
     fn forks(&self) -> bool {
-        // Whether this one does is seen when the first zygote is frozen.
-        cfg!(target_arch = "x86_64")
+        let check = sandbox::probe::templates();
+        if let Some(advice) = &check.advice {
+            tracing::warn!(found = check.found, advice, "nothing can be forked");
+        }
+        check.outcome == sandbox::probe::Outcome::Ok
     }
 }
 

@@ -142,9 +142,15 @@ impl Folder<'_> {
         Ok(String::from_utf8_lossy(&content).into_owned())
     }
 
-    /// How many processes are inside.
-    pub(super) fn process_count(&self) -> Result<usize, CgroupError> {
-        Ok(self.read("cgroup.procs")?.lines().count())
+    /// The processes inside; 0 for each that this process cannot see.
+    pub(super) fn process_list(&self) -> Result<Vec<i32>, CgroupError> {
+        let list = self.read("cgroup.procs")?;
+        list.lines()
+            .map(|line| {
+                line.parse()
+                    .map_err(|_| self.format("cgroup.procs", "numbers"))
+            })
+            .collect()
     }
 
     /// The number in a file that holds nothing else.

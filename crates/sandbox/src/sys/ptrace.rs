@@ -47,7 +47,7 @@ pub(crate) fn seize(tid: i32) -> io::Result<()> {
 pub(crate) enum Stop {
     /// At the begin or end of a system call.
     Call,
-    /// For another reason; the signal, if it is one that is to be delivered, else 0.
+    /// For another reason; the signal, if one is to be delivered or has stopped the whole process, else 0.
     Other(i32),
     /// It is no more.
     Gone,
@@ -84,19 +84,19 @@ pub(crate) fn wait(tid: i32) -> io::Result<Stop> {
     }
     Ok(match (libc::WSTOPSIG(status), status >> 16) {
         (signal, _) if signal == libc::SIGTRAP | 0x80 => Stop::Call,
-        (signal, 0) => Stop::Other(signal),
-        _ => Stop::Other(0),
+        (libc::SIGTRAP, event) if event != 0 => Stop::Other(0),
+        (signal, _) => Stop::Other(signal),
     })
 }
 
-/// Lets the thread run to the next begin or end of a system call, delivering that signal, if any.
-pub(crate) fn run_to_call(tid: i32, signal: i32) -> io::Result<()> {
-    request(libc::PTRACE_SYSCALL, tid, 0, number(signal as usize))
+/// Lets the thread run to the next begin or end of a system call.
+pub(crate) fn run_to_call(tid: i32) -> io::Result<()> {
+    request(libc::PTRACE_SYSCALL, tid, 0, ptr::null_mut())
 }
 
-/// Lets go of the thread, which runs on.
-pub(crate) fn detach(tid: i32) -> io::Result<()> {
-    request(libc::PTRACE_DETACH, tid, 0, ptr::null_mut())
+/// Lets go of the thread, which gets the signal that it stopped for, if any, and runs on.
+pub(crate) fn detach(tid: i32, signal: i32) -> io::Result<()> {
+    request(libc::PTRACE_DETACH, tid, 0, number(signal as usize))
 }
 
 /// The general registers.
@@ -159,13 +159,17 @@ pub(crate) fn set_signal_mask(tid: i32, mask: u64) -> io::Result<()> {
 /// The registration for restartable sequences.
 pub(crate) fn rseq(tid: i32) -> io::Result<RseqConfiguration> {
     let mut configuration = RseqConfiguration::default();
-    request(
+    let asked = request(
         PTRACE_GET_RSEQ_CONFIGURATION,
         tid,
         size_of::<RseqConfiguration>(),
         (&raw mut configuration).cast(),
-    )?;
-    Ok(configuration)
+    );
+    match asked {
+        // The kernel has been built without them.
+        Err(error) if error.raw_os_error() == Some(libc::EIO) => Ok(RseqConfiguration::default()),
+        other => other.map(|()| configuration),
+    }
 }
 
 /// The head of a thread's robust futexes and its length (get_robust_list(2)).

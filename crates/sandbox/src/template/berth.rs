@@ -28,11 +28,11 @@ use crate::slot::{LaunchError, SlotError, failure, receive};
 use crate::sys::reactor;
 use crate::template::scripts::NAMESPACES;
 
-/// A stem's process id: high, so that it takes none of a fork's.
-const STEM_PID: u64 = 32_000;
-
-/// A fork that takes longer waits for what will not come.
+/// A fork takes milliseconds; this is for a machine that is badly overloaded, and for one that waits for what does not come.
 const FORK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A stem's process id: high, so that it takes none of a fork's.
+pub(crate) const STEM_PID: u64 = 32_000;
 
 /// What a fork will find, known ahead of its start.
 #[derive(Debug)]
@@ -202,11 +202,9 @@ impl Berth {
         // What is held here would keep the pipes open when the program has ended.
         drop((their_stdout, their_stderr, request_socket));
 
-        let (pid, spawn) = timeout(FORK_PATIENCE, self.forked())
+        let (pid, spawn) = timeout(FORK_PATIENCE, self.complete())
             .await
             .map_err(io::Error::from)??;
-        // From then on init is the fork's parent. Until somebody speaks to it, the fork waits.
-        self.place.empty().await?;
         let marks = Marks {
             cgroup: furnished.cgroup,
             mounts: furnished.mounts,
@@ -226,17 +224,20 @@ impl Berth {
 }
 
 impl Berth {
-    /// The fork's process id on the host, and when it was complete.
-    async fn forked(&self) -> Result<(i32, u64), ForkError> {
-        loop {
+    /// Waits until the fork is complete and alone; returns its process id on the host, and when that was.
+    async fn complete(&self) -> Result<(i32, u64), ForkError> {
+        let forked = loop {
             match Word::receive(&self.stem).await? {
-                Word::Forked { pid, at } => return Ok((pid, at)),
+                Word::Forked { pid, at } => break (pid, at),
                 Word::Parked { .. } => {}
                 Word::Failed { operation, source } => {
                     return Err(ForkError::Fork { operation, source });
                 }
             }
-        }
+        };
+        // From then on init is the fork's parent. Until somebody speaks to it, the fork waits.
+        self.place.empty().await?;
+        Ok(forked)
     }
 }
 

@@ -4,26 +4,33 @@
 //! with its template and all other forks. So what has a state is made anew.
 
 mod fdinfo;
+pub(crate) mod pipes;
 mod sockets;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
-use rustix::pipe::fcntl_getpipe_size;
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 
 use self::fdinfo::FdInfo;
-use crate::sys::kcmp::same_file;
+use crate::sys::kcmp::{same_file, watches_file};
 use crate::template::refusal::{FreezeError, Refusal};
+use crate::template::scripts::ORDER_DESCRIPTORS;
 
 /// Descriptors from here on are the engine's, in a fork's first moments.
 pub(crate) const FIRST_OWN: i32 = 1016;
 
 /// The limit that every program is started with, which leaves room for them.
 const DESCRIPTOR_LIMIT: u64 = 1024;
+
+/// The program's lie below this: what an order brings, and what a fork makes at one time, has room in between.
+const LIMIT: i32 = FIRST_OWN - ORDER_DESCRIPTORS as i32;
+
+/// What all epolls of a program may watch.
+const MAX_WATCHES: usize = 4096;
 
 /// Behind the path of a file that is in no folder any more.
 const DELETED: &str = " (deleted)";
@@ -70,11 +77,12 @@ pub(crate) enum How {
     Epoll {
         watches: Vec<Watch>,
     },
-    /// One end of a pipe, with how much it takes and what is in it; the other end follows or came before, if there is one.
+    /// One end of a pipe, with what is in it; the other end follows or came before, if there is one.
     Pipe {
         id: u64,
         writes: bool,
-        capacity: usize,
+        /// Of what it holds at most.
+        size: usize,
         content: Vec<u8>,
     },
     /// One end of a pair of sockets.
@@ -131,17 +139,23 @@ pub(crate) fn renewals(known: &Known<'_>) -> Result<Vec<Renewal>, FreezeError> {
     if descriptor_limit(known.pid)? < DESCRIPTOR_LIMIT {
         return Err(Refusal::DescriptorLimit.into());
     }
-    if let Some(&fd) = numbers.last().filter(|fd| **fd >= FIRST_OWN) {
-        let max = FIRST_OWN - 1;
+    if let Some(&fd) = numbers.last().filter(|fd| **fd >= LIMIT) {
+        let max = LIMIT - 1;
         return Err(Refusal::TooManyDescriptors { fd, max }.into());
     }
     let mut renewals: Vec<Renewal> = Vec::new();
     let mut first: BTreeMap<String, Vec<i32>> = BTreeMap::new();
+    let mut watches = 0;
     for fd in numbers {
         let target = fs::read_link(known.path(fd))?
             .to_string_lossy()
             .into_owned();
         let info = FdInfo::read(known.pid, fd)?;
+        // A fork would not get its signals; and a template may get none: one that stops it cannot be blocked.
+        if info.flags & libc::O_ASYNC != 0 {
+            let kind = format!("{target}, which sends signals");
+            return Err(Refusal::Descriptor { fd, kind }.into());
+        }
         let twins = first.entry(target.clone()).or_default();
         let mut twin = None;
         for candidate in twins.iter() {
@@ -154,6 +168,12 @@ pub(crate) fn renewals(known: &Known<'_>) -> Result<Vec<Renewal>, FreezeError> {
             Some(twin) => Some(How::Copy(twin)),
             None => how(known, fd, &target, &info)?,
         };
+        if let Some(How::Epoll { watches: more }) = &how {
+            watches += more.len();
+            if watches > MAX_WATCHES {
+                return Err(Refusal::TooMuchState.into());
+            }
+        }
         // What is shared is shared by its copies too.
         if let Some(how) = how
             && !matches!(how, How::Copy(twin) if renewals.iter().all(|have| have.fd != twin))
@@ -168,8 +188,32 @@ pub(crate) fn renewals(known: &Known<'_>) -> Result<Vec<Renewal>, FreezeError> {
             twins.push(fd);
         }
     }
+    refuse_stale_watches(known.pid, &renewals)?;
     sockets::find_pairs(known, &mut renewals)?;
     Ok(renewals)
+}
+
+/// An epoll goes on watching a file whose descriptor is closed while there is a copy of that, and cannot be made to watch it
+/// again.
+fn refuse_stale_watches(pid: i32, renewals: &[Renewal]) -> Result<(), FreezeError> {
+    for renewal in renewals {
+        let How::Epoll { watches } = &renewal.how else {
+            continue;
+        };
+        let mut seen: BTreeMap<i32, u32> = BTreeMap::new();
+        for watch in watches {
+            let earlier = seen.entry(watch.fd).or_default();
+            if !watches_file(pid, renewal.fd, watch.fd, *earlier).unwrap_or(false) {
+                return Err(Refusal::Descriptor {
+                    fd: renewal.fd,
+                    kind: "an epoll that watches a closed descriptor".to_owned(),
+                }
+                .into());
+            }
+            *earlier += 1;
+        }
+    }
+    Ok(())
 }
 
 fn descriptor_limit(pid: i32) -> io::Result<u64> {
@@ -195,7 +239,7 @@ fn how(
         return Ok(file(known, fd, target, info)?);
     }
     if let Some(inode) = target.strip_prefix("pipe:[") {
-        return Ok(Some(pipe(known, fd, inode, info)?));
+        return Ok(Some(pipes::how(known, fd, inode, info)?));
     }
     if target.starts_with("socket:[") {
         return sockets::how(known, fd).map(Some);
@@ -239,7 +283,13 @@ fn file(known: &Known<'_>, fd: i32, target: &str, info: &FdInfo) -> Result<Optio
         .any(|folder| target.starts_with(folder));
     let shown = fs::metadata(format!("/proc/{}/root{target}", known.pid));
     let same = shown.is_ok_and(|shown| shown.ino() == metadata.ino());
-    if elsewhere || target.ends_with(DELETED) || (writes && !target.starts_with("/proc/")) || !same
+    // The template would keep what it has locked from its forks.
+    let locked = info.has_lock();
+    if elsewhere
+        || locked
+        || target.ends_with(DELETED)
+        || (writes && !target.starts_with("/proc/"))
+        || !same
     {
         return Err(own());
     }
@@ -247,51 +297,4 @@ fn file(known: &Known<'_>, fd: i32, target: &str, info: &FdInfo) -> Result<Optio
         path: target.to_owned(),
         position: info.decimal("pos:").unwrap_or(0),
     }))
-}
-
-fn pipe(known: &Known<'_>, fd: i32, inode: &str, info: &FdInfo) -> Result<How, FreezeError> {
-    let number = inode.trim_end_matches(']').parse().ok();
-    let id: u64 = number.ok_or(io::Error::from(io::ErrorKind::InvalidData))?;
-    if let Some(output) = known.outputs.iter().position(|pipe| *pipe == id) {
-        return Ok(How::Output(output));
-    }
-    let writes = info.flags & libc::O_ACCMODE == libc::O_WRONLY;
-    Ok(How::Pipe {
-        id,
-        writes,
-        capacity: fcntl_getpipe_size(known.fetch(fd)?).map_err(io::Error::from)?,
-        content: Vec::new(),
-    })
-}
-
-/// What waits in the pipes, in bytes.
-pub(crate) fn piped_bytes(known: &Known<'_>, renewals: &[Renewal]) -> io::Result<u64> {
-    let reads = |renewal: &&Renewal| matches!(renewal.how, How::Pipe { writes: false, .. });
-    let waiting = |renewal: &Renewal| Ok(rustix::io::ioctl_fionread(known.fetch(renewal.fd)?)?);
-    renewals.iter().filter(reads).map(waiting).sum()
-}
-
-/// Takes what is in the pipes. Nobody will miss it: the program will never run on.
-pub(crate) fn drain_pipes(known: &Known<'_>, renewals: &mut [Renewal]) -> io::Result<()> {
-    for renewal in renewals {
-        if let How::Pipe {
-            writes: false,
-            content,
-            ..
-        } = &mut renewal.how
-        {
-            let end = known.fetch(renewal.fd)?;
-            let waiting = rustix::io::ioctl_fionread(end.as_fd())?;
-            content.resize(usize::try_from(waiting).unwrap_or(0), 0);
-            let mut filled = 0;
-            while filled < content.len() {
-                match rustix::io::read(&end, &mut content[filled..])? {
-                    0 => break,
-                    more => filled += more,
-                }
-            }
-            content.truncate(filled);
-        }
-    }
-    Ok(())
 }

@@ -17,7 +17,7 @@ const SECTION_BYTES: usize = 64;
 const SYMBOL_BYTES: usize = 24;
 
 /// Larger tables than any program's are not read: Node's, which is large, has 6 MiB.
-const MAX_TABLE_BYTES: u64 = 64 << 20;
+const MAX_TABLE_BYTES: u64 = 16 << 20;
 const MAX_SECTIONS: usize = 4096;
 
 /// Where a function is.

@@ -1,7 +1,7 @@
 //! A stopped program's memory: reading and writing it, and whether it can be forked.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::FileExt;
 
 use crate::template::refusal::{FreezeError, Refusal};
@@ -26,10 +26,17 @@ impl Memory {
         Ok(u64::from_le_bytes(word))
     }
 
+    pub(crate) fn read(&self, address: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(bytes, address)
+    }
+
     pub(crate) fn write(&self, address: u64, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all_at(bytes, address)
     }
 }
+
+/// Of a program. A fork copies one after the other; the kernel's own limit may be high.
+const MAX_MAPPINGS: usize = 16 << 10;
 
 /// A mapping, as /proc/PID/smaps tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +55,14 @@ impl Mapping {
         self.flags.iter().any(|have| have == flag)
     }
 
+    pub(crate) fn has(&self, address: u64) -> bool {
+        (self.begin..self.end).contains(&address)
+    }
+
+    pub(crate) fn is_executable(&self) -> bool {
+        self.is("ex")
+    }
+
     /// Whether the program has asked that forks have nothing there: V8 does.
     pub(crate) fn is_kept_from_forks(&self) -> bool {
         self.is("dc")
@@ -64,16 +79,26 @@ impl Mapping {
 
 /// All mappings, or why they cannot be forked.
 pub(crate) fn mappings(pid: i32) -> Result<Vec<Mapping>, FreezeError> {
-    let mappings = parse(&fs::read_to_string(format!("/proc/{pid}/smaps"))?);
+    let mappings = parse(BufReader::new(File::open(format!("/proc/{pid}/smaps"))?))?;
+    if mappings.len() > MAX_MAPPINGS {
+        return Err(Refusal::TooMuchState.into());
+    }
     match mappings.iter().find_map(Mapping::refusal) {
         Some(refusal) => Err(refusal.into()),
         None => Ok(mappings),
     }
 }
 
-fn parse(smaps: &str) -> Vec<Mapping> {
+/// At most one more than there may be.
+fn parse(smaps: impl BufRead) -> io::Result<Vec<Mapping>> {
     let mut mappings: Vec<Mapping> = Vec::new();
-    for line in smaps.lines() {
+    // Whoever names a file need not do it in UTF-8.
+    for line in smaps.split(b'\n') {
+        let line = line?;
+        let line = &*String::from_utf8_lossy(&line);
+        if mappings.len() > MAX_MAPPINGS {
+            break;
+        }
         if let Some(flags) = line.strip_prefix("VmFlags:") {
             if let Some(last) = mappings.last_mut() {
                 last.flags = flags.split_whitespace().map(str::to_owned).collect();
@@ -82,7 +107,7 @@ fn parse(smaps: &str) -> Vec<Mapping> {
             mappings.push(mapping);
         }
     }
-    mappings
+    Ok(mappings)
 }
 
 /// `55d…-55e… r-xp 00000000 08:01 1234   /usr/bin/true`.
@@ -128,7 +153,7 @@ VmFlags: rd mr me ms sd \n";
 
     #[test]
     fn smaps_are_understood() {
-        let mappings = parse(SMAPS);
+        let mappings = parse(SMAPS.as_bytes()).unwrap();
         assert_eq!(mappings.len(), 3);
         assert_eq!(mappings[0].end - mappings[0].begin, 132 << 10);
         assert!(mappings[0].is_kept_from_forks());

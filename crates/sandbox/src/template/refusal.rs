@@ -13,6 +13,9 @@ pub enum Refusal {
         /// The thread's name.
         name: String,
     },
+    /// The process's first thread has ended, and others go on.
+    #[error("the first thread has ended; it has to wait, as the others do")]
+    MainThreadEnded,
     /// There are more processes than the program.
     #[error(
         "there are {count} processes; child processes that were started in init cannot be forked along"
@@ -86,6 +89,9 @@ pub enum Refusal {
     /// A filter of the program's own.
     #[error("the program has filtered its own system calls")]
     SystemCallFilter,
+    /// It may have no new code (`PR_SET_MDWE`), and so not the engine's.
+    #[error("the program has forbidden itself memory for new code")]
+    ExecutableMemory,
     /// Where it stands is not in the image.
     #[error("the working directory {path} is not in the image")]
     WorkingDirectory {
@@ -111,6 +117,7 @@ impl Refusal {
     pub fn reason(&self) -> &'static str {
         match self {
             Refusal::RunningThread { .. } => "running_thread",
+            Refusal::MainThreadEnded => "main_thread_ended",
             Refusal::ChildProcess { .. } => "child_process",
             Refusal::OpenConnection { .. } => "open_connection",
             Refusal::ListeningSocket { .. } => "listening_socket",
@@ -122,6 +129,7 @@ impl Refusal {
             Refusal::SharedMemory { .. } => "shared_memory",
             Refusal::Timer => "timer",
             Refusal::SystemCallFilter => "system_call_filter",
+            Refusal::ExecutableMemory => "executable_memory",
             Refusal::WorkingDirectory { .. } => "working_directory",
             Refusal::TooManyThreads { .. } => "too_many_threads",
             Refusal::TooMuchState => "too_much_state",

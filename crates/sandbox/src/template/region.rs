@@ -10,6 +10,9 @@ use crate::template::tape::Tape;
 /// The player has a page of its own, which is executable and not writable.
 pub(crate) const CODE_BYTES: u64 = 4096;
 
+/// Of memory that is protected, or advised about, as one.
+const PAGE: usize = 4096;
+
 /// So that signal frames may hold extended state.
 const ALIGNMENT: u64 = 64;
 
@@ -68,6 +71,13 @@ impl Region {
         let mut bytes = string.as_bytes().to_vec();
         bytes.push(0);
         self.put(&bytes)
+    }
+
+    /// What is put from here on stands on other pages than what was put so far. Returns where.
+    pub(crate) fn turn_page(&mut self) -> u64 {
+        self.bytes
+            .resize(self.bytes.len().next_multiple_of(PAGE), 0);
+        self.base + self.bytes.len() as u64
     }
 
     /// Zeros.

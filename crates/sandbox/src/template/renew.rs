@@ -7,11 +7,11 @@ use crate::template::scripts::{OUTPUTS, REQUEST_SOCKET};
 use crate::template::tape::{Argument, Op, Tape, call};
 
 /// Status flags that an open file has on its own, of those that matter.
-const STATUS_FLAGS: i32 = libc::O_NONBLOCK | libc::O_APPEND | libc::O_ASYNC;
+const STATUS_FLAGS: i32 = libc::O_NONBLOCK | libc::O_APPEND;
+/// What a new pipe holds.
+const USUAL_PIPE_BYTES: usize = 64 << 10;
 /// What `open` is not to do a second time.
 const OPEN_ONCE: i32 = libc::O_CREAT | libc::O_EXCL | libc::O_TRUNC | libc::O_CLOEXEC;
-/// What a new pipe takes (pipe(7)).
-const USUAL_PIPE_BYTES: usize = 64 << 10;
 
 /// Appends to `tape` what makes all of them anew.
 pub(crate) fn renew(tape: &mut Tape, region: &mut Region, renewals: &[Renewal]) {
@@ -119,34 +119,30 @@ impl Renew<'_> {
     }
 
     fn pipe(&mut self, ends: &[&Renewal]) {
-        // What does not fit fails the fork instead of holding it up.
-        let never_wait = libc::O_NONBLOCK;
-        self.tape
-            .push(call!(libc::SYS_pipe2, self.pair, never_wait));
-        for (index, end) in ends.iter().enumerate() {
+        self.tape.push(call!(libc::SYS_pipe2, self.pair, 0));
+        for end in ends {
             if let How::Pipe {
                 writes,
-                capacity,
+                size,
                 content,
                 ..
             } = &end.how
             {
-                if index == 0 && *capacity != USUAL_PIPE_BYTES {
-                    let resize = libc::F_SETPIPE_SZ;
-                    let resize = call!(libc::SYS_fcntl, self.second(), resize, *capacity);
+                if *size != USUAL_PIPE_BYTES {
+                    // It may have used up what a user may have of this: then its own are smaller.
+                    let resize = call!(libc::SYS_fcntl, self.second(), libc::F_SETPIPE_SZ, *size);
                     self.tape.push(resize.or_not());
                 }
                 if !content.is_empty() {
                     let bytes = self.region.put(content);
                     let write = call!(libc::SYS_write, self.second(), bytes, content.len());
+                    // Nobody would make room for it.
+                    self.set_status(self.second(), libc::O_NONBLOCK);
                     self.tape.push(write.must_be(content.len() as u64));
+                    self.set_status(self.second(), 0);
                 }
                 let own = if *writes { self.second() } else { self.first() };
                 self.copy(own, end);
-                if end.flags & STATUS_FLAGS == 0 {
-                    self.tape
-                        .push(call!(libc::SYS_fcntl, end.fd, libc::F_SETFL, 0));
-                }
             }
         }
         self.close_pair();
@@ -218,9 +214,13 @@ impl Renew<'_> {
             .push(call!(libc::SYS_dup3, from, renewal.fd, close_on_exec));
         let status = renewal.flags & STATUS_FLAGS;
         if status != 0 {
-            self.tape
-                .push(call!(libc::SYS_fcntl, renewal.fd, libc::F_SETFL, status));
+            self.set_status(Argument::from(renewal.fd), status);
         }
+    }
+
+    fn set_status(&mut self, fd: Argument, status: i32) {
+        self.tape
+            .push(call!(libc::SYS_fcntl, fd, libc::F_SETFL, status));
     }
 
     fn close_pair(&mut self) {

@@ -5,7 +5,7 @@
 //! engine has each fork do that, in every object that exports the function, before its own code runs on. Those of language
 //! runtimes are their bootstraps' concern. AWS-LC and BoringSSL see the fork by memory that the kernel wipes (MADV_WIPEONFORK).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::File;
 
 use super::elf::{Address, exported};
@@ -14,20 +14,35 @@ use super::memory::Mapping;
 /// Of OpenSSL and its kin.
 const RAND_POLL: &str = "RAND_poll";
 
-/// Addresses of the functions to call.
+/// Addresses of the functions to call: of each copy that can be executed, for a file may be mapped to be read, too.
 pub(super) fn reseeders(pid: i32, mappings: &[Mapping]) -> Vec<u64> {
-    let mut seen = BTreeSet::new();
+    let mut known: BTreeMap<&str, Option<Address>> = BTreeMap::new();
     let firsts = mappings
         .iter()
         .filter(|mapping| mapping.offset == 0 && mapping.path.starts_with('/'));
-    firsts
-        .filter(|mapping| seen.insert(&mapping.path))
-        .filter_map(|mapping| {
-            let file = File::open(format!("/proc/{pid}/root{}", mapping.path)).ok()?;
-            match exported(&file, RAND_POLL).ok().flatten()? {
-                Address::Absolute(address) => Some(address),
-                Address::Relative(offset) => mapping.begin.checked_add(offset),
-            }
-        })
-        .collect()
+    let found = firsts.filter_map(|mapping| {
+        let address = *known
+            .entry(&mapping.path)
+            .or_insert_with(|| look_up(pid, mapping));
+        match address? {
+            Address::Absolute(address) => Some(address),
+            Address::Relative(offset) => mapping.begin.checked_add(offset),
+        }
+    });
+    let is_code = |address: &u64| {
+        mappings
+            .iter()
+            .any(|mapping| mapping.is_executable() && mapping.has(*address))
+    };
+    let mut addresses: Vec<u64> = found.filter(is_code).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}
+
+/// Not by its path: libraries are unpacked, loaded and deleted.
+fn look_up(pid: i32, mapping: &Mapping) -> Option<Address> {
+    let Mapping { begin, end, .. } = mapping;
+    let file = File::open(format!("/proc/{pid}/map_files/{begin:x}-{end:x}")).ok()?;
+    exported(&file, RAND_POLL).ok().flatten()
 }

@@ -48,7 +48,7 @@ pub(crate) const NAMESPACES: [(&str, i32); 8] = [
     // The program's own, in the other user namespace.
     ("user", libc::CLONE_NEWUSER),
 ];
-const ORDER_DESCRIPTORS: usize = NAMESPACES.len() + 1;
+pub(crate) const ORDER_DESCRIPTORS: usize = NAMESPACES.len() + 1;
 /// An order: the address of the stem's tape, and the knock.
 pub(crate) const ORDER_BYTES: usize = 24;
 const KNOCK_AT: u64 = 8;
@@ -89,6 +89,8 @@ pub(crate) struct Scripts {
     pub(crate) status: u64,
     /// What a fork plays.
     pub(crate) fork: u64,
+    /// Where orders arrive: begin and end. Forks are made while one is carried out, and are not to find it.
+    pub(crate) orders: [u64; 2],
 }
 
 /// What is known of the program that becomes a template.
@@ -98,6 +100,8 @@ pub(crate) struct Program<'a> {
     pub(crate) renewals: &'a [Renewal],
     pub(crate) working_directory: &'a str,
     pub(crate) dumpable: bool,
+    /// Whether orphans of its children become its own.
+    pub(crate) subreaper: bool,
     /// Functions that make generators of random numbers forget what forks have in common.
     pub(crate) reseeders: &'a [u64],
     /// How many processes it may have: soft and hard limit.
@@ -108,16 +112,20 @@ pub(crate) struct Program<'a> {
 
 /// Writes all scripts of a template into its region.
 pub(crate) fn write(region: &mut Region, program: &Program<'_>) -> Scripts {
-    let orders = Inbox::new(region, ORDER_BYTES, ORDER_DESCRIPTORS);
-    let fork = fork(region, program, &orders);
+    let fork = fork(region, program);
     let status = Status::new(region, FAILED, |_| exit_process(1));
     let mut end = forgotten();
     end.push(call!(libc::SYS_exit, 0));
+    let end = region.put_tape(&end);
+    let begin_of_orders = region.turn_page();
+    let inbox = Inbox::new(region, ORDER_BYTES, ORDER_DESCRIPTORS);
+    let end_of_orders = region.turn_page();
     Scripts {
-        end: region.put_tape(&end),
-        leader: leader(region, program.threads.first(), &orders),
+        end,
+        leader: leader(region, &inbox, program.threads.first()),
         status: status.block,
         fork,
+        orders: [begin_of_orders, end_of_orders],
     }
 }
 
@@ -131,7 +139,7 @@ fn forgotten() -> Tape {
 }
 
 /// The leader's: for each order a helper, and its answer.
-fn leader(region: &mut Region, leader: Option<&Thread>, inbox: &Inbox) -> u64 {
+fn leader(region: &mut Region, inbox: &Inbox, leader: Option<&Thread>) -> u64 {
     // The answer's first two words, and the helper's status block.
     let answer = region.reserve(40);
     let (child, ended, status) = (answer, answer + 8, answer + 16);
@@ -268,7 +276,7 @@ pub(crate) fn stem(region: &mut Region, fork: u64, request_socket: bool) -> u64 
 }
 
 /// The fork's: it becomes what the template was.
-fn fork(region: &mut Region, program: &Program<'_>, orders: &Inbox) -> u64 {
+fn fork(region: &mut Region, program: &Program<'_>) -> u64 {
     let status = Status::new(region, FAILED, |status| {
         let mut tape = Tape::default();
         tape.push(send(CHANNEL, status.message, Status::MESSAGE_BYTES))
@@ -284,8 +292,6 @@ fn fork(region: &mut Region, program: &Program<'_>, orders: &Inbox) -> u64 {
         CLOCK_MONOTONIC,
         report + 8
     ));
-    // The template may have been in the middle of another order when its memory was copied.
-    tape.push(forget_knock(orders));
     if let Some(leader) = program.threads.first() {
         tape.push(call!(libc::SYS_set_tid_address, leader.clear_tid))
             .extend(registered(leader))
@@ -294,6 +300,10 @@ fn fork(region: &mut Region, program: &Program<'_>, orders: &Inbox) -> u64 {
     if program.dumpable {
         // Joining a user namespace has taken that away.
         tape.push(call!(libc::SYS_prctl, libc::PR_SET_DUMPABLE, 1, 0, 0, 0));
+    }
+    if program.subreaper {
+        let call = libc::PR_SET_CHILD_SUBREAPER;
+        tape.push(call!(libc::SYS_prctl, call, 1, 0, 0, 0));
     }
     let process_limit = region.put_words(&program.process_limit);
     let resource = libc::RLIMIT_NPROC;
@@ -341,7 +351,9 @@ fn make_threads(tape: &mut Tape, region: &mut Region, threads: &[Thread], gate: 
             next += 1;
         }
         let mut own = Tape::default();
-        own.extend(registered(thread))
+        // It is a copy of the leader.
+        own.extend(thread.registers.second_base(&threads[0].registers))
+            .extend(registered(thread))
             .extend(named(region, thread))
             .push(call!(libc::SYS_futex, gate + 8, WAIT, 0, 0, 0, 0).or_not())
             .push(resume(region, thread));

@@ -5,7 +5,7 @@ use std::io;
 
 use crate::sys::arch::{Registers, SYSCALL};
 use crate::sys::ptrace::{self, RseqConfiguration, Stop};
-use crate::template::memory::Memory;
+use crate::template::memory::{Mapping, Memory};
 use crate::template::refusal::{FreezeError, Refusal};
 
 /// Threads of a template.
@@ -17,12 +17,20 @@ const MAX_PASSES: usize = 16;
 /// `prctl(PR_GET_TID_ADDRESS)`.
 const PR_GET_TID_ADDRESS: u64 = 40;
 
+/// Where in a thread's area for restartable sequences stands which one it is in (`rseq_cs` of `struct rseq`).
+const RSEQ_CRITICAL_SECTION: u64 = 8;
+
+/// Each program is born with one filter of system calls.
+const FILTERS: u32 = 1;
+
 /// All threads of a process, seized by the calling thread. Dropping it lets them run on as they were.
 pub(crate) struct Threads {
     /// The first is the leader.
     pub(crate) all: Vec<Thread>,
     /// Of an instruction in the program that enters the kernel.
     pub(crate) syscall: u64,
+    /// Their signals are blocked.
+    held: bool,
     let_go: bool,
 }
 
@@ -32,6 +40,10 @@ pub(crate) struct Thread {
     tid: i32,
     /// Inside.
     pub(crate) inner_tid: i32,
+    /// What it stopped for, if it was for a signal: to be delivered when it runs on.
+    signal: i32,
+    /// Of its system calls.
+    filters: u32,
     pub(crate) name: String,
     pub(crate) registers: Registers,
     pub(crate) extended: Vec<u8>,
@@ -51,6 +63,7 @@ impl Threads {
         let mut threads = Threads {
             all: Vec::new(),
             syscall: 0,
+            held: false,
             let_go: false,
         };
         for _ in 0..MAX_PASSES {
@@ -87,10 +100,13 @@ impl Threads {
         if let Some(running) = self
             .all
             .iter()
-            .find(|thread| !thread.registers.was_waiting())
+            .find(|thread| !thread.registers.was_waiting() || thread.signal != 0)
         {
-            let name = running.name.clone();
-            return Err(Refusal::RunningThread { name }.into());
+            return Err(running.is_running().into());
+        }
+        // A thread may have some that the leader, from which forks make it, has not.
+        if self.all.iter().any(|thread| thread.filters > FILTERS) {
+            return Err(Refusal::SystemCallFilter.into());
         }
         let leader = self
             .all
@@ -98,6 +114,37 @@ impl Threads {
             .ok_or(io::Error::from(io::ErrorKind::NotFound))?;
         self.syscall = leader.registers.instruction() - SYSCALL.len() as u64;
         Ok(self)
+    }
+
+    /// Sees to it that each thread, when it is told to make a call or to play a tape, does that: no signal handler, no
+    /// restartable sequence and no code that another thread has put there gets in between. For programs of which nobody
+    /// runs.
+    pub(crate) fn hold(
+        &mut self,
+        memory: &Memory,
+        mappings: &[Mapping],
+    ) -> Result<(), FreezeError> {
+        let mut instruction = [0; SYSCALL.len()];
+        let executable = mappings
+            .iter()
+            .any(|mapping| mapping.is_executable() && mapping.has(self.syscall));
+        if !executable
+            || memory.read(self.syscall, &mut instruction).is_err()
+            || instruction != SYSCALL
+        {
+            return Err(self.all[0].is_running().into());
+        }
+        self.held = true;
+        for thread in &self.all {
+            // As the kernel does when a thread goes on outside of the sequence, which all that make a call are. One without
+            // its area would be killed then; the engine's memory must not come to lie there.
+            let area = thread.rseq.area;
+            if area != 0 && memory.write(area + RSEQ_CRITICAL_SECTION, &[0; 8]).is_err() {
+                return Err(thread.is_running().into());
+            }
+            ptrace::set_signal_mask(thread.tid, u64::MAX)?;
+        }
+        Ok(())
     }
 
     /// Reads what only the threads themselves can tell. `scratch` is memory of the process's.
@@ -118,7 +165,7 @@ impl Threads {
         Ok(())
     }
 
-    /// Has a thread make a system call; returns what it came to.
+    /// Has a thread make a system call; returns what it came to. To be [held](Threads::hold) before.
     pub(crate) fn call(&self, index: usize, number: i64, arguments: [u64; 6]) -> io::Result<i64> {
         let thread = &self.all[index];
         let tid = thread.tid;
@@ -126,12 +173,13 @@ impl Threads {
         ptrace::set_registers(tid, &calling)?;
         // To its begin, and to its end.
         for _ in 0..2 {
-            let mut signal = 0;
             loop {
-                ptrace::run_to_call(tid, signal)?;
+                ptrace::run_to_call(tid)?;
                 match ptrace::wait(tid)? {
                     Stop::Call => break,
-                    Stop::Other(pending) => signal = pending,
+                    Stop::Other(0) => {}
+                    // It is not in the call, but has failed on its way there.
+                    Stop::Other(_) => return Err(io::ErrorKind::Interrupted.into()),
                     Stop::Gone => return Err(io::ErrorKind::NotFound.into()),
                 }
             }
@@ -141,23 +189,27 @@ impl Threads {
         Ok(result)
     }
 
+    /// The process.
+    pub(crate) fn pid(&self) -> i32 {
+        self.all[0].tid
+    }
+
     /// The ids between those of the threads, which forks have to use up, and the threads.
     pub(crate) fn ids(&self) -> usize {
         let highest = self.all.iter().map(|thread| thread.inner_tid).max();
         usize::try_from(highest.unwrap_or(0)).unwrap_or(0)
     }
 
-    /// Has each thread play a tape from now on, with all signals blocked: the first tape is the leader's. For good.
+    /// Has each thread play a tape from now on, [held](Threads::hold) as it is: the first tape is the leader's. For good.
     pub(crate) fn play(mut self, player: u64, tapes: [u64; 2], status: u64) -> io::Result<()> {
         for (index, thread) in self.all.iter().enumerate().rev() {
             let tape = tapes[usize::from(index > 0)];
-            ptrace::set_signal_mask(thread.tid, u64::MAX)?;
             let playing = thread.registers.playing(player, tape, status);
             ptrace::set_registers(thread.tid, &playing)?;
         }
         self.let_go = true;
         for thread in self.all.iter().rev() {
-            ptrace::detach(thread.tid)?;
+            ptrace::detach(thread.tid, 0)?;
         }
         Ok(())
     }
@@ -169,11 +221,22 @@ impl Drop for Threads {
             return;
         }
         for thread in &self.all {
-            // A thread that has ended meanwhile needs neither.
-            if thread.registers.was_waiting() {
+            // A thread that has ended meanwhile needs none of it.
+            if thread.registers.was_waiting() && thread.signal == 0 {
                 let _ = ptrace::set_registers(thread.tid, &thread.registers.resumed());
             }
-            let _ = ptrace::detach(thread.tid);
+            if self.held {
+                let _ = ptrace::set_signal_mask(thread.tid, thread.signal_mask);
+            }
+            let _ = ptrace::detach(thread.tid, thread.signal);
+        }
+    }
+}
+
+impl Thread {
+    fn is_running(&self) -> Refusal {
+        Refusal::RunningThread {
+            name: self.name.clone(),
         }
     }
 }
@@ -190,9 +253,11 @@ pub(crate) fn expect(result: i64) -> io::Result<u64> {
 fn stop(pid: i32, tid: i32) -> Result<Option<Thread>, FreezeError> {
     match ptrace::seize(tid) {
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(None),
+        // The first thread stays, without life, until the last has ended.
+        Err(_) if tid == pid && has_ended(pid)? => return Err(Refusal::MainThreadEnded.into()),
         other => other?,
     }
-    match ptrace::wait(tid) {
+    let signal = match ptrace::wait(tid) {
         Ok(Stop::Gone) => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
             // It is let go of when the calling thread ends, whenever it stops.
@@ -200,15 +265,24 @@ fn stop(pid: i32, tid: i32) -> Result<Option<Thread>, FreezeError> {
             let name = name.trim_end().to_owned();
             return Err(Refusal::RunningThread { name }.into());
         }
-        other => other?,
+        Ok(Stop::Other(signal)) => signal,
+        other => {
+            other?;
+            0
+        }
     };
-    let thread = read(pid, tid).inspect_err(|_| {
-        let _ = ptrace::detach(tid);
+    let thread = read(pid, tid, signal).inspect_err(|_| {
+        let _ = ptrace::detach(tid, signal);
     });
     Ok(Some(thread?))
 }
 
-fn read(pid: i32, tid: i32) -> io::Result<Thread> {
+fn has_ended(pid: i32) -> io::Result<bool> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    Ok(status.lines().any(|line| line.starts_with("State:\tZ")))
+}
+
+fn read(pid: i32, tid: i32, signal: i32) -> io::Result<Thread> {
     let status = fs::read_to_string(format!("/proc/{pid}/task/{tid}/status"))?;
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -219,6 +293,8 @@ fn read(pid: i32, tid: i32) -> io::Result<Thread> {
     Ok(Thread {
         tid,
         inner_tid: inner_tid.ok_or(io::ErrorKind::InvalidData)?,
+        signal,
+        filters: field("Seccomp_filters:").parse().unwrap_or(FILTERS),
         name: field("Name:").to_owned(),
         registers: ptrace::registers(tid)?,
         extended: ptrace::extended_registers(tid)?,

@@ -5,7 +5,7 @@ use std::fs;
 use libtest_mimic::Trial;
 use pilotlight_sandbox::Exit;
 
-use crate::world::{World, finish, launch, trials_of_every_kind};
+use crate::world::{World, finish, launch, parent_of, trials_of_every_kind};
 
 pub(crate) fn trials() -> Vec<Trial> {
     [
@@ -23,21 +23,18 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 async fn namespaces(mut world: World) {
-    let all = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"]
-        .map(|kind| format!("/proc/self/ns/{kind}"));
-    let arguments: Vec<_> = std::iter::once("link")
-        .chain(all.iter().map(String::as_str))
-        .collect();
-    let inside = world.output(&arguments).await;
-    let inside: Vec<_> = inside.lines().collect();
-    let other = world.output(&arguments).await;
-    let other: Vec<_> = other.lines().collect();
-    assert_eq!((inside.len(), other.len()), (7, 7));
-    for (index, path) in all.iter().enumerate() {
-        let host = fs::read_link(path).unwrap();
-        assert_ne!(inside[index], host.to_str().unwrap(), "{path}");
-        assert_ne!(inside[index], other[index], "{path}");
+    // At the same time, for numbers are used again.
+    let programs = [world.start(&["pause"]).await, world.start(&["pause"]).await];
+    for kind in ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"] {
+        let of = |process: &str| fs::read_link(format!("/proc/{process}/ns/{kind}")).unwrap();
+        let [one, other] = programs
+            .each_ref()
+            .map(|program| of(&program.pid().to_string()));
+        assert_ne!(one, of("self"), "{kind}");
+        assert_ne!(other, of("self"), "{kind}");
+        assert_ne!(one, other, "{kind}");
     }
+    drop(programs);
     world.end().await;
 }
 
@@ -79,16 +76,6 @@ async fn identity(mut world: World) {
     }
     drop(process);
     world.end().await;
-}
-
-fn parent_of(pid: i32) -> i32 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("PPid:\t"))
-        .unwrap()
-        .parse()
-        .unwrap()
 }
 
 async fn attempts(mut world: World) {

@@ -32,6 +32,9 @@
 
 extern char **environ;
 
+/* In hostile.c. */
+void hostile(const char *what);
+
 /* Prints a file, or why it cannot be read. */
 static void cat(const char *path) {
     char buffer[65536];
@@ -363,6 +366,7 @@ static int run(int argc, char **argv) {
     else if (!strcmp(verb, "template")) serve_as_template();
     else if (!strcmp(verb, "later")) return wait_for_arguments();
     else if (!strcmp(verb, "refused")) be_refused(argv[2]);
+    else if (!strcmp(verb, "hostile")) hostile(argv[2]);
     else if (!strcmp(verb, "echo")) echo(3);
     else if (!strcmp(verb, "connect")) connect_to(argv[2], atoi(argv[3]));
     else if (!strcmp(verb, "pause")) { puts("paused"); for (;;) pause(); }

@@ -54,7 +54,7 @@ const REFUSALS: [(&str, &str); 16] = [
     ("too_many_threads", "too_many_threads"),
 ];
 
-fn ask(socket: &mut UnixStream, question: &str) -> String {
+pub(crate) fn ask(socket: &mut UnixStream, question: &str) -> String {
     socket.write_all(question.as_bytes()).unwrap();
     let mut answer = [0; 1024];
     let length = socket.read(&mut answer).unwrap();

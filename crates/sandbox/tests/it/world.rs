@@ -256,6 +256,17 @@ pub(crate) async fn freeze(process: &Process) -> Template {
     panic!("the program does not come to rest");
 }
 
+/// By the host's ids.
+pub(crate) fn parent_of(pid: i32) -> i32 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:\t"))
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
 /// Reads all that the process writes, then waits for its end.
 pub(crate) async fn finish(mut process: Process) -> Outcome {
     let stdout = drain(&mut process.stdout);
@@ -281,9 +292,13 @@ fn drain(pipe: &mut OwnedFd) -> tokio::task::JoinHandle<String> {
 
 /// The image of the runtime, made once per version of the guest.
 pub(crate) fn runtime_image() -> PathBuf {
-    let source = include_str!("guest.c");
+    let sources = [
+        ("guest.c", include_str!("guest.c")),
+        ("hostile.c", include_str!("hostile.c")),
+    ];
+    let library = include_str!("library.c");
     let mut hash = DefaultHasher::new();
-    source.hash(&mut hash);
+    (sources, library).hash(&mut hash);
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let image = cache.join(format!("guest-{:016x}.erofs", hash.finish()));
     if !image.exists() {
@@ -295,11 +310,22 @@ pub(crate) fn runtime_image() -> PathBuf {
         fs::write(tree.join("etc/resolv.conf"), "").unwrap();
         fs::write(tree.join("etc/no-program"), "").unwrap();
         symlink("missing", tree.join("bin/dangling")).unwrap();
-        fs::write(work.path().join("guest.c"), source).unwrap();
+        let files = sources.map(|(name, source)| {
+            let file = work.path().join(name);
+            fs::write(&file, source).unwrap();
+            file
+        });
         let compiled = Command::new("cc")
             .args(["-static", "-pthread", "-O1", "-Wall", "-Werror", "-o"])
             .arg(tree.join("bin/guest"))
-            .arg(work.path().join("guest.c"))
+            .args(files)
+            .status();
+        assert!(compiled.unwrap().success());
+        fs::write(work.path().join("library.c"), library).unwrap();
+        let compiled = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
+            .arg(tree.join("bin/library.so"))
+            .arg(work.path().join("library.c"))
             .status();
         assert!(compiled.unwrap().success());
         make_image(&tree, &work.path().join("image"));

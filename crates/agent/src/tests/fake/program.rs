@@ -151,6 +151,7 @@ impl Process {
                 "secret": self.variable("AWS_SECRET_ACCESS_KEY"),
                 "colour": self.variable("COLOUR"),
                 "event": event,
+                "told": self.variable("told"),
             });
             self.post(
                 &format!("invocation/{id}/response"),
@@ -233,6 +234,9 @@ impl Process {
         for (name, value) in told["env"].as_object().unwrap() {
             let pair = format!("{name}={}", value.as_str().unwrap());
             self.runtime.env.push(pair);
+        }
+        if told["spare"] == true {
+            self.runtime.env.push("told=spare".to_owned());
         }
     }
 }

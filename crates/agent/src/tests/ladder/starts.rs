@@ -61,7 +61,10 @@ async fn a_forced_start_is_of_the_kind_that_is_wanted() {
     world.until(|world| world.of(&spec).idle == 1).await;
     let mut best = request(&spec, "1");
     best.cold = Some(Cold::Best);
-    assert_eq!(world.try_invoke(best).await.unwrap().kind, StartKind::Spare);
+    let spare = world.try_invoke(best).await.unwrap();
+    assert_eq!(spare.kind, StartKind::Spare);
+    // It may get ready for its first request, as nobody waits for it meanwhile.
+    assert_eq!(json(&spare.payload)["told"], "spare");
     for kind in [StartKind::Forked, StartKind::Zygote, StartKind::Booted] {
         world.spare(&spec).await;
         let reply = world.invoke_cold(&spec, kind).await;
@@ -80,6 +83,7 @@ async fn a_forced_start_is_of_the_kind_that_is_wanted() {
         };
         let all = phases(&reply);
         assert_eq!(&all[2..all.len() - 1], expected, "{kind}");
+        assert_eq!(json(&reply.payload)["told"], serde_json::Value::Null);
         let kind_of_init = &json(&reply.payload)["type"];
         assert_eq!(
             kind_of_init,

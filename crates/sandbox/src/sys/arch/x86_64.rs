@@ -44,6 +44,13 @@ impl Registers {
         self.0.fs_base
     }
 
+    /// The thread's second base address, which few programs use, if it is not what the other thread has.
+    pub(crate) fn second_base(&self, other: &Registers) -> Option<Op> {
+        const ARCH_SET_GS: i32 = 0x1001;
+        let base = self.0.gs_base;
+        (base != other.0.gs_base).then(|| call!(libc::SYS_arch_prctl, ARCH_SET_GS, base))
+    }
+
     /// What the call came to.
     pub(crate) fn result(&self) -> i64 {
         self.0.rax as i64

@@ -39,6 +39,11 @@ impl FdInfo {
         u64::from_str_radix(self.field(name)?, 16).ok()
     }
 
+    /// Whether it is locked, or leased, by the program.
+    pub(super) fn has_lock(&self) -> bool {
+        self.field("lock:").is_some()
+    }
+
     /// An armed timer has its remaining time; one that has run out runs out at once.
     pub(super) fn timer(&self) -> Option<How> {
         let [seconds, nanoseconds] = self.pair("it_value:")?;

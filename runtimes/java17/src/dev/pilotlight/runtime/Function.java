@@ -54,6 +54,10 @@ final class Function {
                 + Long.toString(System.nanoTime()) + "\r\n";
     }
 
+    Handler handler() {
+        return handler;
+    }
+
     /** Takes the handler of a warm-up. */
     void use(Handler handler) {
         this.handler = handler;

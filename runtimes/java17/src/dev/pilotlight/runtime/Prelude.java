@@ -9,6 +9,10 @@ import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -74,6 +78,10 @@ final class Prelude {
         numbers.stream().collect(Collectors.groupingBy(n -> n % 2, Collectors.counting()));
         numbers.sort((a, b) -> b - a);
         numbers.forEach(n -> { });
+        // Small ones are of classes of their own.
+        List.of(Map.of("a", 1), Map.of("a", 1, "b", 2), Set.of("a"), Set.of("a", "b", "c"), List.of("a"), Optional.of("a"))
+                .toString();
+        new TreeMap<>(Map.of("a", 1)).forEach((name, n) -> { });
     }
 
     private static void security() throws Exception {

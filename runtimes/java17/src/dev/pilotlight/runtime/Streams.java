@@ -3,6 +3,7 @@ package dev.pilotlight.runtime;
 import java.io.BufferedOutputStream;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
+import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 
@@ -13,8 +14,8 @@ final class Streams {
     private Streams() {}
 
     static void install() {
-        System.setOut(lines(FileDescriptor.out));
-        System.setErr(lines(FileDescriptor.err));
+        System.setOut(lines(new FileOutputStream(FileDescriptor.out)));
+        System.setErr(lines(new FileOutputStream(FileDescriptor.err)));
         // A process that ends in the middle of a line has written that half.
         Runtime.getRuntime().addShutdownHook(new Thread("flush") {
             @Override
@@ -24,9 +25,8 @@ final class Streams {
         });
     }
 
-    private static PrintStream lines(FileDescriptor descriptor) {
-        return new PrintStream(
-                new BufferedOutputStream(new FileOutputStream(descriptor), BUFFER), true, StandardCharsets.UTF_8);
+    static PrintStream lines(OutputStream to) {
+        return new PrintStream(new BufferedOutputStream(to, BUFFER), true, StandardCharsets.UTF_8);
     }
 
     /** What was written before an answer comes out before it, even half a line. */

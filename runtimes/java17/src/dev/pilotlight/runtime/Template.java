@@ -9,6 +9,8 @@ import org.crac.Context;
 final class Template {
     /** What a zygote has warmed is warm; a process that was booted is not. */
     private static final int ROUNDS = 500;
+    /** Enough to write to what an event writes to. */
+    private static final int SPARE_ROUNDS = 2;
 
     private final RuntimeApi api;
     private final Settings settings;
@@ -27,8 +29,10 @@ final class Template {
         } catch (Throwable e) {
             function.endStart("init", new Failure(cause(e), "Runtime.BeforeSnapshotError"), timing, 64);
         }
+        WarmUpEvent.run(function.handler(), settings);
         Environment.prepare();
         Prelude.load();
+        Linking.run(loader);
         Randomness.prepare();
         Randomness.search(loader);
         WarmUp.run(ROUNDS);
@@ -39,10 +43,12 @@ final class Template {
         restore(api.receive());
     }
 
-    /** From here on a client waits. */
+    /** From here on a client waits, but not for a spare. */
     private void restore(Message order) throws IOException {
+        boolean spare = false;
         if (order.length > 0) {
             Map<?, ?> members = (Map<?, ?>) JsonReader.read(order.bytes, order.offset, order.length);
+            spare = Boolean.TRUE.equals(members.get("spare"));
             Object variables = members.get("env");
             if (variables != null) {
                 Environment.change((Map<?, ?>) variables);
@@ -55,8 +61,13 @@ final class Template {
         } catch (Throwable e) {
             function.endStart("restore", new Failure(cause(e), "Runtime.AfterRestoreError"), "", 65);
         }
+        String done = "Pilotlight-Restore-Done: " + Long.toString(System.nanoTime()) + "\r\n";
+        if (spare) {
+            // What a request would write to first is copied now.
+            WarmUp.serve(SPARE_ROUNDS);
+        }
         Streams.flush();
-        api.ask(RuntimeApi.NEXT, "Pilotlight-Restore-Done: " + Long.toString(System.nanoTime()) + "\r\n");
+        api.ask(RuntimeApi.NEXT, done);
     }
 
     /** What the first hook that failed threw. */

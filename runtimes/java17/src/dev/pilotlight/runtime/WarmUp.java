@@ -30,18 +30,28 @@ final class WarmUp {
     private static final String ACCEPTED =
             "HTTP/1.1 202 Accepted\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n{\"status\":\"OK\"}";
 
+    private static Function function;
+    /** One of each kind, kept for the forks that go through an event once more. */
+    private static Handler[] handlers;
+
     private WarmUp() {}
 
     static void run(int rounds) throws IOException {
         ClassLoader functions = WarmUp.class.getClassLoader();
-        Settings settings = new Settings();
-        RuntimeApi api = new RuntimeApi(new Platform(), OutputStream.nullOutputStream());
-        Function function = new Function(api, settings);
+        serve(rounds);
+        say(rounds);
+        refuse(function, functions, Math.max(1, rounds / 100));
+        order(rounds);
+    }
+
+    /** The way of an event alone. */
+    static void serve(int rounds) throws IOException {
+        if (function == null) {
+            prepare();
+        }
         String trace = System.getProperty("com.amazonaws.xray.traceHeader");
-        String here = WarmUp.class.getName();
-        String[] handlers = {here + "$Maps", here + "$Beans", here + "$Streams", here + "$Methods::text", here + "$Methods::bean"};
-        for (String name : handlers) {
-            function.use(HandlerLoader.load(name, functions));
+        for (Handler handler : handlers) {
+            function.use(handler);
             for (int i = 0; i < rounds; i++) {
                 function.serve();
             }
@@ -49,8 +59,16 @@ final class WarmUp {
         if (trace == null) {
             System.clearProperty("com.amazonaws.xray.traceHeader");
         }
-        refuse(function, functions, Math.max(1, rounds / 100));
-        order(rounds);
+    }
+
+    private static void prepare() {
+        function = new Function(new RuntimeApi(new Platform(), OutputStream.nullOutputStream()), new Settings());
+        String here = WarmUp.class.getName();
+        String[] names = {here + "$Maps", here + "$Beans", here + "$Streams", here + "$Methods::text", here + "$Methods::bean"};
+        handlers = new Handler[names.length];
+        for (int i = 0; i < names.length; i++) {
+            handlers[i] = HandlerLoader.load(names[i], WarmUp.class.getClassLoader());
+        }
     }
 
     /** What comes before the first event, as far as it needs no function: for a process that has none yet. */
@@ -73,6 +91,16 @@ final class WarmUp {
             } catch (ClassNotFoundException e) {
                 return; // outside the image
             }
+        }
+    }
+
+    /** The way of a line to the log. */
+    private static void say(int rounds) {
+        java.io.PrintStream out = dev.pilotlight.runtime.Streams.lines(OutputStream.nullOutputStream());
+        for (int i = 0; i < rounds; i++) {
+            out.println("a line");
+            out.print("another\n");
+            out.flush();
         }
     }
 
