@@ -19,6 +19,7 @@ final class Zygote {
         Prelude.load();
         WarmUp.run(ROUNDS);
         WarmUp.start(ROUNDS);
+        Linking.warm(ROUNDS);
         collect();
         api.ask(RuntimeApi.ASSIGNMENT, "");
         apply(api.receive());
