@@ -174,5 +174,7 @@ async fn the_books_balance_at_the_end() {
         }
     };
     let patience = Duration::from_secs(10);
-    tokio::time::timeout(patience, gone).await.expect("all is gone");
+    tokio::time::timeout(patience, gone)
+        .await
+        .expect("all is gone");
 }
