@@ -78,7 +78,10 @@ impl Running {
                     let stillborn = !instance.is_initialised() && instance.failed().is_none();
                     return match self.origin.take() {
                         Some(origin) if stillborn => {
-                            origin.forked(false);
+                            // Who is killed from outside may be as good as the others.
+                            if exit != Exit::Signal(9) {
+                                origin.forked(false);
+                            }
                             Watched::Stillborn
                         }
                         _ => Watched::Exited(exit),
