@@ -7,6 +7,8 @@ use anyhow::Context;
 
 /// The process id that a program has in its own sandbox.
 const PROGRAM_PID: &str = "2";
+/// And that of what waits in a berth, with the memory of its template, to be forked.
+const STEM_PID: &str = "32000";
 
 /// A program in a sandbox. Its kind shows in how deep its PID namespace lies: what is forked from a process
 /// lives in a namespace within that process's.
@@ -38,9 +40,9 @@ pub(crate) fn machine(key: &str) -> Option<u64> {
 pub(crate) fn programs(root: u32, name: &str) -> Vec<Program> {
     let mut programs = Vec::new();
     for (pid, status) in family(root) {
-        let field = |key: &str| Some(status.lines().find_map(|it| it.strip_prefix(key))?.trim());
-        let ids: Vec<&str> = field("NSpid:").unwrap_or_default().split('\t').collect();
-        if field("Name:") == Some(name) && ids.len() > 1 && ids.last() == Some(&PROGRAM_PID) {
+        let ids = ids(&status);
+        let named = field(&status, "Name:") == Some(name);
+        if named && ids.len() > 1 && ids.last() == Some(&PROGRAM_PID) {
             let depth = ids.len();
             programs.push(Program { pid, depth });
         }
@@ -48,8 +50,27 @@ pub(crate) fn programs(root: u32, name: &str) -> Vec<Program> {
     programs
 }
 
+/// What all processes below `root` have for themselves, in bytes.
+pub(crate) fn private_below(root: u32) -> u64 {
+    let below = family(root);
+    let own_memory = |(_, status): &&(u32, String)| ids(status).last() != Some(&STEM_PID);
+    let weights = below.iter().filter(own_memory);
+    let weights = weights.filter_map(|(pid, _)| weigh(*pid).ok());
+    weights.map(|weight| weight.uss).sum()
+}
+
+/// Ids of a process in all its PID namespaces, the host's first.
+fn ids(status: &str) -> Vec<&str> {
+    let ids = field(status, "NSpid:").unwrap_or_default();
+    ids.split('\t').collect()
+}
+
+fn field<'a>(status: &'a str, key: &str) -> Option<&'a str> {
+    Some(status.lines().find_map(|it| it.strip_prefix(key))?.trim())
+}
+
 /// Every process below `root`, with what /proc/PID/status says. One that ends meanwhile is left out.
-pub(crate) fn family(root: u32) -> Vec<(u32, String)> {
+fn family(root: u32) -> Vec<(u32, String)> {
     let mut children: HashMap<u32, Vec<(u32, String)>> = HashMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let pid = entry.file_name().to_str().and_then(|it| it.parse().ok());

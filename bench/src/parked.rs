@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use crate::Bench;
-use crate::memory::{family, machine, weigh};
+use crate::memory::{machine, private_below, weigh};
 use crate::platform::{Platform, SETTLE_PATIENCE};
 use crate::report::Section;
 use crate::runtimes::PYTHON;
@@ -160,12 +160,10 @@ impl Memory {
     fn read(platform: &Platform) -> anyhow::Result<Self> {
         let line = |key: &str| Some(machine(key)? as i64);
         let own = weigh(platform.pid())?.uss as i64;
-        let below = family(platform.pid());
-        let private = below.iter().filter_map(|(pid, _)| weigh(*pid).ok());
         Ok(Self {
             available: line("MemAvailable").context("no MemAvailable")?,
             kernel: KERNEL.map(|key| line(key).unwrap_or(0)),
-            private: own + private.map(|it| it.uss as i64).sum::<i64>(),
+            private: own + private_below(platform.pid()) as i64,
             own,
         })
     }

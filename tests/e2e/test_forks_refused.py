@@ -181,7 +181,7 @@ def assert_refused(platform, function, reason, detail="", fine=True):
     assert found["refusal"] and found["refusal"]["reason"] == reason, found
     assert detail in found["refusal"]["detail"] and found["template_bytes"] == 0
     # Its init has been paid: the process serves.
-    assert found["idle"] == 1
+    eventually(lambda: counts(platform, function.name)["idle"] == 1, "the process is idle")
     answer = function.invoke(fine)
     assert (kind_of(answer), answer["json"]) == ("warm", fine), answer["json"]
     assert call(platform, function, "zygote", fine) == call(platform, function, "booted", fine) == fine
@@ -305,3 +305,18 @@ def test_what_is_not_refused_is_made_anew(platform, deploy):
     assert booted["pipe"] == "from init, and then" and booted["event"] == 5 and booted["timer"] and booted["position"] == [7, 7]
     for kind in ("forked", "spare", "forked"):
         assert call(platform, function, kind) == booted
+
+
+def test_forks_that_die_at_once_cost_no_request(deploy):
+    """Memory that the kernel wipes in a fork: the template is as it should be, and none of its forks lives."""
+    function = deploy(
+        "import ctypes\n"
+        "begin, end = next(line.split()[0].split('-') for line in open('/proc/self/maps') if '[heap]' in line)\n"
+        "length = int(end, 16) - int(begin, 16)\n"
+        "WIPE_ON_FORK = 18\n"
+        "ctypes.CDLL(None).madvise(ctypes.c_void_p(int(begin, 16)), ctypes.c_size_t(length), WIPE_ON_FORK)\n"
+        "def lambda_handler(event, context):\n    return event\n"
+    )
+    for number in range(4):
+        answer = function.invoke(number, cold=True)
+        assert answer["json"] == number, answer

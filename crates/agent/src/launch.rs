@@ -47,8 +47,12 @@ impl Launching<'_> {
                 Origin::Nothing => return self.boot_in_one_of_two().await,
             };
             let error = match launched {
-                Ok(running) => {
-                    origin.forked(true);
+                Ok(mut running) => {
+                    match origin {
+                        // Whether that fork is of use is seen when it asks for an event.
+                        Origin::Template(_) => running.origin = Some(origin),
+                        _ => origin.forked(true),
+                    }
                     return Ok(running);
                 }
                 Err(error) => error,
@@ -78,8 +82,13 @@ impl Launching<'_> {
         let forked = self
             .fork_template(template, template.berths.build(), StartKind::Spare)
             .await;
-        origin.forked(forked.is_ok());
-        forked
+        if forked.is_err() {
+            origin.forked(false);
+        }
+        forked.map(|running| Running {
+            origin: Some(origin),
+            ..running
+        })
     }
 
     /// A fork of the version's template, for a request or as a spare.
@@ -215,6 +224,7 @@ impl Launching<'_> {
             server,
             reader: tokio::spawn(reader),
             inherits,
+            origin: None,
         })
     }
 }

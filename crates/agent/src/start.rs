@@ -106,7 +106,14 @@ impl Start<'_> {
     /// Runs the instance to its end. An error is the platform's: the function's own are answers.
     async fn run(&self, turn: Turn, cheapest: StartKind) -> Result<(), LaunchError> {
         let instance = self.instance;
-        match self.attempt(limits::INIT, Some(turn), cheapest).await? {
+        let mut watched = self.attempt(limits::INIT, Some(turn), cheapest).await?;
+        if self.ticket.is_some() && matches!(watched, Watched::Stillborn) {
+            // The request hears nothing of it but the time that it took.
+            instance.begin_init();
+            let next = cheapest.max(StartKind::Zygote);
+            watched = self.attempt(limits::INIT, None, next).await?;
+        }
+        match watched {
             Watched::Killed(Verdict::InitTimedOut) => {
                 instance.give_up_start("Status: timeout");
                 // As on Lambda, the init is repeated within the request's own time.
@@ -156,7 +163,7 @@ impl Start<'_> {
             Some(_) => launching.run(cheapest).await,
             None => launching.run_spare().await,
         };
-        let running = match launched {
+        let mut running = match launched {
             Ok(running) => running,
             Err(LaunchError::Exec { program, source }) => {
                 let failure = Failure::InvalidEntrypoint(entrypoint(self.image, &program, &source));
@@ -173,8 +180,17 @@ impl Start<'_> {
                 instance.forget_process();
                 return Ok(watched);
             }
+            Watched::Stillborn if self.ticket.is_some() => {
+                // Of the function's own making, most likely.
+                tracing::info!(
+                    instance = %instance.id, version = %instance.spec.key,
+                    "a fork of the template ended before it asked for an event"
+                );
+                instance.forget_process();
+                return Ok(watched);
+            }
             Watched::Exited(exit) => instance.exit_failure(*exit),
-            Watched::Killed(_) => Failure::Exited {
+            Watched::Stillborn | Watched::Killed(_) => Failure::Exited {
                 exit: Exit::Signal(9),
                 out_of_memory: false,
             },

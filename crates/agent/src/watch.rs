@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant as Deadline;
 
 use crate::instance::{Instance, Verdict};
+use crate::ladder::Origin;
 use crate::launcher::{Exit, Process};
 use crate::pool::Turn;
 use crate::runtime_api::Server;
@@ -24,6 +25,8 @@ pub(crate) struct Running {
     pub(crate) reader: JoinHandle<()>,
     /// Whether it has inherited a connection.
     pub(crate) inherits: bool,
+    /// The template that it was forked from, until it has come so far as to ask for an event.
+    pub(crate) origin: Option<Origin>,
 }
 
 /// How watching came to its end.
@@ -32,20 +35,23 @@ pub(crate) enum Watched {
     Exited(Exit),
     /// To be killed, for that reason.
     Killed(Verdict),
+    /// It was forked, and ended before it asked for an event or told of an error: what its template was, it is not.
+    Stillborn,
 }
 
 impl Running {
     /// Watches over the process until it ends or has to; its start may take that long. The turn is given
     /// back as soon as the start needs it no more.
     pub(crate) async fn watch(
-        &self,
+        &mut self,
         instance: &Instance,
         start: Duration,
         turn: &mut Option<Turn>,
     ) -> Watched {
         let began = Deadline::now();
         let mut initialising = true;
-        let exit = self.process.wait();
+        let process = Arc::clone(&self.process);
+        let exit = process.wait();
         tokio::pin!(exit);
         loop {
             let due = match instance.judge(Some(began + start)) {
@@ -55,6 +61,9 @@ impl Running {
             if initialising && instance.is_initialised() {
                 initialising = false;
                 self.process.init_ended();
+                if let Some(origin) = self.origin.take() {
+                    origin.forked(true);
+                }
             }
             if !initialising || began + TURN <= Deadline::now() {
                 turn.take();
@@ -65,7 +74,19 @@ impl Running {
                 .min();
             tokio::select! {
                 biased;
-                exit = &mut exit => return Watched::Exited(exit),
+                exit = &mut exit => {
+                    let stillborn = !instance.is_initialised() && instance.failed().is_none();
+                    return match self.origin.take() {
+                        Some(origin) if stillborn => {
+                            // Who is killed from outside may be as good as the others.
+                            if exit != Exit::Signal(9) {
+                                origin.forked(false);
+                            }
+                            Watched::Stillborn
+                        }
+                        _ => Watched::Exited(exit),
+                    };
+                }
                 () = instance.changed() => {}
                 () = sleep_until_or_never(due) => {}
             }

@@ -83,7 +83,7 @@ impl Preparation<'_> {
         let mut turn = Some(turn);
         let (parked, parks) = oneshot::channel();
         instance.become_template();
-        let Some(running) = self.launch(parked).await? else {
+        let Some(mut running) = self.launch(parked).await? else {
             return Ok(());
         };
         let init = tokio::select! {
@@ -155,7 +155,9 @@ impl Preparation<'_> {
                 let failure = instance.exit_failure(*exit);
                 Some(instance.failed().unwrap_or(failure).status())
             }
-            Watched::Killed(_) => instance.failed().map(|failure| failure.status()),
+            Watched::Stillborn | Watched::Killed(_) => {
+                instance.failed().map(|failure| failure.status())
+            }
         };
         if let Some(status) = status {
             tracing::info!(version = %instance.spec.key, status, "no template: the init failed");
@@ -224,7 +226,7 @@ impl Preparation<'_> {
     /// The process serves, as any instance whose start nobody waits for.
     async fn serve(
         &self,
-        running: Running,
+        mut running: Running,
         outstanding: Outstanding,
         error: FreezeError,
         done: Done,
@@ -251,7 +253,7 @@ impl Preparation<'_> {
         running.wind_up(instance).await;
         let failure = match watched {
             Watched::Exited(exit) => instance.exit_failure(exit),
-            Watched::Killed(_) => Failure::Exited {
+            Watched::Stillborn | Watched::Killed(_) => Failure::Exited {
                 exit: Exit::Signal(9),
                 out_of_memory: false,
             },

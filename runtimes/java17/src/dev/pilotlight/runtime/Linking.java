@@ -59,6 +59,24 @@ final class Linking {
         }
     }
 
+    /** Compiles what places that join texts are linked by: one link is much code that runs once. */
+    static void warm(int rounds) {
+        Object[][] usual = {
+            {"(Ljava/lang/Object;)Ljava/lang/String;", "a \1"},
+            {"(Ljava/lang/String;I)Ljava/lang/String;", "a \1 b \1 c"},
+            {"(Ljava/lang/String;Ljava/lang/String;)Ljava/lang/String;", "\1, \1"},
+        };
+        try {
+            Linking linking = new Linking(Linking.class.getClassLoader());
+            for (int i = 0; i < rounds; i++) {
+                linking.join(Linking.class, usual[i % usual.length]);
+            }
+        } catch (ReflectiveOperationException e) {
+            // another JDK: the first call links as it always did
+        }
+        joins.clear();
+    }
+
     private void of(Class<?> type) {
         ClassFile file;
         try {

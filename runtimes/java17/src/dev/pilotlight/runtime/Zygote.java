@@ -20,6 +20,7 @@ final class Zygote {
         Randomness.prepare();
         WarmUp.run(ROUNDS);
         WarmUp.start(ROUNDS);
+        Linking.warm(ROUNDS);
         collect();
         api.ask(RuntimeApi.ASSIGNMENT, "");
         apply(api.receive());
