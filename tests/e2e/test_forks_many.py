@@ -14,7 +14,7 @@ import time
 import pytest
 
 from conftest import deploy_to, eventually
-from forks import NODE, call, counts, deploy_java, get, kind_of, post
+from forks import NODE, counts, deploy_java, get, kind_of, post
 
 ONE_BY_ONE = {"python": 300, "node": 100, "java": 50}
 AT_ONCE = 100
@@ -203,7 +203,9 @@ def test_killed_under_load(new_platform, java_classes):
             time.sleep(dice.uniform(0.02, 0.12))
     print(killed, load.kinds, load.errors)
     assert not load.wrong, load.wrong
-    assert load.errors.keys() <= {("Runtime.ExitError", "Runtime exited with error: signal: killed")}, load.errors
+    # The other one is of an instance whose init was killed, so that nobody is left to tell.
+    told = {"Runtime exited with error: signal: killed", "Runtime exited without providing a reason"}
+    assert load.errors.keys() <= {("Runtime.ExitError", message) for message in told}, load.errors
     assert killed["frozen"] >= 5 and killed["other"] >= 20
     assert load.kinds["forked"] > 50, load.kinds
     # All of it is made again, and works.
@@ -216,7 +218,12 @@ def test_killed_under_load(new_platform, java_classes):
             return kind in ("forked", "spare") and counts(platform, name)["template_bytes"]
 
         eventually(is_forked, f"{name} has its template")
-        assert_answer(name, "after", call(platform, function, "forked", asked(name, "after")))
-        assert_answer(name, "after", call(platform, function, "spare", asked(name, "after")))
-        assert_answer(name, "after", call(platform, function, "zygote", asked(name, "after")))
+        # Berths that died meanwhile cost the start that finds them one rung.
+        def starts_as(kind, name=name, function=function):
+            answer = function.invoke(asked(name, "after"), cold=kind)
+            assert_answer(name, "after", answer["json"])
+            return kind_of(answer) == kind
+
+        for kind in ("forked", "spare", "zygote"):
+            eventually(functools.partial(starts_as, kind), f"{name} has {kind} starts")
     assert get(platform, "/pilotlight/v1/health")["status"] == "ready"

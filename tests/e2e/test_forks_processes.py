@@ -202,7 +202,7 @@ const CHECKS = {
     const sum = graph.reduce((total, { n }) => total + n, 0);
     graph = undefined;
     let live = [];
-    for (let round = 0; round < 20; round += 1) live = Array.from({ length: 100000 }, (_, n) => ({ n, round }));
+    for (let round = 0; round < 8; round += 1) live = Array.from({ length: 100000 }, (_, n) => ({ n, round }));
     v8.setFlagsFromString('--expose-gc');
     require('vm').runInNewContext('gc')();
     return [sum, live.length, live[7]];
