@@ -140,7 +140,7 @@ public class Forks implements RequestHandler<Map<String, Object>, Object> {
     static void arm() {
         ScheduledExecutorService scheduled = Executors.newScheduledThreadPool(2);
         scheduled.schedule(() -> ENDED.put("schedule", since()), 3, TimeUnit.SECONDS);
-        scheduled.scheduleAtFixedRate(TICKS::incrementAndGet, 50, 50, TimeUnit.MILLISECONDS);
+        scheduled.scheduleWithFixedDelay(TICKS::incrementAndGet, 50, 50, TimeUnit.MILLISECONDS);
         new java.util.Timer(true).schedule(new TimerTask() {
             public void run() {
                 ENDED.put("Timer", since());
