@@ -81,7 +81,8 @@ def attacker(request, shared_platform):
 @pytest.fixture(scope="module")
 def innocent(shared_platform):
     client = shared_platform.client()
-    function = deploy_to(client, ECHO, name="innocent")
+    # Hundreds of cold starts would else fill the node with instances that wait.
+    function = deploy_to(client, ECHO, name="innocent", Tags={"pilotlight:keep-alive": "5"})
     yield function
     client.delete_function(FunctionName="innocent")
 
