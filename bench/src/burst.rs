@@ -110,9 +110,14 @@ fn fire(bench: &Bench, platform: &Platform, cold: Option<&str>) -> anyhow::Resul
         barrier.wait();
         let begin = Instant::now();
         for thread in threads {
-            let Ok((Ok(invoked), end)) = thread.join() else {
-                burst.failed += 1;
-                continue;
+            let (invoked, end) = match thread.join() {
+                Ok((Ok(invoked), end)) => (invoked, end),
+                Ok((Err(error), _)) => {
+                    eprintln!("a request of the burst failed: {error:#}");
+                    burst.failed += 1;
+                    continue;
+                }
+                Err(panic) => std::panic::resume_unwind(panic),
             };
             burst.answers.push(invoked.first_byte);
             burst.kinds.push(invoked.kind);

@@ -17,6 +17,8 @@ pub(crate) const MEMORY_MB: u32 = 1_769;
 const READY_PATIENCE: Duration = Duration::from_secs(600);
 /// Longest wait until what is prepared in the background is there.
 pub(crate) const SETTLE_PATIENCE: Duration = Duration::from_secs(60);
+/// Lines of the platform's log that are shown at most.
+const COMPLAINTS: usize = 20;
 /// Between two looks.
 const POLL: Duration = Duration::from_millis(4);
 /// The kernel deletes the namespaces of what has ended a little after it has ended.
@@ -149,6 +151,15 @@ impl Platform {
         self.deploy(runtime, folder, name)
     }
 
+    /// Shows what the platform warned of: its log goes with the run's files.
+    fn complaints(&self) {
+        let log = std::fs::read_to_string(self.data_dir.join("pilot.log")).unwrap_or_default();
+        let warned = |line: &&str| line.contains("WARN") || line.contains("ERROR");
+        for line in log.lines().filter(warned).take(COMPLAINTS) {
+            eprintln!("{line}");
+        }
+    }
+
     /// What the node says of itself.
     pub(crate) fn node(&self) -> anyhow::Result<Value> {
         let mut body: Value = serde_json::from_slice(&self.get("/pilotlight/v1/nodes")?.body)?;
@@ -222,5 +233,6 @@ impl Drop for Platform {
             let _ = self.child.kill();
         }
         let _ = self.child.wait();
+        self.complaints();
     }
 }
