@@ -7,9 +7,10 @@
  */
 'use strict';
 
+const { fitHeap, takeBackFlags } = require('./heap.cjs');
+takeBackFlags();
 const { patchConsole, setRequest } = require('./console.cjs');
 const { asText, describe, Fault } = require('./errors.cjs');
-const { fitHeap } = require('./heap.cjs');
 const { findHandler, provideAwslambda } = require('./handler.cjs');
 const { Runtime } = require('./invocation.cjs');
 const { RuntimeApi } = require('./runtime_api.cjs');
