@@ -26,6 +26,9 @@ pub(crate) trait Mounter: Send + Sync + 'static {
     /// Mounts an image of the store. Blocks.
     fn mount(&self, digest: &Digest) -> Result<Self::Image, LaunchError>;
 
+    /// Reads an image's programs into the page cache, once. Blocks.
+    fn read_ahead(&self, image: &Self::Image);
+
     /// Puts a root together. Blocks.
     fn assemble(
         &self,
@@ -46,7 +49,7 @@ pub(crate) enum Code<'a, I> {
 /// same images shares their mounts.
 pub(crate) struct Rooted<M: Mounter> {
     pub(crate) root: M::Root,
-    _images: Vec<Arc<M::Image>>,
+    images: Vec<Arc<M::Image>>,
 }
 
 /// The cache of a node.
@@ -118,6 +121,13 @@ impl<M: Mounter> Roots<M> {
         Ok(assembled)
     }
 
+    /// Reads what programs the root has, before anything runs from it. Blocks.
+    pub(crate) fn read_ahead(&self, rooted: &Rooted<M>) {
+        for image in &rooted.images {
+            self.mounter.read_ahead(image);
+        }
+    }
+
     /// From now on the version uses this root (and no other).
     pub(crate) fn own(&self, owner: VersionKey, key: RootKey) {
         let mut cache = self.cache.lock();
@@ -187,10 +197,7 @@ impl<M: Mounter> Roots<M> {
         };
         images.push(runtime);
         images.extend(layers);
-        Ok(Rooted {
-            root,
-            _images: images,
-        })
+        Ok(Rooted { root, images })
     }
 
     fn image(&self, digest: &Digest) -> Result<Arc<M::Image>, LaunchError> {

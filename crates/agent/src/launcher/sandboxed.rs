@@ -53,6 +53,10 @@ impl Mounter for Erofs {
             .map_err(|error| LaunchError::platform("cannot mount an image", error))
     }
 
+    fn read_ahead(&self, image: &sandbox::Image) {
+        image.read_ahead();
+    }
+
     fn assemble(
         &self,
         runtime: &sandbox::Image,
@@ -71,7 +75,15 @@ impl Mounter for Erofs {
 
 impl Launcher for Sandboxed {
     fn prepare(&self, owner: VersionKey, root: RootKey) -> BoxFuture<'_, Result<(), LaunchError>> {
-        Box::pin(async move { keep(&self.roots, owner, root).await.map(|_| ()) })
+        Box::pin(async move {
+            let rooted = keep(&self.roots, owner, root).await?;
+            let roots = Arc::clone(&self.roots);
+            blocking(move || {
+                roots.read_ahead(&rooted);
+                Ok(())
+            })
+            .await
+        })
     }
 
     fn forget(&self, owner: &VersionKey) {
@@ -153,9 +165,15 @@ pub(super) async fn rooted(
     match (roots.find(&key), owner) {
         (Some(rooted), _) => Ok(rooted),
         (None, Some(owner)) => keep(roots, owner, key).await,
+        // Nobody waits for what has no owner: it is a zygote, or compiles something.
         (None, None) => {
             let roots = Arc::clone(roots);
-            blocking(move || roots.once(&key)).await
+            blocking(move || {
+                let rooted = roots.once(&key)?;
+                roots.read_ahead(&rooted);
+                Ok(rooted)
+            })
+            .await
         }
     }
 }

@@ -41,6 +41,8 @@ impl Mounter for Counting {
         Ok(Held::of(&self.mounted))
     }
 
+    fn read_ahead(&self, _image: &Held) {}
+
     fn assemble(
         &self,
         _runtime: &Held,
