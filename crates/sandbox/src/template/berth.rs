@@ -45,14 +45,12 @@ pub struct Furnishing<'a> {
     pub tmp_mb: u32,
 }
 
-/// An empty sandbox that its template can be forked into, once. Dropping it deletes it.
+/// A sandbox with a fork in it that waits for its start. Dropping it deletes both.
 #[derive(Debug)]
 pub struct Berth {
     sandbox: Sandbox,
     control: AsyncFd<Channel>,
-    stem: AsyncFd<Channel>,
-    /// Where the stem has its tape: not to be used again before the stem is gone.
-    place: Place,
+    fork: AsyncFd<Channel>,
     runtime_api: Option<TcpListener>,
     furnished: Option<Furnished>,
     template: Arc<Frozen>,
@@ -79,7 +77,7 @@ pub enum ForkError {
         /// Whether the template has one.
         has: bool,
     },
-    /// The fork, or its stem, did not get to the end of its tape.
+    /// The fork did not get to the end of its tape.
     #[error("the fork fails in operation {operation:#x}")]
     Fork {
         /// The operation's address in the template.
@@ -94,7 +92,7 @@ pub enum ForkError {
 }
 
 impl Berth {
-    /// Builds one, and has the template's helper leave a stem in it. Blocks.
+    /// Builds one, and has the template forked into it. Blocks.
     pub(super) fn build(template: Arc<Frozen>) -> Result<Berth, SlotError> {
         let node = Arc::clone(template.living.sandbox.node());
         let [user, pid] = &template.namespaces;
@@ -115,6 +113,7 @@ impl Berth {
         // The stem is in the user namespace now: nobody has to hold it any more.
         drop(program);
         next_pid(&control, PROGRAM as u64)?;
+        let fork = grow(stem, &mut place).map_err(SlotError::Channel)?;
         // From here on async code waits on them.
         let waited_for = |channel: Channel| {
             ioctl_fionbio(&channel, true)?;
@@ -123,8 +122,7 @@ impl Berth {
         Ok(Berth {
             sandbox,
             control: waited_for(control).map_err(SlotError::Channel)?,
-            stem: waited_for(stem).map_err(SlotError::Channel)?,
-            place,
+            fork: waited_for(fork).map_err(SlotError::Channel)?,
             runtime_api: Some(runtime_api),
             furnished: None,
             template,
@@ -171,8 +169,8 @@ impl Berth {
         }
     }
 
-    /// Forks the template. When this resolves, the fork is what the template was and goes on; connections that the
-    /// template had to the Runtime API, the fork has made to this berth's listener. Dropping the future deletes the berth.
+    /// Starts the fork. When this resolves, it is what the template was and goes on; connections that the template had to
+    /// the Runtime API, the fork has made to this berth's listener. Dropping the future deletes the berth.
     ///
     /// # Errors
     /// The template is dead, or the platform failed.
@@ -198,7 +196,7 @@ impl Berth {
                 .transpose()?,
             within: Some(Arc::clone(&self.template.living)),
         };
-        self.stem.get_ref().send(&[1], &descriptors)?;
+        self.fork.get_ref().send(&[1], &descriptors)?;
         // What is held here would keep the pipes open when the program has ended.
         drop((their_stdout, their_stderr, request_socket));
 
@@ -224,20 +222,17 @@ impl Berth {
 }
 
 impl Berth {
-    /// Waits until the fork is complete and alone; returns its process id on the host, and when that was.
+    /// Waits until the fork is complete; returns its process id on the host, and when that was.
     async fn complete(&self) -> Result<(i32, u64), ForkError> {
-        let forked = loop {
-            match Word::receive(&self.stem).await? {
-                Word::Forked { pid, at } => break (pid, at),
+        loop {
+            match Word::receive(&self.fork).await? {
+                Word::Forked { pid, at } => return Ok((pid, at)),
                 Word::Parked { .. } => {}
                 Word::Failed { operation, source } => {
                     return Err(ForkError::Fork { operation, source });
                 }
             }
-        };
-        // From then on init is the fork's parent. Until somebody speaks to it, the fork waits.
-        self.place.empty().await?;
-        Ok(forked)
+        }
     }
 }
 
@@ -260,15 +255,21 @@ fn plant(
         .plant(place, &descriptors)
         .map_err(SlotError::Channel)?;
     drop(descriptors);
-    let pid = match Word::wait(&stem).map_err(SlotError::Channel)? {
-        Word::Parked { pid } => pid,
-        _ => return Err(SlotError::Channel(io::ErrorKind::InvalidData.into())),
-    };
+    let pid = Word::wait_parked(&stem).map_err(SlotError::Channel)?;
     place.occupied_by(pid).map_err(SlotError::Channel)?;
     // What is cloned from it is born there.
     sandbox
         .with_cgroup(|cgroup| cgroup.attach(pid))
         .unwrap_or(Ok(()))?;
+    Ok(stem)
+}
+
+/// Has the stem clone the fork, and waits until that waits and the stem is gone; returns the channel to the fork.
+fn grow(stem: Channel, place: &mut Place) -> io::Result<Channel> {
+    stem.send(&[1], &[])?;
+    Word::wait_parked(&stem)?;
+    // From then on init is the fork's parent.
+    place.wait_empty(BUILD_PATIENCE)?;
     Ok(stem)
 }
 

@@ -87,7 +87,7 @@ pub(crate) fn freeze(subject: Subject) -> Result<Template, FreezeError> {
     let mut renewals = renewals(&known)?;
     look_into(&known, &mut renewals, MAX_PIPED_BYTES)?;
     let room = Room::make(&threads)?;
-    let written = room.write(&mut threads, &memory, &mappings, &renewals);
+    let written = room.write(&mut threads, &memory, &mappings, &renewals, &known);
     let (scripts, stems) = match written {
         Err(FreezeError::Refused(refusal)) => {
             room.give_back(&threads)?;
@@ -176,6 +176,7 @@ impl Room {
         memory: &Memory,
         mappings: &[Mapping],
         renewals: &[Renewal],
+        known: &Known<'_>,
     ) -> Result<(Scripts, [u64; 2]), FreezeError> {
         let scratch = self.scratch();
         refuse_timers(threads, memory, scratch)?;
@@ -197,6 +198,7 @@ impl Room {
             reseeders: &reseeders(threads.pid(), mappings),
             stack: self.base + self.size,
             process_limit,
+            has_request_socket: known.request_socket.is_some(),
         };
         let scripts = write(&mut region, &program);
         region.check()?;

@@ -4,14 +4,15 @@
 //! template's leader ──order──▶ vfork ──▶ helper: joins the namespaces of the fork's slot, gives up all privileges
 //!                                            │ clone (shares the template's memory)
 //!                                            ▼
-//!                                         stem: waits in the slot; on the agent's word
+//!                                         stem: waits until its control group is the slot's
 //!                                            │ clone (copies the memory)
 //!                                            ▼
-//!                                         fork: renews descriptors, makes the threads, lets all of them go on
+//!                                         fork: waits in the slot; on the agent's word, renews descriptors, makes the
+//!                                               threads, lets all of them go on
 //! ```
 //!
 //! The leader waits for orders for as long as the template lives; its other threads have ended. All that costs time is done
-//! when the stem waits: a start is left with the last clone and what the fork does.
+//! when the fork waits: a start is left with what it does from there on.
 
 use crate::identity::{INNER_GID, INNER_UID, SECURE_BITS};
 use crate::init::nested::PROGRAM;
@@ -54,8 +55,8 @@ pub(crate) const ORDER_BYTES: usize = 24;
 const KNOCK_AT: u64 = 8;
 /// Its answer: what the vfork, the helper's end and the helper's failure came to.
 pub(crate) const ANSWER_BYTES: usize = 32;
-/// Descriptors of a start: standard output, standard error, request socket.
-const START_DESCRIPTORS: usize = 3;
+/// Descriptors of a start, in their places: standard output, standard error, request socket.
+const START: [i32; 3] = [OUTPUTS[0], OUTPUTS[1], REQUEST_SOCKET];
 
 /// Memory of one stem: its tape, inbox and status.
 pub(crate) const STEM_BYTES: u64 = 4096;
@@ -106,6 +107,7 @@ pub(crate) struct Program<'a> {
     pub(crate) reseeders: &'a [u64],
     /// How many processes it may have: soft and hard limit.
     pub(crate) process_limit: [u64; 2],
+    pub(crate) has_request_socket: bool,
     /// A stack for them: its upper end.
     pub(crate) stack: u64,
 }
@@ -242,30 +244,20 @@ fn become_nobody(region: &mut Region) -> Vec<Op> {
     ops
 }
 
-/// A stem's, in memory of its own: parks, takes the fork's outputs and request socket, and clones the fork.
-pub(crate) fn stem(region: &mut Region, fork: u64, request_socket: bool) -> u64 {
+/// A stem's, in memory of its own: parks, and clones the fork.
+pub(crate) fn stem(region: &mut Region, fork: u64) -> u64 {
     let status = Status::new(region, FAILED, |status| {
         let mut tape = Tape::default();
         tape.push(send(CHANNEL, status.message, Status::MESSAGE_BYTES))
             .extend(exit_ops(1));
         tape
     });
-    let inbox = Inbox::new(region, 8, START_DESCRIPTORS);
+    let inbox = Inbox::new(region, 8, 0);
     let parked = region.put_words(&[PARKED]);
-    let descriptors = 2 + usize::from(request_socket);
     let mut tape = Tape::default();
     tape.push(call!(STATUS, status.block))
         .push(send(CHANNEL, parked, 8))
-        .push(receive(CHANNEL, &inbox));
-    for (index, place) in [OUTPUTS[0], OUTPUTS[1], REQUEST_SOCKET]
-        .into_iter()
-        .enumerate()
-        .take(descriptors)
-    {
-        let received = Argument::four_at(inbox.descriptor(index));
-        tape.push(call!(libc::SYS_dup3, received, place, libc::O_CLOEXEC));
-    }
-    tape.extend(close_all(&inbox, descriptors))
+        .push(receive(CHANNEL, &inbox))
         .push(
             call!(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0)
                 .child(fork)
@@ -275,7 +267,7 @@ pub(crate) fn stem(region: &mut Region, fork: u64, request_socket: bool) -> u64 
     region.put_tape(&tape)
 }
 
-/// The fork's: it becomes what the template was.
+/// The fork's: parks, takes its outputs and its request socket, and becomes what the template was.
 fn fork(region: &mut Region, program: &Program<'_>) -> u64 {
     let status = Status::new(region, FAILED, |status| {
         let mut tape = Tape::default();
@@ -286,12 +278,19 @@ fn fork(region: &mut Region, program: &Program<'_>) -> u64 {
     // Kind, and the times of its begin and end.
     let report = region.put_words(&[FORKED, 0, 0, 0, 0]);
     let gate = region.reserve(16);
+    let parked = region.put_words(&[PARKED]);
+    let descriptors = &START[..START.len() - usize::from(!program.has_request_socket)];
+    let inbox = Inbox::new(region, 8, descriptors.len());
     let mut tape = Tape::default();
-    tape.push(call!(STATUS, status.block)).push(call!(
-        libc::SYS_clock_gettime,
-        CLOCK_MONOTONIC,
-        report + 8
-    ));
+    tape.push(call!(STATUS, status.block))
+        .push(send(CHANNEL, parked, 8))
+        .push(receive(CHANNEL, &inbox))
+        .push(call!(libc::SYS_clock_gettime, CLOCK_MONOTONIC, report + 8));
+    for (index, place) in descriptors.iter().enumerate() {
+        let received = Argument::four_at(inbox.descriptor(index));
+        tape.push(call!(libc::SYS_dup3, received, *place, libc::O_CLOEXEC));
+    }
+    tape.extend(close_all(&inbox, descriptors.len()));
     if let Some(leader) = program.threads.first() {
         tape.push(call!(libc::SYS_set_tid_address, leader.clear_tid))
             .extend(registered(leader))

@@ -1,17 +1,17 @@
-//! Stems: the processes that forks are cloned from. A stem shares its template's memory and waits in the fork's slot; it has
-//! a part of the engine's region to itself, with its tape.
+//! Stems: the processes that forks are cloned from. A stem shares its template's memory and lives in the fork's slot for as
+//! long as it takes to clone the fork; it has a part of the engine's region to itself, with its tape.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::unix::AsyncFd;
 
 use super::Frozen;
 use crate::channel::{Channel, Received};
-use crate::sys::reactor;
 use crate::template::memory::Memory;
 use crate::template::region::Region;
 use crate::template::scripts::{FAILED, FORKED, ORDER_BYTES, PARKED, STEM_BYTES, stem};
@@ -22,7 +22,7 @@ const MAX_WORD_BYTES: usize = 64;
 /// What a stem says, or the fork that it was cloned into.
 #[derive(Debug)]
 pub(super) enum Word {
-    /// It waits; its process id on the host.
+    /// It waits; its process id on the host. First the stem says that, then the fork.
     Parked { pid: i32 },
     /// The fork is complete: its process id on the host, and when, in nanoseconds of CLOCK_MONOTONIC.
     Forked { pid: i32, at: u64 },
@@ -43,11 +43,18 @@ impl Word {
         }
     }
 
-    /// Waits for the next. Blocks.
-    pub(super) fn wait(channel: &Channel) -> io::Result<Word> {
+    /// Waits until somebody is parked, and returns its process id. Blocks.
+    pub(super) fn wait_parked(channel: &Channel) -> io::Result<i32> {
         let mut buffer = [0; MAX_WORD_BYTES];
         let received = channel.receive(&mut buffer)?;
-        Word::decode(&buffer, &received)
+        match Word::decode(&buffer, &received)? {
+            Word::Parked { pid } => Ok(pid),
+            Word::Failed { operation, source } => {
+                tracing::debug!(operation, "a stem failed");
+                Err(source)
+            }
+            Word::Forked { .. } => Err(io::ErrorKind::InvalidData.into()),
+        }
     }
 
     fn decode(buffer: &[u8], received: &Received) -> io::Result<Word> {
@@ -75,7 +82,7 @@ impl Word {
 impl Frozen {
     /// Has the helper leave a stem that plays the tape at that place.
     pub(super) fn plant(&self, place: &Place, descriptors: &[OwnedFd]) -> io::Result<()> {
-        let tape = place.write(&self.memory, self.fork, self.has_request_socket)?;
+        let tape = place.write(&self.memory, self.fork)?;
         let mut order = [0; ORDER_BYTES];
         order[..8].copy_from_slice(&tape.to_le_bytes());
         order[8..].copy_from_slice(&self.living.sandbox.node().knock.bytes());
@@ -147,24 +154,21 @@ impl Place {
         Ok(())
     }
 
-    /// Ends the stem, whose fork is made, and waits until it has ended. The fork, of the same user, may have stopped it.
-    pub(super) async fn empty(&self) -> io::Result<()> {
-        match &self.stem {
-            Some(stem) if !has_ended(stem) => {
-                // It may have ended by now.
-                let _ = pidfd_send_signal(stem, Signal::KILL);
-                let stem = reactor::readable(stem.try_clone()?)?;
-                stem.readable().await?.retain_ready();
-                Ok(())
-            }
-            _ => Ok(()),
+    /// Waits until the stem, whose fork is made, has ended. Blocks, for that long at most.
+    pub(super) fn wait_empty(&mut self, patience: Duration) -> io::Result<()> {
+        if let Some(stem) = &self.stem
+            && !ends_within(stem, patience)
+        {
+            return Err(io::ErrorKind::TimedOut.into());
         }
+        self.stem = None;
+        Ok(())
     }
 
     /// Writes the stem's tape; returns where it begins.
-    fn write(&self, memory: &Memory, fork: u64, request_socket: bool) -> io::Result<u64> {
+    fn write(&self, memory: &Memory, fork: u64) -> io::Result<u64> {
         let mut region = Region::part(self.address, STEM_BYTES);
-        let tape = stem(&mut region, fork, request_socket);
+        let tape = stem(&mut region, fork);
         region.check().map_err(io::Error::other)?;
         region.write(memory)?;
         Ok(tape)
@@ -183,6 +187,11 @@ impl Drop for Place {
 }
 
 fn has_ended(process: &OwnedFd) -> bool {
+    ends_within(process, Duration::ZERO)
+}
+
+fn ends_within(process: &OwnedFd, patience: Duration) -> bool {
     let mut source = [PollFd::new(process, PollFlags::IN)];
-    matches!(poll(&mut source, Some(&Timespec::default())), Ok(1..))
+    let patience = Timespec::try_from(patience).ok();
+    matches!(poll(&mut source, patience.as_ref()), Ok(1..))
 }
