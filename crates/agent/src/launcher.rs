@@ -69,6 +69,10 @@ pub(crate) trait Process: Send + Sync {
     /// Memory that is the process's own and not shared with what it was forked from, in bytes. Blocks.
     fn private_bytes(&self) -> u64;
 
+    /// Has the template that it was forked from give later forks ahead what this one has touched of its memory. Whether
+    /// that is new to the template: berths that are ready do not profit. Blocks.
+    fn teach_template(&self) -> bool;
+
     /// Stops every thread for good and makes the process a template; refused, it runs on as if nothing
     /// had happened. It waits for the answer to one request, whose connection stays open meanwhile.
     fn freeze(&self) -> BoxFuture<'_, Result<Arc<dyn Template>, FreezeError>>;

@@ -260,11 +260,11 @@ impl OnFree for Stock {
         };
         let (node, instance) = (Arc::clone(&self.node), Arc::clone(instance));
         let measure = move || {
-            let bytes = instance
-                .process()
-                .map_or(0, |process| process.private_bytes());
+            let (bytes, taught) = instance.process().map_or((0, false), |process| {
+                (process.private_bytes(), process.teach_template())
+            });
             let saves = instance.restore_length();
-            node.ladder.spare_made(&instance.spec);
+            node.ladder.spare_made(&instance.spec, taught);
             node.pool.stock(&instance, Worth { bytes, saves });
             drop(done);
         };

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::node::Sandbox;
 use crate::slot::receive;
 use crate::template::freeze::{self, Subject};
 use crate::template::memory::private_bytes;
-use crate::template::{FreezeError, Template};
+use crate::template::{FreezeError, Frozen, Template};
 
 /// Freezing takes milliseconds; this is for a machine that is badly overloaded, and for programs that hold it up.
 const FREEZE_PATIENCE: Duration = Duration::from_secs(10);
@@ -83,8 +83,9 @@ pub(crate) struct Origin {
     pub(crate) ids: IdMap,
     /// The socket that it found as its descriptor 3: the number of its inode.
     pub(crate) request_socket: Option<u64>,
-    /// The template that it was forked from.
+    /// The template that it was forked from: its sandbox, and itself if it is there still.
     pub(crate) within: Option<Arc<Living>>,
+    pub(crate) template: Weak<Frozen>,
 }
 
 impl Origin {
@@ -95,6 +96,7 @@ impl Origin {
             ids: node.user_ids().within(node.users(sandbox.id()).program),
             request_socket: request_socket.map(inode).transpose()?,
             within: None,
+            template: Weak::new(),
         })
     }
 }
@@ -177,6 +179,19 @@ impl Process {
     /// It has ended.
     pub fn private_bytes(&self) -> io::Result<u64> {
         private_bytes(self.living.pid)
+    }
+
+    /// Has the template that it was forked from give later forks ahead of their start what this one has touched of its
+    /// memory until now. Returns whether that is new to it: berths that are ready do not profit. Blocks for as long as it
+    /// takes to look through its page tables.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn teach_template(&self) -> io::Result<bool> {
+        match self.origin.template.upgrade() {
+            Some(template) => template.learn_from(self.living.pid),
+            None => Ok(false),
+        }
     }
 
     /// The program's process id on the host.

@@ -19,10 +19,11 @@ pub(crate) mod scripts;
 mod stem;
 pub(crate) mod tape;
 pub(crate) mod threads;
+pub(crate) mod touches;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustix::process::{Signal, pidfd_send_signal};
 use tokio::task::spawn_blocking;
@@ -32,6 +33,7 @@ use self::memory::{Memory, private_bytes};
 pub use self::refusal::{FreezeError, Refusal};
 use self::scripts::ANSWER_BYTES;
 use self::stem::Places;
+use self::touches::Touches;
 use crate::channel::Channel;
 use crate::identity::IdMap;
 use crate::process::{Exit, Living};
@@ -57,6 +59,8 @@ pub(crate) struct Frozen {
     has_request_socket: bool,
     /// For stems.
     places: Places,
+    /// What its forks touch first, once one of them has been asked.
+    touches: OnceLock<Touches>,
 }
 
 impl Template {
@@ -114,6 +118,16 @@ impl Frozen {
             *word = u64::from_le_bytes(*bytes);
         }
         Ok(words)
+    }
+
+    /// From now on its forks are given ahead what that one has touched, if nothing has been learned before: the first to be
+    /// asked is as good as any.
+    pub(crate) fn learn_from(&self, pid: i32) -> io::Result<bool> {
+        if self.touches.get().is_some() {
+            return Ok(false);
+        }
+        let touches = Touches::of(pid)?;
+        Ok(self.touches.set(touches).is_ok())
     }
 
     /// Its init stays for as long as there are forks.

@@ -56,6 +56,13 @@ impl Berths {
         }
     }
 
+    /// Lets go of those that are ready, and makes others, in the background.
+    pub(crate) fn renew(self: &Arc<Self>) {
+        let outdated = self.ready.lock().as_mut().map(std::mem::take);
+        drop(outdated);
+        self.replenish();
+    }
+
     /// Makes as many as are to be ready, in the background.
     fn replenish(self: &Arc<Self>) {
         if self.missing() == 0 {

@@ -142,9 +142,17 @@ impl Ladder {
         }
     }
 
-    /// A spare is ready: what failed before counts no more.
-    pub(crate) fn spare_made(&self, spec: &FunctionSpec) {
-        self.books.lock().spare_made(spec);
+    /// A spare is ready: what failed before counts no more. If it has taught its template what forks need first, berths
+    /// are made that have it.
+    pub(crate) fn spare_made(&self, spec: &FunctionSpec, taught: bool) {
+        let template = {
+            let mut books = self.books.lock();
+            books.spare_made(spec);
+            taught.then(|| books.template(spec)).flatten()
+        };
+        if let Some(template) = template {
+            template.berths.renew();
+        }
     }
 
     /// A new template is there; what it replaces is let go by the pool. False if the version has moved on.

@@ -58,6 +58,11 @@ impl Process for Running {
         self.process.private_bytes().unwrap_or(0)
     }
 
+    fn teach_template(&self) -> bool {
+        // One that has ended teaches nothing.
+        self.process.teach_template().unwrap_or(false)
+    }
+
     fn freeze(&self) -> BoxFuture<'_, Result<Arc<dyn Template>, FreezeError>> {
         Box::pin(async {
             let template = self.process.freeze().await.map_err(freeze_error)?;

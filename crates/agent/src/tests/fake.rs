@@ -449,6 +449,10 @@ impl Process for FakeProcess {
         forks::SPARE_BYTES
     }
 
+    fn teach_template(&self) -> bool {
+        true
+    }
+
     fn freeze(&self) -> BoxFuture<'_, Result<Arc<dyn Template>, FreezeError>> {
         let frozen = self.state.lock().clone();
         Box::pin(async move {

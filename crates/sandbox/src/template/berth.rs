@@ -26,6 +26,7 @@ use crate::process::{Marks, Origin, Process};
 use crate::root::Root;
 use crate::slot::{LaunchError, SlotError, failure, receive};
 use crate::sys::reactor;
+use crate::template::memory::Memory;
 use crate::template::scripts::NAMESPACES;
 
 /// A fork takes milliseconds; this is for a machine that is badly overloaded, and for one that waits for what does not come.
@@ -113,7 +114,10 @@ impl Berth {
         // The stem is in the user namespace now: nobody has to hold it any more.
         drop(program);
         next_pid(&control, PROGRAM as u64)?;
-        let fork = grow(stem, &mut place).map_err(SlotError::Channel)?;
+        let (fork, pid) = grow(stem, &mut place).map_err(SlotError::Channel)?;
+        if let Some(touches) = template.touches.get() {
+            touches.repeat(&Memory::open(pid).map_err(SlotError::Channel)?);
+        }
         // From here on async code waits on them.
         let waited_for = |channel: Channel| {
             ioctl_fionbio(&channel, true)?;
@@ -195,6 +199,7 @@ impl Berth {
                 .map(crate::process::inode)
                 .transpose()?,
             within: Some(Arc::clone(&self.template.living)),
+            template: Arc::downgrade(&self.template),
         };
         self.fork.get_ref().send(&[1], &descriptors)?;
         // What is held here would keep the pipes open when the program has ended.
@@ -264,13 +269,14 @@ fn plant(
     Ok(stem)
 }
 
-/// Has the stem clone the fork, and waits until that waits and the stem is gone; returns the channel to the fork.
-fn grow(stem: Channel, place: &mut Place) -> io::Result<Channel> {
+/// Has the stem clone the fork, and waits until that waits and the stem is gone; returns the channel to the fork, and
+/// its process id on the host.
+fn grow(stem: Channel, place: &mut Place) -> io::Result<(Channel, i32)> {
     stem.send(&[1], &[])?;
-    Word::wait_parked(&stem)?;
+    let pid = Word::wait_parked(&stem)?;
     // From then on init is the fork's parent.
     place.wait_empty(BUILD_PATIENCE)?;
-    Ok(stem)
+    Ok((stem, pid))
 }
 
 /// All namespaces of a sandbox; the last is the program's user namespace, which the holder is in.

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -126,6 +126,7 @@ pub(crate) fn freeze(subject: Subject) -> Result<Template, FreezeError> {
         fork: scripts.fork,
         has_request_socket: subject.request_socket.is_some(),
         places: Places::new(begin, end),
+        touches: OnceLock::new(),
     })))
 }
 

@@ -111,7 +111,7 @@ fn parse(smaps: impl BufRead) -> io::Result<Vec<Mapping>> {
 }
 
 /// `55d…-55e… r-xp 00000000 08:01 1234   /usr/bin/true`.
-fn head(line: &str) -> Option<Mapping> {
+pub(crate) fn head(line: &str) -> Option<Mapping> {
     let (range, rest) = line.split_once(' ')?;
     let (begin, end) = range.split_once('-')?;
     let mut fields = rest.splitn(5, ' ');
