@@ -56,11 +56,37 @@ impl Berths {
         }
     }
 
-    /// Lets go of those that are ready, and makes others, in the background.
+    /// Replaces those that are ready, one after the other, in the background.
     pub(crate) fn renew(self: &Arc<Self>) {
-        let outdated = self.ready.lock().as_mut().map(std::mem::take);
-        drop(outdated);
-        self.replenish();
+        let berths = Arc::clone(self);
+        self.handle.spawn(async move {
+            for _ in 0..berths.ready() {
+                match berths.build().await {
+                    Ok(built) => drop(berths.put(built, true)),
+                    Err(error) => {
+                        tracing::debug!(error = %Causes(&error), "berth not replaced");
+                        return;
+                    }
+                }
+            }
+        });
+    }
+
+    /// Adds one to those that are ready, in the place of the oldest if it `replaces` one. Returns what is one too many, or
+    /// one too late, to be let go when the lock is free.
+    fn put(&self, berth: Box<dyn Berth>, replaces: bool) -> Option<Box<dyn Berth>> {
+        let mut ready = self.ready.lock();
+        match &mut *ready {
+            Some(ready) if ready.len() < self.target => {
+                ready.push(berth);
+                None
+            }
+            Some(ready) if replaces => {
+                ready.push(berth);
+                Some(ready.remove(0))
+            }
+            _ => Some(berth),
+        }
     }
 
     /// Makes as many as are to be ready, in the background.
@@ -90,15 +116,7 @@ impl Berths {
                     return;
                 }
             };
-            // One too many, or one too late, is let go once the lock is free.
-            let surplus = match &mut *self.ready.lock() {
-                Some(ready) if ready.len() < self.target => {
-                    ready.push(built);
-                    None
-                }
-                _ => Some(built),
-            };
-            drop(surplus);
+            drop(self.put(built, false));
         }
     }
 
