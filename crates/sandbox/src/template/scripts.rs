@@ -7,8 +7,8 @@
 //!                                         stem: waits until its control group is the slot's
 //!                                            │ clone (copies the memory)
 //!                                            ▼
-//!                                         fork: waits in the slot; on the agent's word, renews descriptors, makes the
-//!                                               threads, lets all of them go on
+//!                                         fork: makes its threads, waits in the slot; on the agent's word, renews
+//!                                               descriptors, lets all threads go on
 //! ```
 //!
 //! The leader waits for orders for as long as the template lives; its other threads have ended. All that costs time is done
@@ -267,7 +267,7 @@ pub(crate) fn stem(region: &mut Region, fork: u64) -> u64 {
     region.put_tape(&tape)
 }
 
-/// The fork's: parks, takes its outputs and its request socket, and becomes what the template was.
+/// The fork's: makes its threads and parks; takes its outputs and its request socket, and becomes what the template was.
 fn fork(region: &mut Region, program: &Program<'_>) -> u64 {
     let status = Status::new(region, FAILED, |status| {
         let mut tape = Tape::default();
@@ -282,23 +282,11 @@ fn fork(region: &mut Region, program: &Program<'_>) -> u64 {
     let descriptors = &START[..START.len() - usize::from(!program.has_request_socket)];
     let inbox = Inbox::new(region, 8, descriptors.len());
     let mut tape = Tape::default();
-    tape.push(call!(STATUS, status.block))
-        .push(send(CHANNEL, parked, 8))
-        .push(receive(CHANNEL, &inbox))
-        .push(call!(libc::SYS_clock_gettime, CLOCK_MONOTONIC, report + 8));
-    for (index, place) in descriptors.iter().enumerate() {
-        let received = Argument::four_at(inbox.descriptor(index));
-        tape.push(call!(libc::SYS_dup3, received, *place, libc::O_CLOEXEC));
-    }
-    tape.extend(close_all(&inbox, descriptors.len()));
+    tape.push(call!(STATUS, status.block));
     if let Some(leader) = program.threads.first() {
         tape.push(call!(libc::SYS_set_tid_address, leader.clear_tid))
             .extend(registered(leader))
             .extend(named(region, leader));
-    }
-    if program.dumpable {
-        // Joining a user namespace has taken that away.
-        tape.push(call!(libc::SYS_prctl, libc::PR_SET_DUMPABLE, 1, 0, 0, 0));
     }
     if program.subreaper {
         let call = libc::PR_SET_CHILD_SUBREAPER;
@@ -306,12 +294,25 @@ fn fork(region: &mut Region, program: &Program<'_>) -> u64 {
     }
     let process_limit = region.put_words(&program.process_limit);
     let resource = libc::RLIMIT_NPROC;
-    tape.push(call!(libc::SYS_prlimit64, 0, resource, process_limit, 0));
-    let working_directory = region.put_string(program.working_directory);
-    tape.push(call!(libc::SYS_setsid).or_not())
-        .push(call!(libc::SYS_chdir, working_directory));
-    renew(&mut tape, region, program.renewals);
+    tape.push(call!(libc::SYS_prlimit64, 0, resource, process_limit, 0))
+        .push(call!(libc::SYS_setsid).or_not());
     make_threads(&mut tape, region, program.threads, gate);
+
+    tape.push(send(CHANNEL, parked, 8))
+        .push(receive(CHANNEL, &inbox))
+        .push(call!(libc::SYS_clock_gettime, CLOCK_MONOTONIC, report + 8));
+    for (index, place) in descriptors.iter().enumerate() {
+        let received = Argument::four_at(inbox.descriptor(index));
+        tape.push(call!(libc::SYS_dup3, received, *place, libc::O_CLOEXEC));
+    }
+    tape.extend(close_all(&inbox, descriptors.len()));
+    if program.dumpable {
+        // Joining a user namespace has taken that away.
+        tape.push(call!(libc::SYS_prctl, libc::PR_SET_DUMPABLE, 1, 0, 0, 0));
+    }
+    let working_directory = region.put_string(program.working_directory);
+    tape.push(call!(libc::SYS_chdir, working_directory));
+    renew(&mut tape, region, program.renewals);
     tape.push(call!(libc::SYS_clock_gettime, CLOCK_MONOTONIC, report + 24))
         .push(send(CHANNEL, report, 40))
         .push(call!(libc::SYS_close_range, FIRST_OWN, u32::MAX, 0))
@@ -334,7 +335,8 @@ fn fork(region: &mut Region, program: &Program<'_>) -> u64 {
 }
 
 /// Makes all threads but the leader. In a new PID namespace ids are given out one after the other, so each gets its own
-/// again; ids that nobody has any more are used up. They wait until all is as it was.
+/// again; ids that nobody has any more are used up. They wait until all is as it was: who waited for another thread, for
+/// that one already.
 fn make_threads(tape: &mut Tape, region: &mut Region, threads: &[Thread], gate: u64) {
     let mut unused = Tape::default();
     unused.push(call!(libc::SYS_exit, 0));
@@ -354,6 +356,8 @@ fn make_threads(tape: &mut Tape, region: &mut Region, threads: &[Thread], gate: 
         own.extend(thread.registers.second_base(&threads[0].registers))
             .extend(registered(thread))
             .extend(named(region, thread))
+            // Whoever wakes it later, it then finds that what it waited for has changed.
+            .extend(thread.registers.endless_futex_wait().map(Op::or_not))
             .push(call!(libc::SYS_futex, gate + 8, WAIT, 0, 0, 0, 0).or_not())
             .push(resume(region, thread));
         let own = region.put_tape(&own);

@@ -85,6 +85,27 @@ impl Registers {
         self
     }
 
+    /// The call by which it waits for another thread of its process, if it does so without an end.
+    pub(crate) fn endless_futex_wait(&self) -> Option<Op> {
+        let libc::user_regs_struct {
+            rdi,
+            rsi,
+            rdx,
+            r10: timeout,
+            r8,
+            r9,
+            ..
+        } = self.0;
+        let modifiers = libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME;
+        let waits = matches!(
+            rsi as i32 & !modifiers,
+            libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET
+        );
+        let futex = self.was_waiting() && self.call() == Some(libc::SYS_futex);
+        (futex && waits && timeout == 0)
+            .then(|| call!(libc::SYS_futex, rdi, rsi, rdx, timeout, r8, r9))
+    }
+
     fn waits_without_end(&self) -> bool {
         match self.call() {
             Some(libc::SYS_epoll_wait | libc::SYS_epoll_pwait) => (self.0.r10 as i32) < 0,
@@ -344,6 +365,30 @@ mod tests {
         assert!(!again(stopped_in(libc::SYS_read, 17, 0)));
         assert!(!stopped_in(libc::SYS_read, 17, 0).was_waiting());
         assert!(!stopped_in(-1, ERESTARTSYS, 0).was_waiting());
+    }
+
+    #[test]
+    fn only_who_waits_for_another_thread_without_an_end_is_left_to_wait() {
+        let waits = |operation: i32, timeout| {
+            let mut registers = stopped_in(libc::SYS_futex, ERESTARTSYS, timeout);
+            registers.0.rsi = operation as u64;
+            registers.endless_futex_wait().is_some()
+        };
+        let private = libc::FUTEX_PRIVATE_FLAG;
+        assert!(waits(libc::FUTEX_WAIT | private, 0));
+        assert!(waits(libc::FUTEX_WAIT_BITSET | private, 0));
+        assert!(!waits(libc::FUTEX_WAIT | private, 0x1000));
+        assert!(!waits(libc::FUTEX_LOCK_PI, 0));
+        assert!(
+            stopped_in(libc::SYS_read, ERESTARTSYS, 0)
+                .endless_futex_wait()
+                .is_none()
+        );
+        assert!(
+            stopped_in(libc::SYS_futex, 0, 0)
+                .endless_futex_wait()
+                .is_none()
+        );
     }
 
     #[test]
