@@ -21,7 +21,7 @@ use crate::template::descriptors::{FIRST_OWN, Renewal};
 use crate::template::region::{Inbox, Region, Status};
 use crate::template::renew::renew;
 use crate::template::tape::{Argument, CALL, JUMP, Op, SIGNAL_RETURN, STATUS, Tape, call};
-use crate::template::threads::Thread;
+use crate::template::threads::{FutexWait, Thread};
 
 /// The leader's connection with the agent.
 pub(crate) const CONTROL: i32 = FIRST_OWN;
@@ -77,6 +77,10 @@ const WAIT: i32 = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
 const WAKE: i32 = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
 
 const ROBUST_LIST_HEAD_BYTES: u64 = 24;
+const TIMESPEC_BYTES: usize = 16;
+
+/// How much later threads go on whose time was over: longer than it takes most forks to serve for the first time.
+const LATE_NANOSECONDS: u64 = 3_000_000;
 const CLOCK_MONOTONIC: i32 = libc::CLOCK_MONOTONIC;
 
 /// Where what the agent steers by stands.
@@ -277,7 +281,7 @@ fn fork(region: &mut Region, program: &Program<'_>) -> u64 {
     });
     // Kind, and the times of its begin and end.
     let report = region.put_words(&[FORKED, 0, 0, 0, 0]);
-    let gate = region.reserve(16);
+    let gates = Gates::new(region);
     let parked = region.put_words(&[PARKED]);
     let descriptors = &START[..START.len() - usize::from(!program.has_request_socket)];
     let inbox = Inbox::new(region, 8, descriptors.len());
@@ -296,7 +300,7 @@ fn fork(region: &mut Region, program: &Program<'_>) -> u64 {
     let resource = libc::RLIMIT_NPROC;
     tape.push(call!(libc::SYS_prlimit64, 0, resource, process_limit, 0))
         .push(call!(libc::SYS_setsid).or_not());
-    make_threads(&mut tape, region, program.threads, gate);
+    make_threads(&mut tape, region, program.threads, &gates);
 
     tape.push(send(CHANNEL, parked, 8))
         .push(receive(CHANNEL, &inbox))
@@ -324,9 +328,7 @@ fn fork(region: &mut Region, program: &Program<'_>) -> u64 {
                 .map(|function| call!(CALL, program.stack, *function).or_not()),
         );
     if program.threads.len() > 1 {
-        // Something that is not zero.
-        tape.push(call!(libc::SYS_clock_gettime, CLOCK_MONOTONIC, gate))
-            .push(call!(libc::SYS_futex, gate + 8, WAKE, i32::MAX, 0, 0, 0));
+        tape.extend(open(gates.gate));
     }
     if let Some(leader) = program.threads.first() {
         tape.push(resume(region, leader));
@@ -335,12 +337,13 @@ fn fork(region: &mut Region, program: &Program<'_>) -> u64 {
 }
 
 /// Makes all threads but the leader. In a new PID namespace ids are given out one after the other, so each gets its own
-/// again; ids that nobody has any more are used up. They wait until all is as it was: who waited for another thread, for
-/// that one already.
-fn make_threads(tape: &mut Tape, region: &mut Region, threads: &[Thread], gate: u64) {
+/// again; ids that nobody has any more are used up. They wait until all is as it was.
+fn make_threads(tape: &mut Tape, region: &mut Region, threads: &[Thread], gates: &Gates) {
     let mut unused = Tape::default();
     unused.push(call!(libc::SYS_exit, 0));
     let unused = region.put_tape(&unused);
+    let mut late = threads.iter().skip(1).filter(|thread| is_timed(thread));
+    let first_late = late.next().map(|thread| thread.inner_tid);
     let mut next = PROGRAM + 1;
     for thread in threads.iter().skip(1) {
         while next < thread.inner_tid {
@@ -355,11 +358,10 @@ fn make_threads(tape: &mut Tape, region: &mut Region, threads: &[Thread], gate: 
         // It is a copy of the leader.
         own.extend(thread.registers.second_base(&threads[0].registers))
             .extend(registered(thread))
-            .extend(named(region, thread))
-            // Whoever wakes it later, it then finds that what it waited for has changed.
-            .extend(thread.registers.endless_futex_wait().map(Op::or_not))
-            .push(call!(libc::SYS_futex, gate + 8, WAIT, 0, 0, 0, 0).or_not())
-            .push(resume(region, thread));
+            .extend(named(region, thread));
+        let opens_late = first_late == Some(thread.inner_tid);
+        gates.wait(&mut own, region, thread.registers.futex_wait(), opens_late);
+        own.push(resume(region, thread));
         let own = region.put_tape(&own);
         let clear = i32::from(thread.clear_tid != 0) * libc::CLONE_CHILD_CLEARTID;
         let flags = THREAD | libc::CLONE_SETTLS | clear;
@@ -371,6 +373,92 @@ fn make_threads(tape: &mut Tape, region: &mut Region, threads: &[Thread], gate: 
         );
         next = thread.inner_tid + 1;
     }
+}
+
+fn is_timed(thread: &Thread) -> bool {
+    thread.registers.futex_wait().is_some_and(|wait| wait.timed)
+}
+
+/// What a fork's threads wait at until it is complete. Threads that wait for another one do so already: whoever wakes them
+/// later, they find that what they waited for has changed. Where they waited for a time, that is over when the fork starts,
+/// most often; what they do then (a virtual machine's housekeeping) need not be done before the fork has served, on a
+/// processor that it needs itself.
+struct Gates {
+    /// Open when all is as it was.
+    gate: u64,
+    /// Open a little later.
+    late: u64,
+}
+
+impl Gates {
+    fn new(region: &mut Region) -> Gates {
+        Gates {
+            gate: region.reserve(TIMESPEC_BYTES),
+            late: region.reserve(TIMESPEC_BYTES),
+        }
+    }
+
+    /// Appends to a thread's tape how it waits. One of those that come late opens their gate.
+    fn wait(&self, own: &mut Tape, region: &mut Region, wait: Option<FutexWait>, opens: bool) {
+        let pass = call!(libc::SYS_futex, self.gate, WAIT, 0, 0, 0, 0).or_not();
+        match wait {
+            Some(wait) if opens => {
+                let patience = region.put_words(&[0, LATE_NANOSECONDS]);
+                own.push(pass)
+                    .push(until_woken(wait, patience))
+                    .extend(open(self.late));
+            }
+            Some(wait) if wait.timed => {
+                let either = [wait, FutexWait::at(self.late)];
+                own.push(until_either(region, either)).push(pass);
+            }
+            Some(wait) => {
+                own.push(until_woken(wait, 0)).push(pass);
+            }
+            None => {
+                own.push(pass);
+            }
+        }
+    }
+}
+
+impl FutexWait {
+    /// For a gate.
+    fn at(gate: u64) -> FutexWait {
+        FutexWait {
+            address: gate,
+            value: 0,
+            private: true,
+            timed: false,
+        }
+    }
+}
+
+fn until_woken(wait: FutexWait, patience: u64) -> Op {
+    let private = i32::from(wait.private) * libc::FUTEX_PRIVATE_FLAG;
+    let operation = libc::FUTEX_WAIT | private;
+    let (address, value) = (wait.address, wait.value);
+    call!(libc::SYS_futex, address, operation, value, patience, 0, 0).or_not()
+}
+
+/// Older kernels than 5.16 do not wait for two.
+fn until_either(region: &mut Region, waits: [FutexWait; 2]) -> Op {
+    const FUTEX_32: u64 = 2;
+    // struct futex_waitv: value, address, flags.
+    let waiters = waits.map(|wait| {
+        let private = u64::from(wait.private) * libc::FUTEX_PRIVATE_FLAG as u64;
+        [u64::from(wait.value), wait.address, FUTEX_32 | private]
+    });
+    let waiters = region.put_words(waiters.as_flattened());
+    call!(libc::SYS_futex_waitv, waiters, waits.len(), 0, 0, 0).or_not()
+}
+
+/// The time, which is not zero, is written where all look who come to the gate.
+fn open(gate: u64) -> [Op; 2] {
+    [
+        call!(libc::SYS_clock_gettime, CLOCK_MONOTONIC, gate),
+        call!(libc::SYS_futex, gate, WAKE, i32::MAX, 0, 0, 0),
+    ]
 }
 
 /// What the kernel knows of a thread's memory.

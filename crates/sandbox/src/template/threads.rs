@@ -57,6 +57,17 @@ pub(crate) struct Thread {
     pub(crate) signal_stack: [u64; 3],
 }
 
+/// A thread waits until another one wakes it, or until its time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FutexWait {
+    pub(crate) address: u64,
+    /// What stands there until then.
+    pub(crate) value: u32,
+    /// No other process is to be waited for.
+    pub(crate) private: bool,
+    pub(crate) timed: bool,
+}
+
 impl Threads {
     /// Seizes and stops every thread of the process.
     pub(crate) fn seize(pid: i32) -> Result<Threads, FreezeError> {

@@ -4,6 +4,7 @@
 use std::slice;
 
 use crate::template::tape::{CALL, Check, JUMP, Load, OP_BYTES, Op, SIGNAL_RETURN, STATUS, call};
+use crate::template::threads::FutexWait;
 
 /// The instruction that enters the kernel.
 pub(crate) const SYSCALL: [u8; 2] = [0x0f, 0x05];
@@ -85,25 +86,20 @@ impl Registers {
         self
     }
 
-    /// The call by which it waits for another thread of its process, if it does so without an end.
-    pub(crate) fn endless_futex_wait(&self) -> Option<Op> {
-        let libc::user_regs_struct {
-            rdi,
-            rsi,
-            rdx,
-            r10: timeout,
-            r8,
-            r9,
-            ..
-        } = self.0;
+    /// For what it waits of another thread, if it does.
+    pub(crate) fn futex_wait(&self) -> Option<FutexWait> {
         let modifiers = libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME;
         let waits = matches!(
-            rsi as i32 & !modifiers,
+            self.0.rsi as i32 & !modifiers,
             libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET
         );
         let futex = self.was_waiting() && self.call() == Some(libc::SYS_futex);
-        (futex && waits && timeout == 0)
-            .then(|| call!(libc::SYS_futex, rdi, rsi, rdx, timeout, r8, r9))
+        (futex && waits).then_some(FutexWait {
+            address: self.0.rdi,
+            value: self.0.rdx as u32,
+            private: self.0.rsi as i32 & libc::FUTEX_PRIVATE_FLAG != 0,
+            timed: self.0.r10 != 0,
+        })
     }
 
     fn waits_without_end(&self) -> bool {
@@ -368,27 +364,32 @@ mod tests {
     }
 
     #[test]
-    fn only_who_waits_for_another_thread_without_an_end_is_left_to_wait() {
+    fn who_waits_for_another_thread_is_known_by_its_call() {
         let waits = |operation: i32, timeout| {
             let mut registers = stopped_in(libc::SYS_futex, ERESTARTSYS, timeout);
             registers.0.rsi = operation as u64;
-            registers.endless_futex_wait().is_some()
+            registers.0.rdi = 0x7000;
+            registers.0.rdx = 5;
+            registers.futex_wait()
+        };
+        let wait = FutexWait {
+            address: 0x7000,
+            value: 5,
+            private: true,
+            timed: false,
         };
         let private = libc::FUTEX_PRIVATE_FLAG;
-        assert!(waits(libc::FUTEX_WAIT | private, 0));
-        assert!(waits(libc::FUTEX_WAIT_BITSET | private, 0));
-        assert!(!waits(libc::FUTEX_WAIT | private, 0x1000));
-        assert!(!waits(libc::FUTEX_LOCK_PI, 0));
-        assert!(
-            stopped_in(libc::SYS_read, ERESTARTSYS, 0)
-                .endless_futex_wait()
-                .is_none()
-        );
-        assert!(
-            stopped_in(libc::SYS_futex, 0, 0)
-                .endless_futex_wait()
-                .is_none()
-        );
+        assert_eq!(waits(libc::FUTEX_WAIT | private, 0), Some(wait));
+        let timed = FutexWait {
+            timed: true,
+            private: false,
+            ..wait
+        };
+        assert_eq!(waits(libc::FUTEX_WAIT_BITSET, 0x1000), Some(timed));
+        assert_eq!(waits(libc::FUTEX_LOCK_PI, 0), None);
+        let other = |call, result| stopped_in(call, result, 0).futex_wait();
+        assert_eq!(other(libc::SYS_read, ERESTARTSYS), None);
+        assert_eq!(other(libc::SYS_futex, 0), None);
     }
 
     #[test]
