@@ -2,6 +2,7 @@
 //! the runtime's zygote, or executed.
 
 use std::ffi::CString;
+use std::io::Write;
 use std::sync::Arc;
 
 use pilotlight_model::error::Causes;
@@ -127,14 +128,27 @@ impl Launching<'_> {
         inherits: bool,
         outstanding: (Outstanding, Via),
     ) -> Result<Running, LaunchError> {
-        let (ours, theirs) = pair(inherits)?;
+        let (outstanding, via) = outstanding;
+        // What the fork waits for it finds in its socket.
+        let answer = match via {
+            Via::Inherited => self.instance.answer(outstanding),
+            Via::Tcp => None,
+        };
+        let (ours, theirs) = pair(inherits, answer.as_deref())?;
         let listener = listener(berth.take_runtime_api())?;
         let from = clock::now();
         let launched = berth.fork(theirs.map(Into::into)).await?;
         let to = launched.marks.spawn;
         self.node.ladder.count_fork(to.since(from));
         self.instance.trace(|trace| trace.forked(from, to));
-        self.attend(launched, ours, listener, Some(outstanding))
+        let unanswered = match answer {
+            Some(_) => {
+                self.instance.answered(outstanding);
+                None
+            }
+            None => Some((outstanding, via)),
+        };
+        self.attend(launched, ours, listener, unanswered)
     }
 
     /// A pooled sandbox may have died, and be the first to know. No event was given to it yet, so another one is as good.
@@ -172,7 +186,7 @@ impl Launching<'_> {
         let mut slot = self.node.launcher.slot().await?;
         instance.trace(|trace| trace.end(Phase::Slot, clock::now()));
         let inherits = inherits_connection(spec.runtime);
-        let (ours, theirs) = pair(inherits)?;
+        let (ours, theirs) = pair(inherits, None)?;
         let listener = listener(slot.take_runtime_api())?;
         let launch = Launch {
             owner: Some(spec.key.clone()),
@@ -242,9 +256,11 @@ pub(crate) fn furnishing(
     }
 }
 
-/// A connected pair, where it is wanted: our end for the reactor, theirs for a process that blocks.
+/// A connected pair, where it is wanted: our end for the reactor, theirs for a process that blocks, and that finds there
+/// what is `said` already.
 pub(crate) fn pair(
     wanted: bool,
+    said: Option<&[u8]>,
 ) -> Result<(Option<UnixStream>, Option<std::os::unix::net::UnixStream>), LaunchError> {
     if !wanted {
         return Ok((None, None));
@@ -252,6 +268,10 @@ pub(crate) fn pair(
     let pair = || {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
+        if let Some(said) = said {
+            // Far less than a socket holds.
+            (&ours).write_all(said)?;
+        }
         Ok((Some(UnixStream::from_std(ours)?), Some(theirs)))
     };
     pair().map_err(|error: std::io::Error| LaunchError::platform("request socket", error))

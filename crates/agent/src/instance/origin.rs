@@ -13,6 +13,7 @@ use crate::clock;
 use crate::failure::Failure;
 use crate::platform_lines;
 use crate::runtime::RuntimeImage;
+use crate::runtime_api::Outstanding;
 
 /// How a process of an instance begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,6 +151,34 @@ impl Instance {
     /// `GET /pilotlight/assignment`.
     pub(crate) fn take_assignment(&self) -> Option<Bytes> {
         self.state.lock().origin.assignment.take()
+    }
+
+    /// The answer to what a fork of this instance's origin asked before it was frozen, if it is known: HTTP/1.1. The fork
+    /// is told ahead of its start.
+    pub(crate) fn answer(&self, outstanding: Outstanding) -> Option<Vec<u8>> {
+        let state = self.state.lock();
+        let body = match outstanding {
+            Outstanding::Assignment => state.origin.assignment.as_ref()?,
+            Outstanding::Restore => &state.origin.restore,
+            Outstanding::Next => return None,
+        };
+        let mut answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        )
+        .into_bytes();
+        answer.extend_from_slice(body);
+        Some(answer)
+    }
+
+    /// The fork is there, and has that answer.
+    pub(crate) fn answered(&self, outstanding: Outstanding) {
+        match outstanding {
+            Outstanding::Assignment => drop(self.take_assignment()),
+            // An instance that has ended meanwhile is not told anything.
+            Outstanding::Restore => drop(self.restore(InitMarks::default())),
+            Outstanding::Next => {}
+        }
     }
 
     /// `GET …/restore/next`.

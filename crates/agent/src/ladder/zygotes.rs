@@ -252,7 +252,7 @@ impl Keeper {
         let lease = lease.ok_or(NoZygote::NoRoom)?;
         let began = Instant::now();
         let slot = node.launcher.slot().await?;
-        let (ours, theirs) = pair(true)?;
+        let (ours, theirs) = pair(true, None)?;
         let mut connection =
             ours.ok_or_else(|| LaunchError::platform("zygote", "it has no connection"))?;
         let launched = slot
