@@ -43,6 +43,8 @@ pub(crate) struct Instance {
     finishing: Arc<AtomicU32>,
     /// Takes no request any more; ends when the one it has is over.
     retired: AtomicBool,
+    /// It has answered a request.
+    served: AtomicBool,
     /// Wakes the supervisor.
     changed: Notify,
     /// The protocol, the request and its deadline change together, from the tasks of the runtime's
@@ -146,6 +148,7 @@ impl Instance {
             log,
             finishing,
             retired: AtomicBool::new(false),
+            served: AtomicBool::new(false),
             changed: Notify::new(),
             state: Mutex::new(State::new(trace)),
         }
@@ -280,6 +283,11 @@ impl Instance {
     /// The instance takes no request any more.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
+    }
+
+    /// It has answered a request. Whether that was the first of a fork of its version's template.
+    pub(crate) fn serves_first(&self) -> bool {
+        !self.served.swap(true, Ordering::Relaxed) && self.started_as() == StartKind::Forked
     }
 
     /// Whether it takes no request any more.

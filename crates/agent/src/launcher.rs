@@ -17,6 +17,7 @@ use pilotlight_model::ids::Digest;
 use pilotlight_model::ladder::Refusal;
 use pilotlight_model::node::BoxFuture;
 use pilotlight_model::start::Instant;
+use pilotlight_sandbox::Lesson;
 
 pub(crate) use sandboxed::Sandboxed;
 
@@ -71,7 +72,7 @@ pub(crate) trait Process: Send + Sync {
 
     /// Has the template that it was forked from give later forks ahead what this one has touched of its memory. Whether
     /// that is new to the template: berths that are ready do not profit. Blocks.
-    fn teach_template(&self) -> bool;
+    fn teach_template(&self, lesson: Lesson) -> bool;
 
     /// Stops every thread for good and makes the process a template; refused, it runs on as if nothing
     /// had happened. It waits for the answer to one request, whose connection stays open meanwhile.

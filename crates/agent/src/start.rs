@@ -9,6 +9,7 @@ use pilotlight_model::function::Runtime;
 use pilotlight_model::limits;
 use pilotlight_model::node::NodeError;
 use pilotlight_model::start::{Phase, StartKind};
+use pilotlight_sandbox::Lesson;
 
 use crate::agent::Node;
 use crate::environment::Initialization;
@@ -218,14 +219,14 @@ pub(crate) fn entrypoint(image: &RuntimeImage, program: &str, source: &std::io::
 
 /// Tells the pool when the runtime has nothing to do.
 struct Free {
-    pool: Arc<Pool>,
+    node: Arc<Node>,
     ticket: Ticket,
 }
 
 impl Free {
-    fn of(node: &Node, ticket: Ticket) -> Arc<dyn OnFree> {
+    fn of(node: &Arc<Node>, ticket: Ticket) -> Arc<dyn OnFree> {
         Arc::new(Self {
-            pool: Arc::clone(&node.pool),
+            node: Arc::clone(node),
             ticket,
         })
     }
@@ -233,7 +234,26 @@ impl Free {
 
 impl OnFree for Free {
     fn free(&self, instance: &Arc<Instance>, first: bool, _via: Via) {
-        self.pool.release(instance, first.then_some(self.ticket));
+        released(&self.node, instance, first.then_some(self.ticket));
+    }
+}
+
+/// The instance has nothing to do: after its start, or because it has answered.
+fn released(node: &Arc<Node>, instance: &Arc<Instance>, started_for: Option<Ticket>) {
+    let answered = started_for.is_none();
+    node.pool.release(instance, started_for);
+    if answered && instance.serves_first() {
+        let (node, instance) = (Arc::clone(node), Arc::clone(instance));
+        let handle = node.handle.clone();
+        handle.spawn_blocking(move || teach(&node, &instance, Lesson::Served));
+    }
+}
+
+/// Has the template that it was forked from learn what forks need first. Blocks.
+fn teach(node: &Node, instance: &Instance, lesson: Lesson) {
+    let process = instance.process();
+    if process.is_some_and(|process| process.teach_template(lesson)) {
+        node.ladder.taught(&instance.spec);
     }
 }
 
@@ -256,15 +276,16 @@ impl Stock {
 impl OnFree for Stock {
     fn free(&self, instance: &Arc<Instance>, first: bool, _via: Via) {
         let Some(done) = self.done.lock().take().filter(|_| first) else {
-            return self.node.pool.release(instance, None);
+            return released(&self.node, instance, None);
         };
         let (node, instance) = (Arc::clone(&self.node), Arc::clone(instance));
         let measure = move || {
-            let (bytes, taught) = instance.process().map_or((0, false), |process| {
-                (process.private_bytes(), process.teach_template())
-            });
+            let bytes = instance
+                .process()
+                .map_or(0, |process| process.private_bytes());
             let saves = instance.restore_length();
-            node.ladder.spare_made(&instance.spec, taught);
+            node.ladder.spare_made(&instance.spec);
+            teach(&node, &instance, Lesson::Restored);
             node.pool.stock(&instance, Worth { bytes, saves });
             drop(done);
         };

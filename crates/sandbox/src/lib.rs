@@ -56,4 +56,4 @@ pub use process::{Exit, Marks, Process};
 pub use root::{Code, Root};
 pub use sandboxes::Sandboxes;
 pub use slot::{Launch, LaunchError, Slot, SlotError};
-pub use template::{Berth, ForkError, FreezeError, Furnishing, Refusal, Template};
+pub use template::{Berth, ForkError, FreezeError, Furnishing, Lesson, Refusal, Template};

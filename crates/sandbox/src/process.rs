@@ -21,7 +21,7 @@ use crate::node::Sandbox;
 use crate::slot::receive;
 use crate::template::freeze::{self, Subject};
 use crate::template::memory::private_bytes;
-use crate::template::{FreezeError, Frozen, Template};
+use crate::template::{FreezeError, Frozen, Lesson, Template};
 
 /// Freezing takes milliseconds; this is for a machine that is badly overloaded, and for programs that hold it up.
 const FREEZE_PATIENCE: Duration = Duration::from_secs(10);
@@ -182,14 +182,14 @@ impl Process {
     }
 
     /// Has the template that it was forked from give later forks ahead of their start what this one has touched of its
-    /// memory until now. Returns whether that is new to it: berths that are ready do not profit. Blocks for as long as it
-    /// takes to look through its page tables.
+    /// memory until now; `lesson` says what it has done by now. Returns whether that is new to it: berths that are ready do
+    /// not profit. Blocks for as long as it takes to look through its page tables.
     ///
     /// # Errors
     /// It has ended.
-    pub fn teach_template(&self) -> io::Result<bool> {
+    pub fn teach_template(&self, lesson: Lesson) -> io::Result<bool> {
         match self.origin.template.upgrade() {
-            Some(template) => template.learn_from(self.living.pid),
+            Some(template) => template.learn_from(self.living.pid, lesson),
             None => Ok(false),
         }
     }

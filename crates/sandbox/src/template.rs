@@ -19,11 +19,11 @@ pub(crate) mod scripts;
 mod stem;
 pub(crate) mod tape;
 pub(crate) mod threads;
-pub(crate) mod touches;
+mod touches;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::process::{Signal, pidfd_send_signal};
 use tokio::task::spawn_blocking;
@@ -33,7 +33,8 @@ use self::memory::{Memory, private_bytes};
 pub use self::refusal::{FreezeError, Refusal};
 use self::scripts::ANSWER_BYTES;
 use self::stem::Places;
-use self::touches::Touches;
+pub use self::touches::Lesson;
+use self::touches::{Learned, Touches};
 use crate::channel::Channel;
 use crate::identity::IdMap;
 use crate::process::{Exit, Living};
@@ -59,8 +60,8 @@ pub(crate) struct Frozen {
     has_request_socket: bool,
     /// For stems.
     places: Places,
-    /// What its forks touch first, once one of them has been asked.
-    touches: OnceLock<Touches>,
+    /// What its forks touch first, as far as one of them has taught it.
+    learned: Learned,
 }
 
 impl Template {
@@ -120,14 +121,13 @@ impl Frozen {
         Ok(words)
     }
 
-    /// From now on its forks are given ahead what that one has touched, if nothing has been learned before: the first to be
-    /// asked is as good as any.
-    pub(crate) fn learn_from(&self, pid: i32) -> io::Result<bool> {
-        if self.touches.get().is_some() {
+    /// From now on its forks are given ahead what that one has touched, if it has not learned as much before: the first to
+    /// be asked is as good as any. Returns whether it has.
+    pub(crate) fn learn_from(&self, pid: i32, lesson: Lesson) -> io::Result<bool> {
+        if !self.learned.lacks(lesson) {
             return Ok(false);
         }
-        let touches = Touches::of(pid)?;
-        Ok(self.touches.set(touches).is_ok())
+        Ok(self.learned.put(lesson, Touches::of(pid)?))
     }
 
     /// Its init stays for as long as there are forks.

@@ -142,14 +142,14 @@ impl Ladder {
         }
     }
 
-    /// A spare is ready: what failed before counts no more. If it has taught its template what forks need first, berths
-    /// are made that have it.
-    pub(crate) fn spare_made(&self, spec: &FunctionSpec, taught: bool) {
-        let template = {
-            let mut books = self.books.lock();
-            books.spare_made(spec);
-            taught.then(|| books.template(spec)).flatten()
-        };
+    /// A spare is ready: what failed before counts no more.
+    pub(crate) fn spare_made(&self, spec: &FunctionSpec) {
+        self.books.lock().spare_made(spec);
+    }
+
+    /// The version's template has learned what forks need first: berths are made that have it.
+    pub(crate) fn taught(&self, spec: &FunctionSpec) {
+        let template = self.books.lock().template(spec);
         if let Some(template) = template {
             template.berths.renew();
         }

@@ -58,9 +58,9 @@ impl Process for Running {
         self.process.private_bytes().unwrap_or(0)
     }
 
-    fn teach_template(&self) -> bool {
+    fn teach_template(&self, lesson: sandbox::Lesson) -> bool {
         // One that has ended teaches nothing.
-        self.process.teach_template().unwrap_or(false)
+        self.process.teach_template(lesson).unwrap_or(false)
     }
 
     fn freeze(&self) -> BoxFuture<'_, Result<Arc<dyn Template>, FreezeError>> {

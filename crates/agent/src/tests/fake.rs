@@ -17,6 +17,7 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use pilotlight_model::function::VersionKey;
 use pilotlight_model::node::BoxFuture;
+use pilotlight_sandbox::Lesson;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -449,7 +450,7 @@ impl Process for FakeProcess {
         forks::SPARE_BYTES
     }
 
-    fn teach_template(&self) -> bool {
+    fn teach_template(&self, _lesson: Lesson) -> bool {
         true
     }
 

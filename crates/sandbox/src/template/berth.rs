@@ -115,7 +115,7 @@ impl Berth {
         drop(program);
         next_pid(&control, PROGRAM as u64)?;
         let (fork, pid) = grow(stem, &mut place).map_err(SlotError::Channel)?;
-        if let Some(touches) = template.touches.get() {
+        if let Some(touches) = template.learned.get() {
             touches.repeat(&Memory::open(pid).map_err(SlotError::Channel)?);
         }
         // From here on async code waits on them.

@@ -5,13 +5,14 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 
 use super::stem::Places;
+use super::touches::Learned;
 use super::{Frozen, Template};
 use crate::channel::Channel;
 use crate::identity::IdMap;
@@ -126,7 +127,7 @@ pub(crate) fn freeze(subject: Subject) -> Result<Template, FreezeError> {
         fork: scripts.fork,
         has_request_socket: subject.request_socket.is_some(),
         places: Places::new(begin, end),
-        touches: OnceLock::new(),
+        learned: Learned::default(),
     })))
 }
 

@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::template::memory::{Mapping, Memory, head};
 
@@ -26,6 +27,15 @@ const WINDOW: u64 = 64 << 10;
 const PRESENT: u64 = 1 << 63;
 const OF_FILE: u64 = 1 << 61;
 const EXCLUSIVE: u64 = 1 << 56;
+
+/// From how much of a fork's life a template learns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lesson {
+    /// It waits for its first request.
+    Restored,
+    /// It has answered one.
+    Served,
+}
 
 /// Addresses that a fork reads or writes first.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -96,6 +106,33 @@ impl Touches {
     }
 }
 
+/// What a template has learned.
+#[derive(Debug, Default)]
+pub(crate) struct Learned(Mutex<Option<(Lesson, Arc<Touches>)>>);
+
+impl Learned {
+    /// Whether that would be new.
+    pub(crate) fn lacks(&self, lesson: Lesson) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().is_none_or(|(had, _)| *had < lesson)
+    }
+
+    /// Puts it in the place of less. Another may have been quicker.
+    pub(crate) fn put(&self, lesson: Lesson, touches: Touches) -> bool {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = known.as_ref().is_none_or(|(had, _)| *had < lesson);
+        if is_new {
+            *known = Some((lesson, Arc::new(touches)));
+        }
+        is_new
+    }
+
+    pub(crate) fn get(&self) -> Option<Arc<Touches>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().map(|(_, touches)| Arc::clone(touches))
+    }
+}
+
 /// What may be done to a mapping's pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -157,6 +194,18 @@ mod tests {
         assert_eq!(Kind::of("7f00-7f01 rw-s 0 00:00 0"), None);
         assert_eq!(Kind::of("7f00-7f01 ---p 0 00:00 0"), None);
         assert_eq!(Kind::of(""), None);
+    }
+
+    #[test]
+    fn a_lesson_replaces_a_lesser_one() {
+        let learned = Learned::default();
+        assert!(learned.lacks(Lesson::Restored));
+        assert!(learned.put(Lesson::Restored, Touches::default()));
+        assert!(!learned.lacks(Lesson::Restored));
+        assert!(!learned.put(Lesson::Restored, Touches::default()));
+        assert!(learned.put(Lesson::Served, Touches::default()));
+        assert!(!learned.put(Lesson::Restored, Touches::default()));
+        assert!(learned.get().is_some());
     }
 
     #[test]
