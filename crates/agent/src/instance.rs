@@ -290,6 +290,11 @@ impl Instance {
         !self.served.swap(true, Ordering::Relaxed) && self.started_as() == StartKind::Forked
     }
 
+    /// Whether the runtime has answered, and not asked for more.
+    pub(crate) fn has_answered(&self) -> bool {
+        matches!(self.state.lock().machine, Machine::Answered(_))
+    }
+
     /// Whether it takes no request any more.
     pub(crate) fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Relaxed)

@@ -224,6 +224,10 @@ async fn next(
     headers: &HeaderMap,
     via: Via,
 ) -> Result<Response<Full<Bytes>>, Ended> {
+    if instance.has_answered() {
+        // Who waits for that answer comes first.
+        tokio::task::yield_now().await;
+    }
     match instance.ask(marks(headers)) {
         Ok(Next::Event(event)) => Ok(deliver(event)),
         Ok(Next::Wait { asked, event }) => {

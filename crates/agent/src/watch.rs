@@ -15,6 +15,9 @@ use crate::runtime_api::Server;
 /// A start keeps its turn for this long at most once its program runs: from then on it is the user's
 /// code that takes time, most of it waiting, and other starts must not wait with it.
 const TURN: Duration = Duration::from_secs(1);
+/// How long after its start a process has the CPU for itself. Setting its share takes 0.1 ms, which the first request is not
+/// to pay.
+const UNLIMITED: Duration = Duration::from_millis(3);
 /// How long a killed process may take to be gone.
 const KILL: Duration = Duration::from_secs(5);
 
@@ -50,6 +53,7 @@ impl Running {
     ) -> Watched {
         let began = Deadline::now();
         let mut initialising = true;
+        let mut limit_at = None;
         let process = Arc::clone(&self.process);
         let exit = process.wait();
         tokio::pin!(exit);
@@ -60,15 +64,19 @@ impl Running {
             };
             if initialising && instance.is_initialised() {
                 initialising = false;
-                self.process.init_ended();
+                limit_at = Some(Deadline::now() + UNLIMITED);
                 if let Some(origin) = self.origin.take() {
                     origin.forked(true);
                 }
             }
+            if limit_at.is_some_and(|at| at <= Deadline::now()) {
+                limit_at = None;
+                self.process.init_ended();
+            }
             if !initialising || began + TURN <= Deadline::now() {
                 turn.take();
             }
-            let due = [due, turn.as_ref().map(|_| began + TURN)]
+            let due = [due, limit_at, turn.as_ref().map(|_| began + TURN)]
                 .into_iter()
                 .flatten()
                 .min();
