@@ -70,12 +70,13 @@ impl Touches {
         let length = pagemap.read_at(&mut entries, mapping.begin / PAGE * 8)?;
         for (index, entry) in entries[..length].as_chunks().0.iter().enumerate() {
             let address = mapping.begin + index as u64 * PAGE;
-            self.take(address, u64::from_le_bytes(*entry), kind);
+            self.take(mapping.begin, address, u64::from_le_bytes(*entry), kind);
         }
         Ok(())
     }
 
-    fn take(&mut self, address: u64, entry: u64, kind: Kind) {
+    /// A page of the mapping that begins there.
+    fn take(&mut self, begin: u64, address: u64, entry: u64, kind: Kind) {
         if entry & PRESENT == 0 {
             return;
         }
@@ -85,8 +86,10 @@ impl Touches {
                 self.written.push(address);
             }
         } else if of_file && self.read.len() < MAX_READ {
-            let window = |address: &u64| address / WINDOW;
-            if self.read.last().map(window) != Some(window(&address)) {
+            let window = |address: u64| address / WINDOW;
+            // Not beyond the mapping.
+            let last = self.read.last().filter(|last| **last >= begin);
+            if last.is_none_or(|last| window(*last) != window(address)) {
                 self.read.push(address);
             }
         }
@@ -161,10 +164,10 @@ mod tests {
     #[test]
     fn what_is_shared_with_the_template_is_no_touch() {
         let mut touches = Touches::default();
-        touches.take(0x1000, OWN, Kind::Writable);
-        touches.take(0x2000, PRESENT, Kind::Writable);
-        touches.take(0x3000, EXCLUSIVE, Kind::Writable);
-        touches.take(0x4000, OWN, Kind::Readable);
+        touches.take(0, 0x1000, OWN, Kind::Writable);
+        touches.take(0, 0x2000, PRESENT, Kind::Writable);
+        touches.take(0, 0x3000, EXCLUSIVE, Kind::Writable);
+        touches.take(0, 0x4000, OWN, Kind::Readable);
         assert_eq!(touches.written, [0x1000]);
         assert_eq!(touches.read, []);
     }
@@ -173,16 +176,17 @@ mod tests {
     fn one_read_is_enough_for_what_a_fault_maps() {
         let mut touches = Touches::default();
         for address in [0x0f000, 0x10000, 0x11000, 0x1f000, 0x20000] {
-            touches.take(address, FILE, Kind::Readable);
+            touches.take(0, address, FILE, Kind::Readable);
         }
-        assert_eq!(touches.read, [0x0f000, 0x10000, 0x20000]);
+        touches.take(0x21000, 0x21000, FILE, Kind::Readable);
+        assert_eq!(touches.read, [0x0f000, 0x10000, 0x20000, 0x21000]);
     }
 
     #[test]
     fn there_is_an_end_to_them() {
         let mut touches = Touches::default();
         for page in 0..2 * MAX_WRITTEN as u64 {
-            touches.take(page * PAGE, OWN, Kind::Writable);
+            touches.take(0, page * PAGE, OWN, Kind::Writable);
         }
         assert_eq!(touches.written.len(), MAX_WRITTEN);
     }
