@@ -81,7 +81,7 @@ impl Launching<'_> {
         };
         // Nobody waits for it: the berth that is ready is for a request.
         let forked = self
-            .fork_template(template, template.berths.build(), StartKind::Spare)
+            .fork_template(template, template.berths.build_ahead(), StartKind::Spare)
             .await;
         if forked.is_err() {
             origin.forked(false);

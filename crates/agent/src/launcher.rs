@@ -101,6 +101,10 @@ pub(crate) trait Berth: Send {
     /// Puts root, limits and `/tmp` in place: ahead of time where the function is known.
     fn furnish(&mut self, furnishing: Furnishing) -> BoxFuture<'_, Result<(), LaunchError>>;
 
+    /// Gives the fork ahead what forks of its template touch first, as far as that is known. For a start that nobody waits
+    /// for yet. Blocks.
+    fn touch_ahead(&mut self);
+
     /// Forks the template into it. The fork's descriptor 3 is `request_socket`, if the template had one;
     /// connections that the template had to 127.0.0.1:9001 are made anew by the fork, before its code
     /// runs on. Dropping the future gives the sandbox up.

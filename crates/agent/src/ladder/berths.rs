@@ -61,7 +61,7 @@ impl Berths {
         let berths = Arc::clone(self);
         self.handle.spawn(async move {
             for _ in 0..berths.ready() {
-                match berths.build().await {
+                match berths.build_ahead().await {
                     Ok(built) => drop(berths.put(built, true)),
                     Err(error) => {
                         tracing::debug!(error = %Causes(&error), "berth not replaced");
@@ -109,7 +109,7 @@ impl Berths {
     /// Makes what is missing. One that cannot be made is tried again when the next is taken.
     pub(crate) async fn fill(&self) {
         while self.missing() > 0 {
-            let built = match self.build().await {
+            let built = match self.build_ahead().await {
                 Ok(built) => built,
                 Err(error) => {
                     tracing::debug!(error = %Causes(&error), "berth not made");
@@ -138,8 +138,20 @@ impl Berths {
         self.target.saturating_sub(count)
     }
 
-    /// One that is built now, whatever is ready.
-    pub(crate) async fn build(&self) -> Result<Box<dyn Berth>, LaunchError> {
+    /// One for a start that nobody waits for yet, whatever is ready.
+    pub(crate) async fn build_ahead(&self) -> Result<Box<dyn Berth>, LaunchError> {
+        let mut berth = self.build().await?;
+        let touched = tokio::task::spawn_blocking(move || {
+            berth.touch_ahead();
+            berth
+        });
+        touched
+            .await
+            .map_err(|error| LaunchError::platform("a berth was cut off", error))
+    }
+
+    /// One that is built now.
+    async fn build(&self) -> Result<Box<dyn Berth>, LaunchError> {
         let mut berth = self.template.berth().await?;
         if let Some(furnishing) = &self.furnishing {
             berth.furnish(furnishing.clone()).await?;

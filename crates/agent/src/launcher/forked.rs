@@ -77,6 +77,10 @@ impl Berth for EmptyBerth {
         })
     }
 
+    fn touch_ahead(&mut self) {
+        self.berth.touch_ahead();
+    }
+
     fn fork(
         self: Box<Self>,
         request_socket: Option<OwnedFd>,

@@ -143,6 +143,8 @@ struct FakeBerth {
 }
 
 impl Berth for FakeBerth {
+    fn touch_ahead(&mut self) {}
+
     fn take_runtime_api(&mut self) -> Option<std::net::TcpListener> {
         self.api.listener.take()
     }
