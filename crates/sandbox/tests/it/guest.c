@@ -159,11 +159,27 @@ static void connect_to(const char *address, int port) {
 static struct {
     pthread_mutex_t lock, recursive;
     pthread_cond_t asked, done;
-    int generation, finished, tids[5];
+    int generation, finished, ticks, tids[5];
     double sums[4];
     int event, epoll, timer, pipe[2], pair[2], file, directory;
 } template = {.lock = PTHREAD_MUTEX_INITIALIZER, .asked = PTHREAD_COND_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
 static __thread int own;
+
+/* Without an end, for an hour, or for a moment that is over in every fork. */
+static void wait_to_be_asked(long how) {
+    struct timespec until;
+    if (how == 0) {
+        pthread_cond_wait(&template.asked, &template.lock);
+        return;
+    }
+    clock_gettime(CLOCK_REALTIME, &until);
+    if (how == 1) until.tv_sec += 3600;
+    else if ((until.tv_nsec += 20000000) >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
+    if (pthread_cond_timedwait(&template.asked, &template.lock, &until) == ETIMEDOUT) {
+        template.ticks++;
+        pthread_cond_signal(&template.done);
+    }
+}
 
 static void *wait_for_generations(void *argument) {
     long index = (long)argument;
@@ -173,7 +189,7 @@ static void *wait_for_generations(void *argument) {
     template.tids[index] = gettid();
     for (;;) {
         pthread_mutex_lock(&template.lock);
-        while (template.generation == seen) pthread_cond_wait(&template.asked, &template.lock);
+        while (template.generation == seen) wait_to_be_asked(index);
         seen = template.generation;
         pthread_mutex_lock(&template.recursive);
         pthread_mutex_lock(&template.recursive);
@@ -246,6 +262,8 @@ static void serve_as_template(void) {
         uint64_t count = template.generation;
         if (write(template.event, &count, sizeof count) != sizeof count) exit(1);
         while (template.finished < 4) pthread_cond_wait(&template.done, &template.lock);
+        int ticks = template.ticks;
+        while (template.ticks == ticks) pthread_cond_wait(&template.done, &template.lock);
         pthread_mutex_unlock(&template.lock);
         pthread_t fresh;
         void *came;

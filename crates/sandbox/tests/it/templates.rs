@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use pilotlight_sandbox::{Exit, ForkError, FreezeError, Furnishing, Process};
+use pilotlight_sandbox::{Exit, ForkError, FreezeError, Furnishing, Lesson, Process};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::world::{World, freeze, trial};
@@ -21,7 +21,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("forks_at_once_answer", two_hundred),
         trial("a_dead_template_harms_no_fork", template_killed),
         trial("a_dead_fork_harms_nobody", fork_killed),
-        trial("a_fork_is_not_made_of_a_dead_template", no_template),
+        trial(
+            "a_fork_that_waits_outlives_its_template",
+            template_killed_before_the_start,
+        ),
+        trial("a_template_learns_addresses_and_nothing_else", taught),
         trial("a_fork_needs_what_its_template_had", wrong_request_socket),
     ];
     trials.extend(REFUSALS.iter().map(|(why, reason)| {
@@ -217,20 +221,51 @@ async fn fork_killed(mut world: World) {
     world.end().await;
 }
 
-async fn no_template(mut world: World) {
+async fn template_killed_before_the_start(mut world: World) {
     let (process, _connection) = world.start_waiting(&["template"]).await;
     let template = freeze(&process).await;
     let mut berth = template.berth().await.unwrap();
     berth.furnish(furnishing(&world)).await.unwrap();
     kill(template.pid());
     template.died().await;
-    let (_ours, theirs) = UnixStream::pair().unwrap();
-    // The stem has its memory still, so even this may be.
-    if let Ok(fork) = berth.fork(Some(theirs.into())).await {
-        drop(fork);
-    }
-    drop((template, process));
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let fork = berth.fork(Some(theirs.into())).await.unwrap();
+    assert_eq!(ask(&mut ours, "late"), expected("late", 1));
+    drop((fork, template, process));
     world.end().await;
+}
+
+async fn taught(mut world: World) {
+    let (process, _connection) = world.start_waiting(&["template"]).await;
+    assert!(!process.teach_template(Lesson::Served).unwrap());
+    let template = freeze(&process).await;
+    let (teacher, mut socket) = world.fork(&template).await;
+    assert!(teacher.teach_template(Lesson::Restored).unwrap());
+    assert_eq!(ask(&mut socket, "teacher"), expected("teacher", 1));
+    let untaught = faults(&teacher);
+    assert!(teacher.teach_template(Lesson::Served).unwrap());
+    for lesson in [Lesson::Restored, Lesson::Served] {
+        assert!(!teacher.teach_template(lesson).unwrap());
+    }
+
+    let mut berth = template.berth().await.unwrap();
+    berth.touch_ahead();
+    berth.furnish(furnishing(&world)).await.unwrap();
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let fork = berth.fork(Some(theirs.into())).await.unwrap();
+    let ahead = faults(&fork);
+    assert_eq!(ask(&mut ours, "pupil"), expected("pupil", 1));
+    let taught = faults(&fork) - ahead;
+    assert!(taught * 2 < untaught, "{taught} faults, {untaught} without");
+    drop((fork, teacher, template, process));
+    world.end().await;
+}
+
+/// How many page faults the process has had.
+fn faults(process: &Process) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid())).unwrap();
+    let behind_the_name = stat.rsplit_once(") ").unwrap().1;
+    behind_the_name.split(' ').nth(7).unwrap().parse().unwrap()
 }
 
 async fn wrong_request_socket(mut world: World) {
