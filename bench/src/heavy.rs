@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
@@ -31,6 +32,8 @@ def lambda_handler(event, context):
 "#;
 /// The interpreter's name as a process.
 const PROGRAM: &str = "python3.11";
+/// A berth is replaced in some milliseconds.
+const BERTHS_RENEWED: Duration = Duration::from_secs(1);
 const COLD: &str = "heavy-cold";
 const IDLE: &str = "heavy-idle";
 
@@ -116,14 +119,16 @@ fn weights(bench: &Bench, folder: &Path, section: &mut Section) -> anyhow::Resul
     let idle = bench.idle as u64;
     platform.until("all are idle beside a spare", |node| {
         let count = |key: &str| version(node, IDLE)[key].as_u64();
-        count("idle") == Some(idle) && count("spares") == Some(1)
+        count("idle") == Some(idle) && ["spares", "berths"].map(count) == [Some(1); 2]
     })?;
+    // What the first instance has taught, the berth is made anew for.
+    std::thread::sleep(BERTHS_RENEWED);
     let uss = weigh_kinds(&platform, section)?;
     section.at_most("USS of an idle instance, average (MB)", uss, 3.0);
     Ok(())
 }
 
-/// Zygote, template, and instances with the spare among them; returns the instances' average USS in MB.
+/// Zygote, template, instances with the spare among them, and the fork that waits in the berth; returns the instances' average USS in MB.
 fn weigh_kinds(platform: &Platform, section: &mut Section) -> anyhow::Result<f64> {
     let all = programs(platform.pid(), PROGRAM);
     let deepest = all
@@ -134,9 +139,14 @@ fn weigh_kinds(platform: &Platform, section: &mut Section) -> anyhow::Result<f64
     // A template that booted has no zygote above it.
     let above = ["instance", "template", "zygote"];
     let mut uss = 0.0;
-    for (up, name) in above.iter().enumerate() {
-        let of_kind: Vec<&Program> = all.iter().filter(|it| it.depth + up == deepest).collect();
-        let Some(weight) = average(&of_kind)? else {
+    let kinds = above
+        .iter()
+        .enumerate()
+        .map(|(up, name)| (up, *name, false));
+    for (up, name, in_berth) in kinds.chain([(0, "berth", true)]) {
+        let is_of_kind = |it: &&Program| it.depth + up == deepest && it.in_berth == in_berth;
+        let of_kind: Vec<&Program> = all.iter().filter(is_of_kind).collect();
+        let Some(weight) = average(&of_kind) else {
             continue;
         };
         section.figure(format!("{name}: processes"), of_kind.len() as f64, "");
@@ -147,27 +157,28 @@ fn weigh_kinds(platform: &Platform, section: &mut Section) -> anyhow::Result<f64
         ] {
             section.figure(format!("{name}: {what}, average"), megabytes(bytes), "MB");
         }
-        if up == 0 {
+        if name == "instance" {
             uss = megabytes(weight.uss);
         }
     }
     Ok(uss)
 }
 
-fn average(programs: &[&Program]) -> anyhow::Result<Option<Weight>> {
+/// Of those that are there still.
+fn average(programs: &[&Program]) -> Option<Weight> {
     let mut sum = Weight::default();
-    for program in programs {
-        let weight = weigh(program.pid)?;
+    let mut count = 0;
+    for weight in programs.iter().filter_map(|it| weigh(it.pid).ok()) {
+        count += 1;
         sum.rss += weight.rss;
         sum.pss += weight.pss;
         sum.uss += weight.uss;
     }
-    let count = programs.len() as u64;
-    Ok((count > 0).then(|| Weight {
+    (count > 0).then(|| Weight {
         rss: sum.rss / count,
         pss: sum.pss / count,
         uss: sum.uss / count,
-    }))
+    })
 }
 
 fn megabytes(bytes: u64) -> f64 {

@@ -12,6 +12,8 @@ use crate::runtimes::Runtime;
 use crate::stats::Samples;
 
 const KINDS: [&str; 5] = ["warm", "spare", "forked", "zygote", "booted"];
+/// Warm calls without a pause: the processors have not slept, and all that is called is in their caches.
+const TIGHT: &str = "warm, one call after the other";
 const RUNC: &str = "runc run, same root and program, one answer";
 /// The start whose phases are shown, in their order.
 const WATERFALL: &str = "forked";
@@ -26,6 +28,7 @@ const FORKED_P99_MS: f64 = 20.0;
 struct Taken {
     kinds: [Samples; KINDS.len()],
     phases: [Samples; PHASES.len()],
+    tight: Samples,
     runc: Samples,
 }
 
@@ -37,12 +40,15 @@ pub(crate) fn measure(bench: &Bench, runtime: &Runtime) -> anyhow::Result<Sectio
     for (kind, samples) in KINDS.iter().zip(&taken.kinds) {
         section.time(kind, samples);
     }
+    section.time(TIGHT, &taken.tight);
     section.time(RUNC, &taken.runc);
     for (phase, samples) in PHASES.iter().zip(&taken.phases) {
         section.time(format!("  {WATERFALL}: {phase}"), samples);
     }
     let spare = section.ratio("spare", "warm")?;
     let runc = section.ratio(RUNC, "forked")?;
+    let tight = section.ratio("spare", TIGHT)?;
+    section.figure(format!("spare / {TIGHT}"), tight, "");
     let forked = section.row("forked")?.clone();
     section.at_most("spare / warm", spare, 2.0);
     section.at_least("runc run / forked", runc, runtime.runc_to_forked);
@@ -86,6 +92,16 @@ fn take(bench: &Bench, platform: &Platform, runtime: &Runtime) -> anyhow::Result
         if round > 0 {
             taken.runc.push(runc);
         }
+    }
+    platform.settle_forks(runtime, &cold)?;
+    for _ in 0..bench.samples {
+        let invoked = invoke(&mut connection, &invocation(&warm, None, "{}"))?;
+        ensure!(
+            invoked.kind == "warm",
+            "asked for warm, got {}",
+            invoked.kind
+        );
+        taken.tight.push(invoked.first_byte);
     }
     Ok(taken)
 }

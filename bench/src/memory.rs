@@ -7,8 +7,8 @@ use anyhow::Context;
 
 /// The process id that a program has in its own sandbox.
 const PROGRAM_PID: &str = "2";
-/// And that of what waits in a berth, with the memory of its template, to be forked.
-const STEM_PID: &str = "32000";
+/// What a fork sleeps in that waits in its berth to be started.
+const WAITS_IN_BERTH: &str = "skb_wait_for_more_packets";
 
 /// A program in a sandbox. Its kind shows in how deep its PID namespace lies: what is forked from a process
 /// lives in a namespace within that process's.
@@ -18,6 +18,8 @@ pub(crate) struct Program {
     pub pid: u32,
     /// Namespaces that it is in, the host's counted.
     pub depth: usize,
+    /// Whether it is a fork that waits in its berth.
+    pub in_berth: bool,
 }
 
 /// What a process has in memory, in bytes.
@@ -44,7 +46,12 @@ pub(crate) fn programs(root: u32, name: &str) -> Vec<Program> {
         let named = field(&status, "Name:") == Some(name);
         if named && ids.len() > 1 && ids.last() == Some(&PROGRAM_PID) {
             let depth = ids.len();
-            programs.push(Program { pid, depth });
+            let sleeps_in = fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
+            programs.push(Program {
+                pid,
+                depth,
+                in_berth: sleeps_in.contains(WAITS_IN_BERTH),
+            });
         }
     }
     programs
@@ -53,9 +60,7 @@ pub(crate) fn programs(root: u32, name: &str) -> Vec<Program> {
 /// What all processes below `root` have for themselves, in bytes.
 pub(crate) fn private_below(root: u32) -> u64 {
     let below = family(root);
-    let own_memory = |(_, status): &&(u32, String)| ids(status).last() != Some(&STEM_PID);
-    let weights = below.iter().filter(own_memory);
-    let weights = weights.filter_map(|(pid, _)| weigh(*pid).ok());
+    let weights = below.iter().filter_map(|(pid, _)| weigh(*pid).ok());
     weights.map(|weight| weight.uss).sum()
 }
 

@@ -82,8 +82,8 @@ pub(crate) trait Process: Send + Sync {
 /// A frozen process that is forked into instances. Dropping the last handle kills it; instances that were
 /// forked from it live on.
 pub(crate) trait Template: Send + Sync {
-    /// An empty sandbox that only this template can be forked into. Takes some milliseconds: never on
-    /// the path of a start if that can be helped.
+    /// A sandbox with a fork in it that waits for its start. Takes some milliseconds: never on the path of
+    /// a start if that can be helped.
     fn berth(&self) -> BoxFuture<'_, Result<Box<dyn Berth>, LaunchError>>;
 
     /// Resolves when it has died.
@@ -93,7 +93,7 @@ pub(crate) trait Template: Send + Sync {
     fn private_bytes(&self) -> u64;
 }
 
-/// An empty sandbox of one template.
+/// A sandbox with a fork that waits for its start.
 pub(crate) trait Berth: Send {
     /// The listener at 127.0.0.1:9001 inside the sandbox; `None` once taken.
     fn take_runtime_api(&mut self) -> Option<std::net::TcpListener>;
@@ -101,11 +101,14 @@ pub(crate) trait Berth: Send {
     /// Puts root, limits and `/tmp` in place: ahead of time where the function is known.
     fn furnish(&mut self, furnishing: Furnishing) -> BoxFuture<'_, Result<(), LaunchError>>;
 
+    /// Whether what is to be forked is there still.
+    fn is_alive(&self) -> bool;
+
     /// Gives the fork ahead what forks of its template touch first, as far as that is known. For a start that nobody waits
     /// for yet. Blocks.
     fn touch_ahead(&mut self);
 
-    /// Forks the template into it. The fork's descriptor 3 is `request_socket`, if the template had one;
+    /// Starts the fork. Its descriptor 3 is `request_socket`, if the template had one;
     /// connections that the template had to 127.0.0.1:9001 are made anew by the fork, before its code
     /// runs on. Dropping the future gives the sandbox up.
     fn fork(

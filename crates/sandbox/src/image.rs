@@ -59,7 +59,7 @@ impl Image {
             let opened = on_mount_thread(move || {
                 File::open(path).map_err(MountError::step("open the image's root"))
             });
-            match opened.map(|root| read_ahead::read_ahead(root.into())) {
+            match opened.map(|root| read_ahead::read_ahead(&root.into())) {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::warn!(%error, "an image is not read ahead"),
                 Err(error) => tracing::warn!(%error, "an image is not read ahead"),

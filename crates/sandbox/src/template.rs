@@ -65,7 +65,7 @@ pub(crate) struct Frozen {
 }
 
 impl Template {
-    /// An empty sandbox for a fork. Takes milliseconds, most of them waiting for the kernel: not on the path of a start, if
+    /// A sandbox with a fork that waits for its start. Takes milliseconds, most of them waiting for the kernel: not on the path of a start, if
     /// that can be helped.
     ///
     /// # Errors
@@ -124,7 +124,7 @@ impl Frozen {
     /// From now on its forks are given ahead what that one has touched, if it has not learned as much before: the first to
     /// be asked is as good as any. Returns whether it has.
     pub(crate) fn learn_from(&self, pid: i32, lesson: Lesson) -> io::Result<bool> {
-        if !self.learned.lacks(lesson) {
+        if !self.learned.begin(lesson) {
             return Ok(false);
         }
         Ok(self.learned.put(lesson, Touches::of(pid)?))

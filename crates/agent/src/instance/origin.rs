@@ -80,6 +80,10 @@ impl Instance {
     /// nothing, another. The log tells of it, but not again of the same.
     pub(crate) fn begin(&self, begin: Begin, image: &RuntimeImage) {
         let mut state = self.state.lock();
+        // What the one before was told is nothing to this one.
+        if state.machine.is_starting() {
+            state.machine = Machine::Init;
+        }
         let origin = &mut state.origin;
         origin.init_ended = false;
         (origin.kind, origin.assignment, origin.restore) = match begin {

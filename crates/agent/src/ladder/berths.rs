@@ -14,8 +14,7 @@ use crate::launcher::{Berth, Furnishing, LaunchError, Template};
 
 /// Berths of one template that are made at the same time, off the path.
 const BUILDERS: usize = 2;
-/// A start has the machine to itself for that long before what it took is replaced. A fork copies the template's
-/// page tables under a lock that planting the next stem would wait for, or have it wait.
+/// A start has the machine to itself for that long before what it took is replaced.
 pub(crate) const START_FIRST: Duration = Duration::from_millis(5);
 
 pub(crate) struct Berths {
@@ -48,8 +47,15 @@ impl Berths {
 
     /// A berth: one that is ready, or one that is built now.
     pub(crate) async fn take(self: &Arc<Self>) -> Result<Box<dyn Berth>, LaunchError> {
-        let ready = self.ready.lock().as_mut().and_then(Vec::pop);
+        let mut dead = Vec::new();
+        let ready = loop {
+            match self.ready.lock().as_mut().and_then(Vec::pop) {
+                Some(berth) if !berth.is_alive() => dead.push(berth),
+                found => break found,
+            }
+        };
         self.replenish();
+        drop(dead);
         match ready {
             Some(berth) => Ok(berth),
             None => self.build().await,

@@ -25,7 +25,7 @@ impl Template for Frozen {
                 .berth()
                 .await
                 .map_err(|error| LaunchError::platform("cannot make a sandbox", error))?;
-            let berth: Box<dyn Berth> = Box::new(EmptyBerth {
+            let berth: Box<dyn Berth> = Box::new(WaitingFork {
                 berth,
                 taken: false,
                 root: None,
@@ -47,7 +47,7 @@ impl Template for Frozen {
     }
 }
 
-struct EmptyBerth {
+struct WaitingFork {
     berth: sandbox::Berth,
     taken: bool,
     /// Mounted for as long as the berth is there; then its sandbox has a clone.
@@ -55,7 +55,7 @@ struct EmptyBerth {
     roots: Arc<Roots<Erofs>>,
 }
 
-impl Berth for EmptyBerth {
+impl Berth for WaitingFork {
     fn take_runtime_api(&mut self) -> Option<TcpListener> {
         (!std::mem::replace(&mut self.taken, true)).then(|| self.berth.take_runtime_api())
     }
@@ -75,6 +75,10 @@ impl Berth for EmptyBerth {
             self.root = Some(rooted);
             Ok(())
         })
+    }
+
+    fn is_alive(&self) -> bool {
+        self.berth.is_alive()
     }
 
     fn touch_ahead(&mut self) {

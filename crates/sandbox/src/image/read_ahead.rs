@@ -4,11 +4,15 @@
 //! somebody touched them are small, and each is mapped for itself, in every fork again. Pages that were read one
 //! after the other are large (up to a huge page), and mapping sixteen of them costs what mapping one does.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use rustix::fs::{Advice, AtFlags, Dir, FileType, Mode, OFlags, fadvise, openat, statat};
+use rustix::path::Arg;
 
 /// Smaller files fit into what one fault maps.
 const LEAST_BYTES: u64 = 64 * 1024;
@@ -22,25 +26,24 @@ const MAPPED: [[u8; 4]; 2] = [*b"\x7fELF", [0xa2, 0xba, 0x0b, 0xf0]];
 ///
 /// # Errors
 /// Something cannot be read; what comes after it is not.
-pub(super) fn read_ahead(root: OwnedFd) -> io::Result<()> {
+pub(super) fn read_ahead(root: &OwnedFd) -> io::Result<()> {
     let mut buffer = vec![0; CHUNK_BYTES];
-    let mut folders = vec![root];
-    while let Some(folder) = folders.pop() {
+    // By name, for an image may have more folders than a process may have descriptors.
+    let mut folders = vec![PathBuf::from(".")];
+    while let Some(path) = folders.pop() {
+        let folder = open(root.as_fd(), &path, OFlags::DIRECTORY)?;
         for entry in Dir::read_from(&folder)? {
             let entry = entry?;
-            let name = entry.file_name();
-            if matches!(name.to_bytes(), b"." | b"..") {
-                continue;
-            }
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
             match entry.file_type() {
-                FileType::Directory => folders.push(open(folder.as_fd(), name, OFlags::DIRECTORY)?),
+                FileType::Directory if !matches!(name.as_bytes(), b"." | b"..") => {
+                    folders.push(path.join(name));
+                }
                 FileType::RegularFile => {
                     let about = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
                     if u64::try_from(about.st_size).is_ok_and(|size| size >= LEAST_BYTES) {
-                        read_program(
-                            open(folder.as_fd(), name, OFlags::empty())?.into(),
-                            &mut buffer,
-                        )?;
+                        let file = open(folder.as_fd(), name, OFlags::empty())?;
+                        read_program(file.into(), &mut buffer)?;
                     }
                 }
                 _ => {}
@@ -50,9 +53,9 @@ pub(super) fn read_ahead(root: OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-fn open(folder: BorrowedFd<'_>, name: &std::ffi::CStr, flags: OFlags) -> io::Result<OwnedFd> {
+fn open(folder: BorrowedFd<'_>, path: impl Arg, flags: OFlags) -> io::Result<OwnedFd> {
     let flags = flags | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Ok(openat(folder, name, flags, Mode::empty())?)
+    Ok(openat(folder, path, flags, Mode::empty())?)
 }
 
 /// Reads the file from its begin to its end, if it is one that is mapped.
@@ -86,12 +89,12 @@ mod tests {
         std::fs::write(path.join("small"), b"x").unwrap();
         symlink("/proc/kmsg", path.join("link")).unwrap();
         symlink("..", path.join("usr/loop")).unwrap();
-        read_ahead(File::open(path).unwrap().into()).unwrap();
+        read_ahead(&File::open(path).unwrap().into()).unwrap();
     }
 
     #[test]
     fn what_is_no_folder_is_an_error() {
         let file = tempfile::tempfile().unwrap();
-        assert!(read_ahead(file.into()).is_err());
+        assert!(read_ahead(&file.into()).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Berths: slots that belong to a template, and the start that forks it into one.
+//! Berths: slots that belong to a template, each with a fork that waits for its start.
 
 use std::fs::File;
 use std::io;
@@ -7,13 +7,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionbio;
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::unix::AsyncFd;
 use tokio::time::timeout;
 
 use super::Frozen;
-use super::stem::{Place, Word};
+use super::stem::{Place, Word, has_ended, process};
 use crate::cgroup::CgroupLimits;
 use crate::channel::Channel;
 use crate::clock::monotonic_now;
@@ -89,8 +90,8 @@ pub enum ForkError {
         #[source]
         source: io::Error,
     },
-    /// The template has died, or the talk with the sandbox's processes.
-    #[error("the template does not answer as it should")]
+    /// The fork has died, or the talk with the sandbox's processes has ended.
+    #[error("the fork does not answer as it should")]
     Channel(#[from] io::Error),
 }
 
@@ -116,8 +117,7 @@ impl Berth {
         // The stem is in the user namespace now: nobody has to hold it any more.
         drop(program);
         next_pid(&control, PROGRAM as u64)?;
-        let (fork, pid) = grow(stem, &mut place).map_err(SlotError::Channel)?;
-        let memory = Memory::open(pid).map_err(SlotError::Channel)?;
+        let (fork, memory) = grow(stem, &mut place).map_err(SlotError::Channel)?;
         // From here on async code waits on them.
         let waited_for = |channel: Channel| {
             ioctl_fionbio(&channel, true)?;
@@ -142,6 +142,13 @@ impl Berth {
         self.runtime_api
             .take()
             .expect("a berth's listener is taken once")
+    }
+
+    /// Whether the fork and its sandbox are there still, as far as can be seen without waiting.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        let mut ends = [&self.fork, &self.control].map(|end| PollFd::new(end, PollFlags::empty()));
+        matches!(poll(&mut ends, Some(&Timespec::default())), Ok(0))
     }
 
     /// Gives the fork ahead what the template has learned that forks touch first (see [`Process::teach_template`]), if it has.
@@ -186,7 +193,7 @@ impl Berth {
     /// the Runtime API, the fork has made to this berth's listener. Dropping the future deletes the berth.
     ///
     /// # Errors
-    /// The template is dead, or the platform failed.
+    /// The fork is dead, or the platform failed.
     pub async fn fork(self, request_socket: Option<OwnedFd>) -> Result<Process, ForkError> {
         let furnished = self.furnished.ok_or(ForkError::NotFurnished)?;
         let has = self.template.has_request_socket;
@@ -279,13 +286,19 @@ fn plant(
 }
 
 /// Has the stem clone the fork, and waits until that waits and the stem is gone; returns the channel to the fork, and
-/// its process id on the host.
-fn grow(stem: Channel, place: &mut Place) -> io::Result<(Channel, i32)> {
+/// its memory.
+fn grow(stem: Channel, place: &mut Place) -> io::Result<(Channel, Memory)> {
     stem.send(&[1], &[])?;
     let pid = Word::wait_parked(&stem)?;
+    let fork = process(pid)?;
+    let memory = Memory::open(pid)?;
+    // Else the memory might be that of another, who has its id by now.
+    if has_ended(&fork) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
     // From then on init is the fork's parent.
     place.wait_empty(BUILD_PATIENCE)?;
-    Ok((stem, pid))
+    Ok((stem, memory))
 }
 
 /// All namespaces of a sandbox; the last is the program's user namespace, which the holder is in.

@@ -33,7 +33,7 @@ const PROCESSES: usize = 2;
 /// Ids that a fork may have to use up for its threads to get theirs; a fork takes some microseconds for each.
 const MAX_IDS: usize = 4096;
 
-/// Stems that may wait at one time.
+/// Stems that may be under way at one time.
 const MAX_STEMS: u64 = 256;
 
 /// For tapes, and what they refer to.

@@ -79,7 +79,7 @@ const WAKE: i32 = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
 const ROBUST_LIST_HEAD_BYTES: u64 = 24;
 const TIMESPEC_BYTES: usize = 16;
 
-/// How much later threads go on whose time was over: longer than it takes most forks to serve for the first time.
+/// How much later threads go on that wait for another: longer than it takes most forks to serve for the first time.
 const LATE_NANOSECONDS: u64 = 3_000_000;
 const CLOCK_MONOTONIC: i32 = libc::CLOCK_MONOTONIC;
 
@@ -252,7 +252,7 @@ fn become_nobody(region: &mut Region) -> Vec<Op> {
 pub(crate) fn stem(region: &mut Region, fork: u64) -> u64 {
     let status = Status::new(region, FAILED, |status| {
         let mut tape = Tape::default();
-        tape.push(send(CHANNEL, status.message, Status::MESSAGE_BYTES))
+        tape.push(send(CHANNEL, status.message, Status::MESSAGE_BYTES).or_not())
             .extend(exit_ops(1));
         tape
     });
@@ -275,7 +275,7 @@ pub(crate) fn stem(region: &mut Region, fork: u64) -> u64 {
 fn fork(region: &mut Region, program: &Program<'_>) -> u64 {
     let status = Status::new(region, FAILED, |status| {
         let mut tape = Tape::default();
-        tape.push(send(CHANNEL, status.message, Status::MESSAGE_BYTES))
+        tape.push(send(CHANNEL, status.message, Status::MESSAGE_BYTES).or_not())
             .extend(exit_ops(127));
         tape
     });
@@ -342,8 +342,9 @@ fn make_threads(tape: &mut Tape, region: &mut Region, threads: &[Thread], gates:
     let mut unused = Tape::default();
     unused.push(call!(libc::SYS_exit, 0));
     let unused = region.put_tape(&unused);
-    let mut late = threads.iter().skip(1).filter(|thread| is_timed(thread));
-    let first_late = late.next().map(|thread| thread.inner_tid);
+    let waits = |thread: &&Thread| thread.registers.futex_wait().is_some();
+    let opens_late = threads.iter().skip(1).find(waits);
+    let opens_late = opens_late.map(|thread| thread.inner_tid);
     let mut next = PROGRAM + 1;
     for thread in threads.iter().skip(1) {
         while next < thread.inner_tid {
@@ -359,8 +360,8 @@ fn make_threads(tape: &mut Tape, region: &mut Region, threads: &[Thread], gates:
         own.extend(thread.registers.second_base(&threads[0].registers))
             .extend(registered(thread))
             .extend(named(region, thread));
-        let opens_late = first_late == Some(thread.inner_tid);
-        gates.wait(&mut own, region, thread.registers.futex_wait(), opens_late);
+        let opens = opens_late == Some(thread.inner_tid);
+        gates.wait(&mut own, region, thread.registers.futex_wait(), opens);
         own.push(resume(region, thread));
         let own = region.put_tape(&own);
         let clear = i32::from(thread.clear_tid != 0) * libc::CLONE_CHILD_CLEARTID;
@@ -375,14 +376,12 @@ fn make_threads(tape: &mut Tape, region: &mut Region, threads: &[Thread], gates:
     }
 }
 
-fn is_timed(thread: &Thread) -> bool {
-    thread.registers.futex_wait().is_some_and(|wait| wait.timed)
-}
-
-/// What a fork's threads wait at until it is complete. Threads that wait for another one do so already: whoever wakes them
-/// later, they find that what they waited for has changed. Where they waited for a time, that is over when the fork starts,
-/// most often; what they do then (a virtual machine's housekeeping) need not be done before the fork has served, on a
-/// processor that it needs itself.
+/// What a fork's threads wait at until it is complete.
+///
+/// Threads that wait for another one do so already: whoever wakes them, they find that what they waited for has changed.
+/// A little after the start all of them go on into calls of their own, with what they had of timeouts and signals. Where
+/// they waited for a time, that is over in a fork most often; what they do then (a virtual machine's housekeeping) need not
+/// be done before the fork has served, on a processor that it needs itself.
 struct Gates {
     /// Open when all is as it was.
     gate: u64,
@@ -408,12 +407,9 @@ impl Gates {
                     .push(until_woken(wait, patience))
                     .extend(open(self.late));
             }
-            Some(wait) if wait.timed => {
+            Some(wait) => {
                 let either = [wait, FutexWait::at(self.late)];
                 own.push(until_either(region, either)).push(pass);
-            }
-            Some(wait) => {
-                own.push(until_woken(wait, 0)).push(pass);
             }
             None => {
                 own.push(pass);
@@ -429,7 +425,6 @@ impl FutexWait {
             address: gate,
             value: 0,
             private: true,
-            timed: false,
         }
     }
 }

@@ -149,8 +149,7 @@ impl Place {
     }
 
     pub(super) fn occupied_by(&mut self, pid: i32) -> io::Result<()> {
-        let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData)?;
-        self.stem = Some(pidfd_open(pid, PidfdFlags::empty())?);
+        self.stem = Some(process(pid)?);
         Ok(())
     }
 
@@ -186,7 +185,13 @@ impl Drop for Place {
     }
 }
 
-fn has_ended(process: &OwnedFd) -> bool {
+/// A handle of the process with that id on the host.
+pub(super) fn process(pid: i32) -> io::Result<OwnedFd> {
+    let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData)?;
+    Ok(pidfd_open(pid, PidfdFlags::empty())?)
+}
+
+pub(super) fn has_ended(process: &OwnedFd) -> bool {
     ends_within(process, Duration::ZERO)
 }
 

@@ -57,7 +57,7 @@ pub(crate) struct Thread {
     pub(crate) signal_stack: [u64; 3],
 }
 
-/// A thread waits until another one wakes it, or until its time is over.
+/// A thread waits until another one wakes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FutexWait {
     pub(crate) address: u64,
@@ -65,7 +65,6 @@ pub(crate) struct FutexWait {
     pub(crate) value: u32,
     /// No other process is to be waited for.
     pub(crate) private: bool,
-    pub(crate) timed: bool,
 }
 
 impl Threads {

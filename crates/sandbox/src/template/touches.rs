@@ -3,12 +3,12 @@
 //! A fork shares its template's pages until it writes to them, and knows of files' pages that are in memory only once it has
 //! looked for them. Each first touch costs it a fault, of 1 to 2 µs, and there are some hundred on the way to the first
 //! answer. They are the same ones in every fork, for the most part. The agent makes them in a berth by reading a byte, and
-//! writing that same byte: the fork waits in the kernel meanwhile and has not run any code of the function's.
+//! writing that same byte: the fork waits meanwhile and has not run any code of the function's.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::template::memory::{Mapping, Memory, head};
 
@@ -16,8 +16,10 @@ use crate::template::memory::{Mapping, Memory, head};
 const MAX_WRITTEN: usize = 1024;
 /// Windows of files' pages.
 const MAX_READ: usize = 4096;
-/// Longer mappings are not looked through to their end.
-const MAX_MAPPING_BYTES: u64 = 1 << 30;
+/// No more memory than that is looked through, 4 GiB, whatever the function has mapped.
+const MAX_PAGES: u64 = 1 << 20;
+/// Nor more mappings.
+const MAX_MAPPINGS: usize = 4096;
 
 const PAGE: u64 = 4096;
 /// What one fault maps of a file where its pages are in memory (`fault_around_bytes`, as the kernel comes with it).
@@ -51,28 +53,37 @@ impl Touches {
     pub(crate) fn of(pid: i32) -> io::Result<Touches> {
         let pagemap = File::open(format!("/proc/{pid}/pagemap"))?;
         let mut touches = Touches::default();
-        for line in BufReader::new(File::open(format!("/proc/{pid}/maps"))?).split(b'\n') {
+        let mut pages = MAX_PAGES;
+        let maps = BufReader::new(File::open(format!("/proc/{pid}/maps"))?);
+        for line in maps.split(b'\n').take(MAX_MAPPINGS) {
             let line = line?;
             let line = String::from_utf8_lossy(&line);
             if let Some(kind) = Kind::of(&line)
                 && let Some(mapping) = head(&line)
             {
-                touches.look_through(&pagemap, &mapping, kind)?;
+                pages -= touches.look_through(&pagemap, &mapping, kind, pages)?;
             }
         }
         Ok(touches)
     }
 
-    fn look_through(&mut self, pagemap: &File, mapping: &Mapping, kind: Kind) -> io::Result<()> {
-        let bytes = (mapping.end - mapping.begin).min(MAX_MAPPING_BYTES);
-        let mut entries = vec![0; (bytes / PAGE * 8) as usize];
+    /// At most that many pages; returns how many there were.
+    fn look_through(
+        &mut self,
+        pagemap: &File,
+        mapping: &Mapping,
+        kind: Kind,
+        most: u64,
+    ) -> io::Result<u64> {
+        let pages = ((mapping.end - mapping.begin) / PAGE).min(most);
+        let mut entries = vec![0; (pages * 8) as usize];
         // The kernel's own mappings have none.
         let length = pagemap.read_at(&mut entries, mapping.begin / PAGE * 8)?;
         for (index, entry) in entries[..length].as_chunks().0.iter().enumerate() {
             let address = mapping.begin + index as u64 * PAGE;
             self.take(mapping.begin, address, u64::from_le_bytes(*entry), kind);
         }
-        Ok(())
+        Ok(pages)
     }
 
     /// A page of the mapping that begins there.
@@ -111,28 +122,43 @@ impl Touches {
 
 /// What a template has learned.
 #[derive(Debug, Default)]
-pub(crate) struct Learned(Mutex<Option<(Lesson, Arc<Touches>)>>);
+pub(crate) struct Learned(Mutex<Lessons>);
+
+#[derive(Debug, Default)]
+struct Lessons {
+    /// What somebody has begun with, or has had.
+    begun: Option<Lesson>,
+    touches: Option<Arc<Touches>>,
+}
 
 impl Learned {
-    /// Whether that would be new.
-    pub(crate) fn lacks(&self, lesson: Lesson) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.as_ref().is_none_or(|(had, _)| *had < lesson)
-    }
-
-    /// Puts it in the place of less. Another may have been quicker.
-    pub(crate) fn put(&self, lesson: Lesson, touches: Touches) -> bool {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_new = known.as_ref().is_none_or(|(had, _)| *had < lesson);
+    /// Whether that would be new: then it is the caller's to give, and nobody else's.
+    pub(crate) fn begin(&self, lesson: Lesson) -> bool {
+        let mut lessons = self.lessons();
+        let is_new = lessons.begun < Some(lesson);
         if is_new {
-            *known = Some((lesson, Arc::new(touches)));
+            lessons.begun = Some(lesson);
         }
         is_new
     }
 
+    /// Puts it in the place of less. Of who has ended meanwhile there is nothing to be learned. Whether it is known now.
+    pub(crate) fn put(&self, lesson: Lesson, touches: Touches) -> bool {
+        let mut lessons = self.lessons();
+        // Unless a greater one was quicker.
+        let is_known = lessons.begun == Some(lesson) && !touches.written.is_empty();
+        if is_known {
+            lessons.touches = Some(Arc::new(touches));
+        }
+        is_known
+    }
+
     pub(crate) fn get(&self) -> Option<Arc<Touches>> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.as_ref().map(|(_, touches)| Arc::clone(touches))
+        self.lessons().touches.clone()
+    }
+
+    fn lessons(&self) -> MutexGuard<'_, Lessons> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -202,14 +228,21 @@ mod tests {
 
     #[test]
     fn a_lesson_replaces_a_lesser_one() {
+        let some = |address| Touches {
+            written: vec![address],
+            read: Vec::new(),
+        };
         let learned = Learned::default();
-        assert!(learned.lacks(Lesson::Restored));
-        assert!(learned.put(Lesson::Restored, Touches::default()));
-        assert!(!learned.lacks(Lesson::Restored));
-        assert!(!learned.put(Lesson::Restored, Touches::default()));
-        assert!(learned.put(Lesson::Served, Touches::default()));
-        assert!(!learned.put(Lesson::Restored, Touches::default()));
-        assert!(learned.get().is_some());
+        assert!(learned.begin(Lesson::Restored));
+        assert!(!learned.begin(Lesson::Restored));
+        assert!(learned.put(Lesson::Restored, some(1)));
+        assert!(learned.begin(Lesson::Served));
+        assert!(!learned.put(Lesson::Served, Touches::default()));
+        assert_eq!(learned.get(), Some(Arc::new(some(1))));
+        assert!(learned.put(Lesson::Served, some(2)));
+        assert!(!learned.begin(Lesson::Restored));
+        assert!(!learned.put(Lesson::Restored, some(3)));
+        assert_eq!(learned.get(), Some(Arc::new(some(2))));
     }
 
     #[test]

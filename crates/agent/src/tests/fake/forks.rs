@@ -143,6 +143,10 @@ struct FakeBerth {
 }
 
 impl Berth for FakeBerth {
+    fn is_alive(&self) -> bool {
+        true
+    }
+
     fn touch_ahead(&mut self) {}
 
     fn take_runtime_api(&mut self) -> Option<std::net::TcpListener> {

@@ -86,19 +86,20 @@ impl Registers {
         self
     }
 
-    /// For what it waits of another thread, if it does.
+    /// For what it waits of another thread, if it does, for whatever time. Not where it takes only some of the wakes.
     pub(crate) fn futex_wait(&self) -> Option<FutexWait> {
-        let modifiers = libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME;
-        let waits = matches!(
-            self.0.rsi as i32 & !modifiers,
-            libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET
-        );
+        let operation = self.0.rsi as i32 & !libc::FUTEX_CLOCK_REALTIME;
+        let any = self.0.r9 as u32 == u32::MAX;
+        let waits = match operation & !libc::FUTEX_PRIVATE_FLAG {
+            libc::FUTEX_WAIT => true,
+            libc::FUTEX_WAIT_BITSET => any,
+            _ => false,
+        };
         let futex = self.was_waiting() && self.call() == Some(libc::SYS_futex);
         (futex && waits).then_some(FutexWait {
             address: self.0.rdi,
             value: self.0.rdx as u32,
-            private: self.0.rsi as i32 & libc::FUTEX_PRIVATE_FLAG != 0,
-            timed: self.0.r10 != 0,
+            private: operation & libc::FUTEX_PRIVATE_FLAG != 0,
         })
     }
 
@@ -365,27 +366,27 @@ mod tests {
 
     #[test]
     fn who_waits_for_another_thread_is_known_by_its_call() {
-        let waits = |operation: i32, timeout| {
-            let mut registers = stopped_in(libc::SYS_futex, ERESTARTSYS, timeout);
+        let waits = |operation: i32, bits: u32| {
+            let mut registers = stopped_in(libc::SYS_futex, ERESTARTSYS, 0);
             registers.0.rsi = operation as u64;
             registers.0.rdi = 0x7000;
             registers.0.rdx = 5;
+            registers.0.r9 = bits.into();
             registers.futex_wait()
         };
         let wait = FutexWait {
             address: 0x7000,
             value: 5,
             private: true,
-            timed: false,
         };
         let private = libc::FUTEX_PRIVATE_FLAG;
         assert_eq!(waits(libc::FUTEX_WAIT | private, 0), Some(wait));
-        let timed = FutexWait {
-            timed: true,
+        let shared = FutexWait {
             private: false,
             ..wait
         };
-        assert_eq!(waits(libc::FUTEX_WAIT_BITSET, 0x1000), Some(timed));
+        assert_eq!(waits(libc::FUTEX_WAIT_BITSET, u32::MAX), Some(shared));
+        assert_eq!(waits(libc::FUTEX_WAIT_BITSET, 1), None);
         assert_eq!(waits(libc::FUTEX_LOCK_PI, 0), None);
         let other = |call, result| stopped_in(call, result, 0).futex_wait();
         assert_eq!(other(libc::SYS_read, ERESTARTSYS), None);
