@@ -164,6 +164,9 @@ static struct {
     int event, epoll, timer, pipe[2], pair[2], file, directory;
 } template = {.lock = PTHREAD_MUTEX_INITIALIZER, .asked = PTHREAD_COND_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
 static __thread int own;
+static volatile sig_atomic_t signalled;
+
+static void note_signal(int signal) { signalled = signal; }
 
 /* Without an end, for an hour, or for a moment that is over in every fork. */
 static void wait_to_be_asked(long how) {
@@ -234,6 +237,7 @@ static void serve_as_template(void) {
     pthread_mutexattr_init(&recursive);
     pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
     pthread_mutex_init(&template.recursive, &recursive);
+    signal(SIGUSR1, note_signal);
     template.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     template.epoll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event watch = {EPOLLIN, {.u64 = 0xdeadbeefcafe}};
@@ -255,6 +259,12 @@ static void serve_as_template(void) {
     if (write(3, "ready", 5) != 5) exit(1);
     while ((length = read(3, request, sizeof request - 1)) > 0) {
         request[length] = 0;
+        /* Threads that nobody has woken hear of signals: of one's own, and of those that the C library makes all threads
+           change their group by. */
+        signalled = 0;
+        pthread_kill(threads[0], SIGUSR1);
+        while (!signalled) usleep(500);
+        if (setgid(getgid())) exit(1);
         pthread_mutex_lock(&template.lock);
         template.finished = 0;
         template.generation++;
