@@ -4,7 +4,7 @@
 //! A start asks for its origin and gets what saves it most. Whatever is missing costs that start the next
 //! lower rung, never an error.
 
-mod berths;
+pub(crate) mod berths;
 mod books;
 mod freezing;
 mod orders;

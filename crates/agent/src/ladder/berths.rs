@@ -12,6 +12,9 @@ use tokio::time::sleep;
 
 use crate::launcher::{Berth, Furnishing, LaunchError, Template};
 
+/// What a fork that waits in its berth has for itself, as a rule: pages that it is given ahead, page tables,
+/// threads. That of a zygote is given nothing.
+pub(crate) const BERTH_BYTES: u64 = 2 << 20;
 /// Berths of one template that are made at the same time, off the path.
 const BUILDERS: usize = 2;
 /// A start has the machine to itself for that long before what it took is replaced.

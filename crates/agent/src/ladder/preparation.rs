@@ -13,7 +13,7 @@ use pilotlight_model::limits;
 use pilotlight_model::start::StartKind;
 use tokio::sync::oneshot;
 
-use super::berths::Berths;
+use super::berths::{BERTH_BYTES, Berths};
 use super::{Parked, freezing};
 use crate::agent::Node;
 use crate::environment::Initialization;
@@ -103,7 +103,7 @@ impl Preparation<'_> {
         drop(turn);
         match frozen {
             Ok(template) => {
-                let bytes = freezing::private_bytes(&template).await;
+                let bytes = freezing::private_bytes(&template).await + BERTHS as u64 * BERTH_BYTES;
                 lease.hold(Rung::Template, Worth { bytes, saves });
                 let parked = self.park(template, outstanding, via, &running);
                 self.look_after(&parked, done).await;

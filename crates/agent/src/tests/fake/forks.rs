@@ -11,6 +11,7 @@ use pilotlight_model::node::BoxFuture;
 use tokio::sync::{Semaphore, watch};
 
 use super::{ApiPort, FakeLauncher, Frozen, Living, Position, Task};
+use crate::ladder::berths::BERTH_BYTES;
 use crate::launcher::{Berth, Exit, FreezeError, Furnishing, LaunchError, Launched, Template};
 
 /// What every template and every spare has for itself.
@@ -132,7 +133,11 @@ impl Template for FakeTemplate {
     }
 
     fn private_bytes(&self) -> u64 {
-        TEMPLATE_BYTES
+        match self.frozen.position {
+            Some(Position::Assignment) => TEMPLATE_BYTES,
+            // With the berth that is kept for it.
+            _ => TEMPLATE_BYTES - BERTH_BYTES,
+        }
     }
 }
 
