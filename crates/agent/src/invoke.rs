@@ -61,9 +61,13 @@ async fn wait_and_run(
         if kind.was_ready() {
             found_idle(&mut request.timeline, clock::now());
         }
-        let by_choice = matches!(request.cold, Some(Cold::Kind(_)));
+        let asked = match request.cold {
+            Some(Cold::Kind(kind)) => Some(kind),
+            _ => None,
+        };
         let ended = deliver(&instance, request, kind).await?;
-        if !by_choice {
+        // A start that was asked for and is no cheaper for that says nothing of what is missed.
+        if asked.is_none_or(|asked| asked < kind) {
             node.ladder.used(&node, &instance.spec, kind);
         }
         match ended {
