@@ -2,8 +2,9 @@
 
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 VENV := .venv
-# javac is for the functions of the tests alone; the platform builds its images without.
-PACKAGES := ca-certificates curl erofs-utils gcc iproute2 libc6-dev nftables openjdk-17-jdk-headless openssl python3 python3-venv
+# Of these, autoconf, automake, cmake, g++, golang-go, libtool, make and the JDK are for the functions of the tests alone; the
+# platform builds its images without.
+PACKAGES := autoconf automake ca-certificates cmake curl erofs-utils g++ gcc golang-go iproute2 libc6-dev libtool make nftables openjdk-17-jdk-headless openssl python3 python3-venv
 BENCH_PACKAGES := nginx-light runc
 NEXTEST_VERSION := 0.9.143
 DENY_VERSION := 0.20.2

@@ -37,6 +37,20 @@ def start(platform, function, kind, event=None, **kwargs):
     return answer
 
 
+def warm(platform, function, event=None, **kwargs):
+    """The answer of an instance that has served before."""
+
+    def rested():
+        # It asks for its next event after its answer is here.
+        found = counts(platform, function.name)
+        return found["idle"] and not found["busy"] + found["starting"]
+
+    eventually(rested, f"{function.name} has an idle instance")
+    answer = function.invoke(event, **kwargs)
+    assert kind_of(answer) == "warm", f"{kind_of(answer)} instead of warm; {counts(platform, function.name)}"
+    return answer
+
+
 def call(platform, function, kind, event=None, **kwargs):
     """What the handler returned in a start of exactly that kind."""
     answer = start(platform, function, kind, event, **kwargs)
