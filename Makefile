@@ -2,9 +2,10 @@
 
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 VENV := .venv
-# Of these, autoconf, automake, cmake, g++, golang-go, libtool, make and the JDK are for the functions of the tests alone; the
-# platform builds its images without.
-PACKAGES := autoconf automake ca-certificates cmake curl erofs-utils g++ gcc golang-go iproute2 libc6-dev libtool make nftables openjdk-17-jdk-headless openssl python3 python3-venv
+# javac is for the functions of the tests alone; the platform builds its images without.
+PACKAGES := ca-certificates curl erofs-utils gcc iproute2 libc6-dev nftables openjdk-17-jdk-headless openssl python3 python3-venv
+# For functions in Go, and for AWS's Node.js client, which npm builds from source.
+TEST_PACKAGES := autoconf automake cmake g++ golang-go libtool make
 BENCH_PACKAGES := nginx-light runc
 NEXTEST_VERSION := 0.9.143
 DENY_VERSION := 0.20.2
@@ -22,7 +23,7 @@ demo: deps build ## Start the platform, deploy a function, invoke it cold and wa
 up: deps build ## The same, but stay up and say what to try next.
 	@$(SUDO) examples/demo.sh --stay
 
-test: deps tools build ## Unit, integration and end-to-end tests (as root: sandboxes are real).
+test: deps test-deps tools build ## Unit, integration and end-to-end tests (as root: sandboxes are real).
 	cargo nextest run --locked --workspace
 	$(SUDO) $(VENV)/bin/pytest tests
 
@@ -41,6 +42,12 @@ bench: deps ## Our starts beside runc, a bare process and nginx, in one run.
 
 deps: $(VENV)/.ready ## System and Python packages that are missing.
 	@$(call apt,$(PACKAGES))
+
+.PHONY: test-deps
+test-deps:
+	@$(call apt,$(TEST_PACKAGES))
+	@# Node.js from elsewhere brings npm along, and is at odds with Debian's.
+	@command -v npm >/dev/null || { $(call apt,npm); }
 
 build:
 	cargo build --locked --workspace
