@@ -176,7 +176,7 @@ impl Pool {
                 member.occupant = Some(Occupant::Instance(Arc::clone(instance)));
             }
             // It may have been deleted between the order and now, when there was no instance to tell.
-            if state.is_retired(&instance.spec.key) {
+            if state.is_retired(&instance.spec) {
                 instance.retire();
             }
             state.killing || state.is_ending(instance.id) || state.is_outdated(instance)

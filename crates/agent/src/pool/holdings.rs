@@ -81,7 +81,7 @@ impl Purpose {
 impl State {
     /// Takes an order in; one that makes no sense any more comes back.
     pub(super) fn order(&mut self, order: Background) -> Option<Background> {
-        let outdated = self.is_retired(&order.spec.key) || !self.is_newest(&order.spec);
+        let outdated = self.is_retired(&order.spec) || !self.is_newest(&order.spec);
         if self.draining || outdated || u64::from(order.spec.memory_mb) > self.capacity_mb {
             return Some(order);
         }

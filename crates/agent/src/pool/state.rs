@@ -413,10 +413,11 @@ impl State {
         self.versions.get(key)?.waiting.first().copied()
     }
 
-    pub(super) fn is_retired(&self, key: &VersionKey) -> bool {
+    /// Whether that revision has been retired. One that came after it, under the same name, has not.
+    pub(super) fn is_retired(&self, spec: &FunctionSpec) -> bool {
         self.versions
-            .get(key)
-            .is_some_and(|version| version.retired)
+            .get(&spec.key)
+            .is_some_and(|version| version.retired && version.spec.revision >= spec.revision)
     }
 
     pub(super) fn is_ending(&self, id: InstanceId) -> bool {

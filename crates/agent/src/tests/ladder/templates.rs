@@ -231,6 +231,22 @@ async fn a_retired_version_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_taken_again_at_once_gets_a_template() {
+    let world = node(Function::default()).await;
+    let old = world.prepared(version()).await;
+    assert_eq!(world.invoke(&old, "1").await.kind, StartKind::Spare);
+    world.agent.retire(&old.key);
+    // What the old one had is ending still.
+    assert!(world.launcher.living() > 1);
+    let mut new = version();
+    new.revision = old.revision + 1;
+    let new = world.prepared(new).await;
+    world.until(|world| world.of(&new).template_bytes > 0).await;
+    world.until(|world| world.of(&new).spares == 1).await;
+    assert_eq!(world.invoke(&new, "1").await.kind, StartKind::Spare);
+}
+
+#[tokio::test]
 async fn a_version_that_is_retired_while_it_is_prepared_leaves_nothing() {
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
     let inits = Arc::clone(&gate);
