@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{Timeout, set_socket_passcred, set_socket_timeout};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -14,6 +15,12 @@ use rustix::net::{
 
 /// Descriptors that one message can carry.
 pub(crate) const MAX_DESCRIPTORS: usize = 9;
+
+/// Whether the other ends of both are there still, as far as can be seen without waiting.
+pub(crate) fn are_open<E: AsFd>(ends: [&E; 2]) -> bool {
+    let mut ends = ends.map(|end| PollFd::new(end, PollFlags::empty()));
+    matches!(poll(&mut ends, Some(&Timespec::default())), Ok(0))
+}
 
 /// One end.
 #[derive(Debug)]

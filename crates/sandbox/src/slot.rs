@@ -6,13 +6,12 @@ use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionbio;
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::unix::AsyncFd;
 
 use crate::cgroup::{CgroupError, CgroupLimits};
-use crate::channel::Channel;
+use crate::channel::{Channel, are_open};
 use crate::clock::monotonic_now;
 use crate::foundation::Foundation;
 use crate::init::program::{CHANGE_FOLDER, EXECUTE};
@@ -171,9 +170,7 @@ impl Slot {
 
     /// Whether its init and its program wait for orders still. With one that somebody killed meanwhile it is of no use.
     pub(crate) fn is_alive(&self) -> bool {
-        let mut ends =
-            [&self.control, &self.program].map(|end| PollFd::new(end, PollFlags::empty()));
-        matches!(poll(&mut ends, Some(&Timespec::default())), Ok(0))
+        are_open([&self.control, &self.program])
     }
 
     /// The listener at 127.0.0.1:9001 inside, non-blocking.

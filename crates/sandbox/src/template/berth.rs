@@ -7,7 +7,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionbio;
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::unix::AsyncFd;
@@ -16,7 +15,7 @@ use tokio::time::timeout;
 use super::Frozen;
 use super::stem::{Place, Word, has_ended, process};
 use crate::cgroup::CgroupLimits;
-use crate::channel::Channel;
+use crate::channel::{Channel, are_open};
 use crate::clock::monotonic_now;
 use crate::foundation::{BUILD_PATIENCE, Foundation, hear};
 use crate::init::nested::PROGRAM;
@@ -147,8 +146,7 @@ impl Berth {
     /// Whether the fork and its sandbox are there still, as far as can be seen without waiting.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        let mut ends = [&self.fork, &self.control].map(|end| PollFd::new(end, PollFlags::empty()));
-        matches!(poll(&mut ends, Some(&Timespec::default())), Ok(0))
+        are_open([&self.fork, &self.control])
     }
 
     /// Gives the fork ahead what the template has learned that forks touch first (see [`Process::teach_template`]), if it has.

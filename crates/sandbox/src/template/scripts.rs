@@ -248,14 +248,19 @@ fn become_nobody(region: &mut Region) -> Vec<Op> {
     ops
 }
 
-/// A stem's, in memory of its own: parks, and clones the fork.
-pub(crate) fn stem(region: &mut Region, fork: u64) -> u64 {
-    let status = Status::new(region, FAILED, |status| {
+/// The status block of who tells the agent what failed, if that is there, and ends.
+fn told_failure(region: &mut Region, code: i32) -> Status {
+    Status::new(region, FAILED, |status| {
         let mut tape = Tape::default();
         tape.push(send(CHANNEL, status.message, Status::MESSAGE_BYTES).or_not())
-            .extend(exit_ops(1));
+            .extend(exit_ops(code));
         tape
-    });
+    })
+}
+
+/// A stem's, in memory of its own: parks, and clones the fork.
+pub(crate) fn stem(region: &mut Region, fork: u64) -> u64 {
+    let status = told_failure(region, 1);
     let inbox = Inbox::new(region, 8, 0);
     let parked = region.put_words(&[PARKED]);
     let mut tape = Tape::default();
@@ -273,12 +278,7 @@ pub(crate) fn stem(region: &mut Region, fork: u64) -> u64 {
 
 /// The fork's: makes its threads and parks; takes its outputs and its request socket, and becomes what the template was.
 fn fork(region: &mut Region, program: &Program<'_>) -> u64 {
-    let status = Status::new(region, FAILED, |status| {
-        let mut tape = Tape::default();
-        tape.push(send(CHANNEL, status.message, Status::MESSAGE_BYTES).or_not())
-            .extend(exit_ops(127));
-        tape
-    });
+    let status = told_failure(region, 127);
     // Kind, and the times of its begin and end.
     let report = region.put_words(&[FORKED, 0, 0, 0, 0]);
     let gates = Gates::new(region);

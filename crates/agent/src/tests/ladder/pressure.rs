@@ -11,6 +11,19 @@ async fn small(node_memory_mb: u64) -> World {
     limited(Function::default(), limits).await
 }
 
+/// A node of that many MiB, and a version that had all its rungs there, until another function took the whole node.
+async fn crowded_out(node_memory_mb: u32) -> (World, Arc<FunctionSpec>) {
+    let world = small(node_memory_mb.into()).await;
+    let spec = world.prepared(version()).await;
+    let mut large = self::spec();
+    large.key.name = "large".parse().unwrap();
+    large.memory_mb = node_memory_mb;
+    large.keep_alive = Some(Duration::ZERO);
+    world.invoke(&Arc::new(large), "1").await;
+    world.until(|world| world.launcher.living() == 0).await;
+    (world, spec)
+}
+
 #[tokio::test]
 async fn spares_go_before_templates_and_these_before_zygotes() {
     // Zygote 11, template 11 and spare 3 of each of two: 39.
@@ -55,14 +68,7 @@ async fn spares_go_before_templates_and_these_before_zygotes() {
 
 #[tokio::test]
 async fn what_was_given_up_is_made_again_when_it_is_used() {
-    let world = small(200).await;
-    let spec = world.prepared(version()).await;
-    let mut large = self::spec();
-    large.key.name = "large".parse().unwrap();
-    large.memory_mb = 200;
-    large.keep_alive = Some(Duration::ZERO);
-    world.invoke(&Arc::new(large), "1").await;
-    world.until(|world| world.launcher.living() == 0).await;
+    let (world, spec) = crowded_out(200).await;
     assert_eq!(world.of(&spec).rung, Rung::Cached);
     // This one boots, and misses the zygote and the template.
     assert_eq!(world.invoke(&spec, "1").await.kind, StartKind::Booted);
@@ -73,14 +79,7 @@ async fn what_was_given_up_is_made_again_when_it_is_used() {
 
 #[tokio::test]
 async fn a_forced_start_misses_what_it_asked_for_and_did_not_get() {
-    let world = small(400).await;
-    let spec = world.prepared(version()).await;
-    let mut large = self::spec();
-    large.key.name = "large".parse().unwrap();
-    large.memory_mb = 400;
-    large.keep_alive = Some(Duration::ZERO);
-    world.invoke(&Arc::new(large), "1").await;
-    world.until(|world| world.launcher.living() == 0).await;
+    let (world, spec) = crowded_out(400).await;
     // What got what it asked for misses nothing.
     let booted = world.invoke_cold(&spec, StartKind::Booted).await;
     assert_eq!(booted.kind, StartKind::Booted);
