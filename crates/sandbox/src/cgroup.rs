@@ -13,6 +13,7 @@ mod v1;
 mod v2;
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -67,6 +68,11 @@ impl Parent {
         Ok(Parent {
             hierarchies: hierarchies.collect::<Result<_, _>>()?,
         })
+    }
+
+    /// How many entrances each cgroup has.
+    pub(crate) fn entrances(&self) -> usize {
+        self.hierarchies.len()
     }
 
     /// Where each controller was found: the version of its hierarchy and our folder there.
@@ -211,7 +217,29 @@ pub struct Cgroup {
     applied: CgroupLimits,
 }
 
+/// What a process writes to each entrance of a cgroup to be in it, with all that it forks from then on.
+pub(crate) const ENTER: &[u8] = b"0";
+
+/// Hierarchies in use at most: one for each controller.
+pub(crate) const MAX_ENTRANCES: usize = 4;
+
 impl Cgroup {
+    /// The entrances: files to which a process with one thread writes [`ENTER`]. Who has them needs no privilege. In v1 nobody
+    /// waits then: the kernel holds up every fork and every end of a process while one is moved by another, for a grace
+    /// period at times.
+    ///
+    /// # Errors
+    /// The cgroup was deleted.
+    pub(crate) fn entrances(&self) -> Result<Vec<OwnedFd>, CgroupError> {
+        let file = |version| match version {
+            Version::V1 => "tasks",
+            Version::V2 => "cgroup.procs",
+        };
+        self.folders()
+            .map(|(hierarchy, folder)| folder.open_to_write(file(hierarchy.version)))
+            .collect()
+    }
+
     /// Moves a process in, with all its threads. After an idle while this takes up to 10 ms per hierarchy, for the
     /// kernel waits for a grace period, unless a cgroup file system is mounted with `favordynmods`.
     ///

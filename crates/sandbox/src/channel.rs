@@ -14,7 +14,7 @@ use rustix::net::{
 };
 
 /// Descriptors that one message can carry.
-pub(crate) const MAX_DESCRIPTORS: usize = 9;
+pub(crate) const MAX_DESCRIPTORS: usize = 16;
 
 /// Whether the other ends of both are there still, as far as can be seen without waiting.
 pub(crate) fn are_open<E: AsFd>(ends: [&E; 2]) -> bool {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::channel::Channel;
 use crate::identity::IdMap;
-use crate::launcher::{Nest, Newborn};
+use crate::launcher::Nest;
 use crate::message::{Failure, MAX_SHORT_BYTES, Order, Report};
 use crate::node::{Node, Sandbox};
 use crate::slot::SlotError;
@@ -38,27 +38,13 @@ impl Foundation {
         ids: &IdMap,
         nest: Option<Nest<'_>>,
     ) -> Result<Foundation, SlotError> {
-        let max = node.max_slots;
-        let id = node.take_id().ok_or(SlotError::Exhausted { max })?;
-        let forked = node.launcher.fork(node.users(id), ids, nest);
-        let Newborn {
-            pid,
-            pidfd,
-            control,
-            program,
-        } = forked.map_err(|error| {
-            node.give_id_back(id);
-            SlotError::Fork(error)
-        })?;
-        let mut sandbox = Sandbox::adopt(Arc::clone(node), id, pid, pidfd);
+        let (sandbox, [control, program]) = Sandbox::fork(node, ids, nest)?;
         for channel in [&control, &program] {
             channel
                 .set_deadline(Some(BUILD_PATIENCE))
                 .map_err(SlotError::Channel)?;
         }
 
-        // Meanwhile init makes its network namespace.
-        sandbox.make_cgroup()?;
         hear(&control, &Report::Born)?;
         let netns =
             File::open(format!("/proc/{}/ns/net", sandbox.pid)).map_err(SlotError::Channel)?;

@@ -20,6 +20,7 @@ use rustix::thread::{UnshareFlags, set_name};
 
 use self::furniture::Furniture;
 use self::program::Scratch;
+use crate::cgroup;
 use crate::channel::{Channel, Received};
 use crate::clock::monotonic_now;
 use crate::identity::{INNER_GID, INNER_UID, IdMap, Users, become_user, give_up_capabilities};
@@ -48,10 +49,24 @@ pub(crate) struct Birth<'a> {
     pub(crate) ids: IdMap,
     /// Inside a template, one of whose forks will be the program.
     pub(crate) nested: bool,
+    /// Of its control group, see [`Birth::enter_cgroup`].
+    pub(crate) entrances: Vec<OwnedFd>,
     /// To the agent.
     pub(crate) control: Channel,
     /// From the program to the agent, until it is executed; or from who holds its user namespace.
     pub(crate) program: Option<Channel>,
+}
+
+impl Birth<'_> {
+    /// Puts this process, and all that it forks, into the sandbox's control group. The first thing to be done, so that the
+    /// rest counts as the sandbox's; once.
+    pub(crate) fn enter_cgroup(&mut self) -> io::Result<()> {
+        let entrances = std::mem::take(&mut self.entrances);
+        entrances
+            .iter()
+            .try_for_each(|entrance| rustix::io::write(entrance, cgroup::ENTER).map(drop))?;
+        Ok(())
+    }
 }
 
 /// A step that failed.
@@ -74,12 +89,16 @@ pub(crate) fn run(mut birth: Birth<'_>) -> i32 {
     let Some(program) = birth.program.take() else {
         return 1;
     };
+    let entered = birth.enter_cgroup();
     // Before anything else: the launcher's own descriptors are no concern of a sandbox.
     let mut kept = [&birth.control, &program].map(|channel| channel.as_fd().as_raw_fd());
     if fd::close_all_but(&mut kept).is_err() {
         return 1;
     }
-    match live(&birth, program) {
+    let lived = entered
+        .map_err(step("enter its control group"))
+        .and_then(|()| live(&birth, program));
+    match lived {
         Ok(()) => 0,
         Err(broken) => {
             // When the agent is gone there is nobody to tell.

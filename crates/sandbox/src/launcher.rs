@@ -25,8 +25,8 @@ const NAME: &str = "pilotlight-launcher";
 /// Answers of the launcher start with 0 or the error's number.
 const ANSWER_BYTES: usize = 8;
 
-/// The longest question: two ids, and ranges of ids.
-const MAX_QUESTION_BYTES: usize = 8 + 8 * IdMap::MAX_RANGES;
+/// The longest question: two ids, how many entrances there are, and ranges of ids.
+const MAX_QUESTION_BYTES: usize = 12 + 8 * IdMap::MAX_RANGES;
 
 /// The launcher does one thing at a time, each within milliseconds; this is for a machine that is badly overloaded.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -74,24 +74,25 @@ impl Launcher {
         })
     }
 
-    /// Forks a sandbox, with those ids and users, into new namespaces: next to the launcher's, or inside a template's. A
+    /// Forks a sandbox, with those ids and users, into the control group with those entrances and into new namespaces: next to the launcher's, or inside a template's. A
     /// launcher that was killed, or does not answer, is replaced. Blocks.
     pub(crate) fn fork(
         &self,
         users: Users,
         ids: &IdMap,
+        entrances: &[OwnedFd],
         nest: Option<Nest<'_>>,
     ) -> io::Result<Newborn> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let launcher = running.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-        match launcher.fork(users, ids, nest) {
+        match launcher.fork(users, ids, entrances, nest) {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::warn!(%error, "the launcher does not answer, starting another");
                 // A late answer of the old one would be taken for that to a later question, and a sandbox that it
                 // may still have forked has channels that nobody else has, and ends with them.
                 *launcher = Running::start(self.knock)?;
-                launcher.fork(users, ids, nest)?
+                launcher.fork(users, ids, entrances, nest)?
             }
         }
     }
@@ -130,6 +131,7 @@ impl Running {
         &self,
         users: Users,
         ids: &IdMap,
+        entrances: &[OwnedFd],
         nest: Option<Nest<'_>>,
     ) -> io::Result<io::Result<Newborn>> {
         let (control, init_end) = Channel::pair()?;
@@ -138,8 +140,10 @@ impl Running {
         let mut question = Vec::with_capacity(MAX_QUESTION_BYTES);
         question.extend_from_slice(&users.program.to_le_bytes());
         question.extend_from_slice(&users.init.to_le_bytes());
+        question.extend_from_slice(&(entrances.len() as u32).to_le_bytes());
         ids.encode(&mut question);
         let mut descriptors = vec![init_end.as_fd(), program_end.as_fd()];
+        descriptors.extend(entrances.iter().map(OwnedFd::as_fd));
         // Who answers inside a template ends with it, at any moment, and is then not waited for.
         let (inside, inside_end) = Channel::pair()?;
         inside.set_deadline(Some(PATIENCE))?;

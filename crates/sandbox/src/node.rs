@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, pidfd_send_signal};
 
+use crate::channel::Channel;
 use crate::cgroup::{Cgroup, CgroupError, CgroupLimits, Parent};
 use crate::config::Config;
 use crate::identity::{IdMap, Users};
-use crate::launcher::Launcher;
+use crate::launcher::{Launcher, Nest};
 use crate::network::{NetworkConfig, NetworkError, Router, Subnet, SubnetError, host_resolvers};
 use crate::seccomp::Knock;
+use crate::slot::SlotError;
 
 /// Why sandboxes cannot be made on this machine.
 #[derive(Debug, thiserror::Error)]
@@ -113,11 +115,6 @@ impl Node {
         self.ids.lock().pop()
     }
 
-    /// A number that was not used.
-    pub(crate) fn give_id_back(&self, id: u32) {
-        self.ids.give_back(id);
-    }
-
     pub(crate) fn users(&self, id: u32) -> Users {
         Users::of_slot(self.uid_base, id)
     }
@@ -172,30 +169,50 @@ struct Remains {
     id: u32,
     pidfd: OwnedFd,
     /// Locked for single reads and writes of its files.
-    cgroup: Option<Mutex<Cgroup>>,
+    cgroup: Mutex<Cgroup>,
 }
 
 impl Sandbox {
-    /// Takes charge of a sandbox whose init was just forked.
-    pub(crate) fn adopt(node: Arc<Node>, id: u32, pid: i32, pidfd: OwnedFd) -> Sandbox {
-        Sandbox {
-            node,
-            remains: Some(Remains {
-                id,
-                pidfd,
-                cgroup: None,
-            }),
-            pid,
+    /// Has one forked, in a control group of its own; what else belongs to it is still to be made. Blocks.
+    pub(crate) fn fork(
+        node: &Arc<Node>,
+        ids: &IdMap,
+        nest: Option<Nest<'_>>,
+    ) -> Result<(Sandbox, [Channel; 2]), SlotError> {
+        let max = node.max_slots;
+        let id = node.take_id().ok_or(SlotError::Exhausted { max })?;
+        let cgroup = node
+            .cgroups
+            .create(id)
+            .inspect_err(|_| node.ids.give_back(id))?;
+        let forked = cgroup
+            .entrances()
+            .map_err(SlotError::from)
+            .and_then(|entrances| {
+                let born = node.launcher.fork(node.users(id), ids, &entrances, nest);
+                born.map_err(SlotError::Fork)
+            });
+        match forked {
+            Ok(newborn) => {
+                let sandbox = Sandbox {
+                    node: Arc::clone(node),
+                    remains: Some(Remains {
+                        id,
+                        pidfd: newborn.pidfd,
+                        cgroup: Mutex::new(cgroup),
+                    }),
+                    pid: newborn.pid,
+                };
+                Ok((sandbox, [newborn.control, newborn.program]))
+            }
+            Err(error) => {
+                match cgroup.delete() {
+                    Ok(()) => node.ids.give_back(id),
+                    Err(error) => tracing::error!(id, %error, "a sandbox cannot be deleted"),
+                }
+                Err(error)
+            }
         }
-    }
-
-    /// Makes the cgroup and moves init into it.
-    pub(crate) fn make_cgroup(&mut self) -> Result<(), CgroupError> {
-        let remains = self.remains.as_mut().expect("only dropping takes it");
-        let cgroup = self.node.cgroups.create(remains.id)?;
-        let attached = cgroup.attach(self.pid);
-        remains.cgroup = Some(Mutex::new(cgroup));
-        attached
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -208,14 +225,11 @@ impl Sandbox {
 
     pub(crate) fn limit(&self, limits: &CgroupLimits) -> Result<(), CgroupError> {
         self.with_cgroup(|cgroup| cgroup.limit(limits))
-            .unwrap_or(Ok(()))
     }
 
-    pub(crate) fn with_cgroup<T>(&self, work: impl FnOnce(&mut Cgroup) -> T) -> Option<T> {
-        let cgroup = self.remains().cgroup.as_ref()?;
-        Some(work(
-            &mut cgroup.lock().unwrap_or_else(PoisonError::into_inner),
-        ))
+    pub(crate) fn with_cgroup<T>(&self, work: impl FnOnce(&mut Cgroup) -> T) -> T {
+        let cgroup = self.remains().cgroup.lock();
+        work(&mut cgroup.unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Kills every process: init's end is that of its PID namespace.
@@ -252,10 +266,8 @@ fn dispose(to_dispose: &Receiver<Remains>, ids: &Ids) {
             rustix::event::PollFlags::IN,
         )];
         let ended = rustix::event::poll(&mut source, Some(&DEATH_PATIENCE));
-        let cgroup =
-            cgroup.map(|cgroup| cgroup.into_inner().unwrap_or_else(PoisonError::into_inner));
-        let deleted = cgroup.map_or(Ok(()), Cgroup::delete);
-        match (ended, deleted) {
+        let cgroup = cgroup.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match (ended, cgroup.delete()) {
             (Ok(1..), Ok(())) => ids.give_back(id),
             // Its id stays taken, so that nothing new meets what is left.
             (_, Err(error)) => tracing::error!(id, %error, "a sandbox cannot be deleted"),

@@ -161,7 +161,6 @@ impl Process {
         self.living
             .sandbox
             .with_cgroup(|cgroup| cgroup.memory_peak_bytes().unwrap_or(0))
-            .unwrap_or(0)
     }
 
     /// How often the kernel killed a process of the sandbox for want of memory.
@@ -170,7 +169,6 @@ impl Process {
         self.living
             .sandbox
             .with_cgroup(|cgroup| cgroup.oom_kills().unwrap_or(0))
-            .unwrap_or(0)
     }
 
     /// Memory that the program shares with nobody, in bytes. Blocks for as long as it takes to look through its page tables.

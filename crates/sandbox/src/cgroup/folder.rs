@@ -93,18 +93,20 @@ impl Folder<'_> {
     }
 
     pub(super) fn write(&self, file: &'static str, value: impl Display) -> Result<(), CgroupError> {
-        let write = || {
-            let fd = openat(
-                &self.dir.fd,
-                self.at(file),
-                OFlags::WRONLY | OFlags::CLOEXEC,
-                Mode::empty(),
-            )?;
-            rustix::io::write(&fd, value.to_string().as_bytes())
-        };
-        write()
+        let fd = self.open_to_write(file)?;
+        rustix::io::write(&fd, value.to_string().as_bytes())
             .map(drop)
             .map_err(|source| self.failed("write", file, source))
+    }
+
+    pub(super) fn open_to_write(&self, file: &'static str) -> Result<OwnedFd, CgroupError> {
+        openat(
+            &self.dir.fd,
+            self.at(file),
+            OFlags::WRONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(|source| self.failed("open", file, source))
     }
 
     /// Like [`Folder::write`]; that the kernel has no such file counts as success.

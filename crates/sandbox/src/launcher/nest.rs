@@ -49,6 +49,9 @@ pub(super) fn fork(proof: &SingleThreaded, mut birth: Birth<'_>, nest: &Nest) ->
         i32::from(sent.is_err())
     };
     fork_into(proof, Namespaces::NONE, || {
+        if let Err(error) = birth.enter_cgroup() {
+            return answered(Err(error));
+        }
         let entered =
             move_into_link_name_space(nest.pid.as_fd(), Some(LinkNameSpaceType::ProcessID));
         // It is there for children only; and who makes a PID namespace has to be in the one around it.

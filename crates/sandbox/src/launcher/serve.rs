@@ -135,7 +135,9 @@ impl Server {
         let (program, rest) = question[..received.length]
             .split_first_chunk()
             .ok_or_else(malformed)?;
-        let (init, ids) = rest.split_first_chunk().ok_or_else(malformed)?;
+        let (init, rest) = rest.split_first_chunk().ok_or_else(malformed)?;
+        let (entrances, ids) = rest.split_first_chunk().ok_or_else(malformed)?;
+        let entrances = u32::from_le_bytes(*entrances);
         let birth = Birth {
             proof: &self.proof,
             filter: &self.filter,
@@ -147,6 +149,9 @@ impl Server {
             nested: false,
             control: Channel::from_socket(received.descriptor()?),
             program: Some(Channel::from_socket(received.descriptor()?)),
+            entrances: (0..entrances)
+                .map(|_| received.descriptor())
+                .collect::<io::Result<_>>()?,
         };
         let nest = match [(); 3].map(|()| received.descriptor()) {
             [Ok(user), Ok(pid), Ok(agent)] => Some(Nest {

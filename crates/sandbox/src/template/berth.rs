@@ -270,16 +270,13 @@ fn plant(
     next_pid(control, STEM_PID)?;
     let mut descriptors = namespaces(sandbox.pid, holder).map_err(SlotError::Channel)?;
     descriptors.push(theirs.into());
+    descriptors.extend(sandbox.with_cgroup(|cgroup| cgroup.entrances())?);
     template
         .plant(place, &descriptors)
         .map_err(SlotError::Channel)?;
     drop(descriptors);
     let pid = Word::wait_parked(&stem).map_err(SlotError::Channel)?;
     place.occupied_by(pid).map_err(SlotError::Channel)?;
-    // What is cloned from it is born there.
-    sandbox
-        .with_cgroup(|cgroup| cgroup.attach(pid))
-        .unwrap_or(Ok(()))?;
     Ok(stem)
 }
 

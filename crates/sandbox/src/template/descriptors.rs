@@ -18,7 +18,7 @@ use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 use self::fdinfo::FdInfo;
 use crate::sys::kcmp::{same_file, watches_file};
 use crate::template::refusal::{FreezeError, Refusal};
-use crate::template::scripts::ORDER_DESCRIPTORS;
+use crate::template::scripts::MAX_ORDER_DESCRIPTORS;
 
 /// Descriptors from here on are the engine's, in a fork's first moments.
 pub(crate) const FIRST_OWN: i32 = 1016;
@@ -27,7 +27,7 @@ pub(crate) const FIRST_OWN: i32 = 1016;
 const DESCRIPTOR_LIMIT: u64 = 1024;
 
 /// The program's lie below this: what an order brings, and what a fork makes at one time, has room in between.
-const LIMIT: i32 = FIRST_OWN - ORDER_DESCRIPTORS as i32;
+const LIMIT: i32 = FIRST_OWN - MAX_ORDER_DESCRIPTORS as i32;
 
 /// What all epolls of a program may watch.
 const MAX_WATCHES: usize = 4096;
@@ -111,6 +111,8 @@ pub(crate) struct Known<'a> {
     /// The pipes that it writes its output to.
     pub(crate) outputs: [u64; 2],
     pub(crate) request_socket: Option<u64>,
+    /// How many entrances the control groups of its forks have.
+    pub(crate) entrances: usize,
 }
 
 impl Known<'_> {

@@ -84,6 +84,7 @@ pub(crate) fn freeze(subject: Subject) -> Result<Template, FreezeError> {
         pidfd: subject.pidfd.as_fd(),
         outputs: subject.outputs,
         request_socket: subject.request_socket,
+        entrances: subject.living.sandbox.node().cgroups.entrances(),
     };
     let mut renewals = renewals(&known)?;
     look_into(&known, &mut renewals, MAX_PIPED_BYTES)?;
@@ -201,6 +202,7 @@ impl Room {
             stack: self.base + self.size,
             process_limit,
             has_request_socket: known.request_socket.is_some(),
+            entrances: known.entrances,
         };
         let scripts = write(&mut region, &program);
         region.check()?;
@@ -221,8 +223,7 @@ impl Room {
 /// Others in the sandbox would not be forked along.
 fn refuse_company(living: &Living) -> Result<(), FreezeError> {
     let processes = living.sandbox.with_cgroup(|cgroup| cgroup.processes());
-    let processes = processes.transpose().map_err(io::Error::other)?;
-    let processes = processes.unwrap_or_default();
+    let processes = processes.map_err(io::Error::other)?;
     // One that has ended, whose id another process has by now, is not what was to be stopped.
     if !processes.contains(&living.pid) {
         return Err(io::Error::from(io::ErrorKind::NotFound).into());

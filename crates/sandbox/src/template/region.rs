@@ -109,6 +109,8 @@ pub(crate) struct Inbox {
     pub(crate) header: u64,
     /// Where the bytes arrive.
     pub(crate) bytes: u64,
+    /// How many it has room for.
+    pub(crate) descriptors: usize,
     control: u64,
 }
 
@@ -127,6 +129,7 @@ impl Inbox {
         Inbox {
             header,
             bytes: at,
+            descriptors,
             control,
         }
     }

@@ -1,10 +1,11 @@
 //! What is played where.
 //!
 //! ```text
-//! template's leader ──order──▶ vfork ──▶ helper: joins the namespaces of the fork's slot, gives up all privileges
+//! template's leader ──order──▶ vfork ──▶ helper: joins the namespaces and the control group of the fork's slot, gives up
+//!                                            │        all privileges
 //!                                            │ clone (shares the template's memory)
 //!                                            ▼
-//!                                         stem: waits until its control group is the slot's
+//!                                         stem: waits until the next process id is the program's
 //!                                            │ clone (copies the memory)
 //!                                            ▼
 //!                                         fork: makes its threads, waits in the slot; on the agent's word, renews
@@ -14,6 +15,7 @@
 //! The leader waits for orders for as long as the template lives; its other threads have ended. All that costs time is done
 //! when the fork waits: a start is left with what it does from there on.
 
+use crate::cgroup::{ENTER, MAX_ENTRANCES};
 use crate::identity::{INNER_GID, INNER_UID, SECURE_BITS};
 use crate::init::nested::PROGRAM;
 use crate::sys::arch;
@@ -37,7 +39,7 @@ pub(crate) const PARKED: u64 = 1;
 pub(crate) const FORKED: u64 = 2;
 pub(crate) const FAILED: u64 = 3;
 
-/// Namespaces beside an order, in this order, and the stem's channel.
+/// Namespaces beside an order, in this order; then come the stem's channel and the entrances of its control group.
 pub(crate) const NAMESPACES: [(&str, i32); 8] = [
     ("user", libc::CLONE_NEWUSER),
     ("pid", libc::CLONE_NEWPID),
@@ -49,7 +51,7 @@ pub(crate) const NAMESPACES: [(&str, i32); 8] = [
     // The program's own, in the other user namespace.
     ("user", libc::CLONE_NEWUSER),
 ];
-pub(crate) const ORDER_DESCRIPTORS: usize = NAMESPACES.len() + 1;
+pub(crate) const MAX_ORDER_DESCRIPTORS: usize = NAMESPACES.len() + 1 + MAX_ENTRANCES;
 /// An order: the address of the stem's tape, and the knock.
 pub(crate) const ORDER_BYTES: usize = 24;
 const KNOCK_AT: u64 = 8;
@@ -112,6 +114,8 @@ pub(crate) struct Program<'a> {
     /// How many processes it may have: soft and hard limit.
     pub(crate) process_limit: [u64; 2],
     pub(crate) has_request_socket: bool,
+    /// How many each control group has.
+    pub(crate) entrances: usize,
     /// A stack for them: its upper end.
     pub(crate) stack: u64,
 }
@@ -124,7 +128,8 @@ pub(crate) fn write(region: &mut Region, program: &Program<'_>) -> Scripts {
     end.push(call!(libc::SYS_exit, 0));
     let end = region.put_tape(&end);
     let begin_of_orders = region.turn_page();
-    let inbox = Inbox::new(region, ORDER_BYTES, ORDER_DESCRIPTORS);
+    let descriptors = NAMESPACES.len() + 1 + program.entrances;
+    let inbox = Inbox::new(region, ORDER_BYTES, descriptors);
     let end_of_orders = region.turn_page();
     Scripts {
         end,
@@ -172,7 +177,7 @@ fn leader(region: &mut Region, inbox: &Inbox, leader: Option<&Thread>) -> u64 {
                 .store(child),
         )
         .push(call!(libc::SYS_wait4, child_pid, ended, libc::__WALL, 0).or_not())
-        .extend(close_all(inbox, ORDER_DESCRIPTORS))
+        .extend(close_all(inbox))
         .push(forget_knock(inbox))
         .push(send(CONTROL, answer, ANSWER_BYTES))
         .push(call!(JUMP, first));
@@ -209,8 +214,14 @@ fn helper(region: &mut Region, inbox: &Inbox, status: u64) -> u64 {
             fourth
         ));
     }
+    // What is cloned from here on is born there.
+    let enter = region.put(ENTER);
+    for index in NAMESPACES.len() + 1..inbox.descriptors {
+        let length = ENTER.len();
+        tape.push(call!(libc::SYS_write, descriptor(index), enter, length));
+    }
     tape.extend(become_nobody(region))
-        .extend(close_all(inbox, ORDER_DESCRIPTORS))
+        .extend(close_all(inbox))
         .push(call!(libc::SYS_close, CONTROL));
     let stem = libc::CLONE_VM | libc::SIGCHLD;
     let stems_tape = Argument::eight_at(inbox.bytes);
@@ -309,7 +320,7 @@ fn fork(region: &mut Region, program: &Program<'_>) -> u64 {
         let received = Argument::four_at(inbox.descriptor(index));
         tape.push(call!(libc::SYS_dup3, received, *place, libc::O_CLOEXEC));
     }
-    tape.extend(close_all(&inbox, descriptors.len()));
+    tape.extend(close_all(&inbox));
     if program.dumpable {
         // Joining a user namespace has taken that away.
         tape.push(call!(libc::SYS_prctl, libc::PR_SET_DUMPABLE, 1, 0, 0, 0));
@@ -517,8 +528,8 @@ fn send(socket: i32, address: u64, bytes: usize) -> Op {
     )
 }
 
-fn close_all(inbox: &Inbox, descriptors: usize) -> impl Iterator<Item = Op> {
-    (0..descriptors)
+fn close_all(inbox: &Inbox) -> impl Iterator<Item = Op> {
+    (0..inbox.descriptors)
         .map(|index| call!(libc::SYS_close, Argument::four_at(inbox.descriptor(index))).or_not())
 }
 

@@ -195,7 +195,7 @@ mod tests {
         touches.take(0, 0x3000, EXCLUSIVE, Kind::Writable);
         touches.take(0, 0x4000, OWN, Kind::Readable);
         assert_eq!(touches.written, [0x1000]);
-        assert_eq!(touches.read, []);
+        assert_eq!(touches.read, Vec::<u64>::new());
     }
 
     #[test]
