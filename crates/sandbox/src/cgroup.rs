@@ -13,7 +13,7 @@ mod v1;
 mod v2;
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -70,6 +70,38 @@ impl Parent {
         })
     }
 
+    /// What another process of the node needs to make cgroups: a word and a descriptor of each hierarchy.
+    pub(crate) fn hand_over(&self) -> impl Iterator<Item = ([u8; 2], BorrowedFd<'_>)> {
+        self.hierarchies.iter().map(|hierarchy| {
+            let controllers = hierarchy.controllers.iter();
+            let bits = controllers.fold(0, |bits, controller| bits | controller.bit());
+            let version = u8::from(hierarchy.version == Version::V2);
+            ([version, bits], hierarchy.dir.as_fd())
+        })
+    }
+
+    /// See [`Parent::hand_over`]. Needs /proc.
+    pub(crate) fn take_over(
+        handed: impl Iterator<Item = ([u8; 2], io::Result<OwnedFd>)>,
+    ) -> io::Result<Parent> {
+        let hierarchies = handed.map(|([version, bits], fd)| {
+            Ok(Hierarchy {
+                version: match version {
+                    0 => Version::V1,
+                    _ => Version::V2,
+                },
+                controllers: Controller::ALL
+                    .into_iter()
+                    .filter(|controller| bits & controller.bit() != 0)
+                    .collect(),
+                dir: Dir::take_over(fd?)?,
+            })
+        });
+        Ok(Parent {
+            hierarchies: hierarchies.collect::<io::Result<_>>()?,
+        })
+    }
+
     /// How many entrances each cgroup has.
     pub(crate) fn entrances(&self) -> usize {
         self.hierarchies.len()
@@ -85,7 +117,8 @@ impl Parent {
         })
     }
 
-    /// Makes the cgroup of slot `id`, with [`CgroupLimits::default`].
+    /// Makes the cgroup of slot `id`, with [`CgroupLimits::default`]. It yields, until [`Cgroup::hurry`]: whoever else wants
+    /// a CPU gets it at once, and what is left over is the cgroup's.
     ///
     /// # Errors
     /// It exists, or the kernel refuses a setting. Nothing is left then.
@@ -111,6 +144,7 @@ impl Parent {
             hierarchies: Arc::clone(&self.hierarchies),
             name: id.to_string(),
             applied: CgroupLimits::default(),
+            yields: true,
         }
     }
 
@@ -172,8 +206,13 @@ impl Hierarchy {
                 .try_for_each(|controller| match (controller, self.version) {
                     (Controller::Memory, Version::V1) => v1::prepare_memory(folder, limits),
                     (Controller::Memory, Version::V2) => v2::prepare_memory(folder, limits),
-                    (Controller::Cpu, Version::V1) => v1::prepare_cpu(folder, limits),
-                    (Controller::Cpu, Version::V2) => v2::limit_cpu(folder, limits),
+                    (Controller::Cpu, version) => {
+                        match version {
+                            Version::V1 => v1::prepare_cpu(folder, limits)?,
+                            Version::V2 => v2::limit_cpu(folder, limits)?,
+                        }
+                        yield_cpu(folder, true)
+                    }
                     (Controller::Pids, _) => limit_pids(folder, limits),
                     (Controller::CpuUsage, _) => Ok(()),
                 });
@@ -215,6 +254,7 @@ pub struct Cgroup {
     hierarchies: Arc<[Hierarchy]>,
     name: String,
     applied: CgroupLimits,
+    yields: bool,
 }
 
 /// What a process writes to each entrance of a cgroup to be in it, with all that it forks from then on.
@@ -248,6 +288,19 @@ impl Cgroup {
     pub fn attach(&self, pid: i32) -> Result<(), CgroupError> {
         self.folders()
             .try_for_each(|(_, folder)| folder.write("cgroup.procs", pid))
+    }
+
+    /// From now on it has its share of the CPU, like everybody.
+    ///
+    /// # Errors
+    /// It is not made yet, or the kernel refuses.
+    pub fn hurry(&mut self) -> Result<(), CgroupError> {
+        if self.yields {
+            let (_, folder) = self.with(Controller::Cpu)?;
+            yield_cpu(&folder, false)?;
+            self.yields = false;
+        }
+        Ok(())
     }
 
     /// Changes the limits, writing only those that differ from the ones in force.
@@ -332,7 +385,7 @@ impl Cgroup {
     ///
     /// # Errors
     /// Processes are still there after ten seconds; the next start of the node sweeps them.
-    pub fn delete(self) -> Result<(), CgroupError> {
+    pub fn delete(&self) -> Result<(), CgroupError> {
         self.folders()
             .try_for_each(|(hierarchy, folder)| hierarchy.remove(&folder))
     }
@@ -355,6 +408,15 @@ impl Cgroup {
 /// pids.max is the same file in both versions.
 fn limit_pids(folder: &Folder<'_>, limits: &CgroupLimits) -> Result<(), CgroupError> {
     folder.write("pids.max", limits.pids_max())
+}
+
+/// So is cpu.idle, in kernels that have it, from 5.15 on.
+fn yield_cpu(folder: &Folder<'_>, yields: bool) -> Result<(), CgroupError> {
+    match folder.write("cpu.idle", i32::from(yields)) {
+        // An older one, unless there is no cgroup either.
+        Err(error) if error.is_not_found() => folder.process_list().map(drop),
+        written => written,
+    }
 }
 
 fn folder_of(base: &Path, name: &str) -> Result<PathBuf, CgroupError> {

@@ -1,16 +1,15 @@
 //! What slots and berths have in common: a sandbox with its network, its control group and its init, which waits for orders.
 
-use std::fs::File;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::channel::Channel;
 use crate::identity::IdMap;
 use crate::launcher::Nest;
-use crate::message::{Failure, MAX_SHORT_BYTES, Order, Report};
+use crate::message::{MAX_SHORT_BYTES, Report};
 use crate::node::{Node, Sandbox};
 use crate::slot::SlotError;
 
@@ -38,22 +37,12 @@ impl Foundation {
         ids: &IdMap,
         nest: Option<Nest<'_>>,
     ) -> Result<Foundation, SlotError> {
-        let (sandbox, [control, program]) = Sandbox::fork(node, ids, nest)?;
+        let (sandbox, [control, program]) = Sandbox::build(node, ids, nest)?;
         for channel in [&control, &program] {
             channel
                 .set_deadline(Some(BUILD_PATIENCE))
                 .map_err(SlotError::Channel)?;
         }
-
-        hear(&control, &Report::Born)?;
-        let netns =
-            File::open(format!("/proc/{}/ns/net", sandbox.pid)).map_err(SlotError::Channel)?;
-        node.with_router(|router| router.attach(sandbox.id(), netns.as_fd()))
-            .ok_or(SlotError::Closed)??;
-
-        control
-            .send(&Order::Furnish.encode(), &[])
-            .map_err(SlotError::Channel)?;
         let (_, runtime_api) = hear(&control, &Report::Ready)?;
         let (program_pid, _) = hear(&program, &Report::Parked)?;
         let missing = || SlotError::Channel(io::ErrorKind::InvalidData.into());
@@ -85,10 +74,7 @@ pub(crate) fn hear(
         report if report == *expected => {
             Ok((received.sender.unwrap_or(0), received.descriptor().ok()))
         }
-        Report::Failed(Failure { step, errno }) => Err(SlotError::Inside {
-            step,
-            source: io::Error::from_raw_os_error(errno),
-        }),
+        Report::Failed(failure) => Err(failure.into()),
         _ => Err(SlotError::Channel(io::ErrorKind::InvalidData.into())),
     }
 }

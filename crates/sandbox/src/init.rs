@@ -20,11 +20,11 @@ use rustix::thread::{UnshareFlags, set_name};
 
 use self::furniture::Furniture;
 use self::program::Scratch;
-use crate::cgroup;
 use crate::channel::{Channel, Received};
 use crate::clock::monotonic_now;
 use crate::identity::{INNER_GID, INNER_UID, IdMap, Users, become_user, give_up_capabilities};
 use crate::message::{MAX_SHORT_BYTES, Order, Report, encode_failure};
+use crate::network;
 use crate::seccomp::Filter;
 use crate::sys::clone::{Child, Namespaces, SingleThreaded, fork};
 use crate::sys::{fd, namespace, signal};
@@ -49,24 +49,12 @@ pub(crate) struct Birth<'a> {
     pub(crate) ids: IdMap,
     /// Inside a template, one of whose forks will be the program.
     pub(crate) nested: bool,
-    /// Of its control group, see [`Birth::enter_cgroup`].
-    pub(crate) entrances: Vec<OwnedFd>,
+    /// To the builder, for the network.
+    pub(crate) builder: Channel,
     /// To the agent.
     pub(crate) control: Channel,
     /// From the program to the agent, until it is executed; or from who holds its user namespace.
     pub(crate) program: Option<Channel>,
-}
-
-impl Birth<'_> {
-    /// Puts this process, and all that it forks, into the sandbox's control group. The first thing to be done, so that the
-    /// rest counts as the sandbox's; once.
-    pub(crate) fn enter_cgroup(&mut self) -> io::Result<()> {
-        let entrances = std::mem::take(&mut self.entrances);
-        entrances
-            .iter()
-            .try_for_each(|entrance| rustix::io::write(entrance, cgroup::ENTER).map(drop))?;
-        Ok(())
-    }
 }
 
 /// A step that failed.
@@ -89,16 +77,13 @@ pub(crate) fn run(mut birth: Birth<'_>) -> i32 {
     let Some(program) = birth.program.take() else {
         return 1;
     };
-    let entered = birth.enter_cgroup();
     // Before anything else: the launcher's own descriptors are no concern of a sandbox.
-    let mut kept = [&birth.control, &program].map(|channel| channel.as_fd().as_raw_fd());
+    let mut kept =
+        [&birth.builder, &birth.control, &program].map(|channel| channel.as_fd().as_raw_fd());
     if fd::close_all_but(&mut kept).is_err() {
         return 1;
     }
-    let lived = entered
-        .map_err(step("enter its control group"))
-        .and_then(|()| live(&birth, program));
-    match lived {
+    match live(&birth, program) {
         Ok(()) => 0,
         Err(broken) => {
             // When the agent is gone there is nobody to tell.
@@ -115,12 +100,18 @@ fn live(birth: &Birth<'_>, agent: Channel) -> Result<(), Broken> {
     let (control, users) = (&birth.control, birth.users);
     let children = leave_launcher(birth.nested).map_err(step("leave the launcher"))?;
     namespace::unshare(UnshareFlags::NEWNET).map_err(step("make a network namespace"))?;
-    report(control, &Report::Born)?;
-
-    let (Order::Furnish, _) = order(control)? else {
-        return Err(unexpected());
-    };
-    // Now that it is in its cgroup, which becomes the namespace's root.
+    let socket = network::own_socket().map_err(step("turn the loopback interface on"))?;
+    birth
+        .builder
+        .send(&[1], &[socket.as_fd()])
+        .map_err(step("have the network connected"))?;
+    drop(socket);
+    if birth.nested {
+        // Until it is said who is who around here.
+        let told = birth.builder.receive(&mut [0; 1]);
+        told.map_err(step("hear from its builder"))?;
+    }
+    // Its cgroup becomes the namespace's root.
     namespace::unshare(UnshareFlags::NEWCGROUP).map_err(step("make a cgroup namespace"))?;
     sethostname(HOST_NAME).map_err(step("set the host name"))?;
     let furniture = Furniture::make(users.program, birth.nested)?;

@@ -1,8 +1,10 @@
 //! The launcher: a small process with one thread that forks the sandboxes. The process it serves has many threads and much
 //! memory, which makes its own forks slow and what may happen in them little; and what a sandbox inherits should be next to
 //! nothing. It is the same program, executed again under another name.
+//!
+//! For each sandbox it forks a builder, see there, which does all that takes the host's privileges and answers by itself.
 
-mod nest;
+mod builder;
 mod serve;
 
 use std::io;
@@ -12,8 +14,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::channel::Channel;
+use crate::cgroup::{MAX_ENTRANCES, Parent};
+use crate::channel::{Channel, Received};
 use crate::identity::{IdMap, Users};
+use crate::message::{Failure, MAX_SHORT_BYTES, Report};
+use crate::network::{Subnet, Trunk};
 use crate::seccomp::Knock;
 
 pub use self::serve::launcher_main_if_asked;
@@ -22,21 +27,32 @@ pub(crate) use self::serve::place;
 /// The name that asks for it.
 const NAME: &str = "pilotlight-launcher";
 
-/// Answers of the launcher start with 0 or the error's number.
-const ANSWER_BYTES: usize = 8;
+/// Its first message: a knock, a subnet, and a word for each hierarchy of control groups. The router's network namespace is
+/// beside it, and a descriptor of each hierarchy.
+const MAX_SETTING_BYTES: usize = Knock::BYTES + Subnet::BYTES + 2 * MAX_ENTRANCES;
 
-/// The longest question: two ids, how many entrances there are, and ranges of ids.
+/// The longest question: the sandbox's id, two of users, and ranges of ids. Beside it: the other ends of three channels, and
+/// a nest's two namespaces.
 const MAX_QUESTION_BYTES: usize = 12 + 8 * IdMap::MAX_RANGES;
 
-/// The launcher does one thing at a time, each within milliseconds; this is for a machine that is badly overloaded.
+/// The launcher does one thing at a time, which takes less than a millisecond, and what it forks, a few; this is for a
+/// machine that is badly overloaded.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The handle. When it is dropped the launcher exits; sandboxes live on.
 #[derive(Debug)]
 pub(crate) struct Launcher {
-    /// Held during one question and answer, by threads that may block.
+    /// Held to ask a question, and while another process is started.
     running: Mutex<Option<Running>>,
-    knock: Knock,
+    setting: Setting,
+}
+
+/// What it builds sandboxes with.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    pub(crate) knock: Knock,
+    pub(crate) cgroups: Parent,
+    pub(crate) trunk: Trunk,
 }
 
 /// Where a new sandbox is born.
@@ -54,7 +70,7 @@ struct Running {
     process: Child,
 }
 
-/// A new sandbox: its first process, waiting for orders.
+/// A new sandbox, with its control group and its network: its first process, which makes the rest.
 #[derive(Debug)]
 pub(crate) struct Newborn {
     pub(crate) pid: i32,
@@ -65,35 +81,70 @@ pub(crate) struct Newborn {
     pub(crate) program: Channel,
 }
 
+/// Why there is none.
+#[derive(Debug)]
+pub(crate) enum BirthError {
+    /// As many sandboxes are in use, or being deleted, as may be.
+    Exhausted,
+    /// The launcher is stopped.
+    Stopped,
+    /// It was dead, or stuck, and is replaced: asked again, it may do it.
+    Replaced(io::Error),
+    /// It cannot be replaced, or the builder has died.
+    Talk(io::Error),
+    /// The builder could not do something.
+    Failed(Failure),
+}
+
 impl Launcher {
     /// Starts the process and waits until it serves. Blocks.
-    pub(crate) fn start(knock: Knock) -> io::Result<Launcher> {
+    pub(crate) fn start(setting: Setting) -> io::Result<Launcher> {
         Ok(Launcher {
-            running: Mutex::new(Some(Running::start(knock)?)),
-            knock,
+            running: Mutex::new(Some(Running::start(&setting)?)),
+            setting,
         })
     }
 
-    /// Forks a sandbox, with those ids and users, into the control group with those entrances and into new namespaces: next to the launcher's, or inside a template's. A
-    /// launcher that was killed, or does not answer, is replaced. Blocks.
-    pub(crate) fn fork(
+    /// Has a sandbox with that id built, with those ids and users, in new namespaces: next to the launcher's, or inside a
+    /// template's. A launcher that was killed, or does not answer, is replaced. Blocks.
+    pub(crate) fn build(
         &self,
+        id: u32,
         users: Users,
         ids: &IdMap,
-        entrances: &[OwnedFd],
         nest: Option<Nest<'_>>,
-    ) -> io::Result<Newborn> {
+    ) -> Result<Newborn, BirthError> {
+        let (asked, asking) = {
+            let running = self.running.lock();
+            let running = running.unwrap_or_else(PoisonError::into_inner);
+            let launcher = running.as_ref().ok_or(BirthError::Stopped)?;
+            (launcher.process.id(), launcher.ask(id, users, ids, nest))
+        };
+        let error = match asking.and_then(Expected::wait) {
+            Ok(born) => return born.map_err(BirthError::Failed),
+            Err(error) => error,
+        };
+        // Who builds inside a template ends with it, at any moment.
+        if nest.is_some() && error.kind() == io::ErrorKind::UnexpectedEof {
+            return Err(BirthError::Talk(error));
+        }
+        match self.replace(asked) {
+            Ok(()) => Err(BirthError::Replaced(error)),
+            Err(error) => Err(BirthError::Talk(error)),
+        }
+    }
+
+    /// Starts another in the place of the one with that process id, unless somebody has.
+    fn replace(&self, failed: u32) -> io::Result<()> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let launcher = running.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-        match launcher.fork(users, ids, entrances, nest) {
-            Ok(answer) => answer,
-            Err(error) => {
-                tracing::warn!(%error, "the launcher does not answer, starting another");
-                // A late answer of the old one would be taken for that to a later question, and a sandbox that it
-                // may still have forked has channels that nobody else has, and ends with them.
-                *launcher = Running::start(self.knock)?;
-                launcher.fork(users, ids, entrances, nest)?
+        match running.as_mut() {
+            Some(launcher) if launcher.process.id() == failed => {
+                tracing::warn!("the launcher does not answer, starting another");
+                *launcher = Running::start(&self.setting)?;
+                Ok(())
             }
+            Some(_) => Ok(()),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
 
@@ -109,7 +160,7 @@ impl Launcher {
 }
 
 impl Running {
-    fn start(knock: Knock) -> io::Result<Running> {
+    fn start(setting: &Setting) -> io::Result<Running> {
         let (channel, theirs) = Channel::pair()?;
         let process = Command::new("/proc/self/exe")
             .arg0(NAME)
@@ -118,71 +169,90 @@ impl Running {
             .stdout(Stdio::null())
             .spawn()?;
         channel.set_deadline(Some(PATIENCE))?;
-        channel.send(&knock.bytes(), &[])?;
         let running = Running { channel, process };
-        match answer(&running.channel)? {
-            Ok(_) => Ok(running),
-            Err(error) => Err(error),
+        let mut words = setting.knock.bytes().to_vec();
+        words.extend_from_slice(&setting.trunk.subnet.to_bytes());
+        let mut descriptors = vec![setting.trunk.netns.as_fd()];
+        for (word, descriptor) in setting.cgroups.hand_over() {
+            words.extend_from_slice(&word);
+            descriptors.push(descriptor);
+        }
+        running.channel.send(&words, &descriptors)?;
+        match report(&running.channel)? {
+            (Report::Ready, _) => Ok(running),
+            (Report::Failed(failure), _) => Err(io::Error::from_raw_os_error(failure.errno)),
+            _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }
 
-    /// The outer error is of the talk, after which the launcher cannot be used; the inner one is the launcher's answer.
-    fn fork(
+    fn ask(
         &self,
+        id: u32,
         users: Users,
         ids: &IdMap,
-        entrances: &[OwnedFd],
         nest: Option<Nest<'_>>,
-    ) -> io::Result<io::Result<Newborn>> {
+    ) -> io::Result<Expected> {
+        let (builder, builders_end) = Channel::pair()?;
         let (control, init_end) = Channel::pair()?;
         let (program, program_end) = Channel::pair()?;
+        builder.set_deadline(Some(PATIENCE))?;
         program.ask_for_sender()?;
         let mut question = Vec::with_capacity(MAX_QUESTION_BYTES);
-        question.extend_from_slice(&users.program.to_le_bytes());
-        question.extend_from_slice(&users.init.to_le_bytes());
-        question.extend_from_slice(&(entrances.len() as u32).to_le_bytes());
-        ids.encode(&mut question);
-        let mut descriptors = vec![init_end.as_fd(), program_end.as_fd()];
-        descriptors.extend(entrances.iter().map(OwnedFd::as_fd));
-        // Who answers inside a template ends with it, at any moment, and is then not waited for.
-        let (inside, inside_end) = Channel::pair()?;
-        inside.set_deadline(Some(PATIENCE))?;
-        if let Some(nest) = &nest {
-            descriptors.extend([nest.user, nest.pid, inside_end.as_fd()]);
+        for word in [id, users.program, users.init] {
+            question.extend_from_slice(&word.to_le_bytes());
         }
-        self.channel.send(&question, &descriptors)?;
+        ids.encode(&mut question);
+        let mut descriptors = vec![builders_end.as_fd(), init_end.as_fd(), program_end.as_fd()];
+        if let Some(nest) = &nest {
+            descriptors.extend([nest.user, nest.pid]);
+        }
         // From here on only the sandbox has the other ends, so that its end is seen as theirs.
-        drop((init_end, program_end, inside_end));
-        let answer = match nest {
-            Some(_) => answer(&inside).unwrap_or_else(Err),
-            None => answer(&self.channel)?,
-        };
-        Ok(answer.and_then(|(pid, pidfd)| {
-            let pidfd = pidfd?;
-            // Who was in another PID namespace knows another id.
-            let pid = if nest.is_some() { pid_of(&pidfd)? } else { pid };
-            Ok(Newborn {
-                pid,
-                pidfd,
-                control,
-                program,
-            })
-        }))
+        self.channel.send(&question, &descriptors)?;
+        Ok(Expected {
+            builder,
+            control,
+            program,
+        })
     }
 }
 
-/// The outer error is of the talk.
-fn answer(channel: &Channel) -> io::Result<io::Result<(i32, io::Result<OwnedFd>)>> {
-    let mut answer = [0; ANSWER_BYTES];
-    let mut received = channel.receive(&mut answer)?;
-    if received.length == 0 {
-        return Err(io::ErrorKind::BrokenPipe.into());
+/// A sandbox that is being built.
+struct Expected {
+    builder: Channel,
+    control: Channel,
+    program: Channel,
+}
+
+impl Expected {
+    /// Waits until init lives and has its network, in whatever order they are told. The outer error is of the talk.
+    fn wait(self) -> io::Result<Result<Newborn, Failure>> {
+        let (mut born, mut connected) = (None, false);
+        loop {
+            match report(&self.builder)? {
+                (Report::Born, mut received) => born = Some(received.descriptor()?),
+                (Report::Connected, _) => connected = true,
+                (Report::Failed(failure), _) => return Ok(Err(failure)),
+                _ => return Err(io::ErrorKind::InvalidData.into()),
+            }
+            if connected && let Some(pidfd) = born.take() {
+                return Ok(Ok(Newborn {
+                    pid: pid_of(&pidfd)?,
+                    pidfd,
+                    control: self.control,
+                    program: self.program,
+                }));
+            }
+        }
     }
-    let [e0, e1, e2, e3, pid @ ..] = answer;
-    Ok(match i32::from_le_bytes([e0, e1, e2, e3]) {
-        0 => Ok((i32::from_le_bytes(pid), received.descriptor())),
-        errno => Err(io::Error::from_raw_os_error(errno)),
-    })
+}
+
+fn report(channel: &Channel) -> io::Result<(Report, Received)> {
+    let mut buffer = [0; MAX_SHORT_BYTES];
+    let received = channel.receive(&mut buffer)?;
+    if received.length == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok((Report::decode(&buffer[..received.length])?, received))
 }
 
 /// The id, in this process's PID namespace, of the process that a descriptor refers to (proc_pid_fdinfo(5)).

@@ -30,6 +30,7 @@ mod config;
 mod foundation;
 mod identity;
 mod image;
+mod impatience;
 mod init;
 mod launcher;
 mod message;

@@ -2,8 +2,9 @@
 //! there is no version; still nothing is believed about lengths.
 //!
 //! ```text
-//! agent → init     Furnish, NextPid, Launch + root, Stay   init → agent     Born, Ready + listener, Done, Launched, Ended, Failed
-//! agent → program  Run + stdout, stderr[, fd 3]            program → agent  Parked, Failed, end of channel: executed
+//! agent → launcher  Birth + channels[, namespaces]          builder → agent  Born + pidfd, Connected, Failed
+//! agent → init      NextPid, Launch + root, Stay            init → agent     Ready + listener, Done, Launched, Ended, Failed
+//! agent → program   Run + stdout, stderr[, fd 3]            program → agent  Parked, Failed, end of channel: executed
 //! ```
 //!
 //! The talk with a template and its helpers is `template::tape`'s.
@@ -23,8 +24,6 @@ pub(crate) const MAX_RUN_STRINGS: usize = 2048;
 /// From the agent to a sandbox's init.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// Cgroup and network are attached: make what does not depend on the function.
-    Furnish,
     /// Switch to the root beside this message, with a `/tmp` of that size, and let the program run.
     Launch { tmp_bytes: u64 },
     /// The next process that is made inside gets that id.
@@ -33,11 +32,13 @@ pub(crate) enum Order {
     Stay,
 }
 
-/// From a sandbox's init, or its program before it is executed, to the agent.
+/// From a sandbox's builder or init, or its program before it is executed, to the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Report {
-    /// It lives, in its own network namespace.
+    /// Init lives.
     Born,
+    /// Its network is there.
+    Connected,
     /// It waits for [`Order::Launch`].
     Ready,
     /// The program waits for [`Run`].
@@ -68,20 +69,18 @@ pub(crate) struct Failure {
 impl Order {
     pub(crate) fn encode(self) -> [u8; 9] {
         let (tag, value) = match self {
-            Order::Furnish => (1, 0),
-            Order::Launch { tmp_bytes } => (2, tmp_bytes),
-            Order::NextPid { pid } => (3, pid),
-            Order::Stay => (4, 0),
+            Order::Launch { tmp_bytes } => (1, tmp_bytes),
+            Order::NextPid { pid } => (2, pid),
+            Order::Stay => (3, 0),
         };
         tagged(tag, value)
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> io::Result<Order> {
         match untagged(bytes)? {
-            (1, _, _) => Ok(Order::Furnish),
-            (2, tmp_bytes, _) => Ok(Order::Launch { tmp_bytes }),
-            (3, pid, _) => Ok(Order::NextPid { pid }),
-            (4, _, _) => Ok(Order::Stay),
+            (1, tmp_bytes, _) => Ok(Order::Launch { tmp_bytes }),
+            (2, pid, _) => Ok(Order::NextPid { pid }),
+            (3, _, _) => Ok(Order::Stay),
             _ => Err(malformed()),
         }
     }
@@ -96,6 +95,7 @@ impl Report {
             Report::Parked => (3, 0, &[]),
             Report::Launched { mounts, network } => (4, *mounts, &network.to_le_bytes()),
             Report::Done => (9, 0, &[]),
+            Report::Connected => (10, 0, &[]),
             Report::Exited { code } => (5, *code as u32 as u64, &[]),
             Report::Killed { signal } => (6, *signal as u32 as u64, &[]),
             Report::Executing { at } => (8, *at, &[]),
@@ -127,6 +127,7 @@ impl Report {
             }),
             8 => Report::Executing { at: value },
             9 => Report::Done,
+            10 => Report::Connected,
             _ => return Err(malformed()),
         })
     }

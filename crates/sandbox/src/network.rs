@@ -23,7 +23,9 @@ mod subnet;
 use std::fs;
 use std::io;
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 pub use self::dns::{host_resolvers, resolv_conf};
 pub use self::netlink::NetlinkError;
@@ -31,8 +33,10 @@ pub use self::netns::NetNs;
 pub(crate) use self::rules::SYSTEM_PATH;
 pub use self::subnet::{Subnet, SubnetError};
 
-use self::netlink::{Batch, End, LOOPBACK, Socket};
+use self::netlink::{Batch, End, LOOPBACK};
+pub(crate) use self::netlink::Socket;
 use self::rules::UPLINK;
+use crate::sys::namespace;
 
 /// Interface indices of a router or a slot start here: lower ones may belong to the fallback tunnels that some
 /// kernels put into every namespace.
@@ -156,19 +160,19 @@ impl Router {
     /// # Errors
     /// The namespace is not empty, or no address is free. The namespace is to be thrown away then.
     pub fn attach(&mut self, slot_id: u32, netns: BorrowedFd<'_>) -> Result<SlotNet, NetworkError> {
-        let (index, address) = self.add_pair(slot_id, netns)?;
-        let interface = Batch::default()
-            .set_up(LOOPBACK)
-            .without_ipv6_address(FIRST_INDEX)
-            .set_up(FIRST_INDEX)
-            .add_address(FIRST_INDEX, address)
-            .add_default_route(FIRST_INDEX, self.subnet.gateway());
         let mut slot = netns::within(netns, Socket::open)
             .and_then(|opened| opened)
             .map_err(NetworkError::Namespace)?;
-        slot.send(&interface)?;
-        self.socket.send(&Batch::default().settle(index))?;
-        Ok(SlotNet { address })
+        slot.send(&Batch::default().set_up(LOOPBACK))?;
+        connect(&mut self.socket, self.subnet, slot_id, &mut slot, netns)
+    }
+
+    /// What another process needs to attach slots.
+    pub(crate) fn trunk(&self) -> io::Result<Trunk> {
+        Ok(Trunk {
+            subnet: self.subnet,
+            netns: self.netns.as_fd().try_clone_to_owned()?,
+        })
     }
 
     /// Deletes the uplink and the host's table. Slots that are still attached are cut off.
@@ -177,46 +181,6 @@ impl Router {
     /// What could not be deleted; the next start of this name tries again.
     pub fn stop(mut self) -> Result<(), NetworkError> {
         self.sweep()
-    }
-
-    /// Makes the pair, and returns the index of the router's end and the slot's address, the first free one: the
-    /// kernel refuses a pair whose index is taken, so that no list of addresses has to be kept in step with
-    /// namespaces that die on their own.
-    fn add_pair(
-        &mut self,
-        slot_id: u32,
-        netns: BorrowedFd<'_>,
-    ) -> Result<(u32, Ipv4Addr), NetworkError> {
-        let capacity = self.subnet.capacity();
-        for offset in
-            (0..capacity.min(MAX_ATTACH_TRIES)).map(|step| slot_id.wrapping_add(step) % capacity)
-        {
-            let address = self.subnet.slot(offset);
-            let index = FIRST_INDEX + 1 + offset;
-            let end = End {
-                name: &format!("s{offset}"),
-                index,
-            };
-            let peer = End {
-                name: "eth0",
-                index: FIRST_INDEX,
-            };
-            match self
-                .socket
-                .send(&Batch::default().add_pair(&end, &peer, netns))
-            {
-                Ok(()) => {
-                    self.socket
-                        .send(&Batch::default().add_neighbour(index, address))?;
-                    return Ok((index, address));
-                }
-                Err(error) if error.is_taken() => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(NetworkError::Exhausted {
-            subnet: self.subnet,
-        })
     }
 
     fn set_up(&mut self, hash: u32, resolvers: &[Ipv4Addr]) -> Result<(), NetworkError> {
@@ -301,6 +265,87 @@ impl Router {
     fn inside<T>(&self, work: impl FnOnce() -> Result<T, NetworkError>) -> Result<T, NetworkError> {
         self.netns.enter(work).map_err(NetworkError::Namespace)?
     }
+}
+
+/// Where slots are attached: a router's network namespace, and the addresses that it serves.
+#[derive(Debug)]
+pub(crate) struct Trunk {
+    pub(crate) subnet: Subnet,
+    pub(crate) netns: OwnedFd,
+}
+
+impl Trunk {
+    /// As [`Router::attach`], given a socket of the slot's network namespace, which has its loopback interface on. From then
+    /// on the calling process is in the router's.
+    pub(crate) fn attach(&self, slot_id: u32, mut slot: Socket) -> Result<SlotNet, NetworkError> {
+        let opened = namespace::network_of(slot.as_fd()).and_then(|netns| {
+            move_into_link_name_space(self.netns.as_fd(), Some(LinkNameSpaceType::Network))?;
+            Ok((netns, Socket::open()?))
+        });
+        let (netns, mut router) = opened.map_err(NetworkError::Namespace)?;
+        connect(&mut router, self.subnet, slot_id, &mut slot, netns.as_fd())
+    }
+}
+
+/// Opens a socket to configure the calling process's network with, and turns its loopback interface on.
+pub(crate) fn own_socket() -> io::Result<Socket> {
+    let mut socket = Socket::open()?;
+    let sent = socket.send(&Batch::default().set_up(LOOPBACK));
+    sent.map_err(|error| error.source)?;
+    Ok(socket)
+}
+
+/// What [`Router::attach`] does, given sockets of the router's and of the slot's network namespace.
+fn connect(
+    router: &mut Socket,
+    subnet: Subnet,
+    slot_id: u32,
+    slot: &mut Socket,
+    netns: BorrowedFd<'_>,
+) -> Result<SlotNet, NetworkError> {
+    let (index, address) = add_pair(router, subnet, slot_id, netns)?;
+    let interface = Batch::default()
+        .without_ipv6_address(FIRST_INDEX)
+        .set_up(FIRST_INDEX)
+        .add_address(FIRST_INDEX, address)
+        .add_default_route(FIRST_INDEX, subnet.gateway());
+    slot.send(&interface)?;
+    router.send(&Batch::default().settle(index))?;
+    Ok(SlotNet { address })
+}
+
+/// Makes the pair, and returns the index of the router's end and the slot's address, the first free one: the kernel refuses
+/// a pair whose index is taken, so that no list of addresses has to be kept in step with namespaces that die on their own.
+fn add_pair(
+    router: &mut Socket,
+    subnet: Subnet,
+    slot_id: u32,
+    netns: BorrowedFd<'_>,
+) -> Result<(u32, Ipv4Addr), NetworkError> {
+    let capacity = subnet.capacity();
+    for offset in
+        (0..capacity.min(MAX_ATTACH_TRIES)).map(|step| slot_id.wrapping_add(step) % capacity)
+    {
+        let address = subnet.slot(offset);
+        let index = FIRST_INDEX + 1 + offset;
+        let end = End {
+            name: &format!("s{offset}"),
+            index,
+        };
+        let peer = End {
+            name: "eth0",
+            index: FIRST_INDEX,
+        };
+        match router.send(&Batch::default().add_pair(&end, &peer, netns)) {
+            Ok(()) => {
+                router.send(&Batch::default().add_neighbour(index, address))?;
+                return Ok((index, address));
+            }
+            Err(error) if error.is_taken() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(NetworkError::Exhausted { subnet })
 }
 
 fn valid_name(name: &str) -> Result<&str, NetworkError> {

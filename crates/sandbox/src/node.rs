@@ -13,7 +13,8 @@ use crate::channel::Channel;
 use crate::cgroup::{Cgroup, CgroupError, CgroupLimits, Parent};
 use crate::config::Config;
 use crate::identity::{IdMap, Users};
-use crate::launcher::{Launcher, Nest};
+use crate::impatience::Impatience;
+use crate::launcher::{BirthError, Launcher, Nest, Setting};
 use crate::network::{NetworkConfig, NetworkError, Router, Subnet, SubnetError, host_resolvers};
 use crate::seccomp::Knock;
 use crate::slot::SlotError;
@@ -59,7 +60,8 @@ pub(crate) struct Node {
     ids: Arc<Ids>,
     /// As deep as there are ids, so that sending never waits.
     remains: SyncSender<Remains>,
-    /// Held while a slot is connected, by threads that may block. `None` after [`Node::close`].
+    impatience: Impatience,
+    /// `None` after [`Node::close`].
     router: Mutex<Option<Router>>,
 }
 
@@ -83,7 +85,6 @@ impl Node {
         }
         let subnet = Subnet::new(config.subnet.0, config.subnet.1)?;
         let knock = Knock::random().map_err(StartError::Launcher)?;
-        let launcher = Launcher::start(knock).map_err(StartError::Launcher)?;
         let cgroups = Parent::open(&config.name)?;
         let network = NetworkConfig {
             name: config.name.clone(),
@@ -91,6 +92,16 @@ impl Node {
             resolvers: host_resolvers(),
         };
         let router = Router::start(&network)?;
+        let launcher = router
+            .trunk()
+            .and_then(|trunk| {
+                Launcher::start(Setting {
+                    knock,
+                    cgroups: cgroups.clone(),
+                    trunk,
+                })
+            })
+            .map_err(StartError::Launcher)?;
         let ids = Arc::new(Ids::new(max_slots));
         let (remains, to_dispose) = sync_channel(max_slots as usize);
         let returns = Arc::clone(&ids);
@@ -106,13 +117,9 @@ impl Node {
             uid_base,
             ids,
             remains,
+            impatience: Impatience::start().map_err(StartError::Thread)?,
             router: Mutex::new(Some(router)),
         }))
-    }
-
-    /// A number that no other sandbox has.
-    pub(crate) fn take_id(&self) -> Option<u32> {
-        self.ids.lock().pop()
     }
 
     pub(crate) fn users(&self, id: u32) -> Users {
@@ -122,15 +129,6 @@ impl Node {
     /// All ids of sandboxes, as a program's user namespace has them.
     pub(crate) fn user_ids(&self) -> IdMap {
         IdMap::of_node(self.uid_base, self.max_slots)
-    }
-
-    /// Does something with the router, unless the node is closed.
-    pub(crate) fn with_router<T>(&self, work: impl FnOnce(&mut Router) -> T) -> Option<T> {
-        self.router
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_mut()
-            .map(work)
     }
 
     /// Waits until all sandboxes are gone, then deletes what they shared. Blocks.
@@ -168,44 +166,54 @@ pub(crate) struct Sandbox {
 struct Remains {
     id: u32,
     pidfd: OwnedFd,
-    /// Locked for single reads and writes of its files.
-    cgroup: Mutex<Cgroup>,
+    /// Locked for single reads and writes of its files, and to delete it.
+    cgroup: Arc<Mutex<Cgroup>>,
 }
 
 impl Sandbox {
-    /// Has one forked, in a control group of its own; what else belongs to it is still to be made. Blocks.
-    pub(crate) fn fork(
+    /// Has one built, with its control group, its network and its init, which makes the rest. Blocks.
+    pub(crate) fn build(
         node: &Arc<Node>,
         ids: &IdMap,
         nest: Option<Nest<'_>>,
     ) -> Result<(Sandbox, [Channel; 2]), SlotError> {
-        let max = node.max_slots;
-        let id = node.take_id().ok_or(SlotError::Exhausted { max })?;
-        let cgroup = node
-            .cgroups
-            .create(id)
-            .inspect_err(|_| node.ids.give_back(id))?;
-        let forked = cgroup
-            .entrances()
-            .map_err(SlotError::from)
-            .and_then(|entrances| {
-                let born = node.launcher.fork(node.users(id), ids, &entrances, nest);
-                born.map_err(SlotError::Fork)
-            });
-        match forked {
+        match Sandbox::try_to_build(node, ids, nest) {
+            Err(BirthError::Replaced(_)) => Sandbox::try_to_build(node, ids, nest),
+            built => built,
+        }
+        .map_err(|error| match error {
+            BirthError::Exhausted => SlotError::Exhausted {
+                max: node.max_slots,
+            },
+            BirthError::Stopped => SlotError::Closed,
+            BirthError::Replaced(error) | BirthError::Talk(error) => SlotError::Fork(error),
+            BirthError::Failed(failure) => failure.into(),
+        })
+    }
+
+    fn try_to_build(
+        node: &Arc<Node>,
+        ids: &IdMap,
+        nest: Option<Nest<'_>>,
+    ) -> Result<(Sandbox, [Channel; 2]), BirthError> {
+        let id = node.ids.lock().pop().ok_or(BirthError::Exhausted)?;
+        let cgroup = Arc::new(Mutex::new(node.cgroups.slot(id)));
+        node.impatience.watch(&cgroup);
+        match node.launcher.build(id, node.users(id), ids, nest) {
             Ok(newborn) => {
                 let sandbox = Sandbox {
                     node: Arc::clone(node),
                     remains: Some(Remains {
                         id,
                         pidfd: newborn.pidfd,
-                        cgroup: Mutex::new(cgroup),
+                        cgroup,
                     }),
                     pid: newborn.pid,
                 };
                 Ok((sandbox, [newborn.control, newborn.program]))
             }
             Err(error) => {
+                let cgroup = cgroup.lock().unwrap_or_else(PoisonError::into_inner);
                 match cgroup.delete() {
                     Ok(()) => node.ids.give_back(id),
                     Err(error) => tracing::error!(id, %error, "a sandbox cannot be deleted"),
@@ -225,6 +233,11 @@ impl Sandbox {
 
     pub(crate) fn limit(&self, limits: &CgroupLimits) -> Result<(), CgroupError> {
         self.with_cgroup(|cgroup| cgroup.limit(limits))
+    }
+
+    /// See [`Cgroup::hurry`].
+    pub(crate) fn hurry(&self) -> Result<(), CgroupError> {
+        self.with_cgroup(Cgroup::hurry)
     }
 
     pub(crate) fn with_cgroup<T>(&self, work: impl FnOnce(&mut Cgroup) -> T) -> T {
@@ -266,7 +279,7 @@ fn dispose(to_dispose: &Receiver<Remains>, ids: &Ids) {
             rustix::event::PollFlags::IN,
         )];
         let ended = rustix::event::poll(&mut source, Some(&DEATH_PATIENCE));
-        let cgroup = cgroup.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let cgroup = cgroup.lock().unwrap_or_else(PoisonError::into_inner);
         match (ended, cgroup.delete()) {
             (Ok(1..), Ok(())) => ids.give_back(id),
             // Its id stays taken, so that nothing new meets what is left.

@@ -151,7 +151,8 @@ impl Process {
     /// The kernel refuses; its share stays unlimited then.
     pub fn boot_ended(&self) -> Result<(), CgroupError> {
         let limits = CgroupLimits::serving(self.living.memory_mb);
-        self.living.sandbox.limit(&limits)
+        self.living.sandbox.limit(&limits)?;
+        self.living.sandbox.hurry()
     }
 
     /// The most memory that the sandbox has used, file cache included.

@@ -17,7 +17,6 @@ use crate::foundation::Foundation;
 use crate::init::program::{CHANGE_FOLDER, EXECUTE};
 use crate::message::{Failure, MAX_SHORT_BYTES, Order, Report, Run};
 use crate::mounts::MountError;
-use crate::network::NetworkError;
 use crate::node::{Node, Sandbox};
 use crate::process::{Marks, Origin, Process};
 use crate::root::Root;
@@ -41,10 +40,7 @@ pub enum SlotError {
     /// Its control group.
     #[error("cannot make the control group")]
     Cgroup(#[from] CgroupError),
-    /// Its network.
-    #[error("cannot connect the network")]
-    Network(#[from] NetworkError),
-    /// Something that is done inside.
+    /// Something that is done for it, or inside.
     #[error("the sandbox cannot {step}")]
     Inside {
         /// What was tried.
@@ -56,6 +52,15 @@ pub enum SlotError {
     /// The talk with the sandbox's processes.
     #[error("the sandbox does not answer as it should")]
     Channel(#[source] io::Error),
+}
+
+impl From<Failure> for SlotError {
+    fn from(Failure { step, errno }: Failure) -> SlotError {
+        SlotError::Inside {
+            step,
+            source: io::Error::from_raw_os_error(errno),
+        }
+    }
 }
 
 /// Why the program does not run.
@@ -148,6 +153,7 @@ impl Slot {
             program_pid,
             runtime_api,
         } = Foundation::lay(node, &node.user_ids(), None)?;
+        sandbox.hurry()?;
         // From here on async code waits on them.
         for channel in [&control, &program] {
             ioctl_fionbio(channel, true).map_err(|error| SlotError::Channel(error.into()))?;

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, unlinkat};
@@ -33,6 +33,16 @@ impl Dir {
                 source: source.into(),
             }),
         }
+    }
+
+    /// One that another process has opened. Needs /proc.
+    pub(super) fn take_over(fd: OwnedFd) -> io::Result<Dir> {
+        let path = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))?;
+        Ok(Dir { fd, path })
+    }
+
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -37,12 +37,17 @@ pub(super) struct Mount {
 }
 
 impl Controller {
-    const ALL: [Controller; 4] = [
+    pub(super) const ALL: [Controller; 4] = [
         Controller::Memory,
         Controller::Cpu,
         Controller::Pids,
         Controller::CpuUsage,
     ];
+
+    /// One that no other has.
+    pub(super) fn bit(self) -> u8 {
+        1 << self as u8
+    }
 
     /// The kernel's name for it in v1; in v2 the same, but for the last.
     pub(super) fn name(self) -> &'static str {

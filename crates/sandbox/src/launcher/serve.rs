@@ -10,14 +10,16 @@ use rustix::mount::{MountAttrFlags, MountFlags, mount_remount};
 use rustix::process::{setsid, umask};
 use rustix::thread::{set_name, set_thread_groups};
 
-use super::nest::{self, Nest};
-use super::{ANSWER_BYTES, MAX_QUESTION_BYTES, NAME};
+use super::builder::{Builder, Nest};
+use super::{MAX_QUESTION_BYTES, MAX_SETTING_BYTES, NAME, Setting};
+use crate::cgroup::Parent;
 use crate::channel::{Channel, Received};
 use crate::identity::{IdMap, Users};
-use crate::init::{self, Birth};
+use crate::message::{MAX_SHORT_BYTES, Report, encode_failure};
 use crate::mounts::{attach, enter_empty_namespace, new_mount};
+use crate::network::{Subnet, Trunk};
 use crate::seccomp::{Filter, Knock};
-use crate::sys::clone::{Child, Namespaces, SingleThreaded, fork};
+use crate::sys::clone::SingleThreaded;
 use crate::sys::signal;
 
 /// What is where in the launcher's mount namespace, of which each sandbox starts with a copy.
@@ -72,22 +74,31 @@ pub fn launcher_main_if_asked() {
             std::process::exit(0);
         }
         Err(error) => {
-            let _ = channel.send(&answer(Err(&error)), &[]);
+            let mut buffer = [0; MAX_SHORT_BYTES];
+            let errno = error.raw_os_error().unwrap_or(libc::EPROTO);
+            let _ = channel.send(encode_failure(&mut buffer, "start", errno), &[]);
             std::process::exit(1);
         }
     }
 }
 
-struct Server {
-    proof: SingleThreaded,
-    filter: Filter,
+pub(super) struct Server {
+    pub(super) proof: SingleThreaded,
+    pub(super) filter: Filter,
+    pub(super) cgroups: Parent,
+    pub(super) trunk: Trunk,
 }
 
 impl Server {
     fn set_up(channel: &Channel) -> io::Result<Server> {
         let proof = SingleThreaded::prove()?;
-        let mut knock = [0; Knock::BYTES];
-        channel.receive(&mut knock)?;
+        let mut setting = [0; MAX_SETTING_BYTES];
+        let received = channel.receive(&mut setting)?;
+        let Setting {
+            knock,
+            cgroups,
+            trunk,
+        } = understand_setting(&setting, received)?;
         set_name(c"launcher")?;
         // Out of reach of the terminal's signals: sandboxes are ended in order.
         setsid()?;
@@ -99,81 +110,73 @@ impl Server {
         umask(Mode::from_raw_mode(0o022));
         Ok(Server {
             proof,
-            filter: Filter::for_programs(Knock::from_bytes(knock)),
+            filter: Filter::for_programs(knock),
+            cgroups,
+            trunk,
         })
     }
 
     fn serve(&self, channel: &Channel) -> io::Result<()> {
-        channel.send(&answer(Ok(0)), &[])?;
+        channel.send(Report::Ready.encode(&mut [0; MAX_SHORT_BYTES]), &[])?;
         loop {
             let mut question = [0; MAX_QUESTION_BYTES];
             let received = channel.receive(&mut question)?;
             if received.length == 0 {
                 return Ok(());
             }
-            let (birth, nest) = self.understand(&question, received)?;
-            match nest {
-                Some(nest) => {
-                    if let Err(error) = nest::fork(&self.proof, birth, &nest) {
-                        nest.agent.send(&answer(Err(&error)), &[])?;
-                    }
-                }
-                None => match fork(&self.proof, Namespaces::SANDBOX, || init::run(birth)) {
-                    Ok(Child { pid, pidfd }) => channel.send(&answer(Ok(pid)), &[pidfd.as_fd()])?,
-                    Err(error) => channel.send(&answer(Err(&error)), &[])?,
-                },
-            }
+            understand(&question, received)?.fork(self);
         }
-    }
-
-    fn understand(
-        &self,
-        question: &[u8],
-        mut received: Received,
-    ) -> io::Result<(Birth<'_>, Option<Nest>)> {
-        let malformed = || io::Error::from(io::ErrorKind::InvalidData);
-        let (program, rest) = question[..received.length]
-            .split_first_chunk()
-            .ok_or_else(malformed)?;
-        let (init, rest) = rest.split_first_chunk().ok_or_else(malformed)?;
-        let (entrances, ids) = rest.split_first_chunk().ok_or_else(malformed)?;
-        let entrances = u32::from_le_bytes(*entrances);
-        let birth = Birth {
-            proof: &self.proof,
-            filter: &self.filter,
-            users: Users {
-                program: u32::from_le_bytes(*program),
-                init: u32::from_le_bytes(*init),
-            },
-            ids: IdMap::decode(ids).ok_or_else(malformed)?,
-            nested: false,
-            control: Channel::from_socket(received.descriptor()?),
-            program: Some(Channel::from_socket(received.descriptor()?)),
-            entrances: (0..entrances)
-                .map(|_| received.descriptor())
-                .collect::<io::Result<_>>()?,
-        };
-        let nest = match [(); 3].map(|()| received.descriptor()) {
-            [Ok(user), Ok(pid), Ok(agent)] => Some(Nest {
-                user,
-                pid,
-                agent: Channel::from_socket(agent),
-            }),
-            _ => None,
-        };
-        Ok((birth, nest))
     }
 }
 
-pub(super) fn answer(result: Result<i32, &io::Error>) -> [u8; ANSWER_BYTES] {
-    let (errno, pid) = match result {
-        Ok(pid) => (0, pid),
-        Err(error) => (error.raw_os_error().unwrap_or(libc::EPROTO), 0),
+fn understand_setting(
+    setting: &[u8; MAX_SETTING_BYTES],
+    mut received: Received,
+) -> io::Result<Setting> {
+    let setting = &setting[..received.length];
+    let (knock, rest) = setting.split_first_chunk().ok_or_else(malformed)?;
+    let (subnet, hierarchies) = rest.split_first_chunk().ok_or_else(malformed)?;
+    let (words, _) = hierarchies.as_chunks();
+    let netns = received.descriptor()?;
+    let handed = words.iter().map(|word| (*word, received.descriptor()));
+    Ok(Setting {
+        knock: Knock::from_bytes(*knock),
+        cgroups: Parent::take_over(handed)?,
+        trunk: Trunk {
+            subnet: Subnet::from_bytes(*subnet),
+            netns,
+        },
+    })
+}
+
+fn understand(question: &[u8; MAX_QUESTION_BYTES], mut received: Received) -> io::Result<Builder> {
+    let question = &question[..received.length];
+    let (words, ids) = question.split_first_chunk::<12>().ok_or_else(malformed)?;
+    let (words, _) = words.as_chunks();
+    let [id, program, init] = [0, 1, 2].map(|index| u32::from_le_bytes(words[index]));
+    let [agent, control, to_program] = [
+        received.descriptor()?,
+        received.descriptor()?,
+        received.descriptor()?,
+    ]
+    .map(Channel::from_socket);
+    let nest = match (received.descriptor(), received.descriptor()) {
+        (Ok(user), Ok(pid)) => Some(Nest { user, pid }),
+        _ => None,
     };
-    let mut answer = [0; ANSWER_BYTES];
-    answer[..4].copy_from_slice(&errno.to_le_bytes());
-    answer[4..].copy_from_slice(&pid.to_le_bytes());
-    answer
+    Ok(Builder {
+        id,
+        users: Users { program, init },
+        ids: IdMap::decode(ids).ok_or_else(malformed)?,
+        nest,
+        agent,
+        control,
+        program: to_program,
+    })
+}
+
+fn malformed() -> io::Error {
+    io::ErrorKind::InvalidData.into()
 }
 
 /// Fills the empty namespace with what all sandboxes need, and makes it read-only.

@@ -51,11 +51,23 @@ impl NetlinkError {
 
 /// A NETLINK_ROUTE socket. It speaks for the namespace that it was opened in, from wherever it is used.
 #[derive(Debug)]
-pub(super) struct Socket(OwnedFd);
+pub(crate) struct Socket(OwnedFd);
+
+impl From<OwnedFd> for Socket {
+    fn from(socket: OwnedFd) -> Socket {
+        Socket(socket)
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 impl Socket {
     /// Opens one for the network namespace of the calling thread.
-    pub(super) fn open() -> io::Result<Socket> {
+    pub(crate) fn open() -> io::Result<Socket> {
         // Protocol 0 of this family is NETLINK_ROUTE.
         let fd = socket_with(
             AddressFamily::NETLINK,

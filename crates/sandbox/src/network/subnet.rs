@@ -27,6 +27,8 @@ pub(super) const UPLINKS: Subnet = Subnet {
 };
 
 impl Subnet {
+    pub(crate) const BYTES: usize = 5;
+
     /// 100.64.0.0/16, room for 65,534 slots. The range is reserved for carrier-grade NAT (RFC 6598): no network
     /// that a function may want to reach is there, as it could be in 10/8, 172.16/12 or 192.168/16.
     pub const DEFAULT: Subnet = Subnet {
@@ -44,6 +46,18 @@ impl Subnet {
             return Err(SubnetError { address, prefix });
         }
         Ok(Subnet { base, prefix })
+    }
+
+    /// For another process of the node.
+    pub(crate) fn to_bytes(self) -> [u8; Subnet::BYTES] {
+        let [a, b, c, d] = self.base.to_le_bytes();
+        [a, b, c, d, self.prefix]
+    }
+
+    /// See [`Subnet::to_bytes`].
+    pub(crate) fn from_bytes([a, b, c, d, prefix]: [u8; Subnet::BYTES]) -> Subnet {
+        let base = u32::from_le_bytes([a, b, c, d]);
+        Subnet { base, prefix }
     }
 
     /// How many slots have room.

@@ -15,16 +15,19 @@ pub(crate) struct Namespaces(u64);
 impl Namespaces {
     /// All that a sandbox's first process is born into. Its network and cgroup follow when it lives, in parallel with
     /// others'; its user namespace belongs to the program alone.
-    pub(crate) const SANDBOX: Namespaces = Namespaces(
+    const SANDBOX: Namespaces = Namespaces(
         (libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS) as u64,
     );
+    /// Those, for a sibling of the caller, which is about to exit.
+    pub(crate) const SANDBOX_SIBLING: Namespaces =
+        Namespaces(Namespaces::SANDBOX.0 | Namespaces::NONE_SIBLING.0);
     /// None of its own.
     pub(crate) const NONE: Namespaces = Namespaces(0);
     /// None of its own; it is a sibling of the caller, which is about to exit.
     pub(crate) const NONE_SIBLING: Namespaces = Namespaces(libc::CLONE_PARENT as u64);
-    /// As [`Namespaces::SANDBOX`], all of them in a new user namespace, for a sibling.
+    /// Those, all of them in a new user namespace.
     pub(crate) const NESTED_SIBLING: Namespaces =
-        Namespaces(Namespaces::SANDBOX.0 | Namespaces::NONE_SIBLING.0 | libc::CLONE_NEWUSER as u64);
+        Namespaces(Namespaces::SANDBOX_SIBLING.0 | libc::CLONE_NEWUSER as u64);
     /// A user namespace.
     pub(crate) const USER: Namespaces = Namespaces(libc::CLONE_NEWUSER as u64);
 }

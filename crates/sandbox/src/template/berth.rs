@@ -155,6 +155,7 @@ impl Berth {
         if let Some(touches) = self.template.learned.get() {
             touches.repeat(&self.memory);
         }
+        let _ = self.sandbox.hurry();
     }
 
     /// Switches to the root and sets the limits. To be done once, ahead of the start where the function is known.
