@@ -33,8 +33,8 @@ pub use self::netns::NetNs;
 pub(crate) use self::rules::SYSTEM_PATH;
 pub use self::subnet::{Subnet, SubnetError};
 
-use self::netlink::{Batch, End, LOOPBACK};
 pub(crate) use self::netlink::Socket;
+use self::netlink::{Batch, End, LOOPBACK};
 use self::rules::UPLINK;
 use crate::sys::namespace;
 

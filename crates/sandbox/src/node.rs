@@ -1,6 +1,7 @@
 //! What all slots of a node share, and the making and disposing of sandboxes.
 
 use std::io;
+use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, pidfd_send_signal};
 
-use crate::channel::Channel;
 use crate::cgroup::{Cgroup, CgroupError, CgroupLimits, Parent};
+use crate::channel::Channel;
 use crate::config::Config;
 use crate::identity::{IdMap, Users};
 use crate::impatience::Impatience;
@@ -18,6 +19,7 @@ use crate::launcher::{BirthError, Launcher, Nest, Setting};
 use crate::network::{NetworkConfig, NetworkError, Router, Subnet, SubnetError, host_resolvers};
 use crate::seccomp::Knock;
 use crate::slot::SlotError;
+use tokio::sync::Semaphore;
 
 /// Why sandboxes cannot be made on this machine.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +63,9 @@ pub(crate) struct Node {
     /// As deep as there are ids, so that sending never waits.
     remains: SyncSender<Remains>,
     impatience: Impatience,
+    /// A permit for each berth that is built at one time: as many as there are CPUs, since that is what it takes. More would
+    /// be ready no sooner, and in everybody's way.
+    pub(crate) berths: Semaphore,
     /// `None` after [`Node::close`].
     router: Mutex<Option<Router>>,
 }
@@ -117,6 +122,7 @@ impl Node {
             uid_base,
             ids,
             remains,
+            berths: Semaphore::new(thread::available_parallelism().map_or(1, NonZero::get)),
             impatience: Impatience::start().map_err(StartError::Thread)?,
             router: Mutex::new(Some(router)),
         }))

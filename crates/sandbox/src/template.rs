@@ -72,9 +72,12 @@ impl Template {
     /// The template is dead, or a sandbox cannot be built.
     pub async fn berth(&self) -> Result<Berth, SlotError> {
         let frozen = Arc::clone(&self.0);
-        spawn_blocking(move || Berth::build(frozen))
-            .await
-            .map_err(|error| SlotError::Channel(io::Error::other(error)))?
+        let node = frozen.living.sandbox.node();
+        let permit = node.berths.acquire().await;
+        let building = Arc::clone(&frozen);
+        let built = spawn_blocking(move || Berth::build(building)).await;
+        drop(permit);
+        built.map_err(|error| SlotError::Channel(io::Error::other(error)))?
     }
 
     /// Resolves when it has died. The same again and again.
