@@ -64,8 +64,9 @@ pub(crate) struct Nest<'a> {
     pub(crate) pid: BorrowedFd<'a>,
 }
 
+/// The process. Dropping it ends it, and blocks until it has.
 #[derive(Debug)]
-struct Running {
+pub(crate) struct Running {
     channel: Channel,
     process: Child,
 }
@@ -148,14 +149,13 @@ impl Launcher {
         }
     }
 
-    /// Ends it, for good. Blocks.
-    pub(crate) fn stop(&self) {
-        drop(
-            self.running
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+    /// Has nothing built from now on. The process, until it is dropped, goes on to reap the first processes of sandboxes,
+    /// which those of a template wait for.
+    pub(crate) fn stop(&self) -> Option<Running> {
+        self.running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 }
 

@@ -139,8 +139,10 @@ impl Node {
 
     /// Waits until all sandboxes are gone, then deletes what they shared. Blocks.
     pub(crate) fn close(&self, patience: Duration) {
-        self.launcher.stop();
-        if !self.ids.wait_for_all(patience) {
+        let launcher = self.launcher.stop();
+        let gone = self.ids.wait_for_all(patience);
+        drop(launcher);
+        if !gone {
             tracing::warn!("sandboxes are still there; the next start deletes them");
             return;
         }

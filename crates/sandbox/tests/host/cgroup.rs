@@ -1,5 +1,6 @@
 //! Limits that hold, on whatever this machine has its controllers on.
 
+use std::fs;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -7,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pilotlight_sandbox::cgroup::{Cgroup, CgroupLimits, Parent};
+use pilotlight_sandbox::cgroup::{Cgroup, CgroupLimits, Controller, Parent};
 use rustix::process::Signal;
 
 /// A shell that waits for a line before it runs `script`, so that it can be attached first.
@@ -102,6 +103,28 @@ fn more_memory_than_the_limit_gets_the_process_killed_and_counted() {
     assert!(done.success(), "{done}");
     assert_eq!(large.oom_kills().unwrap(), 0);
     assert!(large.memory_peak_bytes().unwrap() > 100 << 20);
+}
+
+#[test]
+fn a_new_one_yields_until_it_hurries() {
+    let node = Node::new("idle");
+    let mut cgroup = node.parent.create(1).unwrap();
+    let controllers = node.parent.controllers();
+    let cpu = controllers.filter(|(controller, ..)| *controller == Controller::Cpu);
+    let idle: Vec<_> = cpu.map(|(_, _, path)| path.join("1/cpu.idle")).collect();
+    let [idle] = &idle[..] else {
+        panic!("the CPU has one controller");
+    };
+    let yields = || fs::read_to_string(idle).unwrap().trim() == "1";
+    assert!(yields());
+    cgroup.limit(&CgroupLimits::serving(256)).unwrap();
+    assert!(yields());
+    for _ in 0..2 {
+        cgroup.hurry().unwrap();
+        assert!(!yields());
+    }
+    let mut missing = node.parent.slot(2);
+    assert!(missing.hurry().is_err());
 }
 
 #[test]

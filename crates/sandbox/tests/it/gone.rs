@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use pilotlight_sandbox::{Exit, SlotError};
+use pilotlight_sandbox::{Config, Exit, Sandboxes, SlotError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
@@ -20,6 +21,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_dropped_launch_leaves_nothing", dropped),
         trial("survives_the_death_of_its_launcher", launcher_killed),
         trial("survives_a_launcher_that_hangs", launcher_hangs),
+        trial("what_is_built_yields_for_a_while", yielding),
+        trial("tells_what_could_not_be_built", not_built),
         Trial::test("leaves_nothing_when_killed", || {
             runtime().block_on(killed());
             Ok(())
@@ -100,6 +103,63 @@ async fn launcher_hangs(world: World) {
     }
     assert_ne!(launcher(), hanging);
     world.sandboxes.shutdown().await;
+}
+
+/// And so does a berth, which is of use to nobody yet.
+async fn yielding(mut world: World) {
+    let (process, _connection) = world.start_waiting(&["template"]).await;
+    let template = process.freeze().await.unwrap();
+    let berth = template.berth().await.unwrap();
+    let yielding = || {
+        let idle = cgroups(&world.config.name)
+            .into_iter()
+            .flat_map(|folder| fs::read_dir(folder).unwrap())
+            .filter_map(|sandbox| fs::read_to_string(sandbox.unwrap().path().join("cpu.idle")).ok())
+            .collect::<Vec<_>>();
+        // The pool's two, the template's and the berth's.
+        assert!(idle.len() >= 4, "{idle:?}");
+        idle.iter().filter(|idle| idle.trim() == "1").count()
+    };
+    until("a full pool", || world.sandboxes.pooled() == 2).await;
+    until("nobody yields", || yielding() == 0).await;
+    drop((process, berth, template));
+    world.end().await;
+}
+
+/// By the name of the step, whichever process it failed in; and what has failed is not in the way of the next.
+async fn not_built(world: World) {
+    let config = Config {
+        subnet: (Ipv4Addr::new(100, 64, 0, 0), 28),
+        pool_size: 0,
+        name: format!("{}-small", world.config.name),
+        ..world.config.clone()
+    };
+    world.sandboxes.shutdown().await;
+    let sandboxes = Sandboxes::start(config).await.unwrap();
+    let mut slots = Vec::new();
+    let error = loop {
+        match sandboxes.slot().await {
+            Ok(slot) => slots.push(slot),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(slots.len(), 14);
+    assert_eq!(
+        error.to_string(),
+        "the sandbox cannot connect its network: no free address in 100.64.0.0/28"
+    );
+    slots.pop();
+    let mut again = sandboxes.slot().await;
+    // Its address is free when the kernel has deleted its network, which it does some time later.
+    for _ in 0..1000 {
+        if again.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        again = sandboxes.slot().await;
+    }
+    drop((again.unwrap(), slots));
+    sandboxes.shutdown().await;
 }
 
 fn launcher() -> Pid {

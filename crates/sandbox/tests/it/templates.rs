@@ -132,6 +132,7 @@ async fn refused(mut world: World) {
     }
     drop(connection);
     assert_eq!(process.wait().await, Exit::Code(0));
+    drop(process);
     world.end().await;
 }
 
