@@ -1,12 +1,12 @@
 //! Linux isolation: programs run in sandboxes that are made ahead of time.
 //!
 //! ```text
-//! agent ── launcher ──fork──▶ init (pid 1) ──fork──▶ program          one pair per slot
-//!   │        (one thread,        │ net, pid, mount, ipc,  │ user namespace, no capability,
-//!   │         empty mounts)      │ uts, cgroup namespaces │ seccomp: parked before execve
-//!   │                            │ /proc, /dev, /tmp ready│
-//!   └──── launch: limits; root ──┘                        │
-//!                 argv, env, pipes ──────────────────────▶┘
+//! agent ── launcher ─ builder ──fork──▶ init (pid 1) ──fork──▶ program          one of each per slot
+//!   │        (one      (cgroup,            │ net, pid, mount, ipc,  │ user namespace, no capability,
+//!   │         thread)   network)           │ uts, cgroup namespaces │ seccomp: parked before execve
+//!   │                                      │ /proc, /dev, /tmp ready│
+//!   └──────── launch: limits; root ────────┘                        │
+//!                     argv, env, pipes ────────────────────────────▶┘
 //! ```
 //!
 //! A [`Slot`] has everything that does not depend on the function. [`Slot::launch`] writes its limits, hands init the
