@@ -1,9 +1,10 @@
 //! An end to yielding. A sandbox that is being built yields to everybody, which costs nothing as long as there is a CPU to
 //! spare and could last for ever where there is none: after a while it gets its share.
 
+use std::collections::VecDeque;
 use std::io;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, TryLockError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,26 +14,21 @@ use crate::cgroup::Cgroup;
 /// notices who has to wait for it.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// Between tries where a control group is not made yet, which takes less than the patience but on a machine that is badly
-/// overloaded.
-const PAUSE: Duration = Duration::from_millis(5);
-const MAX_TRIES: u32 = 1000;
-
 /// Watches over sandboxes that are being built.
 #[derive(Debug)]
 pub(crate) struct Impatience {
-    watched: Sender<Watched>,
+    watched: SyncSender<Watched>,
 }
 
 struct Watched {
-    since: Instant,
+    due: Instant,
     cgroup: Weak<Mutex<Cgroup>>,
 }
 
 impl Impatience {
-    /// Starts its thread, which ends with the handle.
-    pub(crate) fn start() -> io::Result<Impatience> {
-        let (watched, next) = channel();
+    /// Starts its thread, which ends with the handle. As many sandboxes may be built at a time as are given.
+    pub(crate) fn start(max_slots: u32) -> io::Result<Impatience> {
+        let (watched, next) = sync_channel(max_slots as usize);
         thread::Builder::new()
             .name("impatience".into())
             .spawn(move || watch(&next))?;
@@ -41,32 +37,52 @@ impl Impatience {
 
     /// From now on it yields for [`PATIENCE`] at most.
     pub(crate) fn watch(&self, cgroup: &Arc<Mutex<Cgroup>>) {
-        // The thread lives as long as the handle.
-        let _ = self.watched.send(Watched {
-            since: Instant::now(),
+        // The thread lives as long as the handle. When it is so far behind that there is no room, the machine is in a state in
+        // which nobody has a CPU to spare; the sandbox goes on when it is ready.
+        let _ = self.watched.try_send(Watched {
+            due: Instant::now() + PATIENCE,
             cgroup: Arc::downgrade(cgroup),
         });
     }
 }
 
 fn watch(next: &Receiver<Watched>) {
-    for Watched { since, cgroup } in next {
-        // All have the same patience, so the first is always due first.
-        let due = since + PATIENCE;
-        thread::sleep(due.saturating_duration_since(Instant::now()));
-        for _ in 0..MAX_TRIES {
-            let Some(cgroup) = cgroup.upgrade() else {
-                break;
-            };
-            let hurried = cgroup
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .hurry();
-            if hurried.is_ok() {
-                break;
+    // All have the same patience, so the first is always due first.
+    let mut waiting = VecDeque::new();
+    loop {
+        if waiting.is_empty() {
+            match next.recv() {
+                Ok(first) => waiting.push_back(first),
+                Err(_) => return,
             }
-            drop(cgroup);
-            thread::sleep(PAUSE);
         }
+        while let Some(Watched { due, .. }) = waiting.front() {
+            let left = due.saturating_duration_since(Instant::now());
+            if !left.is_zero() {
+                thread::sleep(left);
+                waiting.extend(next.try_iter());
+            }
+            if let Some(first) = waiting.pop_front()
+                && !first.hurry()
+            {
+                let due = Instant::now() + PATIENCE;
+                waiting.push_back(Watched { due, ..first });
+            }
+        }
+    }
+}
+
+impl Watched {
+    /// Whether it yields no more. One that is not made yet does, or that somebody is busy with.
+    fn hurry(&self) -> bool {
+        let Some(cgroup) = self.cgroup.upgrade() else {
+            return true;
+        };
+        let mut cgroup = match cgroup.try_lock() {
+            Ok(cgroup) => cgroup,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        cgroup.hurry().is_ok()
     }
 }

@@ -49,8 +49,8 @@ pub(crate) struct Birth<'a> {
     pub(crate) ids: IdMap,
     /// Inside a template, one of whose forks will be the program.
     pub(crate) nested: bool,
-    /// To the builder, for the network.
-    pub(crate) builder: Channel,
+    /// To the builder, until there is a network.
+    pub(crate) builder: Option<Channel>,
     /// To the agent.
     pub(crate) control: Channel,
     /// From the program to the agent, until it is executed; or from who holds its user namespace.
@@ -74,16 +74,15 @@ fn step<E: Into<io::Error>>(step: &'static str) -> impl FnOnce(E) -> Broken {
 
 /// The whole life of init; returns its exit code.
 pub(crate) fn run(mut birth: Birth<'_>) -> i32 {
-    let Some(program) = birth.program.take() else {
+    let (Some(builder), Some(program)) = (birth.builder.take(), birth.program.take()) else {
         return 1;
     };
     // Before anything else: the launcher's own descriptors are no concern of a sandbox.
-    let mut kept =
-        [&birth.builder, &birth.control, &program].map(|channel| channel.as_fd().as_raw_fd());
+    let mut kept = [&builder, &birth.control, &program].map(|channel| channel.as_fd().as_raw_fd());
     if fd::close_all_but(&mut kept).is_err() {
         return 1;
     }
-    match live(&birth, program) {
+    match live(&birth, builder, program) {
         Ok(()) => 0,
         Err(broken) => {
             // When the agent is gone there is nobody to tell.
@@ -96,21 +95,11 @@ pub(crate) fn run(mut birth: Birth<'_>) -> i32 {
     }
 }
 
-fn live(birth: &Birth<'_>, agent: Channel) -> Result<(), Broken> {
+fn live(birth: &Birth<'_>, builder: Channel, agent: Channel) -> Result<(), Broken> {
     let (control, users) = (&birth.control, birth.users);
     let children = leave_launcher(birth.nested).map_err(step("leave the launcher"))?;
     namespace::unshare(UnshareFlags::NEWNET).map_err(step("make a network namespace"))?;
-    let socket = network::own_socket().map_err(step("turn the loopback interface on"))?;
-    birth
-        .builder
-        .send(&[1], &[socket.as_fd()])
-        .map_err(step("have the network connected"))?;
-    drop(socket);
-    if birth.nested {
-        // Until it is said who is who around here.
-        let told = birth.builder.receive(&mut [0; 1]);
-        told.map_err(step("hear from its builder"))?;
-    }
+    have_connected(builder, birth.nested).map_err(step("have its network connected"))?;
     // Its cgroup becomes the namespace's root.
     namespace::unshare(UnshareFlags::NEWCGROUP).map_err(step("make a cgroup namespace"))?;
     sethostname(HOST_NAME).map_err(step("set the host name"))?;
@@ -160,6 +149,16 @@ fn live(birth: &Birth<'_>, agent: Channel) -> Result<(), Broken> {
         .map_err(step("filter system calls"))?;
     report(control, &Report::Launched { mounts, network })?;
     watch(control, &children, program)
+}
+
+/// Hands the network to the builder, and waits, in a nest, until it is said who is who around here.
+fn have_connected(builder: Channel, nested: bool) -> io::Result<()> {
+    let socket = network::own_socket()?;
+    builder.send(&[1], &[socket.as_fd()])?;
+    if nested && builder.receive(&mut [0; 1])?.length == 0 {
+        return Err(io::Error::from_raw_os_error(libc::EPIPE));
+    }
+    Ok(())
 }
 
 /// Takes what the launcher left: standard descriptors, signals, name. Returns what tells of children's ends.

@@ -14,8 +14,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::io::ioctl_fionbio;
+
 use crate::cgroup::{MAX_ENTRANCES, Parent};
 use crate::channel::{Channel, Received};
+use crate::foundation::BUILD_PATIENCE;
 use crate::identity::{IdMap, Users};
 use crate::message::{Failure, MAX_SHORT_BYTES, Report};
 use crate::network::{Subnet, Trunk};
@@ -35,8 +38,8 @@ const MAX_SETTING_BYTES: usize = Knock::BYTES + Subnet::BYTES + 2 * MAX_ENTRANCE
 /// a nest's two namespaces.
 const MAX_QUESTION_BYTES: usize = 12 + 8 * IdMap::MAX_RANGES;
 
-/// The launcher does one thing at a time, which takes less than a millisecond, and what it forks, a few; this is for a
-/// machine that is badly overloaded.
+/// Until a builder says its first word: the launcher does one thing at a time, which takes less than a millisecond, and a
+/// builder a few more. This is for a machine that is badly overloaded.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The handle. When it is dropped the launcher exits; sandboxes live on.
@@ -97,6 +100,12 @@ pub(crate) enum BirthError {
     Failed(Failure),
 }
 
+impl From<io::Error> for BirthError {
+    fn from(error: io::Error) -> BirthError {
+        BirthError::Talk(error)
+    }
+}
+
 impl Launcher {
     /// Starts the process and waits until it serves. Blocks.
     pub(crate) fn start(setting: Setting) -> io::Result<Launcher> {
@@ -121,26 +130,28 @@ impl Launcher {
             let launcher = running.as_ref().ok_or(BirthError::Stopped)?;
             (launcher.process.id(), launcher.ask(id, users, ids, nest))
         };
-        let error = match asking.and_then(Expected::wait) {
-            Ok(born) => return born.map_err(BirthError::Failed),
+        let heard = asking.and_then(|expected| Ok((report(&expected.builder)?, expected)));
+        let error = match heard {
+            // Whatever is amiss from here on, the launcher has done its part.
+            Ok((first, expected)) => return expected.wait(first),
             Err(error) => error,
         };
         // Who builds inside a template ends with it, at any moment.
         if nest.is_some() && error.kind() == io::ErrorKind::UnexpectedEof {
             return Err(BirthError::Talk(error));
         }
-        match self.replace(asked) {
+        match self.replace(asked, &error) {
             Ok(()) => Err(BirthError::Replaced(error)),
             Err(error) => Err(BirthError::Talk(error)),
         }
     }
 
     /// Starts another in the place of the one with that process id, unless somebody has.
-    fn replace(&self, failed: u32) -> io::Result<()> {
+    fn replace(&self, failed: u32, why: &io::Error) -> io::Result<()> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         match running.as_mut() {
             Some(launcher) if launcher.process.id() == failed => {
-                tracing::warn!("the launcher does not answer, starting another");
+                tracing::warn!(error = %why, "the launcher does not answer, starting another");
                 *launcher = Running::start(&self.setting)?;
                 Ok(())
             }
@@ -224,24 +235,46 @@ struct Expected {
 }
 
 impl Expected {
-    /// Waits until init lives and has its network, in whatever order they are told. The outer error is of the talk.
-    fn wait(self) -> io::Result<Result<Newborn, Failure>> {
-        let (mut born, mut connected) = (None, false);
+    /// Waits until init lives and has its network, in whatever order that is told.
+    fn wait(self, first: (Report, Received)) -> Result<Newborn, BirthError> {
+        match self.born(first) {
+            Ok((pid, pidfd)) => Ok(Newborn {
+                pid,
+                pidfd,
+                control: self.control,
+                program: self.program,
+            }),
+            // Then the builder does not hear from init: what init says itself is the better answer.
+            Err(error) => Err(self.inits_failure().map_or(error, BirthError::Failed)),
+        }
+    }
+
+    fn born(&self, first: (Report, Received)) -> Result<(i32, OwnedFd), BirthError> {
+        self.builder.set_deadline(Some(BUILD_PATIENCE))?;
+        let (mut next, mut init, mut connected) = (first, None, false);
         loop {
-            match report(&self.builder)? {
-                (Report::Born, mut received) => born = Some(received.descriptor()?),
+            match next {
+                (Report::Born, mut received) => {
+                    let pidfd = received.descriptor()?;
+                    init = Some((pid_of(&pidfd)?, pidfd));
+                }
                 (Report::Connected, _) => connected = true,
-                (Report::Failed(failure), _) => return Ok(Err(failure)),
-                _ => return Err(io::ErrorKind::InvalidData.into()),
+                (Report::Failed(failure), _) => return Err(BirthError::Failed(failure)),
+                _ => return Err(io::Error::from(io::ErrorKind::InvalidData).into()),
             }
-            if connected && let Some(pidfd) = born.take() {
-                return Ok(Ok(Newborn {
-                    pid: pid_of(&pidfd)?,
-                    pidfd,
-                    control: self.control,
-                    program: self.program,
-                }));
+            if connected && let Some(born) = init {
+                return Ok(born);
             }
+            next = report(&self.builder)?;
+        }
+    }
+
+    /// What has failed in init, if it has said so.
+    fn inits_failure(&self) -> Option<Failure> {
+        ioctl_fionbio(&self.control, true).ok()?;
+        match report(&self.control) {
+            Ok((Report::Failed(failure), _)) => Some(failure),
+            _ => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 //! there is no version; still nothing is believed about lengths.
 //!
 //! ```text
-//! agent → launcher  Birth + channels[, namespaces]          builder → agent  Born + pidfd, Connected, Failed
+//! agent → launcher  a question + channels[, namespaces]   builder → agent  Born + pidfd, Connected, Failed
 //! agent → init      NextPid, Launch + root, Stay            init → agent     Ready + listener, Done, Launched, Ended, Failed
 //! agent → program   Run + stdout, stderr[, fd 3]            program → agent  Parked, Failed, end of channel: executed
 //! ```

@@ -160,10 +160,9 @@ impl Router {
     /// # Errors
     /// The namespace is not empty, or no address is free. The namespace is to be thrown away then.
     pub fn attach(&mut self, slot_id: u32, netns: BorrowedFd<'_>) -> Result<SlotNet, NetworkError> {
-        let mut slot = netns::within(netns, Socket::open)
+        let mut slot = netns::within(netns, own_socket)
             .and_then(|opened| opened)
             .map_err(NetworkError::Namespace)?;
-        slot.send(&Batch::default().set_up(LOOPBACK))?;
         connect(&mut self.socket, self.subnet, slot_id, &mut slot, netns)
     }
 

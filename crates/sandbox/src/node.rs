@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, pidfd_send_signal};
+use tokio::sync::Semaphore;
 
 use crate::cgroup::{Cgroup, CgroupError, CgroupLimits, Parent};
 use crate::channel::Channel;
@@ -19,7 +20,6 @@ use crate::launcher::{BirthError, Launcher, Nest, Setting};
 use crate::network::{NetworkConfig, NetworkError, Router, Subnet, SubnetError, host_resolvers};
 use crate::seccomp::Knock;
 use crate::slot::SlotError;
-use tokio::sync::Semaphore;
 
 /// Why sandboxes cannot be made on this machine.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +65,7 @@ pub(crate) struct Node {
     impatience: Impatience,
     /// A permit for each berth that is built at one time: as many as there are CPUs, since that is what it takes. More would
     /// be ready no sooner, and in everybody's way.
-    pub(crate) berths: Semaphore,
+    pub(crate) berths: Arc<Semaphore>,
     /// `None` after [`Node::close`].
     router: Mutex<Option<Router>>,
 }
@@ -97,16 +97,22 @@ impl Node {
             resolvers: host_resolvers(),
         };
         let router = Router::start(&network)?;
-        let launcher = router
-            .trunk()
-            .and_then(|trunk| {
-                Launcher::start(Setting {
-                    knock,
-                    cgroups: cgroups.clone(),
-                    trunk,
-                })
+        let launched = router.trunk().and_then(|trunk| {
+            Launcher::start(Setting {
+                knock,
+                cgroups: cgroups.clone(),
+                trunk,
             })
-            .map_err(StartError::Launcher)?;
+        });
+        let launcher = match launched {
+            Ok(launcher) => launcher,
+            Err(error) => {
+                // The first error is the one to tell; what stays is swept by the next start.
+                let _ = router.stop();
+                return Err(StartError::Launcher(error));
+            }
+        };
+        let cpus = thread::available_parallelism().map_or(1, NonZero::get);
         let ids = Arc::new(Ids::new(max_slots));
         let (remains, to_dispose) = sync_channel(max_slots as usize);
         let returns = Arc::clone(&ids);
@@ -122,8 +128,8 @@ impl Node {
             uid_base,
             ids,
             remains,
-            berths: Semaphore::new(thread::available_parallelism().map_or(1, NonZero::get)),
-            impatience: Impatience::start().map_err(StartError::Thread)?,
+            berths: Arc::new(Semaphore::new(cpus)),
+            impatience: Impatience::start(max_slots).map_err(StartError::Thread)?,
             router: Mutex::new(Some(router)),
         }))
     }
@@ -221,8 +227,7 @@ impl Sandbox {
                 Ok((sandbox, [newborn.control, newborn.program]))
             }
             Err(error) => {
-                let cgroup = cgroup.lock().unwrap_or_else(PoisonError::into_inner);
-                match cgroup.delete() {
+                match node.cgroups.slot(id).delete() {
                     Ok(()) => node.ids.give_back(id),
                     Err(error) => tracing::error!(id, %error, "a sandbox cannot be deleted"),
                 }

@@ -65,19 +65,23 @@ pub(crate) struct Frozen {
 }
 
 impl Template {
-    /// A sandbox with a fork that waits for its start. Takes milliseconds, most of them waiting for the kernel: not on the path of a start, if
-    /// that can be helped.
+    /// A sandbox with a fork that waits for its start. Takes milliseconds, and a CPU: not on the path of a start, if that can
+    /// be helped. As many are built at a time as there are CPUs; further ones wait.
     ///
     /// # Errors
     /// The template is dead, or a sandbox cannot be built.
     pub async fn berth(&self) -> Result<Berth, SlotError> {
         let frozen = Arc::clone(&self.0);
-        let node = frozen.living.sandbox.node();
-        let permit = node.berths.acquire().await;
-        let building = Arc::clone(&frozen);
-        let built = spawn_blocking(move || Berth::build(building)).await;
-        drop(permit);
-        built.map_err(|error| SlotError::Channel(io::Error::other(error)))?
+        let permits = Arc::clone(&frozen.living.sandbox.node().berths);
+        let permit = permits.acquire_owned().await;
+        let built = spawn_blocking(move || {
+            let built = Berth::build(frozen);
+            drop(permit);
+            built
+        });
+        built
+            .await
+            .map_err(|error| SlotError::Channel(io::Error::other(error)))?
     }
 
     /// Resolves when it has died. The same again and again.

@@ -16,14 +16,15 @@
 //! namespace.
 
 use std::error::Error;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{Gid, Uid};
 use rustix::mount::MountAttrFlags;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::stdio::dup2_stdin;
 use rustix::thread::{
     LinkNameSpaceType, UnshareFlags, move_into_link_name_space, set_thread_res_gid,
     set_thread_res_uid,
@@ -31,7 +32,7 @@ use rustix::thread::{
 
 use super::serve::{Server, place};
 use crate::cgroup::ENTER;
-use crate::channel::Channel;
+use crate::channel::{Channel, are_open};
 use crate::foundation::BUILD_PATIENCE;
 use crate::identity::{INNER_GID, INNER_UID, IdMap, Users};
 use crate::init::{self, Birth};
@@ -39,7 +40,7 @@ use crate::message::{Failure, MAX_SHORT_BYTES, Report};
 use crate::mounts::{attach, new_mount};
 use crate::network::Socket;
 use crate::sys::clone::{Child, Namespaces, SingleThreaded, fork};
-use crate::sys::namespace;
+use crate::sys::{fd, namespace};
 
 /// A sandbox to be built.
 pub(super) struct Builder {
@@ -84,11 +85,12 @@ impl Builder {
                 users,
                 ids,
                 nested: nest.is_some(),
-                builder: theirs,
+                builder: Some(theirs),
                 control,
                 program: Some(program),
             };
-            let built = enter_cgroup(server, id)
+            let built = still_wanted([&agent, &birth.control])
+                .and_then(|()| enter_cgroup(server, id))
                 .and_then(|()| match &nest {
                     Some(nest) => bear_inside(&server.proof, birth, nest, [&agent, &ours]),
                     None => bear(&server.proof, birth, &agent),
@@ -99,6 +101,16 @@ impl Builder {
         if let Err(error) = forked {
             tell(&agent, Err(failed("fork a builder")(error)));
         }
+    }
+}
+
+/// Who waited may have given up, and the sandbox's id may be another's.
+fn still_wanted(ends: [&Channel; 2]) -> Result<(), Failure> {
+    match are_open(ends) {
+        true => Ok(()),
+        false => Err(failed("be of use")(io::Error::from_raw_os_error(
+            libc::EPIPE,
+        ))),
     }
 }
 
@@ -134,6 +146,9 @@ fn bear_inside(
         .map_err(failed("join the template"))?;
     // It is there for children only; and who makes a PID namespace has to be in the one around it.
     let child = fork(proof, Namespaces::NONE_SIBLING, || {
+        if let Err(error) = leave_launcher([agent, init], &birth, &nest.user) {
+            return tell(agent, Err(failed("leave the launcher")(error)));
+        }
         let born = bear_nested(proof, birth, &nest.user).and_then(|child| {
             init.send(&[1], &[])?;
             hand_over(child, agent)
@@ -144,6 +159,20 @@ fn bear_inside(
         }
     });
     child.map(drop).map_err(failed("fork in the template"))
+}
+
+/// Lets go of what the template's namespaces have nothing to do with: the launcher's channel, the router, control groups.
+fn leave_launcher(ours: [&Channel; 2], birth: &Birth<'_>, user: &OwnedFd) -> io::Result<()> {
+    dup2_stdin(File::open("/dev/null")?)?;
+    let mut kept: Vec<_> = ours
+        .into_iter()
+        .chain([&birth.control])
+        .chain(&birth.builder)
+        .chain(&birth.program)
+        .map(|channel| channel.as_fd().as_raw_fd())
+        .collect();
+    kept.push(user.as_raw_fd());
+    fd::close_all_but(&mut kept)
 }
 
 /// Makes the sandbox's first process. Its id is one of the template's PID namespace.

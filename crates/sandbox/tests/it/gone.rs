@@ -12,7 +12,7 @@ use pilotlight_sandbox::{Config, Exit, Sandboxes, SlotError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
-use crate::world::{World, launch, runtime, trial};
+use crate::world::{World, freeze, launch, runtime, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -108,7 +108,7 @@ async fn launcher_hangs(world: World) {
 /// And so does a berth, which is of use to nobody yet.
 async fn yielding(mut world: World) {
     let (process, _connection) = world.start_waiting(&["template"]).await;
-    let template = process.freeze().await.unwrap();
+    let template = freeze(&process).await;
     let berth = template.berth().await.unwrap();
     let yielding = || {
         let idle = cgroups(&world.config.name)
