@@ -3,16 +3,7 @@
 
 const { setRequest } = require('./console.cjs');
 const { collectGarbage } = require('./heap.cjs');
-const random = require('./random.cjs');
 const { warm } = require('./warm.cjs');
-
-let randomInstalled = false;
-
-/** Before any user code. */
-function installRandom() {
-  if (!randomInstalled) random.install();
-  randomInstalled = true;
-}
 
 /** Leaves as little as possible to be written in a fork: code that has run, and a heap without garbage. */
 async function park(rehearse) {
@@ -27,4 +18,4 @@ async function goThrough(rehearse) {
   delete process.env._X_AMZN_TRACE_ID;
 }
 
-module.exports = { goThrough, installRandom, park };
+module.exports = { goThrough, park };

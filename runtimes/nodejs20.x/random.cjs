@@ -10,6 +10,7 @@
 const crypto = require('crypto');
 const { closeSync, openSync, readSync } = require('fs');
 const { syncBuiltinESMExports } = require('module');
+const { performance } = require('perf_hooks');
 const vm = require('vm');
 
 /** UUIDs and numbers that Node makes ahead; after that many calls everything in its stock is new. */
@@ -19,14 +20,41 @@ const POOL_BYTES = 128;
 /** Stocks that are remembered. */
 const MAX_POOLS = 64;
 
+/** In milliseconds: less than it takes to freeze and fork a process. */
+const MOMENT = 1;
+
 /** Counts forks; what was made in an earlier generation is stale. */
 let generation = 0;
+let installed = false;
+/** Whether nobody calls `forked`. */
+let untold = false;
+/** The clock, whatever user code puts in its place, and its reading when something was last used. */
+const clock = performance.now.bind(performance);
+let used = 0;
 
-/** Replaces what would repeat itself. Before any user code. */
-function install() {
+/**
+ * Replaces what would repeat itself. Before any user code; once more changes what is known only.
+ *
+ * In an `untold` process nobody says that it has been forked: there all that has not been used for a moment is taken
+ * for stale. Stocks that packages keep cannot be renewed so, since they are used without a call of ours.
+ */
+function install(how = {}) {
+  untold = how.untold ?? false;
+  if (installed) return;
+  installed = true;
   installMathRandom();
   installCrypto();
   syncBuiltinESMExports();
+}
+
+/** The generation that is now. */
+function current() {
+  if (untold) {
+    const now = clock();
+    if (now - used > MOMENT) generation += 1;
+    used = now;
+  }
+  return generation;
 }
 
 /** Tells that this process has just been forked. */
@@ -73,7 +101,8 @@ function contextOptions(options) {
 
 /** The name is that of V8's own, which it stands in for: 53 bits, from 0 to below 1. */
 function random() {
-  if (seeded !== generation) seed();
+  const now = current();
+  if (seeded !== now) seed(now);
   return ((draw() >>> 5) * 67108864 + (draw() >>> 6)) / 9007199254740992;
 }
 
@@ -91,8 +120,8 @@ function draw() {
 }
 
 /** From the kernel itself, which nothing has cloned. */
-function seed() {
-  seeded = generation;
+function seed(now) {
+  seeded = now;
   const file = openSync('/dev/urandom', 'r');
   try {
     readSync(file, state);
@@ -139,8 +168,9 @@ function installCrypto() {
 function renewal(take, size) {
   let taken = generation;
   return () => {
-    if (taken === generation) return;
-    taken = generation;
+    const now = current();
+    if (taken === now) return;
+    taken = now;
     for (let count = 0; count < size; count += 1) take();
   };
 }

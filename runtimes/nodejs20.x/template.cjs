@@ -5,7 +5,7 @@
 'use strict';
 
 const { describe } = require('./errors.cjs');
-const { goThrough, installRandom, park } = require('./parking.cjs');
+const { goThrough, park } = require('./parking.cjs');
 const random = require('./random.cjs');
 
 /** Exit statuses of AWS's SnapStart. */
@@ -14,7 +14,7 @@ const LOG_STREAM = 'AWS_LAMBDA_LOG_STREAM_NAME';
 
 class Template {
   constructor() {
-    installRandom();
+    random.install();
     this.hooks = { before: [], after: [] };
     /** Nobody waits for it yet. */
     this.spare = false;

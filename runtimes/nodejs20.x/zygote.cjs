@@ -2,13 +2,13 @@
 'use strict';
 
 const Module = require('module');
-const { installRandom, park } = require('./parking.cjs');
+const { park } = require('./parking.cjs');
 const { preload } = require('./preload.cjs');
 const random = require('./random.cjs');
 
 /** Waits to be told whose instance this is, and then goes on with `start`. */
 async function becomeZygote(api, start) {
-  installRandom();
+  random.install();
   await preload();
   const rehearse = require('./template.cjs').rehearsal();
   await park((rehearsed) => {

@@ -16,8 +16,8 @@ use rustix::net::{
 /// Descriptors that one message can carry.
 pub(crate) const MAX_DESCRIPTORS: usize = 16;
 
-/// Whether the other ends of both are there still, as far as can be seen without waiting.
-pub(crate) fn are_open<E: AsFd>(ends: [&E; 2]) -> bool {
+/// Whether the other ends of all are there still, as far as can be seen without waiting.
+pub(crate) fn are_open<E: AsFd, const N: usize>(ends: [&E; N]) -> bool {
     let mut ends = ends.map(|end| PollFd::new(end, PollFlags::empty()));
     matches!(poll(&mut ends, Some(&Timespec::default())), Ok(0))
 }

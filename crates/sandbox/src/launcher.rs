@@ -17,7 +17,7 @@ use std::time::Duration;
 use rustix::io::ioctl_fionbio;
 
 use crate::cgroup::{MAX_ENTRANCES, Parent};
-use crate::channel::{Channel, Received};
+use crate::channel::{Channel, Received, are_open};
 use crate::foundation::BUILD_PATIENCE;
 use crate::identity::{IdMap, Users};
 use crate::message::{Failure, MAX_SHORT_BYTES, Report};
@@ -92,9 +92,9 @@ pub(crate) enum BirthError {
     Exhausted,
     /// The launcher is stopped.
     Stopped,
-    /// It was dead, or stuck, and is replaced: asked again, it may do it.
-    Replaced(io::Error),
-    /// It cannot be replaced, or the builder has died.
+    /// It was dead, or stuck, and is replaced, or the builder has died: asked again, it may be done.
+    Again(io::Error),
+    /// The launcher cannot be replaced, or the builder has died that was inside a template.
     Talk(io::Error),
     /// The builder could not do something.
     Failed(Failure),
@@ -141,16 +141,17 @@ impl Launcher {
             return Err(BirthError::Talk(error));
         }
         match self.replace(asked, &error) {
-            Ok(()) => Err(BirthError::Replaced(error)),
+            Ok(()) => Err(BirthError::Again(error)),
             Err(error) => Err(BirthError::Talk(error)),
         }
     }
 
-    /// Starts another in the place of the one with that process id, unless somebody has.
+    /// Starts another in the place of the one with that process id, unless somebody has, or the builder ended and not the
+    /// launcher.
     fn replace(&self, failed: u32, why: &io::Error) -> io::Result<()> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         match running.as_mut() {
-            Some(launcher) if launcher.process.id() == failed => {
+            Some(launcher) if launcher.process.id() == failed && launcher.is_to_blame(why) => {
                 tracing::warn!(error = %why, "the launcher does not answer, starting another");
                 *launcher = Running::start(&self.setting)?;
                 Ok(())
@@ -171,6 +172,11 @@ impl Launcher {
 }
 
 impl Running {
+    /// Whether it was not its builder that ended.
+    fn is_to_blame(&self, error: &io::Error) -> bool {
+        error.kind() != io::ErrorKind::UnexpectedEof || !are_open([&self.channel])
+    }
+
     fn start(setting: &Setting) -> io::Result<Running> {
         let (channel, theirs) = Channel::pair()?;
         let process = Command::new("/proc/self/exe")

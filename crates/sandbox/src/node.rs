@@ -192,7 +192,7 @@ impl Sandbox {
         nest: Option<Nest<'_>>,
     ) -> Result<(Sandbox, [Channel; 2]), SlotError> {
         match Sandbox::try_to_build(node, ids, nest) {
-            Err(BirthError::Replaced(_)) => Sandbox::try_to_build(node, ids, nest),
+            Err(BirthError::Again(_)) => Sandbox::try_to_build(node, ids, nest),
             built => built,
         }
         .map_err(|error| match error {
@@ -200,7 +200,7 @@ impl Sandbox {
                 max: node.max_slots,
             },
             BirthError::Stopped => SlotError::Closed,
-            BirthError::Replaced(error) | BirthError::Talk(error) => SlotError::Fork(error),
+            BirthError::Again(error) | BirthError::Talk(error) => SlotError::Fork(error),
             BirthError::Failed(failure) => failure.into(),
         })
     }

@@ -130,6 +130,10 @@ const SOURCES: [Source; 4] = [
                 include_str!("../../../../runtimes/nodejs20.x/template.cjs"),
             ),
             (
+                "untold.cjs",
+                include_str!("../../../../runtimes/nodejs20.x/untold.cjs"),
+            ),
+            (
                 "warm.cjs",
                 include_str!("../../../../runtimes/nodejs20.x/warm.cjs"),
             ),
