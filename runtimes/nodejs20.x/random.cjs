@@ -74,7 +74,8 @@ function installMathRandom() {
   // New contexts are seeded from a state of V8's own, which is cloned as well.
   const { createContext, runInContext, Script } = vm;
   const made = (object = {}, options) => {
-    if (vm.isContext(object)) return object;
+    // The symbol `vm.constants.DONT_CONTEXTIFY` asks for a new one.
+    if (typeof object !== 'symbol' && vm.isContext(object)) return object;
     const context = createContext(object, options);
     replace(runInContext('Math', context), 'random', random);
     return context;

@@ -50,7 +50,7 @@ def lambda_handler(event, context):
 NODE_DRAWS = """
 const crypto = require('crypto'), vm = require('vm');
 const { randomUUID, randomInt, randomBytes } = crypto;
-const context = vm.createContext();
+const context = vm.createContext(), plain = vm.createContext(vm.constants.DONT_CONTEXTIFY);
 const own = Buffer.alloc(256);
 let used = own.length;
 // As the packages `uuid` and `nanoid` have it.
@@ -62,6 +62,8 @@ const bytes = (random) => Buffer.from(Array.from({ length: 16 }, () => Math.floo
 const draw = async () => ({
   'Math.random': bytes(Math.random), 'Math.random of a context': bytes(vm.runInContext('Math.random', context)),
   'Math.random of a new context': bytes(vm.runInNewContext('Math.random')),
+  'Math.random of a plain context': bytes(vm.runInContext('Math.random', plain)),
+  'Math.random of a new plain context': bytes(vm.runInNewContext('Math.random', vm.constants.DONT_CONTEXTIFY)),
   randomUUID: randomUUID(), 'webcrypto.randomUUID': globalThis.crypto.randomUUID(),
   randomBytes: randomBytes(16).toString('hex'),
   'randomBytes later': await new Promise((done) => randomBytes(16, (_, drawn) => done(drawn.toString('hex')))),

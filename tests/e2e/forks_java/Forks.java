@@ -11,6 +11,8 @@ import java.security.*;
 import java.util.*;
 import java.util.concurrent.*;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.random.RandomGenerator;
+import java.util.random.RandomGeneratorFactory;
 import org.crac.Core;
 import org.crac.Resource;
 
@@ -25,6 +27,7 @@ public class Forks implements RequestHandler<Map<String, Object>, Object> {
     static final SplittableRandom SPLIT = new SplittableRandom();
     static final SecureRandom SECURE = new SecureRandom();
     static SecureRandom drbg, sha1;
+    static final Map<String, RandomGenerator> JDK = new TreeMap<>();
     static final BlockingQueue<Integer> IN = new SynchronousQueue<>(), OUT = new SynchronousQueue<>();
     static final ExecutorService POOL = Executors.newFixedThreadPool(2);
     static final long BEGIN = System.nanoTime();
@@ -36,7 +39,7 @@ public class Forks implements RequestHandler<Map<String, Object>, Object> {
 
     public Forks() throws Exception {
         switch (INIT) {
-            case "random": drbg = SecureRandom.getInstance("DRBG"); sha1 = SecureRandom.getInstance("SHA1PRNG"); draw(); break;
+            case "random": drbg = SecureRandom.getInstance("DRBG"); sha1 = SecureRandom.getInstance("SHA1PRNG"); keep(); draw(); break;
             case "time": arm(); break;
             case "processes": work(); break;
             case "server": KEPT.add(new ServerSocket(0)); break;
@@ -77,11 +80,21 @@ public class Forks implements RequestHandler<Map<String, Object>, Object> {
 
     // --- random ---
 
+    static void keep() {
+        RandomGeneratorFactory.all().forEach(factory -> JDK.put(factory.name(), factory.create()));
+    }
+
     static Map<String, Object> draw() throws Exception {
         Map<String, Object> drawn = new TreeMap<>();
         byte[] bytes = new byte[16];
         RANDOM.nextBytes(bytes);
         drawn.put("Random", hex(bytes));
+        for (String name : JDK.keySet()) {
+            JDK.get(name).nextBytes(bytes);
+            drawn.put("kept " + name, hex(bytes));
+            RandomGenerator.of(name).nextBytes(bytes);
+            drawn.put("new " + name, hex(bytes));
+        }
         SEEDED.nextBytes(bytes);
         drawn.put("seeded Random", hex(bytes));
         new Random().nextBytes(bytes);

@@ -40,6 +40,7 @@ pub(super) const FILES: &[(&str, &str)] = beside![
     "src/dev/pilotlight/runtime/Handlers.java",
     "src/dev/pilotlight/runtime/HungUp.java",
     "src/dev/pilotlight/runtime/Internals.java",
+    "src/dev/pilotlight/runtime/JdkGenerator.java",
     "src/dev/pilotlight/runtime/LambdaContext.java",
     "src/dev/pilotlight/runtime/Linking.java",
     "src/dev/pilotlight/runtime/Message.java",

@@ -28,6 +28,8 @@ pub(super) struct Entry {
     pub(super) template: Option<Arc<Parked>>,
     /// Why the process of the newest revision cannot be a template.
     pub(super) refusal: Option<Refusal>,
+    /// How its init ended, if it failed: unlike a refusal, the next may do better.
+    failure: Option<Refusal>,
     /// Ends when the attempt of the newest revision has.
     building: Option<watch::Receiver<()>>,
     templates: Tries,
@@ -110,7 +112,7 @@ impl Books {
         let known = |entry: &Entry| Known {
             spec: Arc::clone(&entry.spec),
             berths: entry.template.as_ref().map_or(0, |it| it.berths.ready()),
-            refusal: entry.refusal.clone(),
+            refusal: entry.refusal.as_ref().or(entry.failure.as_ref()).cloned(),
         };
         self.versions.values().map(known).collect()
     }
@@ -131,6 +133,7 @@ impl Books {
         let (sender, receiver) = watch::channel(());
         entry.building = Some(receiver.clone());
         entry.refusal = None;
+        entry.failure = None;
         Build::Start(sender, receiver)
     }
 
@@ -177,6 +180,12 @@ impl Books {
     pub(super) fn refuse(&mut self, spec: &FunctionSpec, refusal: Refusal) {
         if let Some(entry) = self.of_revision(spec) {
             entry.refusal = Some(refusal);
+        }
+    }
+
+    pub(super) fn init_failed(&mut self, spec: &FunctionSpec, failure: Refusal) {
+        if let Some(entry) = self.of_revision(spec) {
+            entry.failure = Some(failure);
         }
     }
 
@@ -237,6 +246,7 @@ impl Entry {
             spec: Arc::clone(spec),
             template: None,
             refusal: None,
+            failure: None,
             building: None,
             templates: Tries::default(),
             spares: Tries::default(),

@@ -19,6 +19,9 @@ use crate::pool::{Done, Purpose};
 /// How long who prepares a version waits for its template: for room and a turn, the init, and the rest.
 const PREPARATION: Duration = Duration::from_secs(15);
 
+/// Why a version has no template whose init failed, in the words of [`Refusal::reason`].
+const INIT_FAILED: &str = "init_failed";
+
 /// Dropped when an attempt to make a template is over.
 struct Attempt {
     node: Weak<Node>,
@@ -169,6 +172,16 @@ impl Ladder {
     pub(super) fn refuse(&self, spec: &FunctionSpec, refusal: Refusal) {
         self.count_refusal(&refusal);
         self.books.lock().refuse(spec, refusal);
+    }
+
+    /// The init that was to make a template failed, with that status.
+    pub(super) fn init_failed(&self, spec: &FunctionSpec, status: &str) {
+        let failure = Refusal {
+            reason: INIT_FAILED.into(),
+            detail: status.to_owned(),
+        };
+        self.count_refusal(&failure);
+        self.books.lock().init_failed(spec, failure);
     }
 }
 

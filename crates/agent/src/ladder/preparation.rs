@@ -161,6 +161,7 @@ impl Preparation<'_> {
         };
         if let Some(status) = status {
             tracing::info!(version = %instance.spec.key, status, "no template: the init failed");
+            self.node.ladder.init_failed(&instance.spec, &status);
             instance.give_up_start(&status);
         }
         instance.end(None);

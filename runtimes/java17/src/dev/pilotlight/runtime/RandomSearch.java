@@ -71,6 +71,8 @@ final class RandomSearch {
         }
         if (object instanceof Random || object instanceof SplittableRandom) {
             found.add(object);
+        } else if (JdkGenerator.is(object)) {
+            found.add(JdkGenerator.of(object));
         }
         Class<?> type = object.getClass();
         if (type.isArray()) {

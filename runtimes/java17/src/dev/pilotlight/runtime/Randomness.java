@@ -2,11 +2,16 @@ package dev.pilotlight.runtime;
 
 import java.io.FileInputStream;
 import java.io.IOException;
+import java.lang.reflect.Field;
+import java.lang.reflect.Method;
+import java.lang.reflect.Modifier;
 import java.nio.ByteBuffer;
 import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.SplittableRandom;
 import java.util.concurrent.ThreadLocalRandom;
@@ -49,6 +54,8 @@ final class Randomness {
     private static final List<Object> SHA1_SEEDERS = new ArrayList<>();
     /** Generators of user code and of the JDK. */
     private static final List<Object> GENERATORS = new ArrayList<>();
+    /** Of secure generators of user code, by class. */
+    private static final Map<Class<?>, Method> RESEED_METHODS = new HashMap<>();
     private static Thread[] threads = new Thread[64];
 
     private Randomness() {}
@@ -59,6 +66,7 @@ final class Randomness {
         READERS.clear();
         SHA1_SEEDERS.clear();
         GENERATORS.clear();
+        RESEED_METHODS.clear();
         ThreadLocalRandom.current(); // initialises both classes
         COUNTERS.add((AtomicLong) Internals.staticValue(Random.class, "seedUniquifier"));
         COUNTERS.add((AtomicLong) Internals.staticValue(ThreadLocalRandom.class, "seeder"));
@@ -66,10 +74,7 @@ final class Randomness {
             COUNTERS.add((AtomicLong) Internals.staticValue(SplittableRandom.class, "defaultGen"));
         }
         for (String name : SEED_COUNTERS) {
-            Class<?> type = findAnywhere("jdk.random." + name);
-            if (Internals.isInitialised(type)) {
-                COUNTERS.add((AtomicLong) Internals.staticValue(type, "defaultGen"));
-            }
+            addCounters(findAnywhere("jdk.random." + name));
         }
         for (String name : URANDOM_READERS) {
             Class<?> type = Internals.find(name);
@@ -90,6 +95,18 @@ final class Randomness {
         Object shuffler = Internals.staticValue(Collections.class, "r");
         if (shuffler != null) {
             GENERATORS.add(shuffler);
+        }
+    }
+
+    /** Their names differ from class to class. */
+    private static void addCounters(Class<?> type) {
+        if (!Internals.isInitialised(type)) {
+            return;
+        }
+        for (Field field : type.getDeclaredFields()) {
+            if (Modifier.isStatic(field.getModifiers()) && field.getType() == AtomicLong.class) {
+                COUNTERS.add((AtomicLong) Internals.staticValue(type, field.getName()));
+            }
         }
     }
 
@@ -115,7 +132,23 @@ final class Randomness {
 
     /** Adds the generators that user code holds. Takes its time: nobody waits. */
     static void search(FunctionClassLoader loader) {
-        GENERATORS.addAll(new RandomSearch().run(loader));
+        List<Object> found = new RandomSearch().run(loader);
+        for (Object generator : found) {
+            if (generator instanceof SecureRandom) {
+                findReseedMethod(generator.getClass());
+            }
+        }
+        GENERATORS.addAll(found);
+    }
+
+    private static void findReseedMethod(Class<?> type) {
+        try {
+            Method reseed = type.getMethod("reseed", byte[].class);
+            reseed.setAccessible(true);
+            RESEED_METHODS.put(type, reseed);
+        } catch (NoSuchMethodException | RuntimeException e) {
+            // of the usual kind, or not to be called
+        }
     }
 
     /** Gives this process a random state of its own. */
@@ -152,11 +185,27 @@ final class Randomness {
             // Those over /dev/urandom have no state besides the readers'.
             if (!secure.getAlgorithm().startsWith("NativePRNG")) {
                 secure.setSeed(seed);
+                reseedFurther(secure, seed);
             }
+        } else if (generator instanceof JdkGenerator) {
+            ((JdkGenerator) generator).reseed(ByteBuffer.wrap(seed).getLong());
         } else if (generator instanceof Random) {
             reseed((Random) generator, ByteBuffer.wrap(seed).getLong());
         } else {
             UNSAFE.putLong(generator, SPLITTABLE_SEED, ByteBuffer.wrap(seed).getLong());
+        }
+    }
+
+    /** Those of Bouncy Castle keep a seed for later, and have a method of their own to take it now. */
+    private static void reseedFurther(SecureRandom generator, byte[] seed) {
+        Method reseed = RESEED_METHODS.get(generator.getClass());
+        if (reseed == null) {
+            return;
+        }
+        try {
+            reseed.invoke(generator, (Object) seed);
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException(generator.getClass() + " cannot be reseeded", e);
         }
     }
 
