@@ -179,7 +179,20 @@ def of_cryptography(rust):
     yield renew
 
 
+def of_bson(objectid):
+    """MongoDB's ids: what tells processes apart in them, and their counter. The package knows a fork by the process id."""
+    kind = objectid.ObjectId
+
+    def renew():
+        kind._pid = None
+        kind._inc = int.from_bytes(urandom(3))
+
+    if hasattr(kind, "_pid") and hasattr(kind, "_inc"):
+        yield renew
+
+
 LIBRARIES = {
+    "bson.objectid": of_bson,
     "uuid": of_uuid,
     "tempfile": of_tempfile,
     "multiprocessing.process": of_multiprocessing,

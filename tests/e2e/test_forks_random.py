@@ -15,7 +15,7 @@ DRAWS = 3
 PYTHON_DRAWS = """
 import multiprocessing, os, random, secrets, sqlite3, ssl, tempfile, uuid
 from random import getrandbits
-import numpy, numpy.random
+import bson, numpy, numpy.random
 
 own, system = random.Random(), random.SystemRandom()
 pcg, legacy = numpy.random.default_rng(), numpy.random.RandomState()
@@ -35,7 +35,8 @@ def draw():
 def once():
     # Of the process, the same at each use. Without a template a UUID's node is the network card, as everywhere.
     node = {"uuid node": hex(uuid.getnode())} if templated else {}
-    return {"authkey": bytes(multiprocessing.current_process().authkey).hex(), **node}
+    authkey = bytes(multiprocessing.current_process().authkey).hex()
+    return {"authkey": authkey, "ObjectId": bson.ObjectId().binary[4:9].hex(), **node}
 
 templated = os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] == "snap-start"
 draw(), once()
@@ -99,7 +100,7 @@ export const handler = async (draws) => [Array.from({ length: draws }, draw), {}
 
 
 def python(deploy, _):
-    files = {"lambda_function.py": PYTHON_DRAWS, **installed("numpy")}
+    files = {"lambda_function.py": PYTHON_DRAWS, **installed("numpy"), **installed("pymongo")}
     return deploy(files, MemorySize=512, Timeout=60)
 
 
