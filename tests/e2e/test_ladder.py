@@ -96,7 +96,8 @@ def test_what_cannot_be_a_template_says_why_and_works(platform, deploy, row):
 
 def test_an_init_that_fails_leaves_the_function_active(deploy, row):
     function = deploy("raise RuntimeError('no')\ndef lambda_handler(event, context):\n    pass\n")
-    assert row(function)["rung"] == "zygote"
+    found = row(function)
+    assert (found["rung"], found["refusal"]["reason"]) == ("zygote", "init_failed"), found
     answer = function.invoke()
     assert answer["FunctionError"] == "Unhandled" and answer["json"]["errorMessage"] == "no"
 

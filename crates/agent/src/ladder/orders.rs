@@ -178,7 +178,7 @@ impl Ladder {
     pub(super) fn init_failed(&self, spec: &FunctionSpec, status: &str) {
         let failure = Refusal {
             reason: INIT_FAILED.into(),
-            detail: status.to_owned(),
+            detail: status.replace('\t', ", "),
         };
         self.count_refusal(&failure);
         self.books.lock().init_failed(spec, failure);

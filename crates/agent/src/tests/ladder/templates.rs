@@ -66,7 +66,13 @@ async fn an_init_that_fails_leaves_the_version_active_on_the_zygote() {
     };
     let world = node(function).await;
     let spec = world.prepared(version()).await;
-    assert_eq!(world.of(&spec).rung, Rung::Zygote);
+    let found = world.of(&spec);
+    let refusal = found.refusal.unwrap();
+    assert_eq!(found.rung, Rung::Zygote);
+    assert_eq!(
+        refusal.to_string(),
+        "init_failed: Status: error, Error Type: Runtime.ExitError"
+    );
     let log = world.log().await;
     assert!(log[0].starts_with("INIT_START "), "{log:?}");
     assert!(
@@ -100,6 +106,8 @@ async fn an_init_that_hangs_is_given_up_after_its_time() {
         "{:?}",
         began.elapsed()
     );
+    let refusal = world.of(&spec).refusal.unwrap();
+    assert_eq!(refusal.to_string(), "init_failed: Status: timeout");
     let log = world.log().await;
     assert!(
         log[2].ends_with("\tPhase: init\tStatus: timeout"),
