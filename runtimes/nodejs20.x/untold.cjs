@@ -5,3 +5,8 @@
 'use strict';
 
 if (process.env.AWS_LAMBDA_INITIALIZATION_TYPE === 'snap-start') require('./random.cjs').install({ untold: true });
+
+// The user's options are as the user has set them.
+const options = process.env.NODE_OPTIONS?.replace(`--require=${__filename}`, '').trim();
+if (options) process.env.NODE_OPTIONS = options;
+else delete process.env.NODE_OPTIONS;
