@@ -1,9 +1,12 @@
 //! Many first requests of one version in the same moment, and what another function's callers notice of it.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use anyhow::Context;
 
 use crate::Bench;
 use crate::http::Connection;
@@ -43,6 +46,15 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
     })?;
     section.time("other function, warm, before", &before.1);
     let warm_p99 = section.row("other function, warm, before")?.p99_ms;
+    let beside = while_running(&platform, || make_namespaces(bench.load))?;
+    let name = "other function, warm, beside two loops of unshare(1)";
+    section.time(name, &beside.1);
+    let beside_p99 = section.row(name)?.p99_ms;
+    section.figure(
+        "other's warm p99, beside unshare / before",
+        beside_p99 / warm_p99,
+        "",
+    );
 
     for (name, cold) in [
         ("each a start of its own", Some("true")),
@@ -87,6 +99,29 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
         );
     }
     Ok(section.end())
+}
+
+/// What the kernel takes for the namespaces of starts alone, without any of ours: two at a time, for so long.
+fn make_namespaces(length: Duration) -> anyhow::Result<()> {
+    let end = Instant::now() + length;
+    let make = || -> anyhow::Result<()> {
+        while Instant::now() < end {
+            let made = Command::new("unshare")
+                .args(["--net", "--mount", "--pid", "--fork", "true"])
+                .status()
+                .context("unshare")?;
+            anyhow::ensure!(made.success(), "unshare: {made}");
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let loops = [scope.spawn(make), scope.spawn(make)];
+        for made in loops {
+            made.join()
+                .unwrap_or_else(|_| anyhow::bail!("a loop panicked"))?;
+        }
+        Ok(())
+    })
 }
 
 /// All requests at the same moment, each on a connection that is open already.
