@@ -104,9 +104,9 @@ pub(crate) trait Berth: Send {
     /// Whether what is to be forked is there still.
     fn is_alive(&self) -> bool;
 
-    /// Gives the fork ahead what forks of its template touch first, as far as that is known. For a start that nobody waits
-    /// for yet. Blocks.
-    fn touch_ahead(&mut self);
+    /// Gives the fork ahead what forks of its template touch first, as far as that is known, and a share of
+    /// the CPU. For a start that nobody waits for yet. Blocks.
+    fn make_ready(&mut self);
 
     /// Starts the fork. Its descriptor 3 is `request_socket`, if the template had one;
     /// connections that the template had to 127.0.0.1:9001 are made anew by the fork, before its code

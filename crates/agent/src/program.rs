@@ -10,8 +10,8 @@ use crate::runtime::RuntimeImage;
 const SHELL: [&str; 2] = ["/bin/sh", "-c"];
 const WRAPPED: &str = "unset AWS_LAMBDA_EXEC_WRAPPER; exec \"$0\" \"$@\"";
 /// The program may be another than the image's, and is to have what makes numbers differ in forks all the same.
-const WRAPPED_NODE: &str = "export NODE_OPTIONS=\"--require=/var/runtime/untold.cjs${NODE_OPTIONS:+ $NODE_OPTIONS}\"; \
-                            unset AWS_LAMBDA_EXEC_WRAPPER; exec \"$0\" \"$@\"";
+const BEFORE_NODE: &str =
+    "export NODE_OPTIONS=\"--require=/var/runtime/untold.cjs${NODE_OPTIONS:+ $NODE_OPTIONS}\"; ";
 /// The user's program that is to run the runtime.
 const WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
 
@@ -25,12 +25,12 @@ pub(crate) fn of_instance(image: &RuntimeImage, spec: &FunctionSpec) -> Vec<Vec<
         // Python's bootstrap becomes the wrapper by itself; Node and Java cannot.
         Runtime::Nodejs20x | Runtime::Java17 => match spec.environment.get(WRAPPER) {
             Some(wrapper) if !wrapper.is_empty() => {
-                let script = match image.runtime {
-                    Runtime::Nodejs20x => WRAPPED_NODE,
-                    _ => WRAPPED,
+                let before = match image.runtime {
+                    Runtime::Nodejs20x => BEFORE_NODE,
+                    _ => "",
                 };
                 let mut wrapped = SHELL.map(str::to_owned).to_vec();
-                wrapped.extend([script.to_owned(), wrapper.clone()]);
+                wrapped.extend([format!("{before}{WRAPPED}"), wrapper.clone()]);
                 wrapped.extend(given);
                 vec![c_strings(&wrapped)]
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::channel::Channel;
 use crate::identity::IdMap;
 use crate::launcher::Nest;
-use crate::message::{MAX_SHORT_BYTES, Report};
+use crate::message::Report;
 use crate::node::{Node, Sandbox};
 use crate::slot::SlotError;
 
@@ -65,12 +65,8 @@ pub(crate) fn hear(
     channel: &Channel,
     expected: &Report,
 ) -> Result<(i32, Option<OwnedFd>), SlotError> {
-    let mut buffer = [0; MAX_SHORT_BYTES];
-    let mut received = channel.receive(&mut buffer).map_err(SlotError::Channel)?;
-    if received.length == 0 {
-        return Err(SlotError::Channel(io::ErrorKind::UnexpectedEof.into()));
-    }
-    match Report::decode(&buffer[..received.length]).map_err(SlotError::Channel)? {
+    let (report, mut received) = Report::receive(channel).map_err(SlotError::Channel)?;
+    match report {
         report if report == *expected => {
             Ok((received.sender.unwrap_or(0), received.descriptor().ok()))
         }

@@ -9,7 +9,7 @@ pub(crate) mod program;
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -115,13 +115,14 @@ fn live(birth: &Birth<'_>, builder: Channel, agent: Channel) -> Result<(), Broke
     };
     let listener =
         TcpListener::bind((Ipv4Addr::LOCALHOST, RUNTIME_API_PORT)).map_err(step("listen"))?;
-    send(control, &Report::Ready, listener)?;
+    report(control, &Report::Ready, &[listener.as_fd()])?;
+    drop(listener);
 
     let (tmp_bytes, mut received) = loop {
         match order(control)? {
             (Order::NextPid { pid }, _) if birth.nested => {
                 nested::set_next_pid(&furniture, pid)?;
-                report(control, &Report::Done)?;
+                report(control, &Report::Done, &[])?;
             }
             (Order::Launch { tmp_bytes }, received) => break (tmp_bytes, received),
             _ => return Err(unexpected()),
@@ -147,7 +148,7 @@ fn live(birth: &Birth<'_>, builder: Channel, agent: Channel) -> Result<(), Broke
         .filter
         .install()
         .map_err(step("filter system calls"))?;
-    report(control, &Report::Launched { mounts, network })?;
+    report(control, &Report::Launched { mounts, network }, &[])?;
     watch(control, &children, program)
 }
 
@@ -256,7 +257,7 @@ fn watch(control: &Channel, children: &OwnedFd, program: i32) -> Result<(), Brok
                         signal: signal.unwrap_or(libc::SIGKILL),
                     },
                 };
-                report(control, &end)?;
+                report(control, &end, &[])?;
                 if !stays {
                     return Ok(());
                 }
@@ -265,17 +266,12 @@ fn watch(control: &Channel, children: &OwnedFd, program: i32) -> Result<(), Brok
     }
 }
 
-fn report(control: &Channel, report: &Report) -> Result<(), Broken> {
-    control
-        .send(report.encode(&mut [0; MAX_SHORT_BYTES]), &[])
-        .map_err(step("report to the agent"))
-}
-
-fn send(control: &Channel, report: &Report, descriptor: impl AsFd) -> Result<(), Broken> {
-    let sent = control.send(
-        report.encode(&mut [0; MAX_SHORT_BYTES]),
-        &[descriptor.as_fd()],
-    );
+fn report(
+    control: &Channel,
+    report: &Report,
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<(), Broken> {
+    let sent = report.send(control, descriptors);
     sent.map_err(step("report to the agent"))
 }
 

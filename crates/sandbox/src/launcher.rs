@@ -20,7 +20,7 @@ use crate::cgroup::{MAX_ENTRANCES, Parent};
 use crate::channel::{Channel, Received, are_open};
 use crate::foundation::BUILD_PATIENCE;
 use crate::identity::{IdMap, Users};
-use crate::message::{Failure, MAX_SHORT_BYTES, Report};
+use crate::message::{Failure, Report};
 use crate::network::{Subnet, Trunk};
 use crate::seccomp::Knock;
 
@@ -130,7 +130,7 @@ impl Launcher {
             let launcher = running.as_ref().ok_or(BirthError::Stopped)?;
             (launcher.process.id(), launcher.ask(id, users, ids, nest))
         };
-        let heard = asking.and_then(|expected| Ok((report(&expected.builder)?, expected)));
+        let heard = asking.and_then(|expected| Ok((Report::receive(&expected.builder)?, expected)));
         let error = match heard {
             // Whatever is amiss from here on, the launcher has done its part.
             Ok((first, expected)) => return expected.wait(first),
@@ -195,7 +195,7 @@ impl Running {
             descriptors.push(descriptor);
         }
         running.channel.send(&words, &descriptors)?;
-        match report(&running.channel)? {
+        match Report::receive(&running.channel)? {
             (Report::Ready, _) => Ok(running),
             (Report::Failed(failure), _) => Err(io::Error::from_raw_os_error(failure.errno)),
             _ => Err(io::ErrorKind::InvalidData.into()),
@@ -271,27 +271,18 @@ impl Expected {
             if connected && let Some(born) = init {
                 return Ok(born);
             }
-            next = report(&self.builder)?;
+            next = Report::receive(&self.builder)?;
         }
     }
 
     /// What has failed in init, if it has said so.
     fn inits_failure(&self) -> Option<Failure> {
         ioctl_fionbio(&self.control, true).ok()?;
-        match report(&self.control) {
+        match Report::receive(&self.control) {
             Ok((Report::Failed(failure), _)) => Some(failure),
             _ => None,
         }
     }
-}
-
-fn report(channel: &Channel) -> io::Result<(Report, Received)> {
-    let mut buffer = [0; MAX_SHORT_BYTES];
-    let received = channel.receive(&mut buffer)?;
-    if received.length == 0 {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok((Report::decode(&buffer[..received.length])?, received))
 }
 
 /// The id, in this process's PID namespace, of the process that a descriptor refers to (proc_pid_fdinfo(5)).

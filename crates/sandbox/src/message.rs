@@ -2,7 +2,7 @@
 //! there is no version; still nothing is believed about lengths.
 //!
 //! ```text
-//! agent → launcher  a question + channels[, namespaces]   builder → agent  Born + pidfd, Connected, Failed
+//! agent → launcher  a question + channels[, namespaces]     builder → agent  Born + pidfd, Connected, Failed
 //! agent → init      NextPid, Launch + root, Stay            init → agent     Ready + listener, Done, Launched, Ended, Failed
 //! agent → program   Run + stdout, stderr[, fd 3]            program → agent  Parked, Failed, end of channel: executed
 //! ```
@@ -11,6 +11,9 @@
 
 use std::ffi::CString;
 use std::io;
+use std::os::fd::BorrowedFd;
+
+use crate::channel::{Channel, Received};
 
 /// The longest message of the short kinds.
 pub(crate) const MAX_SHORT_BYTES: usize = 128;
@@ -87,6 +90,21 @@ impl Order {
 }
 
 impl Report {
+    /// Sends it, with descriptors beside it. Does not allocate.
+    pub(crate) fn send(&self, channel: &Channel, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        channel.send(self.encode(&mut [0; MAX_SHORT_BYTES]), descriptors)
+    }
+
+    /// Waits for the next, and what is beside it; the end of the channel is an error.
+    pub(crate) fn receive(channel: &Channel) -> io::Result<(Report, Received)> {
+        let mut buffer = [0; MAX_SHORT_BYTES];
+        let received = channel.receive(&mut buffer)?;
+        match received.length {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            length => Ok((Report::decode(&buffer[..length])?, received)),
+        }
+    }
+
     /// Writes into `buffer`, without allocating, what to send.
     pub(crate) fn encode<'a>(&self, buffer: &'a mut [u8; MAX_SHORT_BYTES]) -> &'a [u8] {
         let (tag, value, rest): (u8, u64, &[u8]) = match self {

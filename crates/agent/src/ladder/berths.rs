@@ -150,11 +150,11 @@ impl Berths {
     /// One for a start that nobody waits for yet, whatever is ready.
     pub(crate) async fn build_ahead(&self) -> Result<Box<dyn Berth>, LaunchError> {
         let mut berth = self.build().await?;
-        let touched = tokio::task::spawn_blocking(move || {
-            berth.touch_ahead();
+        let ready = tokio::task::spawn_blocking(move || {
+            berth.make_ready();
             berth
         });
-        touched
+        ready
             .await
             .map_err(|error| LaunchError::platform("a berth was cut off", error))
     }

@@ -81,8 +81,8 @@ impl Berth for WaitingFork {
         self.berth.is_alive()
     }
 
-    fn touch_ahead(&mut self) {
-        self.berth.touch_ahead();
+    fn make_ready(&mut self) {
+        self.berth.make_ready();
     }
 
     fn fork(

@@ -6,7 +6,7 @@ use rustix::process::{DumpableBehavior, WaitOptions, set_dumpable_behavior, wait
 use super::furniture::Furniture;
 use super::{Birth, Broken, map_users, step};
 use crate::channel::Channel;
-use crate::message::{MAX_SHORT_BYTES, Report};
+use crate::message::Report;
 use crate::sys::clone::{Namespaces, fork};
 
 /// The process id of every program: the first after init's. A fork has the one that its template has.
@@ -31,9 +31,8 @@ pub(super) fn hold_user_namespace(
 }
 
 fn hold(agent: &Channel) -> i32 {
-    let mut word = [0; MAX_SHORT_BYTES];
-    let held = agent
-        .send(Report::Parked.encode(&mut word), &[])
+    let held = Report::Parked
+        .send(agent, &[])
         .and_then(|()| agent.receive(&mut [0; 1]));
     i32::from(held.is_err())
 }

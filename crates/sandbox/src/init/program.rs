@@ -82,8 +82,8 @@ fn become_program(
     become_user(INNER_UID, INNER_GID).map_err(step("become the user"))?;
     give_up_capabilities().map_err(step("give up capabilities"))?;
     filter.install().map_err(step("filter system calls"))?;
-    agent
-        .send(Report::Parked.encode(&mut [0; MAX_SHORT_BYTES]), &[])
+    Report::Parked
+        .send(agent, &[])
         .map_err(step("report to the agent"))?;
 
     let mut received = agent
@@ -115,8 +115,8 @@ fn become_program(
     let executing = Report::Executing {
         at: monotonic_now(),
     };
-    agent
-        .send(executing.encode(&mut [0; MAX_SHORT_BYTES]), &[])
+    executing
+        .send(agent, &[])
         .map_err(step("report to the agent"))?;
     Err(step(EXECUTE)(scratch.exec.exec(run.strings, run.argc)))
 }

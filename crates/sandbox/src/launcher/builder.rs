@@ -36,7 +36,7 @@ use crate::channel::{Channel, are_open};
 use crate::foundation::BUILD_PATIENCE;
 use crate::identity::{INNER_GID, INNER_UID, IdMap, Users};
 use crate::init::{self, Birth};
-use crate::message::{Failure, MAX_SHORT_BYTES, Report};
+use crate::message::{Failure, Report};
 use crate::mounts::{attach, new_mount};
 use crate::network::Socket;
 use crate::sys::clone::{Child, Namespaces, SingleThreaded, fork};
@@ -200,8 +200,7 @@ fn bear_nested(proof: &SingleThreaded, birth: Birth<'_>, user: &OwnedFd) -> io::
 }
 
 fn hand_over(Child { pidfd, .. }: Child, agent: &Channel) -> io::Result<()> {
-    let mut buffer = [0; MAX_SHORT_BYTES];
-    agent.send(Report::Born.encode(&mut buffer), &[pidfd.as_fd()])
+    Report::Born.send(agent, &[pidfd.as_fd()])
 }
 
 /// Connects the network that init has made by now.
@@ -220,7 +219,7 @@ fn tell(agent: &Channel, built: Result<(), Failure>) -> i32 {
         Ok(()) => (Report::Connected, 0),
         Err(failure) => (Report::Failed(failure), 1),
     };
-    let _ = agent.send(report.encode(&mut [0; MAX_SHORT_BYTES]), &[]);
+    let _ = report.send(agent, &[]);
     code
 }
 

@@ -117,7 +117,7 @@ impl Server {
     }
 
     fn serve(&self, channel: &Channel) -> io::Result<()> {
-        channel.send(Report::Ready.encode(&mut [0; MAX_SHORT_BYTES]), &[])?;
+        Report::Ready.send(channel, &[])?;
         loop {
             let mut question = [0; MAX_QUESTION_BYTES];
             let received = channel.receive(&mut question)?;

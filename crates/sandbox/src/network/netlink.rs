@@ -67,7 +67,7 @@ impl AsFd for Socket {
 
 impl Socket {
     /// Opens one for the network namespace of the calling thread.
-    pub(crate) fn open() -> io::Result<Socket> {
+    pub(super) fn open() -> io::Result<Socket> {
         // Protocol 0 of this family is NETLINK_ROUTE.
         let fd = socket_with(
             AddressFamily::NETLINK,

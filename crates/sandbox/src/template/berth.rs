@@ -150,11 +150,13 @@ impl Berth {
     }
 
     /// Gives the fork ahead what the template has learned that forks touch first (see [`Process::teach_template`]), if it has.
-    /// For a start that nobody waits for yet: it saves the fork less time than it takes. Blocks.
-    pub fn touch_ahead(&self) {
+    /// From then on it yields to nobody. For a start that nobody waits for yet: it saves the fork less time than it takes.
+    /// Blocks.
+    pub fn make_ready(&self) {
         if let Some(touches) = self.template.learned.get() {
             touches.repeat(&self.memory);
         }
+        // Else it will when it has started.
         let _ = self.sandbox.hurry();
     }
 

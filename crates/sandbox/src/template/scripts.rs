@@ -51,7 +51,9 @@ pub(crate) const NAMESPACES: [(&str, i32); 8] = [
     // The program's own, in the other user namespace.
     ("user", libc::CLONE_NEWUSER),
 ];
-pub(crate) const MAX_ORDER_DESCRIPTORS: usize = NAMESPACES.len() + 1 + MAX_ENTRANCES;
+const STEMS_CHANNEL: usize = NAMESPACES.len();
+const FIRST_ENTRANCE: usize = STEMS_CHANNEL + 1;
+pub(crate) const MAX_ORDER_DESCRIPTORS: usize = FIRST_ENTRANCE + MAX_ENTRANCES;
 /// An order: the address of the stem's tape, and the knock.
 pub(crate) const ORDER_BYTES: usize = 24;
 const KNOCK_AT: u64 = 8;
@@ -128,7 +130,7 @@ pub(crate) fn write(region: &mut Region, program: &Program<'_>) -> Scripts {
     end.push(call!(libc::SYS_exit, 0));
     let end = region.put_tape(&end);
     let begin_of_orders = region.turn_page();
-    let descriptors = NAMESPACES.len() + 1 + program.entrances;
+    let descriptors = FIRST_ENTRANCE + program.entrances;
     let inbox = Inbox::new(region, ORDER_BYTES, descriptors);
     let end_of_orders = region.turn_page();
     Scripts {
@@ -200,7 +202,7 @@ fn helper(region: &mut Region, inbox: &Inbox, status: u64) -> u64 {
     let mut tape = Tape::default();
     tape.push(call!(STATUS, status)).push(call!(
         libc::SYS_dup3,
-        descriptor(NAMESPACES.len()),
+        descriptor(STEMS_CHANNEL),
         CHANNEL,
         libc::O_CLOEXEC
     ));
@@ -216,7 +218,7 @@ fn helper(region: &mut Region, inbox: &Inbox, status: u64) -> u64 {
     }
     // What is cloned from here on is born there.
     let enter = region.put(ENTER);
-    for index in NAMESPACES.len() + 1..inbox.descriptors {
+    for index in FIRST_ENTRANCE..inbox.descriptors {
         let length = ENTER.len();
         tape.push(call!(libc::SYS_write, descriptor(index), enter, length));
     }

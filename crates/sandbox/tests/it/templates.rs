@@ -250,7 +250,7 @@ async fn taught(mut world: World) {
     }
 
     let mut berth = template.berth().await.unwrap();
-    berth.touch_ahead();
+    berth.make_ready();
     berth.furnish(furnishing(&world)).await.unwrap();
     let (mut ours, theirs) = UnixStream::pair().unwrap();
     let fork = berth.fork(Some(theirs.into())).await.unwrap();

@@ -152,7 +152,7 @@ impl Berth for FakeBerth {
         true
     }
 
-    fn touch_ahead(&mut self) {}
+    fn make_ready(&mut self) {}
 
     fn take_runtime_api(&mut self) -> Option<std::net::TcpListener> {
         self.api.listener.take()

@@ -10,7 +10,8 @@ import sun.misc.Unsafe;
 
 /**
  * A generator of the module jdk.random that user code holds. Its state are fields of its own: numbers, or an array of
- * them. Those whose name begins with `a` are the parameter that tells generators of a kind apart (JEP 356), and stay.
+ * them. Those whose name begins with `a` are the parameter that tells generators of a kind apart (JEP 356), and `p` is a
+ * place in the array: they stay.
  */
 final class JdkGenerator {
     private static final Unsafe UNSAFE = Internals.UNSAFE;
@@ -22,10 +23,11 @@ final class JdkGenerator {
     private final List<long[]> arrays = new ArrayList<>();
 
     @SuppressWarnings("deprecation") // `objectFieldOffset` refuses records and hidden classes, which these are not
-    private JdkGenerator(Object generator) {
+    JdkGenerator(Object generator) {
         this.generator = generator;
         for (Field field : generator.getClass().getDeclaredFields()) {
-            if (!Modifier.isStatic(field.getModifiers()) && !field.getName().startsWith("a")) {
+            boolean stays = field.getName().startsWith("a") || field.getName().equals("p");
+            if (!Modifier.isStatic(field.getModifiers()) && !stays) {
                 add(field.getType(), UNSAFE.objectFieldOffset(field));
             }
         }
@@ -33,10 +35,6 @@ final class JdkGenerator {
 
     static boolean is(Object object) {
         return object instanceof RandomGenerator && object.getClass().getName().startsWith(PACKAGE);
-    }
-
-    static JdkGenerator of(Object generator) {
-        return new JdkGenerator(generator);
     }
 
     private void add(Class<?> type, long offset) {
@@ -54,8 +52,7 @@ final class JdkGenerator {
         for (long offset : longs) {
             UNSAFE.putLong(generator, offset, random.nextLong());
         }
-        // What numbers an array has is its place in there, too: it may not leave it.
-        for (long offset : arrays.isEmpty() ? ints : List.<Long>of()) {
+        for (long offset : ints) {
             UNSAFE.putInt(generator, offset, random.nextInt());
         }
         for (long[] array : arrays) {

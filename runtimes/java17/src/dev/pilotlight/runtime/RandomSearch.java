@@ -72,7 +72,7 @@ final class RandomSearch {
         if (object instanceof Random || object instanceof SplittableRandom) {
             found.add(object);
         } else if (JdkGenerator.is(object)) {
-            found.add(JdkGenerator.of(object));
+            found.add(new JdkGenerator(object));
         }
         Class<?> type = object.getClass();
         if (type.isArray()) {
