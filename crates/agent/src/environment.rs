@@ -7,6 +7,7 @@ use std::ffi::CString;
 
 use bytes::Bytes;
 use pilotlight_model::function::{FunctionSpec, Runtime};
+use pilotlight_model::logging::LogFormat;
 use pilotlight_model::start::StartKind;
 
 use serde_json::json;
@@ -92,6 +93,11 @@ fn all<'a>(
     );
     all.extend(reserved(spec, stream, initialization));
     all.extend(credentials());
+    if let LogFormat::Json { application, .. } = spec.log_format {
+        // Lambda defines both for JSON alone: with Text, a variable of the user's is left as it is.
+        all.insert("AWS_LAMBDA_LOG_FORMAT", spec.log_format.as_str().to_owned());
+        all.insert("AWS_LAMBDA_LOG_LEVEL", application.to_string());
+    }
     if image.runtime != Runtime::ProvidedAl2023 {
         // Lambda does not define it for runtimes that the user brings along.
         let name = format!("AWS_Lambda_{}", image.runtime);

@@ -33,7 +33,7 @@ pub(crate) fn begin(node: Arc<Node>, order: StartOrder) {
         region: spec.key.region.clone(),
         name: spec.log_group.clone(),
     };
-    let stream = log_stream::name(clock::utc(), spec.key.version);
+    let stream = log_stream::name(clock::utc(), &spec);
     let log = Arc::new(InstanceLog::new(node.logs.clone(), group, stream));
     let trace = StartTrace::admitted(order.admitted);
     let finishing = Arc::clone(&order.finishing);

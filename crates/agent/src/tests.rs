@@ -16,6 +16,7 @@ use bytes::Bytes;
 use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region, RequestId, Version};
 use pilotlight_model::limits::Limits;
+use pilotlight_model::logging::LogFormat;
 use pilotlight_model::node::{InvokeReply, InvokeRequest, Node, NodeError};
 use pilotlight_model::start::Timeline;
 use serde_json::Value;
@@ -156,6 +157,7 @@ pub(crate) fn spec() -> FunctionSpec {
         ephemeral_storage_mb: 512,
         keep_alive: None,
         log_group: "/aws/lambda/f".to_owned(),
+        log_format: LogFormat::Text,
         live_code: None,
         snap_start_refused: true,
     }

@@ -7,6 +7,7 @@ mod create;
 mod delete;
 mod download;
 mod listing;
+mod logging;
 mod publish;
 mod read;
 mod rules;

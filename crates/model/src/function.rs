@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, Digest, FunctionName, Region, Version};
+use crate::logging::LogFormat;
 
 /// Names one version of one function within the whole installation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -115,6 +116,9 @@ pub struct FunctionSpec {
     pub keep_alive: Option<Duration>,
     /// CloudWatch-style log group, `/aws/lambda/<name>` unless set.
     pub log_group: String,
+    /// Format and levels of the log.
+    #[serde(default)]
+    pub log_format: LogFormat,
     /// Folder on this machine mounted live at `/var/task` in place of `code` (hot reload).
     pub live_code: Option<std::path::PathBuf>,
     /// The user wants no templates: every cold start runs the init.
@@ -138,6 +142,7 @@ impl fmt::Debug for FunctionSpec {
             .field("ephemeral_storage_mb", &self.ephemeral_storage_mb)
             .field("keep_alive", &self.keep_alive)
             .field("log_group", &self.log_group)
+            .field("log_format", &self.log_format)
             .field("live_code", &self.live_code)
             .field("snap_start_refused", &self.snap_start_refused)
             .finish()

@@ -7,6 +7,7 @@ pub mod function;
 pub mod ids;
 pub mod ladder;
 pub mod limits;
+pub mod logging;
 pub mod names;
 pub mod node;
 pub mod service;

@@ -17,6 +17,7 @@ use pilotlight_agent::{Agent, Config, RuntimeImage};
 use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region, RequestId, Version};
 use pilotlight_model::limits::Limits;
+use pilotlight_model::logging::LogFormat;
 use pilotlight_model::node::{InvokeReply, InvokeRequest, Node};
 use pilotlight_model::start::{Cold, Instant, Phase, StartKind, Timeline};
 use pilotlight_sandbox::Sandboxes;
@@ -141,6 +142,7 @@ fn spec(code: Digest) -> FunctionSpec {
         ephemeral_storage_mb: 512,
         keep_alive: None,
         log_group: "/aws/lambda/f".to_owned(),
+        log_format: LogFormat::Text,
         live_code: None,
         snap_start_refused: false,
     }

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
+use super::logging::Logging;
 use crate::catalog::record::Record;
 use crate::config::Config;
 use crate::lifecycle::Reason;
@@ -97,13 +98,6 @@ struct SnapStart {
     optimization_status: &'static str,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Logging {
-    log_format: &'static str,
-    log_group: String,
-}
-
 impl Configuration {
     /// A function by itself. The ARN has the qualifier that it was asked for with.
     pub(super) fn whole(record: &Record, qualifier: Option<&str>, config: &Config) -> Self {
@@ -172,10 +166,7 @@ impl Configuration {
                 apply_on: "None",
                 optimization_status: "Off",
             },
-            logging_config: Logging {
-                log_format: "Text",
-                log_group: settings.log_group.clone(),
-            },
+            logging_config: Logging::of(settings),
             live: None,
         }
     }

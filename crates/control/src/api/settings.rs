@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use pilotlight_model::logging::LogFormat;
 use pilotlight_model::{Digest, LambdaError, Runtime};
 use serde::Deserialize;
 
+use super::logging::LoggingChanges;
 use super::{invalid, rules};
 use crate::catalog::record::{Environment, Settings};
 use crate::packages::Package;
@@ -29,7 +31,7 @@ pub(super) struct Changes {
     layers: Vec<String>,
     ephemeral_storage: Option<Size>,
     snap_start: Option<ApplyOn>,
-    logging_config: Option<Logging>,
+    logging_config: Option<LoggingChanges>,
 }
 
 #[derive(Deserialize)]
@@ -57,15 +59,6 @@ struct ApplyOn {
     apply_on: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Logging {
-    log_format: Option<String>,
-    application_log_level: Option<String>,
-    system_log_level: Option<String>,
-    log_group: Option<String>,
-}
-
 impl Changes {
     /// The settings of a new function: the defaults, and what is given.
     pub(super) fn first(&self, name: &str, runtimes: &Runtimes) -> Result<Settings, LambdaError> {
@@ -86,6 +79,7 @@ impl Changes {
             environment: None,
             tracing_mode: "PassThrough".to_owned(),
             log_group: format!("/aws/lambda/{name}"),
+            log_format: LogFormat::Text,
             snap_start_refused: false,
             code_sha256: String::new(),
             code_size: 0,
@@ -111,7 +105,10 @@ impl Changes {
             .map(|name| rules::runtime(name, runtimes));
         let runtime = runtime.transpose()?.unwrap_or(settings.runtime);
         self.check_snap_start(runtime)?;
-        self.check_logging()?;
+        let format = match &self.logging_config {
+            Some(logging) => logging.format(settings.log_format)?,
+            None => settings.log_format,
+        };
         self.memory_size.map_or(Ok(()), rules::memory)?;
         if let Some(environment) = &self.environment {
             rules::environment(&environment.variables)?;
@@ -131,13 +128,10 @@ impl Changes {
             &mut settings.tracing_mode,
             &self.tracing_config.as_ref().and_then(|it| it.mode.clone()),
         );
-        set(
-            &mut settings.log_group,
-            &self
-                .logging_config
-                .as_ref()
-                .and_then(|it| it.log_group.clone()),
-        );
+        settings.log_format = format;
+        if let Some(group) = self.logging_config.as_ref().and_then(|it| it.log_group()) {
+            settings.log_group = group.to_owned();
+        }
         if let Some(snap_start) = &self.snap_start {
             settings.snap_start_refused = snap_start.apply_on.as_deref() == Some("None");
         }
@@ -155,21 +149,6 @@ impl Changes {
             ))),
             _ => Ok(()),
         }
-    }
-
-    fn check_logging(&self) -> Result<(), LambdaError> {
-        let Some(logging) = &self.logging_config else {
-            return Ok(());
-        };
-        if logging.log_format.as_deref() == Some("JSON") {
-            return Err(invalid(
-                "LogFormat JSON is not supported on this platform yet; use Text.",
-            ));
-        }
-        if logging.application_log_level.is_some() || logging.system_log_level.is_some() {
-            return Err(invalid("Log levels can only be set with LogFormat JSON."));
-        }
-        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pilotlight_model::logging::LogFormat;
 use pilotlight_model::{Digest, FunctionSpec, Runtime, VersionKey};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -54,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) environment: Option<Environment>,
     pub(crate) tracing_mode: String,
     pub(crate) log_group: String,
+    #[serde(default)]
+    pub(crate) log_format: LogFormat,
     /// Whether `SnapStart: {ApplyOn: None}` was given: then the function wants no templates.
     pub(crate) snap_start_refused: bool,
     pub(crate) code_sha256: String,
@@ -88,6 +91,7 @@ impl Record {
             ephemeral_storage_mb: self.settings.ephemeral_storage_mb,
             keep_alive,
             log_group: self.settings.log_group.clone(),
+            log_format: self.settings.log_format,
             live_code: None,
             snap_start_refused: self.settings.snap_start_refused,
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::record::{Code, Record, Settings};
 use super::*;
 use crate::lifecycle::Lifecycle;
+use pilotlight_model::logging::LogFormat;
 use pilotlight_model::{Runtime, Version, VersionKey};
 
 fn record(name: &str, revision: u64) -> Record {
@@ -35,6 +36,7 @@ fn record(name: &str, revision: u64) -> Record {
             environment: None,
             tracing_mode: "PassThrough".to_owned(),
             log_group: "/aws/lambda/f".to_owned(),
+            log_format: LogFormat::Text,
             snap_start_refused: false,
             code_sha256: "x".to_owned(),
             code_size: 7,

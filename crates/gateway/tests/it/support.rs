@@ -16,6 +16,7 @@ use pilotlight_model::error::ErrorKind;
 use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::{LadderCounters, Rung, ZygoteStatus};
+use pilotlight_model::logging::LogFormat;
 use pilotlight_model::node::{
     Api, BoxFuture, Caller, CompiledFile, Directory, EventQueue, InvokeReply, InvokeRequest,
     LogLine, Node, NodeError, NodeStatus, QueuedEvent, Resolved, VersionCounts,
@@ -265,6 +266,7 @@ pub(crate) fn spec(account: &AccountId, region: &Region, name: &FunctionName) ->
         ephemeral_storage_mb: 512,
         keep_alive: None,
         log_group: format!("/aws/lambda/{name}"),
+        log_format: LogFormat::Text,
         live_code: None,
         snap_start_refused: false,
     })
