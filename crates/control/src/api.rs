@@ -1,5 +1,6 @@
-//! The Lambda API's edge: a request is routed and validated from the service model, handed to the one
-//! handler of its operation, and the answer or error written as AWS writes it.
+//! The edge of the AWS APIs: a request is routed and validated from its service model, handed to the one
+//! handler of its operation, and the answer or error written as that service writes it. The handlers of
+//! Lambda's operations are the modules of this one.
 
 mod account;
 mod configuration;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use pilotlight_model::node::{CODE_PATH, Caller};
-use pilotlight_model::service::{Operation, lambda};
+use pilotlight_model::service::{ApiId, Operation, Protocol};
 use pilotlight_model::{ErrorKind, LambdaError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -47,19 +48,23 @@ pub(crate) async fn answer(
             .await
             .unwrap_or_else(|error| error.response());
     }
-    match operate(&parts, &caller, &request).await {
+    let api = ApiId::of(request.method(), request.uri(), request.headers());
+    match operate(&parts, &caller, api, &request).await {
         Ok((operation, Answer::Json(body))) => {
-            reply(operation.status(), Bytes::from(body.to_string()))
+            reply(api, operation.status(), Bytes::from(body.to_string()))
         }
-        Ok((_, Answer::Empty(status))) => reply(status, Bytes::new()),
-        Err(error) => error.response(),
+        Ok((_, Answer::Empty(status))) => reply(api, status, Bytes::new()),
+        Err(error) => error.response_of(api),
     }
 }
 
-fn reply(status: StatusCode, body: Bytes) -> Response<Bytes> {
+fn reply(api: ApiId, status: StatusCode, body: Bytes) -> Response<Bytes> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    let json = http::HeaderValue::from_static("application/json");
+    let json = http::HeaderValue::from_static(match api.protocol() {
+        Protocol::RestJson => "application/json",
+        Protocol::Json11 => "application/x-amz-json-1.1",
+    });
     response
         .headers_mut()
         .insert(http::header::CONTENT_TYPE, json);
@@ -69,26 +74,26 @@ fn reply(status: StatusCode, body: Bytes) -> Response<Bytes> {
 async fn operate(
     parts: &Arc<Parts>,
     caller: &Caller,
+    api: ApiId,
     request: &Request<Bytes>,
 ) -> Result<(&'static Operation, Answer), LambdaError> {
-    let uri = request.uri();
-    let path = uri.path_and_query().map_or(uri.path(), |it| it.as_str());
-    let (operation, params) = lambda().route(request.method(), path).ok_or_else(|| {
+    let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+    let (operation, params) = api.operation(method, uri, headers).ok_or_else(|| {
         LambdaError::new(
             ErrorKind::UnknownOperation,
-            format!(
-                "No operation of AWS Lambda is {} {}",
-                request.method(),
-                uri.path()
-            ),
+            format!("No operation of {} is {method} {}", api.title(), uri.path()),
         )
     })?;
     let query = uri.query().unwrap_or_default();
-    let input = operation.parse(&params, query, request.headers(), request.body())?;
-    Ok((operation, dispatch(parts, caller, operation, input).await?))
+    let input = operation.parse(&params, query, headers, request.body())?;
+    let answer = match api {
+        ApiId::Lambda => dispatch(parts, caller, operation, input).await?,
+        ApiId::Scheduler | ApiId::Logs => return Err(not_yet(operation.name())),
+    };
+    Ok((operation, answer))
 }
 
-/// The table of operations. What is not in it is one of AWS's that this platform does not have yet.
+/// The table of Lambda's operations. What is not in it is one of AWS's that this platform does not have yet.
 async fn dispatch(
     parts: &Arc<Parts>,
     caller: &Caller,
@@ -139,11 +144,16 @@ async fn dispatch(
                 .and_then(json)
         }
         "GetPolicy" => read::get_policy(parts, caller, typed(input)?).await,
-        name => Err(LambdaError::new(
-            ErrorKind::UnknownOperation,
-            format!("{name} is not available on this platform yet."),
-        )),
+        name => Err(not_yet(name)),
     }
+}
+
+/// 404 for an operation of AWS's that this platform does not have.
+fn not_yet(name: &str) -> LambdaError {
+    LambdaError::new(
+        ErrorKind::UnknownOperation,
+        format!("{name} is not available on this platform yet."),
+    )
 }
 
 /// The model has checked the types, so that this can only fail where struct and model differ.

@@ -1,4 +1,4 @@
-//! Everything of the Lambda API but invocations: authenticated and read here, answered by the control
+//! Everything of the AWS APIs but invocations: authenticated and read here, answered by the control
 //! plane.
 
 use bytes::Bytes;
@@ -6,7 +6,7 @@ use hyper::body::Incoming;
 use pilotlight_model::LambdaError;
 use pilotlight_model::limits::API_REQUEST_BYTES;
 use pilotlight_model::node::Caller;
-use pilotlight_model::service::lambda;
+use pilotlight_model::service::ApiId;
 
 use crate::body::Received;
 use crate::front::{Answered, Call, Parts};
@@ -46,9 +46,13 @@ pub(crate) async fn authenticate(
 }
 
 fn too_large(call: &Call<'_>, limit: usize) -> String {
-    let uri = &call.head.uri;
-    let path = uri.path_and_query().map_or(uri.path(), |it| it.as_str());
-    match lambda().route(&call.head.method, path) {
+    let http::request::Parts {
+        method,
+        uri,
+        headers,
+        ..
+    } = call.head;
+    match ApiId::of(method, uri, headers).operation(method, uri, headers) {
         Some((operation, _)) => format!(
             "Request must be smaller than {limit} bytes for the {} operation",
             operation.name()

@@ -17,15 +17,17 @@ use std::time::SystemTime;
 use http::request::Parts;
 use pilotlight_model::ids::{AccountId, Region};
 use pilotlight_model::node::Caller;
+use pilotlight_model::service::ApiId;
 use pilotlight_model::{ErrorKind, LambdaError};
 
 use crate::config::{AccessKey, Secret};
+use crate::own;
 use credential::Signed;
 pub use open::{OpenListenRefused, refuse_open_listen};
 use signature::Signature;
 
-/// Services that a credential scope may name.
-const SERVICES: [&str; 2] = ["lambda", "pilotlight"];
+/// What a credential scope may name besides the service of the API that is called, for Pilotlight's own.
+const OWN_SERVICE: &str = "pilotlight";
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
 
 /// Establishes the caller of a request.
@@ -106,12 +108,7 @@ fn keyed(
     let signed = Signed::read(head)?;
     signed.check_time(now)?;
     let scope = &signed.credential;
-    if !SERVICES.contains(&scope.service.as_str()) {
-        return Err(LambdaError::new(
-            ErrorKind::InvalidSignature,
-            "Credential should be scoped to correct service: 'lambda'.",
-        ));
-    }
+    check_service(head, &scope.service)?;
     let region: Region = scope.region.parse().map_err(|_| {
         LambdaError::new(
             ErrorKind::InvalidSignature,
@@ -141,6 +138,18 @@ fn keyed(
         }
     };
     Ok(Claim { caller, proof })
+}
+
+/// A signature for one service opens no other.
+fn check_service(head: &Parts, signed: &str) -> Result<(), LambdaError> {
+    let service = ApiId::of(&head.method, &head.uri, &head.headers).signing_name();
+    if signed == service || signed == OWN_SERVICE && own::is_own(head.uri.path()) {
+        return Ok(());
+    }
+    Err(LambdaError::new(
+        ErrorKind::InvalidSignature,
+        format!("Credential should be scoped to correct service: '{service}'."),
+    ))
 }
 
 /// The payload hash that the client says it signed: 64 hexadecimal digits or `UNSIGNED-PAYLOAD`.

@@ -10,6 +10,7 @@ use http_body_util::Full;
 use hyper::Request;
 use hyper::body::{Body, Incoming};
 use pilotlight_model::node::{Api, CODE_PATH, Directory, EventQueue, Node};
+use pilotlight_model::service::ApiId;
 use pilotlight_model::start::Instant;
 use pilotlight_model::{LambdaError, RequestId};
 use prometheus_client::metrics::gauge::Gauge;
@@ -69,7 +70,7 @@ enum Route<'a> {
     Own(Own),
     /// Downloads that carry their own proof: the control plane.
     Code,
-    /// The rest of the Lambda API: the control plane.
+    /// The rest of the AWS APIs: the control plane.
     Control,
 }
 
@@ -149,7 +150,10 @@ impl Gateway {
         let Answer {
             mut response,
             responding,
-        } = answer.unwrap_or_else(|error| error.response().into());
+        } = answer.unwrap_or_else(|error| {
+            let api = ApiId::of(&head.method, &head.uri, &head.headers);
+            error.response_of(api).into()
+        });
         // A client that is still writing reads the answer only afterwards, unless it asked first.
         if !body.is_end_stream() && !head.headers.contains_key(http::header::EXPECT) {
             self.0.intake.discard(&mut body).await;

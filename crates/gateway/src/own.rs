@@ -41,6 +41,11 @@ pub(crate) enum Own {
     Metrics,
 }
 
+/// Whether a path is one of Pilotlight's own rather than of an AWS API.
+pub(crate) fn is_own(path: &str) -> bool {
+    path.starts_with("/pilotlight/") || path == "/metrics"
+}
+
 impl Own {
     /// The endpoint at that path.
     pub(crate) fn of(method: &Method, path: &str) -> Option<Self> {

@@ -1,5 +1,8 @@
-//! The Lambda API's errors: the one place that maps an error to a status, a type and a body.
+//! The errors of the AWS APIs: the one place that maps an error to a status, a type and a body. Lambda's
+//! are here, those of the other services in [`services`].
 //! Source: the service model of AWS Lambda (2015-03-31) as botocore publishes it.
+
+mod services;
 
 use std::fmt;
 
@@ -13,7 +16,7 @@ enum MessageKey {
     Lower,
 }
 
-/// The type of a Lambda API error.
+/// The type of an API error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// A member breaks a constraint of its shape (pattern, range, enumeration, presence).
@@ -36,6 +39,8 @@ pub enum ErrorKind {
     Serialization,
     /// More code than the account may store.
     CodeStorageExceeded,
+    /// More of something than the account may have.
+    QuotaExceeded,
     /// The operation is one that Pilotlight does not have.
     UnknownOperation,
     /// The caller may not.
@@ -94,6 +99,11 @@ impl ErrorKind {
                 "CodeStorageExceededException",
                 Lower,
             ),
+            ErrorKind::QuotaExceeded => (
+                StatusCode::BAD_REQUEST,
+                "ServiceQuotaExceededException",
+                Upper,
+            ),
             ErrorKind::UnknownOperation => {
                 (StatusCode::NOT_FOUND, "UnknownOperationException", Upper)
             }
@@ -116,12 +126,12 @@ impl ErrorKind {
         }
     }
 
-    /// HTTP status of the answer.
+    /// HTTP status of Lambda's answer.
     pub fn status(self) -> StatusCode {
         self.row().0
     }
 
-    /// Value of `x-amzn-ErrorType`.
+    /// Value of `x-amzn-ErrorType` of Lambda's answer.
     pub fn type_name(self) -> &'static str {
         self.row().1
     }
@@ -145,7 +155,7 @@ impl ThrottleReason {
     }
 }
 
-/// An error as the Lambda API answers it.
+/// An error as an AWS API answers it; named after the first one here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", kind.type_name())]
 pub struct LambdaError {
@@ -184,7 +194,7 @@ impl LambdaError {
         }
     }
 
-    /// The JSON body.
+    /// Lambda's JSON body.
     pub fn body(&self) -> Value {
         let (_, _, key) = self.kind.row();
         let side = if self.kind == ErrorKind::Service {
@@ -202,7 +212,7 @@ impl LambdaError {
         body
     }
 
-    /// The whole answer: status, `x-amzn-ErrorType`, `Retry-After` where it applies, and the body.
+    /// Lambda's whole answer: status, `x-amzn-ErrorType`, `Retry-After` where it applies, and the body.
     pub fn response(&self) -> http::Response<bytes::Bytes> {
         let mut builder = http::Response::builder()
             .status(self.kind.status())

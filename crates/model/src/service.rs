@@ -1,7 +1,9 @@
-//! The AWS Lambda API as data: which operations there are, how a request reaches one, and what its
-//! input may look like. Everything comes from `service/lambda.json`, which `service/trim.py` makes from
-//! botocore's public service model, so that no operation needs parsing or validation written by hand.
+//! AWS's APIs as data: which operations there are, how a request reaches one, and what its input may look
+//! like. Everything comes from `service/lambda.json` and the files beside it, which `service/trim.py`
+//! makes from botocore's public service models, so that no operation needs parsing or validation written
+//! by hand.
 
+mod api;
 mod document;
 mod parse;
 mod shape;
@@ -15,17 +17,33 @@ use std::sync::{Arc, LazyLock};
 use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 
+pub use api::{ApiId, Protocol};
 use document::Document;
 pub use shape::{Location, Member, Shape, Type};
 
 /// The Lambda API, 2015-03-31.
 pub fn lambda() -> &'static Service {
-    static LAMBDA: LazyLock<Service> = LazyLock::new(|| {
-        let document: Document = serde_json::from_str(include_str!("service/lambda.json"))
-            .expect("the model is part of the program and a test reads it");
-        Service::build(document)
-    });
+    static LAMBDA: LazyLock<Service> = LazyLock::new(|| read(include_str!("service/lambda.json")));
     &LAMBDA
+}
+
+/// The EventBridge Scheduler API, 2021-06-30.
+pub fn scheduler() -> &'static Service {
+    static SCHEDULER: LazyLock<Service> =
+        LazyLock::new(|| read(include_str!("service/scheduler.json")));
+    &SCHEDULER
+}
+
+/// The CloudWatch Logs API, 2014-03-28: what of it has to do with log groups, streams and events.
+pub fn logs() -> &'static Service {
+    static LOGS: LazyLock<Service> = LazyLock::new(|| read(include_str!("service/logs.json")));
+    &LOGS
+}
+
+fn read(model: &str) -> Service {
+    let document: Document =
+        serde_json::from_str(model).expect("the model is part of the program and a test reads it");
+    Service::build(document)
 }
 
 /// A service: its operations, found by name or by request.

@@ -48,13 +48,38 @@ fn signed(
     hash: Option<&str>,
     body: &str,
 ) -> Request<Bytes> {
-    let payload = hash.map_or_else(|| hex(Sha256::digest(body)), str::to_owned);
-    let (mut headers, mut names) = (format!("host:h\nx-amz-date:{DATE}\n"), "host;x-amz-date");
-    if let Some(hash) = hash {
-        headers = format!("host:h\nx-amz-content-sha256:{hash}\nx-amz-date:{DATE}\n");
-        names = "host;x-amz-content-sha256;x-amz-date";
-    }
-    let canonical = format!("{method}\n{path}\n\n{headers}\n{names}\n{payload}");
+    let more: Vec<_> = hash
+        .map(|it| ("x-amz-content-sha256", it))
+        .into_iter()
+        .collect();
+    signed_with(method, path, service, &more, body)
+}
+
+/// Signs the headers `more` too.
+fn signed_with(
+    method: Method,
+    path: &str,
+    service: &str,
+    more: &[(&str, &str)],
+    body: &str,
+) -> Request<Bytes> {
+    let mut headers = vec![("host", "h"), ("x-amz-date", DATE)];
+    headers.extend(more);
+    headers.sort_unstable();
+    let hash = more
+        .iter()
+        .find(|(name, _)| *name == "x-amz-content-sha256");
+    let payload = hash.map_or_else(|| hex(Sha256::digest(body)), |(_, hash)| (*hash).to_owned());
+    let lines: String = headers
+        .iter()
+        .map(|(name, it)| format!("{name}:{it}\n"))
+        .collect();
+    let names = headers
+        .iter()
+        .map(|(name, _)| *name)
+        .collect::<Vec<_>>()
+        .join(";");
+    let canonical = format!("{method}\n{path}\n\n{lines}\n{names}\n{payload}");
     let scope = format!("20261124/eu-west-1/{service}/aws4_request");
     let text = format!(
         "AWS4-HMAC-SHA256\n{DATE}\n{scope}\n{}",
@@ -67,13 +92,8 @@ fn signed(
     let authorization = format!(
         "AWS4-HMAC-SHA256 Credential=AKID/{scope}, SignedHeaders={names}, Signature={signature}"
     );
-    let mut all = vec![
-        ("host", "h"),
-        ("x-amz-date", DATE),
-        ("authorization", authorization.as_str()),
-    ];
-    all.extend(hash.map(|hash| ("x-amz-content-sha256", hash)));
-    request(method, path, &all, body)
+    headers.push(("authorization", authorization.as_str()));
+    request(method, path, &headers, body)
 }
 
 #[tokio::test]
@@ -152,4 +172,46 @@ async fn code_downloads_carry_their_own_proof() {
     assert_eq!(response.status(), 200);
     let answer: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
     assert_eq!(answer["path"], "/pilotlight/v1/code/abc");
+}
+
+#[tokio::test]
+async fn a_signature_opens_the_service_that_it_names_and_no_other() {
+    let stage = Stage::configured(config()).await;
+    let cases = [
+        (
+            Method::GET,
+            "/schedules",
+            "scheduler",
+            ["lambda", "pilotlight"],
+        ),
+        (
+            Method::GET,
+            "/2015-03-31/functions",
+            "lambda",
+            ["scheduler", "pilotlight"],
+        ),
+    ];
+    for (method, path, right, wrong) in cases {
+        let opened = signed(method.clone(), path, right, None, "");
+        assert_eq!(stage.send(opened).await.status(), 200, "{path}");
+        for service in wrong {
+            let refused = stage
+                .send(signed(method.clone(), path, service, None, ""))
+                .await;
+            assert_eq!(refused.status(), 403, "{path} {service}");
+            let body = String::from_utf8_lossy(refused.body()).into_owned();
+            assert!(
+                body.contains(&format!("correct service: '{right}'")),
+                "{body}"
+            );
+        }
+    }
+    // Each service hears of it in its own format.
+    let target = [("x-amz-target", "Logs_20140328.DescribeLogGroups")];
+    let describe = |service| signed_with(Method::POST, "/", service, &target, "{}");
+    assert_eq!(stage.send(describe("logs")).await.status(), 200);
+    let refused = stage.send(describe("lambda")).await;
+    assert_eq!(refused.status(), 400);
+    let body: serde_json::Value = serde_json::from_slice(refused.body()).unwrap();
+    assert_eq!(body["__type"], "InvalidSignatureException");
 }

@@ -1,7 +1,7 @@
 //! The model reads, routes and judges as AWS does. The expected texts are ones that the service has been
 //! seen to answer.
 
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -60,8 +60,9 @@ fn refused(result: Result<Value, LambdaError>) -> String {
 
 #[test]
 fn every_operation_is_routed_to_itself() {
-    assert_eq!(lambda().operations().len(), 85);
-    for operation in lambda().operations() {
+    let count = |api: ApiId| api.model().operations().len();
+    assert_eq!(ApiId::ALL.map(count), [85, 12, 29]);
+    for operation in lambda().operations().iter().chain(scheduler().operations()) {
         let mut path = String::new();
         for segment in &operation.segments {
             path.push('/');
@@ -77,15 +78,45 @@ fn every_operation_is_routed_to_itself() {
                 .iter()
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect();
-            let path = format!("{path}{slash}?{}", query.join("&"));
-            let (found, params) = lambda().route(&operation.method, &path).unwrap();
-            assert_eq!(found.name(), operation.name(), "{path}");
+            let uri: Uri = format!("{path}{slash}?{}", query.join("&"))
+                .parse()
+                .unwrap();
+            let (method, headers) = (&operation.method, HeaderMap::new());
+            let api = ApiId::of(method, &uri, &headers);
+            let (found, params) = api.operation(method, &uri, &headers).unwrap();
+            assert!(std::ptr::eq(found, operation), "{uri}");
             assert!(
                 params
                     .values()
                     .all(|value| value == "arn:aws/x" || value == "a/b")
             );
         }
+    }
+}
+
+#[test]
+fn operations_are_routed_by_their_target() {
+    let meant = |target: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-amz-target", HeaderValue::from_str(target).unwrap());
+        let uri = Uri::from_static("/");
+        let api = ApiId::of(&Method::POST, &uri, &headers);
+        let operation = api.operation(&Method::POST, &uri, &headers);
+        (api, operation.map(|(operation, _)| operation.name()))
+    };
+    for operation in logs().operations() {
+        assert_eq!(
+            meant(&format!("Logs_20140328.{}", operation.name())),
+            (ApiId::Logs, Some(operation.name()))
+        );
+    }
+    assert_eq!(meant("Logs_20140328.Nonsense"), (ApiId::Logs, None));
+    for other in [
+        "DynamoDB_20120810.PutItem",
+        "CreateFunction",
+        "Logs_20140328",
+    ] {
+        assert_eq!(meant(other), (ApiId::Lambda, None), "{other}");
     }
 }
 
@@ -116,7 +147,7 @@ fn unknown_paths_are_not_routed() {
 #[test]
 fn inputs_are_structures_and_every_pattern_compiles() {
     let mut patterns = 0;
-    for operation in lambda().operations() {
+    for operation in ApiId::ALL.iter().flat_map(|api| api.model().operations()) {
         for shape in [operation.input(), operation.output()]
             .into_iter()
             .flatten()
@@ -359,7 +390,7 @@ proptest! {
                 let _ = operation.parse(&params, &query, &HeaderMap::new(), body.as_bytes());
             }
         }
-        for operation in lambda().operations() {
+        for operation in ApiId::ALL.iter().flat_map(|api| api.model().operations()) {
             let _ = operation.parse(&UriParams::new(), &query, &HeaderMap::new(), body.as_bytes());
         }
     }

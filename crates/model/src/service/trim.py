@@ -1,25 +1,43 @@
 #!/usr/bin/env python3
-"""Writes lambda.json: the Lambda service model as botocore publishes it (Apache-2.0), without its prose.
+"""Writes lambda.json, scheduler.json and logs.json: service models as botocore publishes them
+(Apache-2.0), without their prose.
 
-    python3 crates/model/src/service/trim.py
+    python3 crates/model/src/service/trim.py [SERVICE…]
 
-Input is `data/lambda/2015-03-31/service-2.json.gz` of the installed botocore. Kept is what routing,
+Input is `data/<service>/<version>/service-2.json.gz` of the installed botocore. Kept is what routing,
 parsing and validation need; documentation, examples and client-side hints go. OVERLAY lists the few
-facts in which the service is stricter or looser than its public model, each with its reason.
+facts in which a service is stricter or looser than its public model, each with its reason.
 """
 
 import gzip
 import json
 import pathlib
+import sys
 
 import botocore
 
+SERVICES = {"lambda": "2015-03-31", "scheduler": "2021-06-30", "logs": "2014-03-28"}
+# Of CloudWatch Logs what has to do with groups, streams and their events; most of the service is about
+# other things, and some of its shapes contain themselves.
+OPERATIONS = {
+    "logs": """
+        CreateLogGroup DeleteLogGroup DescribeLogGroups PutRetentionPolicy DeleteRetentionPolicy
+        CreateLogStream DeleteLogStream DescribeLogStreams
+        PutLogEvents GetLogEvents FilterLogEvents StartLiveTail
+        StartQuery StopQuery GetQueryResults DescribeQueries
+        PutSubscriptionFilter DescribeSubscriptionFilters DeleteSubscriptionFilter
+        PutMetricFilter DescribeMetricFilters DeleteMetricFilter TestMetricFilter
+        TagResource UntagResource ListTagsForResource TagLogGroup UntagLogGroup ListTagsLogGroup
+    """.split(),
+}
 OVERLAY = {
-    # The service caps it at 900 s (Lambda quotas); the public model only has the minimum.
-    "Timeout": {"max": 900},
-    # The service answers an unknown runtime itself, with InvalidParameterValueException, not as a
-    # constraint of the shape; `open` keeps the list and leaves the check to the control plane.
-    "Runtime": {"open": True},
+    "lambda": {
+        # The service caps it at 900 s (Lambda quotas); the public model only has the minimum.
+        "Timeout": {"max": 900},
+        # The service answers an unknown runtime itself, with InvalidParameterValueException, not as a
+        # constraint of the shape; `open` keeps the list and leaves the check to the control plane.
+        "Runtime": {"open": True},
+    },
 }
 SHAPE_KEYS = ("type", "required", "min", "max", "pattern", "enum", "payload", "sensitive")
 MEMBER_KEYS = ("shape", "location", "locationName")
@@ -29,7 +47,7 @@ def pick(source, keys):
     return {key: source[key] for key in keys if key in source}
 
 
-def trim_shape(name, shape):
+def trim_shape(shape, overlay):
     out = pick(shape, SHAPE_KEYS)
     if "members" in shape:
         out["members"] = {
@@ -38,7 +56,7 @@ def trim_shape(name, shape):
     for key in ("member", "key", "value"):
         if key in shape:
             out[key] = pick(shape[key], MEMBER_KEYS)
-    out.update(OVERLAY.get(name, {}))
+    out.update(overlay)
     return out
 
 
@@ -46,7 +64,7 @@ def trim_operation(operation):
     out = {
         "method": operation["http"]["method"],
         "uri": operation["http"]["requestUri"],
-        "responseCode": operation["http"]["responseCode"],
+        "responseCode": operation["http"].get("responseCode", 200),
     }
     for key in ("input", "output"):
         if key in operation:
@@ -70,20 +88,27 @@ def reachable(operations, shapes):
     return seen
 
 
-def main():
-    source = pathlib.Path(botocore.__file__).parent / "data/lambda/2015-03-31/service-2.json.gz"
+def trim(service, version):
+    source = pathlib.Path(botocore.__file__).parent / f"data/{service}/{version}/service-2.json.gz"
     model = json.loads(gzip.decompress(source.read_bytes()))
-    operations = {name: trim_operation(op) for name, op in model["operations"].items()}
+    names = OPERATIONS.get(service, model["operations"])
+    operations = {name: trim_operation(model["operations"][name]) for name in names}
     kept = reachable(operations, model["shapes"])
+    overlay = OVERLAY.get(service, {})
     document = {
-        "source": f"botocore {botocore.__version__}, lambda 2015-03-31, trimmed by trim.py",
+        "source": f"botocore {botocore.__version__}, {service} {version}, trimmed by trim.py",
         "operations": operations,
-        "shapes": {n: trim_shape(n, s) for n, s in model["shapes"].items() if n in kept},
+        "shapes": {
+            name: trim_shape(shape, overlay.get(name, {}))
+            for name, shape in model["shapes"].items()
+            if name in kept
+        },
     }
-    target = pathlib.Path(__file__).with_name("lambda.json")
+    target = pathlib.Path(__file__).with_name(f"{service}.json")
     target.write_text(json.dumps(document, indent=1) + "\n")
     print(f"{target}: {len(operations)} operations, {len(kept)} shapes")
 
 
 if __name__ == "__main__":
-    main()
+    for name in sys.argv[1:] or SERVICES:
+        trim(name, SERVICES[name])

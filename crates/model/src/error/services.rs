@@ -1,0 +1,117 @@
+//! How the services besides Lambda write an error. Sources: the service models of EventBridge Scheduler
+//! (2021-06-30) and CloudWatch Logs (2014-03-28) as botocore publishes them; "AWS JSON 1.1 protocol" and
+//! "AWS restJson1 protocol" of Smithy.
+
+use bytes::Bytes;
+use http::{Response, StatusCode, header};
+use serde_json::json;
+
+use super::{ErrorKind, LambdaError};
+use crate::service::ApiId;
+
+impl LambdaError {
+    /// The whole answer as that API writes it.
+    pub fn response_of(&self, api: ApiId) -> Response<Bytes> {
+        let message = &self.message;
+        let ((status, name), kind, body) = match api {
+            ApiId::Lambda => return self.response(),
+            ApiId::Scheduler => (
+                scheduler(self.kind),
+                "application/json",
+                json!({ "Message": message }),
+            ),
+            ApiId::Logs => {
+                let (status, name) = logs(self.kind);
+                (
+                    (status, name),
+                    "application/x-amz-json-1.1",
+                    json!({ "__type": name, "message": message }),
+                )
+            }
+        };
+        Response::builder()
+            .status(status)
+            .header(header::CONTENT_TYPE, kind)
+            .header("x-amzn-ErrorType", name)
+            .body(body.to_string().into())
+            .expect("status and headers are constants and valid")
+    }
+}
+
+fn scheduler(kind: ErrorKind) -> (StatusCode, &'static str) {
+    match kind {
+        ErrorKind::InvalidParameterValue | ErrorKind::InvalidRequestContent => {
+            (StatusCode::BAD_REQUEST, "ValidationException")
+        }
+        ErrorKind::ResourceConflict | ErrorKind::PreconditionFailed => {
+            (StatusCode::CONFLICT, "ConflictException")
+        }
+        ErrorKind::QuotaExceeded | ErrorKind::CodeStorageExceeded => (
+            StatusCode::PAYMENT_REQUIRED,
+            "ServiceQuotaExceededException",
+        ),
+        ErrorKind::TooManyRequests => (StatusCode::TOO_MANY_REQUESTS, "ThrottlingException"),
+        ErrorKind::Service => (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerException"),
+        other => (other.status(), other.type_name()),
+    }
+}
+
+/// Every fault of the client is a 400 in this protocol.
+fn logs(kind: ErrorKind) -> (StatusCode, &'static str) {
+    let name = match kind {
+        ErrorKind::Validation
+        | ErrorKind::InvalidParameterValue
+        | ErrorKind::InvalidRequestContent => "InvalidParameterException",
+        ErrorKind::ResourceConflict => "ResourceAlreadyExistsException",
+        ErrorKind::QuotaExceeded | ErrorKind::CodeStorageExceeded => "LimitExceededException",
+        ErrorKind::TooManyRequests => "ThrottlingException",
+        ErrorKind::Service => {
+            return (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "ServiceUnavailableException",
+            );
+        }
+        other => other.type_name(),
+    };
+    (StatusCode::BAD_REQUEST, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_service_has_its_own_words() {
+        let error = LambdaError::new(ErrorKind::ResourceConflict, "There is one.");
+        let shown = |api| {
+            let response = error.response_of(api);
+            let name = response.headers()["x-amzn-errortype"]
+                .to_str()
+                .unwrap()
+                .to_owned();
+            let body = String::from_utf8(response.body().to_vec()).unwrap();
+            (response.status().as_u16(), name, body)
+        };
+        let expect = |status, name: &str, body: &str| (status, name.to_owned(), body.to_owned());
+        assert_eq!(
+            shown(ApiId::Lambda),
+            expect(
+                409,
+                "ResourceConflictException",
+                r#"{"Type":"User","message":"There is one."}"#
+            )
+        );
+        assert_eq!(
+            shown(ApiId::Scheduler),
+            expect(409, "ConflictException", r#"{"Message":"There is one."}"#)
+        );
+        assert_eq!(
+            shown(ApiId::Logs),
+            expect(
+                400,
+                "ResourceAlreadyExistsException",
+                r#"{"__type":"ResourceAlreadyExistsException","message":"There is one."}"#
+            )
+        );
+    }
+}
