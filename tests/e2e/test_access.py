@@ -99,3 +99,26 @@ def test_web_pages_from_elsewhere_are_kept_out(platform):
     connection = http.client.HTTPConnection("127.0.0.1", platform.port, timeout=10)
     connection.request("GET", "/2015-03-31/functions", headers={"Origin": "https://evil.example"})
     assert connection.getresponse().status == 403
+
+
+def test_variables_are_not_readable_in_the_data_directory(new_platform):
+    platform = new_platform()
+    client = platform.client()
+    source = "import os\ndef lambda_handler(event, context):\n    return os.environ['TOKEN']"
+    function = deploy_to(client, source, Environment={"Variables": {"TOKEN": "correct horse battery"}})
+    client.publish_version(FunctionName=function.name)
+    assert function.call() == "correct horse battery"
+    catalog = [path for path in platform.data_dir.iterdir() if path.name.startswith("catalog.sqlite")]
+    assert catalog and not any(b"correct horse" in path.read_bytes() for path in catalog)
+    assert b"correct horse" not in platform.log_path.read_bytes()
+    platform.kill()
+    platform.start()
+    answer = platform.client().invoke(FunctionName=function.name, Qualifier="1")
+    assert json.loads(answer["Payload"].read()) == "correct horse battery"
+    assert platform.stop() == 0
+    (platform.data_dir / "secret.key").unlink()
+    refused = subprocess.run(
+        [PILOT, "up", "--listen", "127.0.0.1:0", "--data-dir", platform.data_dir], capture_output=True, text=True,
+        timeout=60, check=False,
+    )
+    assert refused.returncode == 1 and "restore it from a backup" in refused.stderr

@@ -9,6 +9,7 @@ pub(crate) mod events;
 mod functions;
 mod open;
 pub(crate) mod record;
+mod sealed;
 mod versions;
 
 use std::cell::RefCell;
@@ -25,6 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use open::OpenError;
 
 use crate::index::{Change, Index};
+use crate::sealing::{SealingKey, Unsealable};
 
 /// Writes that wait for the writer; more wait in the callers. Bounds the memory of queued payloads.
 const WAITING: usize = 128;
@@ -41,6 +43,8 @@ pub(crate) enum CatalogError {
     /// Shared by everyone whose work was in the transaction.
     #[error("the catalog could not commit")]
     Commit(#[source] Arc<rusqlite::Error>),
+    #[error("an environment in the catalog does not open")]
+    Sealed(#[from] Unsealable),
     #[error("the catalog is closed")]
     Closed,
 }
@@ -58,15 +62,17 @@ pub(crate) struct Catalog {
     writer: Option<JoinHandle<()>>,
     reader: Arc<Mutex<Connection>>,
     index: Arc<Index>,
+    sealing: SealingKey,
 }
 
 /// A connection within a piece of work: the queries of `functions` and `events` are methods of it.
 pub(crate) struct Session<'a> {
     connection: &'a Connection,
+    sealing: &'a SealingKey,
     changes: RefCell<Vec<Change>>,
 }
 
-type Job = Box<dyn FnOnce(&Connection) -> Done + Send>;
+type Job = Box<dyn FnOnce(&Connection, &SealingKey) -> Done + Send>;
 
 /// A piece of work that ran but is not committed yet.
 struct Done {
@@ -77,17 +83,19 @@ struct Done {
 }
 
 impl Catalog {
-    /// Opens or makes the catalog in `data_dir` and fills the index from it.
-    pub(crate) fn open(data_dir: &Path) -> Result<Self, OpenError> {
-        let (writer, reader) = open::connections(data_dir)?;
+    /// Opens or makes the catalog in `data_dir` and fills the index from it. `sealing` must be the key that
+    /// it was made with.
+    pub(crate) fn open(data_dir: &Path, sealing: SealingKey) -> Result<Self, OpenError> {
+        let (mut writer, reader) = open::connections(data_dir)?;
+        sealed::check(&mut writer, &sealing)?;
         let index = Arc::new(Index::default());
-        let session = Session::new(&reader);
+        let session = Session::new(&reader, &sealing);
         index.apply(session.index_entries()?);
         let (jobs, queue) = mpsc::channel(WAITING);
-        let applied = Arc::clone(&index);
+        let (applied, key) = (Arc::clone(&index), sealing.clone());
         let thread = std::thread::Builder::new()
             .name("catalog".to_owned())
-            .spawn(move || write_loop(writer, queue, &applied))
+            .spawn(move || write_loop(writer, queue, &applied, &key))
             .map_err(OpenError::Thread)?;
         let reader = Arc::new(Mutex::new(reader));
         Ok(Self {
@@ -95,6 +103,7 @@ impl Catalog {
             writer: Some(thread),
             reader,
             index,
+            sealing,
         })
     }
 
@@ -114,8 +123,8 @@ impl Catalog {
         E: From<CatalogError> + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            let session = Session::new(connection);
+        let job: Job = Box::new(move |connection, sealing| {
+            let session = Session::new(connection, sealing);
             let result = work(&session);
             let changes = session.changes.into_inner();
             Done {
@@ -145,8 +154,8 @@ impl Catalog {
         T: Send + 'static,
         E: From<CatalogError> + Send + 'static,
     {
-        let reader = Arc::clone(&self.reader);
-        tokio::task::spawn_blocking(move || work(&Session::new(&reader.lock())))
+        let (reader, sealing) = (Arc::clone(&self.reader), self.sealing.clone());
+        tokio::task::spawn_blocking(move || work(&Session::new(&reader.lock(), &sealing)))
             .await
             .map_err(|_| CatalogError::Closed)?
     }
@@ -164,9 +173,10 @@ impl Drop for Catalog {
 }
 
 impl<'a> Session<'a> {
-    fn new(connection: &'a Connection) -> Self {
+    fn new(connection: &'a Connection, sealing: &'a SealingKey) -> Self {
         Self {
             connection,
+            sealing,
             changes: RefCell::new(Vec::new()),
         }
     }
@@ -177,7 +187,12 @@ impl<'a> Session<'a> {
     }
 }
 
-fn write_loop(mut connection: Connection, mut queue: mpsc::Receiver<Job>, index: &Index) {
+fn write_loop(
+    mut connection: Connection,
+    mut queue: mpsc::Receiver<Job>,
+    index: &Index,
+    sealing: &SealingKey,
+) {
     while let Some(job) = queue.blocking_recv() {
         let mut batch = vec![job];
         while batch.len() < BATCH
@@ -186,7 +201,7 @@ fn write_loop(mut connection: Connection, mut queue: mpsc::Receiver<Job>, index:
             batch.push(job);
         }
         let mut done = Vec::with_capacity(batch.len());
-        let committed = run(&mut connection, batch, &mut done).map_err(Arc::new);
+        let committed = run(&mut connection, sealing, batch, &mut done).map_err(Arc::new);
         for Done {
             keep,
             changes,
@@ -209,13 +224,14 @@ fn write_loop(mut connection: Connection, mut queue: mpsc::Receiver<Job>, index:
 /// [`CatalogError::Closed`]; that only happens when the database itself fails.
 fn run(
     connection: &mut Connection,
+    sealing: &SealingKey,
     batch: Vec<Job>,
     done: &mut Vec<Done>,
 ) -> Result<(), rusqlite::Error> {
     let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for job in batch {
         let savepoint = transaction.savepoint()?;
-        let finished = job(&savepoint);
+        let finished = job(&savepoint, sealing);
         let keep = finished.keep;
         done.push(finished);
         if keep {

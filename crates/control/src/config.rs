@@ -9,11 +9,16 @@ use pilotlight_model::{Digest, Limits, Runtime};
 
 use crate::clock::{Clock, SystemClock};
 
+/// Where the key for secrets at rest is, in the data directory, unless told otherwise.
+pub const KEY_FILE: &str = "secret.key";
+
 /// Configuration of a [`crate::Control`].
 #[derive(Clone)]
 pub struct Config {
     /// Folder of the catalog; made if it is not there.
     pub data_dir: PathBuf,
+    /// File of the key that secrets in the catalog are sealed with; made if it is not there.
+    pub key_file: PathBuf,
     /// `http://host:port` under which clients reach the API: download URLs begin with it.
     pub endpoint_url: String,
     /// The runtimes that functions may have, each with its image in the store. The images are never
@@ -66,8 +71,10 @@ impl Config {
         endpoint_url: impl Into<String>,
         runtimes: BTreeMap<Runtime, Digest>,
     ) -> Self {
+        let data_dir = data_dir.into();
         Self {
-            data_dir: data_dir.into(),
+            key_file: data_dir.join(KEY_FILE),
+            data_dir,
             endpoint_url: endpoint_url.into(),
             runtimes,
             limits: Limits::default(),

@@ -20,6 +20,7 @@ use crate::catalog::{Catalog, CatalogError, OpenError};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::packages::Packages;
+use crate::sealing::SealingKey;
 use crate::{api, deploy, events, restore};
 
 /// The control plane. Dropping it stops its workers where they are; [`Control::drain`] lets them end.
@@ -56,8 +57,9 @@ impl Control {
         store: Arc<Store>,
         node: Arc<dyn Node>,
     ) -> Result<Arc<Self>, OpenError> {
-        let data_dir = config.data_dir.clone();
-        let catalog = tokio::task::spawn_blocking(move || Catalog::open(&data_dir))
+        let (data_dir, key_file) = (config.data_dir.clone(), config.key_file.clone());
+        let open = move || Catalog::open(&data_dir, SealingKey::open(&key_file)?);
+        let catalog = tokio::task::spawn_blocking(open)
             .await
             .map_err(|panic| OpenError::Read(Box::new(panic)))??;
         // Two random UUIDs hold 244 random bits.

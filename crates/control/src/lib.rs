@@ -6,6 +6,7 @@
 //! ready or to be delivered is taken up again when the catalog is opened.
 #![forbid(unsafe_code)]
 
+mod access_keys;
 mod api;
 mod catalog;
 mod clock;
@@ -18,9 +19,12 @@ mod lifecycle;
 mod metrics;
 mod packages;
 mod restore;
+mod sealing;
 
+pub use access_keys::{AccessKey, AccessKeys, AccessKeysError, Stamp};
 pub use catalog::OpenError;
 pub use clock::{Clock, SystemClock};
-pub use config::{Config, Retries};
+pub use config::{Config, KEY_FILE, Retries};
 pub use control::Control;
 pub use metrics::Metrics;
+pub use sealing::{SealingKey, SealingKeyError};

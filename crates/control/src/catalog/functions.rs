@@ -15,7 +15,7 @@ use super::{CatalogError, Session};
 use crate::index::{Change, Entry};
 use crate::lifecycle::Lifecycle;
 
-/// Columns of a record, in the order in which [`record`] reads them.
+/// Columns of a record, in the order in which [`Session::record`] reads them.
 pub(super) const RECORD: &str = "function.account, function.region, function.name, version.number, \
                       version.revision, version.revision_id, version.package, version.draft, \
                       version.image, version.compiled, version.settings, version.lifecycle, \
@@ -37,7 +37,7 @@ impl Session<'_> {
             key.name.as_str(),
             number(key.version)
         ];
-        Ok(query.query_row(key, record).optional()?)
+        Ok(query.query_row(key, |row| self.record(row)).optional()?)
     }
 
     /// Up to `limit` functions of an account and region behind `after`, by name.
@@ -55,7 +55,7 @@ impl Session<'_> {
         ))?;
         let rows = query.query_map(
             params![account.as_str(), region.as_str(), after, limit],
-            record,
+            |row| self.record(row),
         )?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -66,7 +66,7 @@ impl Session<'_> {
             "SELECT {RECORD} FROM version JOIN function ON version.function = function.id
              WHERE settled = 0 ORDER BY revision LIMIT ?1"
         ))?;
-        let rows = query.query_map([limit], record)?;
+        let rows = query.query_map([limit], |row| self.record(row))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -127,7 +127,10 @@ impl Session<'_> {
             lifecycle,
             serving,
         } = record;
-        let serving_json = serving.as_deref().map(serde_json::to_string).transpose()?;
+        let serving_json = serving
+            .as_deref()
+            .map(|spec| self.sealed(key, spec))
+            .transpose()?;
         let changed = self
             .connection
             .prepare_cached(
@@ -148,7 +151,7 @@ impl Session<'_> {
                 code.draft.as_str(),
                 code.image.as_str(),
                 code.compiled.map(Runtime::as_str),
-                serde_json::to_string(settings)?,
+                self.sealed(key, settings)?,
                 serde_json::to_string(lifecycle)?,
                 serving_json,
                 number(key.version),
@@ -262,14 +265,48 @@ impl Session<'_> {
              FROM version JOIN function ON version.function = function.id",
         )?;
         let rows = query.query_map([], |row| {
-            let lifecycle: Lifecycle = json(row, 4)?;
+            let (key, lifecycle) = (key(row)?, json::<Lifecycle>(row, 4)?);
             let entry = Entry {
                 state: lifecycle.state,
-                serving: serving(row, 5)?,
+                serving: self.serving(row, 5, &key)?,
             };
-            Ok(Change::Put(key(row)?, entry))
+            Ok(Change::Put(key, entry))
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The record that a row of the columns [`RECORD`] holds.
+    pub(super) fn record(&self, row: &Row<'_>) -> Result<Record, rusqlite::Error> {
+        let key = key(row)?;
+        Ok(Record {
+            revision: row.get(4)?,
+            revision_id: parsed::<Uuid>(row, 5)?,
+            code: Code {
+                package: parsed(row, 6)?,
+                draft: parsed(row, 7)?,
+                image: parsed(row, 8)?,
+                compiled: row
+                    .get::<_, Option<String>>(9)?
+                    .as_deref()
+                    .and_then(Runtime::from_name),
+            },
+            settings: self.unsealed(row, 10, &key)?,
+            lifecycle: json(row, 11)?,
+            serving: self.serving(row, 12, &key)?,
+            key,
+        })
+    }
+
+    fn serving(
+        &self,
+        row: &Row<'_>,
+        column: usize,
+        key: &VersionKey,
+    ) -> Result<Option<Arc<FunctionSpec>>, rusqlite::Error> {
+        match row.get_ref(column)? {
+            ValueRef::Null => Ok(None),
+            _ => self.unsealed(row, column, key).map(Some),
+        }
     }
 }
 
@@ -279,26 +316,6 @@ pub(super) fn number(version: Version) -> u64 {
         Version::Latest => LATEST,
         Version::Number(number) => number,
     }
-}
-
-pub(super) fn record(row: &Row<'_>) -> Result<Record, rusqlite::Error> {
-    Ok(Record {
-        key: key(row)?,
-        revision: row.get(4)?,
-        revision_id: parsed::<Uuid>(row, 5)?,
-        code: Code {
-            package: parsed(row, 6)?,
-            draft: parsed(row, 7)?,
-            image: parsed(row, 8)?,
-            compiled: row
-                .get::<_, Option<String>>(9)?
-                .as_deref()
-                .and_then(Runtime::from_name),
-        },
-        settings: json(row, 10)?,
-        lifecycle: json(row, 11)?,
-        serving: serving(row, 12)?,
-    })
 }
 
 /// The first four columns.
@@ -314,13 +331,6 @@ pub(super) fn key(row: &Row<'_>) -> Result<VersionKey, rusqlite::Error> {
             Version::Number(number)
         },
     })
-}
-
-fn serving(row: &Row<'_>, column: usize) -> Result<Option<Arc<FunctionSpec>>, rusqlite::Error> {
-    match row.get_ref(column)? {
-        ValueRef::Null => Ok(None),
-        _ => json(row, column).map(|spec| Some(Arc::new(spec))),
-    }
 }
 
 /// A text column that holds an id.

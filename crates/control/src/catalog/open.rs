@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::CatalogError;
+use crate::sealing::SealingKeyError;
 
 /// Migrations in order; the file's `user_version` counts those that it has had.
 const MIGRATIONS: [&str; 2] = [include_str!("0001.sql"), include_str!("0002.sql")];
@@ -46,6 +47,12 @@ pub enum OpenError {
         /// The folder of packages.
         blobs: PathBuf,
     },
+    /// The key file cannot be had.
+    #[error("cannot have the key that secrets in the catalog are sealed with")]
+    Key(#[from] SealingKeyError),
+    /// The key is not the one that the catalog's secrets are sealed with.
+    #[error("the key file is not the one that the catalog was made with: restore it from a backup")]
+    OtherKey,
     /// SQLite cannot open or migrate the file.
     #[error("cannot open {path}")]
     Database {

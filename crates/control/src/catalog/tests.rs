@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::record::{Code, Record, Settings};
+use super::record::{Code, Environment, Record, Settings};
 use super::*;
 use crate::lifecycle::Lifecycle;
 use pilotlight_model::logging::LogFormat;
@@ -47,6 +47,10 @@ fn record(name: &str, revision: u64) -> Record {
     }
 }
 
+fn open(folder: &std::path::Path) -> Result<Catalog, OpenError> {
+    Catalog::open(folder, SealingKey::open(&folder.join("secret.key"))?)
+}
+
 async fn insert(catalog: &Catalog, name: &str, revision: u64) -> Result<(), CatalogError> {
     let record = record(name, revision);
     catalog.write(move |session| session.insert(&record)).await
@@ -64,7 +68,7 @@ async fn find(catalog: &Catalog, name: &str) -> Option<Record> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_write_leaves_nothing_and_harms_no_other() {
     let dir = tempfile::tempdir().unwrap();
-    let catalog = Arc::new(Catalog::open(dir.path()).unwrap());
+    let catalog = Arc::new(open(dir.path()).unwrap());
     insert(&catalog, "taken", 1).await.unwrap();
     let writes: Vec<_> = (0..50)
         .map(|number| {
@@ -99,7 +103,7 @@ async fn a_failed_write_leaves_nothing_and_harms_no_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_and_numbers_survive_and_read_back_whole() {
     let dir = tempfile::tempdir().unwrap();
-    let catalog = Catalog::open(dir.path()).unwrap();
+    let catalog = open(dir.path()).unwrap();
     let mut kept = record("f", 7);
     kept.serving = Some(Arc::new(kept.spec(None)));
     let written = kept.clone();
@@ -113,7 +117,7 @@ async fn rows_and_numbers_survive_and_read_back_whole() {
     let first = revision(&catalog).await.unwrap();
     drop(catalog);
 
-    let catalog = Catalog::open(dir.path()).unwrap();
+    let catalog = open(dir.path()).unwrap();
     let read = find(&catalog, "f").await.unwrap();
     assert_eq!((read.revision, read.revision_id), (7, kept.revision_id));
     assert_eq!((read.code, read.settings), (kept.code, kept.settings));
@@ -131,16 +135,112 @@ async fn rows_and_numbers_survive_and_read_back_whole() {
     );
 }
 
+fn with_secret(name: &str, secret: &str) -> Record {
+    let mut record = record(name, 1);
+    let variables = [("PASSWORD".to_owned(), secret.to_owned())].into();
+    record.settings.environment = Some(Environment(variables));
+    record.serving = Some(Arc::new(record.spec(None)));
+    record
+}
+
+/// Whether any file of the catalog holds that text.
+fn on_disk(folder: &std::path::Path, text: &str) -> bool {
+    let files = std::fs::read_dir(folder).unwrap();
+    let holds = |bytes: Vec<u8>| {
+        bytes
+            .windows(text.len())
+            .any(|window| window == text.as_bytes())
+    };
+    files
+        .map(|file| std::fs::read(file.unwrap().path()).unwrap())
+        .any(holds)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn variables_are_sealed_on_disk_and_read_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = open(dir.path()).unwrap();
+    let kept = with_secret("f", "correct horse");
+    let written = kept.clone();
+    let published = catalog
+        .write(move |session| {
+            session.insert(&written)?;
+            session.publish(&written, None, 0)
+        })
+        .await
+        .unwrap();
+    assert!(
+        on_disk(dir.path(), "/aws/lambda/f"),
+        "the rest is not sealed"
+    );
+    assert!(!on_disk(dir.path(), "correct horse") && !on_disk(dir.path(), "PASSWORD"));
+    drop(catalog);
+
+    let catalog = open(dir.path()).unwrap();
+    assert!(!on_disk(dir.path(), "correct horse"));
+    let read = find(&catalog, "f").await.unwrap();
+    assert_eq!(
+        (&read.settings, &read.serving),
+        (&kept.settings, &kept.serving)
+    );
+    let again = catalog
+        .write(move |session| session.publish(&read, None, 0))
+        .await
+        .map_err(|error: CatalogError| error)
+        .unwrap();
+    assert_eq!(again.key, published.key, "nothing has changed since");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalog_from_before_sealing_is_sealed_when_it_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = open(dir.path()).unwrap();
+    let kept = with_secret("f", "correct horse");
+    let written = kept.clone();
+    catalog
+        .write(move |session| {
+            session.insert(&written)?;
+            session.publish(&written, None, 0)
+        })
+        .await
+        .unwrap();
+    drop(catalog);
+    let writer = Connection::open(dir.path().join("catalog.sqlite")).unwrap();
+    let settings = serde_json::to_string(&kept.settings).unwrap();
+    let serving = serde_json::to_string(&kept.serving).unwrap();
+    let plain = "UPDATE version SET settings = ?1, serving = ?2";
+    writer.execute(plain, [&settings, &serving]).unwrap();
+    let plain = "UPDATE function SET published_from = ?1";
+    writer.execute(plain, [&settings]).unwrap();
+    writer
+        .execute("DELETE FROM setting WHERE name = 'sealing-check'", [])
+        .unwrap();
+    drop(writer);
+    assert!(on_disk(dir.path(), "correct horse"));
+
+    let catalog = open(dir.path()).unwrap();
+    assert!(!on_disk(dir.path(), "correct horse"));
+    assert_eq!(find(&catalog, "f").await.unwrap().settings, kept.settings);
+}
+
+#[test]
+fn another_key_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()).unwrap());
+    std::fs::remove_file(dir.path().join("secret.key")).unwrap();
+    assert!(matches!(open(dir.path()), Err(OpenError::OtherKey)));
+}
+
 #[test]
 fn a_newer_schema_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
-    drop(Catalog::open(dir.path()).unwrap());
+    drop(open(dir.path()).unwrap());
     let path = dir.path().join("catalog.sqlite");
     Connection::open(&path)
         .unwrap()
         .pragma_update(None, "user_version", 99)
         .unwrap();
-    let Err(error) = Catalog::open(dir.path()) else {
+    let Err(error) = open(dir.path()) else {
         panic!("opened")
     };
     assert_eq!(
@@ -155,24 +255,24 @@ fn a_newer_schema_is_refused_by_name() {
 #[test]
 fn a_lost_catalog_is_not_replaced_by_an_empty_one() {
     let dir = tempfile::tempdir().unwrap();
-    drop(Catalog::open(dir.path()).unwrap());
+    drop(open(dir.path()).unwrap());
     let package = dir.path().join("blobs/a-package");
     std::fs::create_dir(dir.path().join("blobs")).unwrap();
     std::fs::write(&package, "zip").unwrap();
-    drop(Catalog::open(dir.path()).unwrap());
+    drop(open(dir.path()).unwrap());
     std::fs::write(dir.path().join("catalog.sqlite"), "").unwrap();
-    let Err(error) = Catalog::open(dir.path()) else {
+    let Err(error) = open(dir.path()) else {
         panic!("opened")
     };
     assert!(error.to_string().contains("from a backup"), "{error}");
     std::fs::remove_file(package).unwrap();
-    Catalog::open(dir.path()).unwrap();
+    open(dir.path()).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_use_the_index_of_names() {
     let dir = tempfile::tempdir().unwrap();
-    let catalog = Catalog::open(dir.path()).unwrap();
+    let catalog = open(dir.path()).unwrap();
     let plan: String = catalog
         .read(|session| {
             let mut query = session.connection.prepare(

@@ -6,7 +6,7 @@ use pilotlight_model::{AccountId, FunctionSpec, Region, Version, VersionKey};
 use rusqlite::params;
 use uuid::Uuid;
 
-use super::functions::{LATEST, RECORD, key, number, record};
+use super::functions::{LATEST, RECORD, key, number};
 use super::record::{Record, Settings};
 use super::{CatalogError, Session};
 use crate::index::Change;
@@ -33,11 +33,11 @@ impl Session<'_> {
         ];
         let (function, last, from): (i64, u64, String) =
             find.query_row(name, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        let now = serde_json::to_string(&Settings {
+        let now = Settings {
             modified_ms: 0,
             ..latest.settings.clone()
-        })?;
-        if from == now
+        };
+        if self.is_sealed(&latest.key, &from, &now)?
             && let Some(same) = self.find(&version(&latest.key, last))?
         {
             return Ok(same);
@@ -46,7 +46,7 @@ impl Session<'_> {
             .prepare_cached(
                 "UPDATE function SET published = ?2, published_from = ?3 WHERE id = ?1",
             )?
-            .execute(params![function, last + 1, now])?;
+            .execute(params![function, last + 1, self.sealed(&latest.key, &now)?])?;
         let mut published = Record {
             key: version(&latest.key, last + 1),
             revision: self.next_revision()?,
@@ -91,7 +91,7 @@ impl Session<'_> {
                 after.map_or(LATEST, |last| number(last) + 1),
                 limit
             ],
-            record,
+            |row| self.record(row),
         )?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -112,7 +112,7 @@ impl Session<'_> {
         let (name, last) = after;
         let rows = query.query_map(
             params![account.as_str(), region.as_str(), name, number(last), limit],
-            record,
+            |row| self.record(row),
         )?;
         Ok(rows.collect::<Result<_, _>>()?)
     }

@@ -22,6 +22,8 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     /// Everything that must survive.
     pub(crate) data_dir: PathBuf,
+    /// Key that secrets at rest are sealed with; in the data directory unless given.
+    pub(crate) key_file: Option<PathBuf>,
     /// Name of this node in start records and traces.
     pub(crate) node_name: String,
     /// Addresses of the instances: network and prefix length.
@@ -83,6 +85,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
             data_dir: PathBuf::from("/var/lib/pilotlight"),
+            key_file: None,
             node_name: rustix::system::uname()
                 .nodename()
                 .to_string_lossy()
@@ -162,6 +165,7 @@ impl Config {
         Ok(Self {
             listen: file.listen.unwrap_or(self.listen),
             data_dir: file.data_dir.unwrap_or(self.data_dir),
+            key_file: file.key_file.or(self.key_file),
             node_name: file.node_name.unwrap_or(self.node_name),
             subnet,
             pool_size: file.pool_size.unwrap_or(self.pool_size),
@@ -190,6 +194,7 @@ impl Config {
         File {
             listen: Some(self.listen),
             data_dir: Some(self.data_dir.clone()),
+            key_file: self.key_file.clone(),
             node_name: Some(self.node_name.clone()),
             subnet: Some(format!("{}/{}", self.subnet.network, self.subnet.prefix)),
             pool_size: Some(self.pool_size),

@@ -98,6 +98,9 @@ impl Platform {
         let mut control_config =
             pilotlight_control::Config::new(&config.data_dir, url(address), digests);
         control_config.limits = config.limits;
+        if let Some(key_file) = &config.key_file {
+            control_config.key_file.clone_from(key_file);
+        }
         let agent_config = pilotlight_agent::Config {
             node: config.node_name.clone(),
             data_dir: config.data_dir.clone(),
