@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pilotlight_model::ids::RequestId;
-use pilotlight_model::limits;
 use serde_json::json;
 
 use crate::launcher::Exit;
@@ -21,8 +20,8 @@ pub(crate) enum Failure {
     Exited { exit: Exit, out_of_memory: bool },
     /// There is no program to run, in words.
     InvalidEntrypoint(String),
-    /// The answer has this many bytes.
-    TooLarge(u64),
+    /// The answer has more bytes than one of its kind may have.
+    TooLarge { bytes: u64, limit: u64 },
     /// The runtime reported that it cannot start: error type and body as it gave them.
     Init { error_type: String, body: Bytes },
 }
@@ -38,7 +37,7 @@ impl Failure {
             } => "Runtime.OutOfMemory",
             Failure::Exited { .. } => "Runtime.ExitError",
             Failure::InvalidEntrypoint(_) => "Runtime.InvalidEntrypoint",
-            Failure::TooLarge(_) => "Function.ResponseSizeTooLarge",
+            Failure::TooLarge { .. } => "Function.ResponseSizeTooLarge",
             Failure::Init { error_type, .. } => error_type,
         }
     }
@@ -66,7 +65,7 @@ impl Failure {
     /// The part of the message behind `Error: `, for failures of the environment.
     fn cause(&self) -> Option<String> {
         match self {
-            Failure::TooLarge(_) => None,
+            Failure::TooLarge { .. } => None,
             other => Some(other.message()),
         }
     }
@@ -80,9 +79,8 @@ impl Failure {
             } => "Runtime exited without providing a reason".to_owned(),
             Failure::Exited { exit, .. } => format!("Runtime exited with error: {exit}"),
             Failure::InvalidEntrypoint(why) => why.clone(),
-            Failure::TooLarge(bytes) => format!(
-                "Response payload size ({bytes} bytes) exceeded maximum allowed payload size ({} bytes).",
-                limits::INVOKE_RESPONSE_BYTES
+            Failure::TooLarge { bytes, limit } => format!(
+                "Response payload size ({bytes} bytes) exceeded maximum allowed payload size ({limit} bytes)."
             ),
             Failure::Init { error_type, .. } => error_type.clone(),
         }
@@ -156,7 +154,10 @@ mod tests {
             format!("RequestId: {id} Error: Runtime exited with error: signal: killed")
         );
         assert_eq!(
-            payload(&Failure::TooLarge(6_291_557))["errorMessage"],
+            payload(&Failure::TooLarge {
+                bytes: 6_291_557,
+                limit: 6_291_556
+            })["errorMessage"],
             "Response payload size (6291557 bytes) exceeded maximum allowed payload size (6291556 bytes)."
         );
     }

@@ -14,10 +14,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use parking_lot::Mutex;
 use pilotlight_model::function::FunctionSpec;
 use pilotlight_model::ids::{InstanceId, RequestId};
-use pilotlight_model::node::{InvokeReply, InvokeRequest};
+use pilotlight_model::limits::{INVOKE_RESPONSE_BYTES, STREAMED_RESPONSE_BYTES};
+use pilotlight_model::node::{InvokeReply, InvokeRequest, ResponseSink, StreamBegun};
 use pilotlight_model::start::{Instant, Phase, StartKind, Timeline};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant as Deadline;
@@ -90,6 +92,8 @@ struct Current {
     began: Instant,
     init: Option<Duration>,
     restore: Option<Duration>,
+    /// Its answer goes to the caller as it comes, and has begun.
+    streamed: bool,
     reply: oneshot::Sender<Ended>,
 }
 
@@ -128,7 +132,9 @@ pub(crate) enum Next {
 #[derive(Debug)]
 pub(crate) enum Answer {
     Response(Bytes),
-    /// `POST …/error`.
+    /// All of it has been handed on.
+    Streamed,
+    /// `POST …/error`, or what cut a streamed answer short.
     Error(Bytes),
     /// More bytes than an answer may have.
     TooLarge(u64),
@@ -186,6 +192,7 @@ impl Instance {
             began,
             init,
             restore,
+            streamed: false,
             reply,
         });
         if let Some(failure) = state.failed.clone() {
@@ -230,9 +237,48 @@ impl Instance {
         self.state.lock().fetched = true;
     }
 
-    /// `POST …/response` or `…/error`: the body is about to be read.
+    /// `POST …/error`: the body is about to be read.
     pub(crate) fn begin_answer(&self, request: RequestId) -> Result<(), Refusal> {
         self.state.lock().machine.begin_answer(request)
+    }
+
+    /// `POST …/response`: the body is about to be read. Returns where it may go as it comes, if the caller
+    /// wants that.
+    pub(crate) fn begin_response(
+        &self,
+        request: RequestId,
+    ) -> Result<Option<Arc<dyn ResponseSink>>, Refusal> {
+        let mut state = self.state.lock();
+        let State {
+            machine, current, ..
+        } = &mut *state;
+        // Of a streamed answer that broke off the caller has seen a part: there is no second one.
+        if current.as_ref().is_some_and(|it| it.streamed) && *machine == Machine::Running(request) {
+            return Err(Machine::Answering(request).refuse("InvocationResponse"));
+        }
+        machine.begin_answer(request)?;
+        let current = current.as_ref();
+        Ok(current.and_then(|current| current.request.stream.clone()))
+    }
+
+    /// The first byte of an answer that is streamed is there. Nothing if it comes too late.
+    pub(crate) fn begin_stream(
+        &self,
+        request: RequestId,
+        content_type: Option<HeaderValue>,
+    ) -> Option<StreamBegun> {
+        let at = clock::now();
+        let mut state = self.state.lock();
+        let current = state.current.as_mut();
+        let current = current.filter(|current| current.request.request_id == request)?;
+        current.streamed = true;
+        current.request.timeline.end(Phase::Handler, at);
+        Some(StreamBegun {
+            content_type,
+            instance: self.id,
+            kind: current.kind,
+            timeline: current.request.timeline.clone(),
+        })
     }
 
     /// The body did not come to its end.
@@ -250,12 +296,17 @@ impl Instance {
         self.finishing.fetch_add(1, Ordering::Relaxed);
         let (payload, failure) = match answer {
             Answer::Response(payload) => (payload, None),
+            Answer::Streamed => (Bytes::new(), None),
             Answer::Error(payload) => {
                 self.reply(&mut state, at, payload, Some(UNHANDLED), None);
                 return;
             }
             Answer::TooLarge(bytes) => {
-                let failure = Failure::TooLarge(bytes);
+                let limit = match state.current.as_ref().is_some_and(|it| it.streamed) {
+                    true => STREAMED_RESPONSE_BYTES,
+                    false => INVOKE_RESPONSE_BYTES as u64,
+                };
+                let failure = Failure::TooLarge { bytes, limit };
                 (failure.payload(request), Some(failure))
             }
         };
@@ -318,6 +369,7 @@ impl Instance {
             began,
             init,
             restore,
+            streamed,
             reply,
         }) = state.current.take()
         else {
@@ -339,7 +391,11 @@ impl Instance {
         });
         let log_tail = request.log_tail.then(|| self.report(state)).flatten();
         let mut timeline = request.timeline;
-        timeline.end(Phase::Handler, at);
+        let phase = match streamed {
+            true => Phase::Stream,
+            false => Phase::Handler,
+        };
+        timeline.end(phase, at);
         let answer = InvokeReply {
             payload,
             function_error,
@@ -437,6 +493,7 @@ impl State {
 
 impl Current {
     fn give_back(self) {
+        debug_assert!(!self.streamed, "who streams has seen the event");
         let _ = self.reply.send(Ended::Undelivered(Box::new(self.request)));
     }
 }

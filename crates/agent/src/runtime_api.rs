@@ -8,6 +8,7 @@ mod answer;
 mod inherited;
 mod outstanding;
 mod route;
+mod stream;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -173,6 +173,7 @@ pub(crate) fn request(spec: &Arc<FunctionSpec>, payload: &str) -> InvokeRequest 
         trace_id: "Root=1-2-3".to_owned(),
         log_tail: false,
         cold: None,
+        stream: None,
         timeline: Timeline::begin(crate::clock::now()),
         at_ms: crate::clock::unix_ms(),
     }

@@ -232,6 +232,7 @@ async fn attempt(parts: &Parts, event: &Event) -> Outcome {
         trace_id: event.event.trace_id.clone(),
         log_tail: false,
         cold: None,
+        stream: None,
         timeline: Timeline::begin(clock.monotonic()),
         at_ms: clock.unix_ms(),
     };

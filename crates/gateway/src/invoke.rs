@@ -151,6 +151,7 @@ impl Admitted {
             trace_id: self.trace.header.clone(),
             log_tail: self.log_tail,
             cold: self.cold,
+            stream: None,
             timeline: Timeline::begin(call.began),
             at_ms: self.at.as_millis() as u64,
         };

@@ -9,6 +9,8 @@ pub const INVOKE_REQUEST_BYTES: usize = 6 * 1024 * 1024;
 pub const INVOKE_EVENT_BYTES: usize = 1024 * 1024;
 /// Bytes of an invocation's answer; one more is `Function.ResponseSizeTooLarge`.
 pub const INVOKE_RESPONSE_BYTES: usize = 6_291_556;
+/// Bytes of an answer that a function streams (Lambda quota: 200 MB).
+pub const STREAMED_RESPONSE_BYTES: u64 = 200 * 1024 * 1024;
 /// Bytes of any control-plane request body; AWS answers 413 at this size.
 pub const API_REQUEST_BYTES: usize = 70_167_211;
 /// Bytes of a zip given inline (Lambda quota: 50 MB).

@@ -2,6 +2,7 @@
 //! traits through which `pilot` wires them. Futures are boxed so that the traits can be objects.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -45,16 +46,43 @@ pub struct InvokeRequest {
     pub log_tail: bool,
     /// Do without idle instances: a start, or one of that kind.
     pub cold: Option<Cold>,
+    /// Where the answer goes as it comes, should the function stream it. Without one it is collected.
+    pub stream: Option<Arc<dyn ResponseSink>>,
     /// What has already been spent on this request.
     pub timeline: Timeline,
     /// Wall-clock time of the request, in milliseconds since 1970.
     pub at_ms: u64,
 }
 
+/// Takes an answer that a function streams, while the function runs. The invocation ends when the function
+/// does, as any other.
+pub trait ResponseSink: fmt::Debug + Send + Sync + 'static {
+    /// The answer begins. Called once, before its first chunk; never for an answer that is not streamed.
+    fn begin(&self, begun: StreamBegun);
+
+    /// Takes a chunk as soon as there is room for it: until then the function waits. Once nobody listens any more
+    /// there always is.
+    fn send(&self, chunk: Bytes) -> BoxFuture<'_, ()>;
+}
+
+/// What is known of a streamed answer when its first byte is there.
+#[derive(Debug, Clone)]
+pub struct StreamBegun {
+    /// The `Content-Type` that the runtime gave, if it can stand in a header.
+    pub content_type: Option<http::HeaderValue>,
+    /// Instance that runs it.
+    pub instance: InstanceId,
+    /// What the instance came from.
+    pub kind: StartKind,
+    /// The waterfall up to the first byte.
+    pub timeline: Timeline,
+}
+
 /// What a node answers. An error in the function is an answer too.
 #[derive(Debug, Clone)]
 pub struct InvokeReply {
-    /// The handler's answer, or the error object when `function_error` is set.
+    /// The handler's answer, or the error object when `function_error` is set. Of an answer that went into the
+    /// request's [`ResponseSink`] nothing is left but the error that cut it short.
     pub payload: Bytes,
     /// Value of `X-Amz-Function-Error` (`Unhandled`) when the function failed.
     pub function_error: Option<&'static str>,

@@ -120,15 +120,17 @@ pub enum Phase {
     RuntimeInit,
     /// The user's code outside the handler.
     UserInit,
-    /// The handler, from the event's delivery to the answer.
+    /// The handler, from the event's delivery to the answer, or to the first byte of one that it streams.
     Handler,
+    /// The rest of an answer that is streamed, up to its last byte.
+    Stream,
     /// Returning the answer to the client.
     Respond,
 }
 
 impl Phase {
     /// Every phase in the order in which they happen.
-    pub const ALL: [Phase; 14] = [
+    pub const ALL: [Phase; 15] = [
         Phase::Gateway,
         Phase::Queue,
         Phase::Place,
@@ -142,6 +144,7 @@ impl Phase {
         Phase::RuntimeInit,
         Phase::UserInit,
         Phase::Handler,
+        Phase::Stream,
         Phase::Respond,
     ];
 
@@ -161,6 +164,7 @@ impl Phase {
             Phase::RuntimeInit => "runtime_init",
             Phase::UserInit => "user_init",
             Phase::Handler => "handler",
+            Phase::Stream => "stream",
             Phase::Respond => "respond",
         }
     }

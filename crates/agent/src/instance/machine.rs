@@ -155,7 +155,8 @@ impl Machine {
         }
     }
 
-    fn refuse(self, to: &'static str) -> Refusal {
+    /// The words for what is not allowed in this state.
+    pub(crate) fn refuse(self, to: &'static str) -> Refusal {
         Refusal::Transition {
             from: self.name(),
             to,

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use pilotlight_model::ids::RequestId;
 use pilotlight_model::limits::INVOKE_RESPONSE_BYTES;
+use pilotlight_model::node::StreamBegun;
 
-use super::{accepted, error as http_error, refused};
-use crate::instance::{Answer, Instance, Refusal};
+use super::{accepted, error as http_error, refused, stream};
+use crate::instance::{Answer, Instance};
 
 /// Error type of a runtime's error.
 const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
@@ -24,16 +25,27 @@ const ERROR_TYPE_BYTES: usize = 256;
 const INIT_ERROR_BYTES: u64 = 256 * 1024;
 /// Bytes read of an answer that is too large, so that a runtime which sends before it listens hears
 /// why; beyond it the connection is closed.
-const DISCARDED_BYTES: u64 = 64 * 1024 * 1024;
+pub(super) const DISCARDED_BYTES: u64 = 64 * 1024 * 1024;
 
-/// `POST …/invocation/{id}/response`. An answer in streaming mode is collected like any other; one that an error
-/// cut short is that error.
+/// `POST …/invocation/{id}/response`. One in streaming mode is handed on as it comes, where the caller takes it so;
+/// else it is collected like any other, and one that an error cut short is that error.
 pub(super) async fn response(
     instance: &Arc<Instance>,
     id: RequestId,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
-    answer(instance, id, request, Answer::Response).await
+    // Claimed before the body is read: an instance has one body in memory, however many it sends.
+    let sink = match instance.begin_response(id) {
+        Ok(sink) => sink,
+        Err(why) => return refused(why),
+    };
+    let claim = Claim::new(instance, id);
+    match sink {
+        Some(sink) if stream::is_streaming(request.headers()) => {
+            stream::hand_on(claim, sink.as_ref(), request).await
+        }
+        _ => collect(claim, request, Answer::Response).await,
+    }
 }
 
 /// `POST …/invocation/{id}/error`.
@@ -42,7 +54,10 @@ pub(super) async fn error(
     id: RequestId,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
-    answer(instance, id, request, Answer::Error).await
+    if let Err(why) = instance.begin_answer(id) {
+        return refused(why);
+    }
+    collect(Claim::new(instance, id), request, Answer::Error).await
 }
 
 /// `POST …/init/error`.
@@ -87,17 +102,11 @@ async fn told(request: Request<Incoming>) -> (String, Bytes) {
     (error_type, body)
 }
 
-async fn answer(
-    instance: &Arc<Instance>,
-    id: RequestId,
+async fn collect(
+    claim: Claim<'_>,
     request: Request<Incoming>,
     whole: fn(Bytes) -> Answer,
 ) -> Response<Full<Bytes>> {
-    // Claimed before the body is read: an instance has one body in memory, however many it sends.
-    let claim = match Claim::of(instance, id) {
-        Ok(claim) => claim,
-        Err(why) => return refused(why),
-    };
     match read(request.into_body(), INVOKE_RESPONSE_BYTES as u64).await {
         Ok(Read::Whole(body)) => {
             claim.finish(whole(body));
@@ -109,39 +118,55 @@ async fn answer(
         }
         Ok(Read::TooLarge(bytes)) => {
             claim.finish(Answer::TooLarge(bytes));
-            http_error(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "RequestEntityTooLarge",
-                &format!("Exceeded maximum allowed payload size ({INVOKE_RESPONSE_BYTES} bytes)."),
-            )
+            too_large(INVOKE_RESPONSE_BYTES as u64)
         }
-        Err(_) => http_error(
-            StatusCode::BAD_REQUEST,
-            "TruncatedRequest",
-            "The body is not whole",
-        ),
+        Err(_) => truncated(),
     }
+}
+
+/// The runtime hears that its answer is larger than `limit`.
+pub(super) fn too_large(limit: u64) -> Response<Full<Bytes>> {
+    http_error(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "RequestEntityTooLarge",
+        &format!("Exceeded maximum allowed payload size ({limit} bytes)."),
+    )
+}
+
+/// The runtime hears that its answer broke off.
+pub(super) fn truncated() -> Response<Full<Bytes>> {
+    http_error(
+        StatusCode::BAD_REQUEST,
+        "TruncatedRequest",
+        "The body is not whole",
+    )
 }
 
 /// The right to answer a request. Dropped without an answer (the connection broke) it gives the right
 /// back, so that the runtime can try again.
-struct Claim<'a> {
+pub(super) struct Claim<'a> {
     instance: &'a Arc<Instance>,
     id: RequestId,
     open: bool,
 }
 
 impl<'a> Claim<'a> {
-    fn of(instance: &'a Arc<Instance>, id: RequestId) -> Result<Self, Refusal> {
-        instance.begin_answer(id)?;
-        Ok(Self {
+    /// Of an answer that has begun.
+    fn new(instance: &'a Arc<Instance>, id: RequestId) -> Self {
+        Self {
             instance,
             id,
             open: true,
-        })
+        }
     }
 
-    fn finish(mut self, answer: Answer) {
+    /// The first byte of an answer that is streamed is there.
+    pub(super) fn begin_stream(&self, content_type: Option<HeaderValue>) -> Option<StreamBegun> {
+        self.instance.begin_stream(self.id, content_type)
+    }
+
+    /// The answer is whole, or is not to become so.
+    pub(super) fn finish(mut self, answer: Answer) {
         self.open = false;
         self.instance.finish_answer(self.id, answer);
     }
@@ -194,7 +219,7 @@ async fn read(mut body: Incoming, limit: u64) -> Result<Read, hyper::Error> {
 }
 
 /// The error that the trailers of an answer tell of; what they do not tell in full is told by its type.
-fn error_in(trailers: &HeaderMap) -> Option<Bytes> {
+pub(super) fn error_in(trailers: &HeaderMap) -> Option<Bytes> {
     let error_type = trailers.get(ERROR_TYPE)?.to_str().ok()?;
     let body = trailers
         .get(ERROR_BODY)

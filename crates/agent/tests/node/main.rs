@@ -158,6 +158,7 @@ fn request(spec: &FunctionSpec, event: &str) -> InvokeRequest {
         trace_id: "Root=1".to_owned(),
         log_tail: true,
         cold: None,
+        stream: None,
         timeline: Timeline::begin(Instant(pilotlight_sandbox::monotonic_now())),
         at_ms: 0,
     }

@@ -250,6 +250,7 @@ async fn what_others_invoke_is_recorded_too() {
         trace_id: "Root=1-5759e988-bd862e3fe1be46a994272793".to_owned(),
         log_tail: false,
         cold: Some(pilotlight_model::start::Cold::Best),
+        stream: None,
         timeline: Timeline::begin(Instant(0)),
         at_ms: 1,
     };
