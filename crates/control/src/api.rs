@@ -3,6 +3,7 @@
 //! Lambda's operations are the modules of this one.
 
 mod account;
+mod aliases;
 mod configuration;
 mod create;
 mod delete;
@@ -128,6 +129,19 @@ async fn dispatch(
             .await
             .and_then(json),
         "ListVersionsByFunction" => listing::list_versions(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "CreateAlias" => aliases::create_alias(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "GetAlias" => aliases::get_alias(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "UpdateAlias" => aliases::update_alias(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "DeleteAlias" => aliases::delete_alias(parts, caller, typed(input)?).await,
+        "ListAliases" => aliases::list_aliases(parts, caller, typed(input)?)
             .await
             .and_then(json),
         "ListTags" => tags::list_tags(parts, caller, typed(input)?)

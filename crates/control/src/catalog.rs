@@ -1,10 +1,11 @@
-//! The catalog: functions, versions, tags and queued events in one SQLite file (WAL, full sync).
+//! The catalog: functions, versions, aliases, tags and queued events in one SQLite file (WAL, full sync).
 //!
 //! One thread owns the writing connection. Work is handed to it as closures through a bounded channel;
 //! it runs all that wait, each in a savepoint of one transaction, syncs once, and only then answers. So
 //! concurrent writers share a sync (group commit), a write sees all writes before it, and the in-memory
 //! index changes in commit order. Reads have a connection of their own and never wait for a writer.
 
+pub(crate) mod aliases;
 pub(crate) mod events;
 mod functions;
 mod open;
@@ -91,6 +92,7 @@ impl Catalog {
         let index = Arc::new(Index::default());
         let session = Session::new(&reader, &sealing);
         index.apply(session.index_entries()?);
+        index.apply(session.index_aliases()?);
         let (jobs, queue) = mpsc::channel(WAITING);
         let (applied, key) = (Arc::clone(&index), sealing.clone());
         let thread = std::thread::Builder::new()

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use pilotlight_model::{Digest, Limits, Runtime};
 
+use crate::chance::{Chance, SystemChance};
 use crate::clock::{Clock, SystemClock};
 
 /// Where the key for secrets at rest is, in the data directory, unless told otherwise.
@@ -38,6 +39,8 @@ pub struct Config {
     pub collect_rest: Duration,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
+    /// What decides between the versions of a weighted alias.
+    pub chance: Arc<dyn Chance>,
 }
 
 /// How asynchronous events are tried again. The defaults are Lambda's.
@@ -84,6 +87,7 @@ impl Config {
             retries: Retries::default(),
             collect_rest: Duration::from_secs(5),
             clock: Arc::new(SystemClock),
+            chance: Arc::new(SystemChance),
         }
     }
 }

@@ -49,6 +49,21 @@ pub(crate) struct Parts {
     pub(crate) unreferenced: Notify,
 }
 
+impl Parts {
+    /// The version that one invocation gets.
+    pub(crate) fn resolve(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        name: &FunctionName,
+        qualifier: Option<&str>,
+    ) -> Result<Resolved, LambdaError> {
+        let draw = || self.config.chance.draw();
+        let index = self.catalog.index();
+        index.resolve(account, region, name, qualifier, draw)
+    }
+}
+
 impl Control {
     /// Opens the catalog in the data directory and takes up what the last run left undone. Needs a tokio
     /// runtime.
@@ -148,10 +163,7 @@ impl Directory for Control {
         name: &FunctionName,
         qualifier: Option<&str>,
     ) -> Result<Resolved, LambdaError> {
-        self.parts
-            .catalog
-            .index()
-            .resolve(account, region, name, qualifier)
+        self.parts.resolve(account, region, name, qualifier)
     }
 }
 

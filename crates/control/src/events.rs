@@ -216,8 +216,8 @@ async fn attempt(parts: &Parts, event: &Event) -> Outcome {
         qualifier,
         ..
     } = &event.event;
-    let index = parts.catalog.index();
-    let resolved = match index.resolve(account, region, name, qualifier.as_deref()) {
+    // At every attempt anew: an alias may have moved on, and one with two versions chooses again.
+    let resolved = match parts.resolve(account, region, name, qualifier.as_deref()) {
         Ok(resolved) => resolved,
         Err(error) if error.kind == ErrorKind::ResourceNotFound => return Outcome::Gone,
         Err(_) => return Outcome::Refused,

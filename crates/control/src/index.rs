@@ -1,22 +1,52 @@
-//! What invocations are resolved from: for every function the spec that is ready to run, in memory. The
-//! catalog's writer changes it in commit order; nothing else does.
+//! What invocations are resolved from: for every version the spec that is ready to run, and for every
+//! alias the versions that it points at, in memory. The catalog's writer changes it in commit order;
+//! nothing else does.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use pilotlight_model::names::Qualifier;
 use pilotlight_model::node::Resolved;
 use pilotlight_model::{
-    AccountId, Digest, ErrorKind, FunctionName, FunctionSpec, LambdaError, Region, Version,
-    VersionKey,
+    AccountId, AliasName, Digest, ErrorKind, FunctionName, FunctionSpec, LambdaError, Region,
+    Routing, Version, VersionKey,
 };
 
 use crate::lifecycle::State;
 
-/// Every version, by its key. The lock is held for a look-up or an insert, never across an await.
+/// Every version and alias, by its key. The lock is held for a look-up or an insert, never across an
+/// await.
 #[derive(Default)]
 pub(crate) struct Index {
-    entries: RwLock<HashMap<VersionKey, Entry>>,
+    tables: RwLock<Tables>,
+}
+
+#[derive(Default)]
+struct Tables {
+    versions: HashMap<VersionKey, Entry>,
+    aliases: HashMap<AliasKey, Routing>,
+}
+
+/// Names one alias of one function.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct AliasKey {
+    pub(crate) account: AccountId,
+    pub(crate) region: Region,
+    pub(crate) name: FunctionName,
+    pub(crate) alias: AliasName,
+}
+
+impl AliasKey {
+    /// The key of an alias of that function.
+    pub(crate) fn of(function: &VersionKey, alias: &AliasName) -> Self {
+        Self {
+            account: function.account.clone(),
+            region: function.region.clone(),
+            name: function.name.clone(),
+            alias: alias.clone(),
+        }
+    }
 }
 
 /// One version as an invocation sees it.
@@ -30,6 +60,8 @@ pub(crate) struct Entry {
 pub(crate) enum Change {
     Put(VersionKey, Entry),
     Remove(VersionKey),
+    PutAlias(AliasKey, Routing),
+    RemoveAlias(AliasKey),
 }
 
 impl Index {
@@ -37,33 +69,51 @@ impl Index {
         if changes.is_empty() {
             return;
         }
-        let mut entries = self.entries.write();
+        let mut tables = self.tables.write();
         for change in changes {
             match change {
-                Change::Put(key, entry) => drop(entries.insert(key, entry)),
-                Change::Remove(key) => drop(entries.remove(&key)),
+                Change::Put(key, entry) => drop(tables.versions.insert(key, entry)),
+                Change::Remove(key) => drop(tables.versions.remove(&key)),
+                Change::PutAlias(key, routing) => drop(tables.aliases.insert(key, routing)),
+                Change::RemoveAlias(key) => drop(tables.aliases.remove(&key)),
             }
         }
     }
 
-    /// The spec that `name` and `qualifier` mean.
+    /// The spec that `name` and `qualifier` mean to one invocation. `draw` gives a number from 0 up to but
+    /// not including 1, by which an alias with two versions chooses.
     pub(crate) fn resolve(
         &self,
         account: &AccountId,
         region: &Region,
         name: &FunctionName,
         qualifier: Option<&str>,
+        draw: impl FnOnce() -> f64,
     ) -> Result<Resolved, LambdaError> {
-        let key = |version| VersionKey {
+        let mut key = VersionKey {
             account: account.clone(),
             region: region.clone(),
             name: name.clone(),
-            version,
+            version: Version::Latest,
         };
-        let function_arn = key(Version::Latest).function_arn();
         let asked = qualifier.unwrap_or("$LATEST");
-        let version: Option<Version> = asked.parse().ok();
-        let entry = version.and_then(|version| self.entries.read().get(&key(version)).cloned());
+        let entry = {
+            // One look, so that an alias and what it points at belong together.
+            let tables = self.tables.read();
+            let version = match asked.parse() {
+                Ok(Qualifier::Version(version)) => Some(version),
+                Ok(Qualifier::Alias(alias)) => {
+                    let routing = tables.aliases.get(&AliasKey::of(&key, &alias));
+                    routing.map(|routing| routing.choose(draw))
+                }
+                Err(_) => None,
+            };
+            version.and_then(|version| {
+                key.version = version;
+                tables.versions.get(&key).cloned()
+            })
+        };
+        let function_arn = key.function_arn();
         // AWS names `$LATEST` here even where the caller did not.
         let entry = entry
             .ok_or_else(|| LambdaError::function_not_found(&format!("{function_arn}:{asked}")))?;
@@ -77,8 +127,11 @@ impl Index {
 
     /// Images that running versions may mount.
     pub(crate) fn images(&self) -> Vec<Digest> {
-        let entries = self.entries.read();
-        let specs = entries.values().filter_map(|entry| entry.serving.as_ref());
+        let tables = self.tables.read();
+        let specs = tables
+            .versions
+            .values()
+            .filter_map(|entry| entry.serving.as_ref());
         specs
             .flat_map(|spec| spec.layers.iter().chain([&spec.code]))
             .cloned()
@@ -87,17 +140,17 @@ impl Index {
 
     /// Every key, in no order.
     pub(crate) fn keys(&self) -> Vec<VersionKey> {
-        self.entries.read().keys().cloned().collect()
+        self.tables.read().versions.keys().cloned().collect()
     }
 
     /// What invocations of that version get, if it is ready.
     pub(crate) fn serving(&self, key: &VersionKey) -> Option<Arc<FunctionSpec>> {
-        self.entries.read().get(key)?.serving.clone()
+        self.tables.read().versions.get(key)?.serving.clone()
     }
 
     /// Versions that there are: at least as many as functions.
     pub(crate) fn len(&self) -> usize {
-        self.entries.read().len()
+        self.tables.read().versions.len()
     }
 }
 

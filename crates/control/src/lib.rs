@@ -9,6 +9,7 @@
 mod access_keys;
 mod api;
 mod catalog;
+mod chance;
 mod clock;
 mod config;
 mod control;
@@ -23,6 +24,7 @@ mod sealing;
 
 pub use access_keys::{AccessKey, AccessKeys, AccessKeysError, Stamp};
 pub use catalog::OpenError;
+pub use chance::{Chance, SystemChance};
 pub use clock::{Clock, SystemClock};
 pub use config::{Config, KEY_FILE, Retries};
 pub use control::Control;

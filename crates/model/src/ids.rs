@@ -84,6 +84,15 @@ text_id!(
 );
 
 text_id!(
+    /// Name of an alias: 1 to 128 letters, digits, hyphens and underscores, and not digits alone, which
+    /// would be a version.
+    AliasName, "alias name",
+    |text| (1..=128).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        && !text.bytes().all(|b| b.is_ascii_digit())
+);
+
+text_id!(
     /// BLAKE3 digest of an artifact, 64 lower-case hexadecimal digits.
     Digest, "digest",
     |text| text.len() == 64
@@ -204,5 +213,9 @@ mod tests {
         assert!("a/b".parse::<FunctionName>().is_err());
         assert!("A".repeat(64).parse::<Digest>().is_err());
         assert!("us_east".parse::<Region>().is_err());
+        assert!("2024-01-02".parse::<AliasName>().is_ok());
+        for bad in ["", "2024", "$LATEST", "a.b", &"x".repeat(129)] {
+            assert!(bad.parse::<AliasName>().is_err(), "{bad}");
+        }
     }
 }

@@ -10,12 +10,14 @@ pub mod limits;
 pub mod logging;
 pub mod names;
 pub mod node;
+pub mod routing;
 pub mod service;
 pub mod start;
 
 pub use error::{ErrorKind, LambdaError};
 pub use function::{FunctionSpec, Runtime, VersionKey};
-pub use ids::{AccountId, Digest, FunctionName, Region, RequestId, Version};
+pub use ids::{AccountId, AliasName, Digest, FunctionName, Region, RequestId, Version};
 pub use ladder::{Refusal, Rung};
 pub use limits::Limits;
+pub use routing::{Routing, Weight};
 pub use start::{Phase, StartKind, StartRecord};

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::error::{ErrorKind, LambdaError};
-use crate::ids::{AccountId, FunctionName, InvalidId, Region};
+use crate::ids::{AccountId, AliasName, FunctionName, InvalidId, Region, Version};
 use crate::node::Caller;
 
 /// The service model's own pattern for function names, with its groups named: where a text can be read
@@ -40,6 +40,36 @@ pub struct Target {
     pub name: FunctionName,
     /// Version or alias, from the name or apart from it.
     pub qualifier: Option<String>,
+}
+
+/// What a qualifier names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Qualifier {
+    /// One version.
+    Version(Version),
+    /// Whatever version the alias points at.
+    Alias(AliasName),
+}
+
+impl FromStr for Qualifier {
+    type Err = InvalidId;
+
+    /// Digits alone are never an alias: `007` is neither.
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        match text.parse() {
+            Ok(version) => Ok(Self::Version(version)),
+            Err(_) => text.parse().map(Self::Alias),
+        }
+    }
+}
+
+impl fmt::Display for Qualifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version(version) => version.fmt(f),
+            Self::Alias(alias) => alias.fmt(f),
+        }
+    }
 }
 
 impl FromStr for FunctionRef {

@@ -203,8 +203,8 @@ pub(crate) struct ListArgs {
 pub(crate) struct LogsArgs {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Function name.
-    pub(crate) function: FunctionName,
+    /// Function: name, name:qualifier or ARN. All versions of a function write to one log.
+    pub(crate) function: String,
     /// Go on printing as lines come, until Ctrl-C.
     #[arg(long, short)]
     pub(crate) follow: bool,

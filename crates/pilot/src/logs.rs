@@ -1,7 +1,6 @@
 //! `pilot logs`: what a function's instances wrote, and the platform's lines about them.
 
 use anyhow::Context;
-use pilotlight_model::FunctionName;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{Format, LogsArgs};
@@ -35,7 +34,7 @@ pub(crate) async fn run(args: LogsArgs) -> anyhow::Result<Exit> {
     let mut read = read(&client, &args.function, 0, 0).await?;
     if read.lines.is_empty() {
         // One that has not run yet has no lines; one that is not there is an error.
-        let function = encode(args.function.as_str());
+        let function = encode(&args.function);
         let path = format!("/2015-03-31/functions/{function}/configuration");
         client.get::<serde_json::Value>(&path).await?;
     }
@@ -56,15 +55,10 @@ pub(crate) async fn run(args: LogsArgs) -> anyhow::Result<Exit> {
     }
 }
 
-async fn read(
-    client: &Client,
-    function: &FunctionName,
-    position: u64,
-    wait: u64,
-) -> anyhow::Result<Lines> {
+async fn read(client: &Client, function: &str, position: u64, wait: u64) -> anyhow::Result<Lines> {
     let path = format!(
         "/pilotlight/v1/logs?function={}&position={position}&limit={LINES}&wait={wait}",
-        encode(function.as_str())
+        encode(function)
     );
     client.get(&path).await
 }

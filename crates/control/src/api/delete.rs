@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use pilotlight_model::node::Caller;
-use pilotlight_model::{LambdaError, Version, VersionKey};
+use pilotlight_model::{ErrorKind, LambdaError, Version, VersionKey};
 
 use super::read::FunctionRequest;
 use super::{Answer, invalid, rules};
+use crate::catalog::Session;
 use crate::control::Parts;
 
 /// Deletes a function, or with a qualifier one version of it. AWS answers 204 for a version that is not
@@ -37,6 +38,7 @@ pub(super) async fn delete_function(
         .write(move |session| match only {
             None => Ok::<_, LambdaError>(session.delete(&function)?),
             Some(version) if session.find(&function)?.is_some() => {
+                unused(session, &version)?;
                 session.delete_version(&version)?;
                 Ok(vec![version])
             }
@@ -52,4 +54,20 @@ pub(super) async fn delete_function(
     }
     parts.unreferenced.notify_one();
     Ok(Answer::Empty(StatusCode::NO_CONTENT))
+}
+
+/// No alias may invoke the version.
+fn unused(session: &Session<'_>, version: &VersionKey) -> Result<(), LambdaError> {
+    let aliases = session.aliases(version, Some(version.version), "", None)?;
+    if aliases.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = aliases.iter().map(|alias| alias.name.as_str()).collect();
+    Err(LambdaError::new(
+        ErrorKind::ResourceConflict,
+        format!(
+            "Unable to delete version because the following aliases reference it: [{}]",
+            names.join(", ")
+        ),
+    ))
 }

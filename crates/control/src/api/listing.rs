@@ -14,7 +14,7 @@ use super::{invalid, read};
 use crate::catalog::record::Record;
 use crate::control::Parts;
 
-/// Functions or versions on one page, whatever is asked for.
+/// Functions, versions or aliases on one page, whatever is asked for.
 const PAGE: usize = 50;
 
 #[derive(Deserialize)]
@@ -102,7 +102,8 @@ pub(super) async fn list_versions(
     })
 }
 
-fn page(asked: Option<usize>) -> usize {
+/// Items on a page of as many as were asked for.
+pub(super) fn page(asked: Option<usize>) -> usize {
     asked.unwrap_or(PAGE).min(PAGE)
 }
 
@@ -135,5 +136,10 @@ fn seen(marker: Option<&str>) -> Result<(String, Option<Version>), LambdaError> 
         let (name, version) = text.split_once(':')?;
         Some((name.to_owned(), Some(version.parse().ok()?)))
     };
-    read().ok_or_else(|| invalid("The Marker is not one that this operation answered."))
+    read().ok_or_else(not_a_marker)
+}
+
+/// 400 for a marker that this platform has not given.
+pub(super) fn not_a_marker() -> LambdaError {
+    invalid("The Marker is not one that this operation answered.")
 }

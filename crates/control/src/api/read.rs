@@ -104,14 +104,13 @@ pub(super) async fn find(
     parts: &Parts,
     target: &Target,
 ) -> Result<(Record, BTreeMap<String, String>), LambdaError> {
-    let (key, arn) = (rules::version(target)?, target.arn());
+    let target = target.clone();
     parts
         .catalog
         .read(move |session| {
-            let record = session
-                .find(&key)?
-                .ok_or_else(|| LambdaError::function_not_found(&arn))?;
-            Ok((record, session.tags(&key)?))
+            let record = rules::version(session, &target)?;
+            let tags = session.tags(&record.key)?;
+            Ok((record, tags))
         })
         .await
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use pilotlight_model::limits::{ENVIRONMENT_BYTES, LAYERS, MEMORY_MB};
-use pilotlight_model::names::{FunctionRef, Target};
+use pilotlight_model::names::{FunctionRef, Qualifier, Target};
 use pilotlight_model::node::Caller;
 use pilotlight_model::service::lambda;
 use pilotlight_model::{ErrorKind, LambdaError, Runtime, Version, VersionKey};
@@ -13,6 +13,8 @@ use serde_json::Value;
 
 use super::invalid;
 use super::settings::Runtimes;
+use crate::catalog::Session;
+use crate::catalog::record::Record;
 
 /// Variables that the platform sets; AWS does not let users set them.
 const RESERVED: [&str; 18] = [
@@ -46,16 +48,23 @@ pub(super) fn latest(target: &Target) -> VersionKey {
     }
 }
 
-/// The key of the version that `target` means. An alias is one that no function has yet.
-pub(super) fn version(target: &Target) -> Result<VersionKey, LambdaError> {
-    let qualifier = target.qualifier.as_deref().unwrap_or("$LATEST");
-    let version = qualifier
-        .parse()
-        .map_err(|_| LambdaError::function_not_found(&target.arn()))?;
-    Ok(VersionKey {
+/// The version that `target` means now: of an alias the one that it points at first.
+pub(super) fn version(session: &Session<'_>, target: &Target) -> Result<Record, LambdaError> {
+    let function = latest(target);
+    let asked = target.qualifier.as_deref().unwrap_or("$LATEST");
+    let version = match asked.parse() {
+        Ok(Qualifier::Version(version)) => Some(version),
+        Ok(Qualifier::Alias(alias)) => session
+            .alias(&function, &alias)?
+            .map(|alias| alias.routing.version),
+        Err(_) => None,
+    };
+    let key = version.map(|version| VersionKey {
         version,
-        ..latest(target)
-    })
+        ..function
+    });
+    let record = key.map_or(Ok(None), |key| session.find(&key))?;
+    record.ok_or_else(|| LambdaError::function_not_found(&target.arn()))
 }
 
 /// The key of what can be changed or published: published versions are for ever.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::record::{Code, Record};
 use super::{CatalogError, Session};
-use crate::index::{Change, Entry};
+use crate::index::{AliasKey, Change, Entry};
 use crate::lifecycle::Lifecycle;
 
 /// Columns of a record, in the order in which [`Session::record`] reads them.
@@ -166,6 +166,9 @@ impl Session<'_> {
     /// Removes a function with all that belongs to it; answers its versions, none when it is not there.
     pub(crate) fn delete(&self, key: &VersionKey) -> Result<Vec<VersionKey>, CatalogError> {
         let versions = self.numbers(key)?;
+        for alias in self.aliases(key, None, "", None)? {
+            self.change(Change::RemoveAlias(AliasKey::of(key, &alias.name)));
+        }
         self.connection
             .prepare_cached(
                 "DELETE FROM function WHERE account = ?1 AND region = ?2 AND name = ?3",

@@ -9,7 +9,11 @@ use super::CatalogError;
 use crate::sealing::SealingKeyError;
 
 /// Migrations in order; the file's `user_version` counts those that it has had.
-const MIGRATIONS: [&str; 2] = [include_str!("0001.sql"), include_str!("0002.sql")];
+pub(super) const MIGRATIONS: [&str; 3] = [
+    include_str!("0001.sql"),
+    include_str!("0002.sql"),
+    include_str!("0003.sql"),
+];
 
 /// Statements kept prepared per connection.
 const PREPARED: usize = 64;

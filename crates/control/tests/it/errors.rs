@@ -362,7 +362,6 @@ async fn operations_that_are_not_there() {
     );
     for (name, path) in [
         ("ListLayers", "/2018-10-31/layers"),
-        ("ListAliases", "/2015-03-31/functions/f/aliases"),
         (
             "GetFunctionConcurrency",
             "/2019-09-30/functions/f/concurrency",

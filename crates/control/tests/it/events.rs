@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::harness::{ARN, FUNCTIONS, Platform, caller, until};
 
-fn event(name: &str, payload: &str) -> QueuedEvent {
+pub(crate) fn event(name: &str, payload: &str) -> QueuedEvent {
     QueuedEvent {
         request_id: RequestId::new(),
         account: caller().account,
@@ -26,7 +26,7 @@ fn event(name: &str, payload: &str) -> QueuedEvent {
     }
 }
 
-async fn queue_is(platform: &Platform, length: i64) {
+pub(crate) async fn queue_is(platform: &Platform, length: i64) {
     until(|| async { (platform.control.metrics().events_queued.get() == length).then_some(()) })
         .await;
 }

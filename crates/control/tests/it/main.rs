@@ -1,6 +1,7 @@
 //! The control plane through its public door, with a node of our own and hand-moved time.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod aliases;
 mod deploys;
 mod errors;
 mod events;

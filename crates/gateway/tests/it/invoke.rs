@@ -11,9 +11,9 @@ use bytes::Bytes;
 use http::Method;
 use hyper::body::Frame;
 use pilotlight_gateway::Config;
-use pilotlight_model::node::NodeError;
+use pilotlight_model::node::{InvokeRequest, NodeError};
 use pilotlight_model::start::Cold;
-use pilotlight_model::{ErrorKind, LambdaError};
+use pilotlight_model::{ErrorKind, LambdaError, Version};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
@@ -55,6 +55,33 @@ async fn a_synchronous_invocation_answers_with_all_its_headers() {
         "arn:aws:lambda:us-east-1:123456789012:function:hello"
     );
     assert!(invoked.log_tail && invoked.cold.is_none());
+}
+
+#[tokio::test]
+async fn ten_thousand_calls_of_a_weighted_alias_tell_which_version_ran() {
+    let stage = Stage::echoing().await;
+    let mut client = stage.connect().await;
+    let path = format!("{}?Qualifier=live", invocations("split"));
+    let mut second = 0_u32;
+    for _ in 0..10_000 {
+        let response = client.send(request(Method::POST, &path, &[], "1")).await;
+        assert_eq!(response.status(), 200);
+        match response.headers()["x-amz-executed-version"].to_str() {
+            Ok("1") => {}
+            Ok("2") => second += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    // 2,000 with a deviation of 40. Beyond seven of them: less than once in 10^11 runs by chance alone.
+    assert!(second.abs_diff(2_000) < 280, "{second}");
+    let invoked = stage.fakes.invoked.lock();
+    let ran = |number| {
+        let of = |it: &&InvokeRequest| it.spec.key.version == Version::Number(number);
+        invoked.iter().filter(of).count() as u32
+    };
+    assert_eq!((ran(1), ran(2)), (10_000 - second, second));
+    let arn = "arn:aws:lambda:us-east-1:123456789012:function:split:live";
+    assert!(invoked.iter().all(|it| it.invoked_arn == arn));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! A gateway on a loopback port with everything behind it faked, and a client.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,7 +23,8 @@ use pilotlight_model::node::{
 };
 use pilotlight_model::start::Instant;
 use pilotlight_model::{
-    AccountId, Digest, FunctionName, LambdaError, Phase, Region, StartKind, Version,
+    AccountId, Digest, FunctionName, LambdaError, Phase, Region, Routing, StartKind, Version,
+    Weight,
 };
 use prometheus_client::metrics::counter::Counter;
 use serde_json::{Value, json};
@@ -247,13 +248,35 @@ pub(crate) async fn echo(request: InvokeRequest) -> Result<InvokeReply, NodeErro
     Ok(reply(request, payload))
 }
 
+/// What every alias of the function `split` points at.
+pub(crate) static SPLIT: LazyLock<Routing> = LazyLock::new(|| Routing {
+    version: Version::Number(1),
+    additional: Some((Version::Number(2), Weight::try_from(0.2).unwrap())),
+});
+
+/// A random number from 0 to 1.
+fn draw() -> f64 {
+    // Of a random UUID the low 62 bits are random.
+    let bits = uuid::Uuid::new_v4().as_u128() as u32;
+    f64::from(bits) / (f64::from(u32::MAX) + 1.0)
+}
+
 pub(crate) fn spec(account: &AccountId, region: &Region, name: &FunctionName) -> Arc<FunctionSpec> {
+    version(account, region, name, Version::Latest)
+}
+
+fn version(
+    account: &AccountId,
+    region: &Region,
+    name: &FunctionName,
+    version: Version,
+) -> Arc<FunctionSpec> {
     Arc::new(FunctionSpec {
         key: VersionKey {
             account: account.clone(),
             region: region.clone(),
             name: name.clone(),
-            version: Version::Latest,
+            version,
         },
         revision: 1,
         runtime: Runtime::Python311,
@@ -291,6 +314,10 @@ impl Directory for Fakes {
                 "The operation cannot be performed at this time. The function is currently in the \
                  following state: Pending",
             )),
+            "split" => Ok(Resolved {
+                spec: version(account, region, name, SPLIT.choose(draw)),
+                invoked_arn: arn,
+            }),
             _ => Ok(Resolved {
                 spec: spec(account, region, name),
                 invoked_arn: arn,

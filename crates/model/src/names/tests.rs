@@ -99,6 +99,22 @@ fn qualifiers_must_agree() {
 }
 
 #[test]
+fn a_qualifier_is_a_version_or_an_alias() {
+    for (text, expected) in [
+        ("$LATEST", Some(Qualifier::Version(Version::Latest))),
+        ("7", Some(Qualifier::Version(Version::Number(7)))),
+        ("live", Some(Qualifier::Alias("live".parse().unwrap()))),
+        ("7b", Some(Qualifier::Alias("7b".parse().unwrap()))),
+        ("007", None),
+        ("0", None),
+        ("$live", None),
+        ("", None),
+    ] {
+        assert_eq!(text.parse().ok(), expected, "{text}");
+    }
+}
+
+#[test]
 fn elsewhere_is_refused() {
     let refused = |name: &str| Target::resolve(&caller(), name, None).unwrap_err();
     let error = refused("arn:aws:lambda:eu-west-1:123456789012:function:f");
@@ -136,6 +152,13 @@ prop_compose! {
 }
 
 proptest! {
+    #[test]
+    fn qualifiers_read_back(text in "\\$LATEST|[a-zA-Z0-9_$-]{0,130}") {
+        if let Ok(qualifier) = text.parse::<Qualifier>() {
+            prop_assert_eq!(qualifier.to_string(), text);
+        }
+    }
+
     #[test]
     fn what_is_written_reads_back(reference in any_reference()) {
         prop_assert_eq!(read(&reference.to_string()), reference);

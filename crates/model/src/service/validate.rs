@@ -133,19 +133,39 @@ fn elements<'a>(
 /// One thing that a shape asks of its value.
 enum Constraint<'a> {
     OneOf(&'a [String]),
-    AtMost(f64),
-    AtLeast(f64),
+    AtMost(Bound),
+    AtLeast(Bound),
     LengthAtMost(f64),
     LengthAtLeast(f64),
     Matches(&'a super::shape::Pattern),
 }
 
+/// A number, and whether it bounds a fraction: Java prints those with their point.
+#[derive(Clone, Copy)]
+struct Bound {
+    value: f64,
+    fraction: bool,
+}
+
+impl std::fmt::Display for Bound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.fraction {
+            true => write!(f, "{:?}", self.value),
+            false => write!(f, "{}", self.value),
+        }
+    }
+}
+
 fn constraints(shape: &Shape) -> impl Iterator<Item = Constraint<'_>> {
     let number = matches!(shape.kind, Type::Integer | Type::Long | Type::Double);
+    let fraction = matches!(shape.kind, Type::Double);
     let bound = |of: Option<f64>,
-                 value: fn(f64) -> Constraint<'static>,
+                 bound: fn(Bound) -> Constraint<'static>,
                  length: fn(f64) -> Constraint<'static>| {
-        of.map(if number { value } else { length })
+        of.map(|value| match number {
+            true => bound(Bound { value, fraction }),
+            false => length(value),
+        })
     };
     let closed = !shape.values.is_empty() && !shape.open;
     closed
@@ -171,8 +191,8 @@ impl Constraint<'_> {
             Constraint::OneOf(values) => value
                 .as_str()
                 .is_some_and(|it| values.iter().any(|v| v == it)),
-            Constraint::AtMost(max) => number() <= *max,
-            Constraint::AtLeast(min) => number() >= *min,
+            Constraint::AtMost(max) => number() <= max.value,
+            Constraint::AtLeast(min) => number() >= min.value,
             Constraint::LengthAtMost(max) => length(value) <= *max,
             Constraint::LengthAtLeast(min) => length(value) >= *min,
             Constraint::Matches(pattern) => value.as_str().is_some_and(|it| pattern.matches(it)),
@@ -226,7 +246,7 @@ type Shown = Option<String>;
 
 fn shown(shape: &Shape, value: &Value) -> Shown {
     (!sensitive(shape)).then(|| {
-        let mut text = show(value);
+        let mut text = show(shape, value);
         if let Some((end, _)) = text.char_indices().nth(SHOWN) {
             text.truncate(end);
             text.push('…');
@@ -244,25 +264,36 @@ fn sensitive(shape: &Shape) -> bool {
         }
 }
 
-/// As Java prints texts, lists and maps.
-fn show(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(values) => {
-            format!(
-                "[{}]",
-                values.iter().map(show).collect::<Vec<_>>().join(", ")
-            )
+/// As Java prints texts, fractions, lists and maps.
+fn show(shape: &Shape, value: &Value) -> String {
+    match (&shape.kind, value) {
+        (_, Value::String(text)) => text.clone(),
+        (Type::Double, Value::Number(number)) => {
+            format!("{:?}", number.as_f64().unwrap_or_default())
         }
-        Value::Object(fields) => {
-            let fields: Vec<String> = fields
+        (Type::List(element), Value::Array(values)) => {
+            let values: Vec<String> = values.iter().map(|value| show(element, value)).collect();
+            format!("[{}]", values.join(", "))
+        }
+        (Type::Map(_, element), Value::Object(fields)) => shown_fields(
+            fields
                 .iter()
-                .map(|(key, value)| format!("{key}={}", show(value)))
-                .collect();
-            format!("{{{}}}", fields.join(", "))
+                .map(|(key, value)| (key, show(element, value))),
+        ),
+        (Type::Structure { members, .. }, Value::Object(fields)) => {
+            let text = |name: &str, value| {
+                let member = members.iter().find(|member| member.name == name);
+                member.map_or(String::new(), |member| show(&member.shape, value))
+            };
+            shown_fields(fields.iter().map(|(name, value)| (name, text(name, value))))
         }
-        other => other.to_string(),
+        (_, other) => other.to_string(),
     }
+}
+
+fn shown_fields<'a>(fields: impl Iterator<Item = (&'a String, String)>) -> String {
+    let fields: Vec<String> = fields.map(|(key, text)| format!("{key}={text}")).collect();
+    format!("{{{}}}", fields.join(", "))
 }
 
 /// `value` is `None` for a member that is missing, and holds `None` for one that is not to be shown.

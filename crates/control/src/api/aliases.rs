@@ -1,0 +1,334 @@
+//! CreateAlias, GetAlias, UpdateAlias, DeleteAlias and ListAliases.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use http::StatusCode;
+use pilotlight_model::names::Target;
+use pilotlight_model::node::Caller;
+use pilotlight_model::{AliasName, ErrorKind, LambdaError, Routing, Version, VersionKey, Weight};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::listing::{not_a_marker, page};
+use super::{Answer, invalid, rules};
+use crate::catalog::Session;
+use crate::catalog::aliases::Alias;
+use crate::control::Parts;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct CreateAliasRequest {
+    function_name: String,
+    name: String,
+    function_version: String,
+    description: Option<String>,
+    routing_config: Option<RoutingConfig>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct UpdateAliasRequest {
+    function_name: String,
+    name: String,
+    function_version: Option<String>,
+    description: Option<String>,
+    routing_config: Option<RoutingConfig>,
+    revision_id: Option<String>,
+}
+
+/// An alias of a function.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct AliasRequest {
+    function_name: String,
+    name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ListAliasesRequest {
+    function_name: String,
+    function_version: Option<String>,
+    marker: Option<String>,
+    max_items: Option<usize>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ListAliasesResponse {
+    aliases: Vec<AliasConfiguration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_marker: Option<String>,
+}
+
+/// As the API shows an alias.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct AliasConfiguration {
+    alias_arn: String,
+    name: String,
+    function_version: String,
+    description: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    routing_config: Option<RoutingConfig>,
+    revision_id: String,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RoutingConfig {
+    #[serde(default)]
+    additional_version_weights: BTreeMap<String, f64>,
+}
+
+pub(super) async fn create_alias(
+    parts: &Arc<Parts>,
+    caller: &Caller,
+    request: CreateAliasRequest,
+) -> Result<AliasConfiguration, LambdaError> {
+    let (function, name) = named(caller, &request.function_name, &request.name)?;
+    let weights = request.routing_config.unwrap_or_default();
+    parts
+        .catalog
+        .write(move |session| {
+            let version = version(&function, &request.function_version)?;
+            let routing = Routing {
+                version,
+                additional: weights.beside(&function, version)?,
+            };
+            there(session, &function, routing)?;
+            if session.alias(&function, &name)?.is_some() {
+                return Err(LambdaError::new(
+                    ErrorKind::ResourceConflict,
+                    format!("Alias already exists: {}", arn(&function, &name)),
+                ));
+            }
+            let alias = Alias {
+                name,
+                routing,
+                description: request.description.unwrap_or_default(),
+                revision_id: Uuid::new_v4(),
+            };
+            session.put_alias(&function, &alias)?;
+            Ok(AliasConfiguration::of(&function, alias))
+        })
+        .await
+}
+
+pub(super) async fn get_alias(
+    parts: &Arc<Parts>,
+    caller: &Caller,
+    request: AliasRequest,
+) -> Result<AliasConfiguration, LambdaError> {
+    let (function, name) = named(caller, &request.function_name, &request.name)?;
+    parts
+        .catalog
+        .read(move |session| {
+            exists(session, &function)?;
+            let alias = session
+                .alias(&function, &name)?
+                .ok_or_else(|| not_found("Cannot find alias arn", &function, &name))?;
+            Ok(AliasConfiguration::of(&function, alias))
+        })
+        .await
+}
+
+/// What is absent stays; a routing without weights takes the second version away.
+pub(super) async fn update_alias(
+    parts: &Arc<Parts>,
+    caller: &Caller,
+    request: UpdateAliasRequest,
+) -> Result<AliasConfiguration, LambdaError> {
+    let (function, name) = named(caller, &request.function_name, &request.name)?;
+    parts
+        .catalog
+        .write(move |session| {
+            exists(session, &function)?;
+            let mut alias = session
+                .alias(&function, &name)?
+                .ok_or_else(|| not_found("Alias not found", &function, &name))?;
+            rules::revision(request.revision_id.as_deref(), alias.revision_id)?;
+            if let Some(text) = request.function_version {
+                alias.routing.version = version(&function, &text)?;
+            }
+            let kept = RoutingConfig::of(alias.routing);
+            let weights = request.routing_config.unwrap_or(kept);
+            alias.routing.additional = weights.beside(&function, alias.routing.version)?;
+            there(session, &function, alias.routing)?;
+            if let Some(description) = request.description {
+                alias.description = description;
+            }
+            // AWS gives a new one even where nothing has changed.
+            alias.revision_id = Uuid::new_v4();
+            session.put_alias(&function, &alias)?;
+            Ok(AliasConfiguration::of(&function, alias))
+        })
+        .await
+}
+
+/// Answers 204 for an alias that is not there, as long as the function is.
+pub(super) async fn delete_alias(
+    parts: &Arc<Parts>,
+    caller: &Caller,
+    request: AliasRequest,
+) -> Result<Answer, LambdaError> {
+    let (function, name) = named(caller, &request.function_name, &request.name)?;
+    parts
+        .catalog
+        .write(move |session| {
+            exists(session, &function)?;
+            Ok::<_, LambdaError>(session.delete_alias(&function, &name)?)
+        })
+        .await?;
+    Ok(Answer::Empty(StatusCode::NO_CONTENT))
+}
+
+/// The aliases of a function by name; with `FunctionVersion` those that may invoke that version.
+pub(super) async fn list_aliases(
+    parts: &Arc<Parts>,
+    caller: &Caller,
+    request: ListAliasesRequest,
+) -> Result<ListAliasesResponse, LambdaError> {
+    let function = rules::changeable(&Target::resolve(caller, &request.function_name, None)?)?;
+    let page = page(request.max_items);
+    let after = request.marker.as_deref().map_or(Ok(String::new()), seen)?;
+    let only = request.function_version;
+    let only = only.map(|text| version(&function, &text)).transpose()?;
+    parts
+        .catalog
+        .read(move |session| {
+            exists(session, &function)?;
+            let mut aliases = session.aliases(&function, only, &after, Some(page + 1))?;
+            let more = aliases.len() > page;
+            aliases.truncate(page);
+            let last = aliases.last().filter(|_| more);
+            Ok(ListAliasesResponse {
+                next_marker: last.map(|it| BASE64_URL_SAFE_NO_PAD.encode(it.name.as_str())),
+                aliases: aliases
+                    .into_iter()
+                    .map(|alias| AliasConfiguration::of(&function, alias))
+                    .collect(),
+            })
+        })
+        .await
+}
+
+/// The function and the alias that a request means.
+fn named(
+    caller: &Caller,
+    function: &str,
+    alias: &str,
+) -> Result<(VersionKey, AliasName), LambdaError> {
+    let function = rules::changeable(&Target::resolve(caller, function, None)?)?;
+    // The model has checked it.
+    let name = alias
+        .parse()
+        .map_err(|_| invalid(format!("'{alias}' is not the name of an alias.")))?;
+    Ok((function, name))
+}
+
+fn exists(session: &Session<'_>, function: &VersionKey) -> Result<(), LambdaError> {
+    match session.find(function)? {
+        Some(_) => Ok(()),
+        None => Err(LambdaError::function_not_found(&function.function_arn())),
+    }
+}
+
+/// Every version that the alias is to point at is there.
+fn there(
+    session: &Session<'_>,
+    function: &VersionKey,
+    routing: Routing,
+) -> Result<(), LambdaError> {
+    for version in routing.versions() {
+        let key = VersionKey {
+            version,
+            ..function.clone()
+        };
+        if session.find(&key)?.is_none() {
+            return Err(LambdaError::function_not_found(&key.to_string()));
+        }
+    }
+    Ok(())
+}
+
+/// A version as a request writes it. What cannot be one, as `007`, is not there.
+fn version(function: &VersionKey, text: &str) -> Result<Version, LambdaError> {
+    text.parse().map_err(|_| {
+        LambdaError::function_not_found(&format!("{}:{text}", function.function_arn()))
+    })
+}
+
+fn arn(function: &VersionKey, alias: &AliasName) -> String {
+    format!("{}:{alias}", function.function_arn())
+}
+
+fn not_found(words: &str, function: &VersionKey, alias: &AliasName) -> LambdaError {
+    let arn = arn(function, alias);
+    LambdaError::new(ErrorKind::ResourceNotFound, format!("{words}: {arn}"))
+}
+
+/// What a marker says: the alias that the client saw last.
+fn seen(marker: &str) -> Result<String, LambdaError> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(marker).ok();
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    text.ok_or_else(not_a_marker)
+}
+
+impl RoutingConfig {
+    fn of(routing: Routing) -> Self {
+        let weighted = |(version, weight): (Version, _)| (version.to_string(), f64::from(weight));
+        Self {
+            additional_version_weights: routing.additional.into_iter().map(weighted).collect(),
+        }
+    }
+
+    /// The second version that an alias may have beside `first`.
+    fn beside(
+        &self,
+        function: &VersionKey,
+        first: Version,
+    ) -> Result<Option<(Version, Weight)>, LambdaError> {
+        let mut weights = self.additional_version_weights.iter();
+        let Some((text, &share)) = weights.next() else {
+            return Ok(None);
+        };
+        if weights.next().is_some() {
+            return Err(invalid(
+                "Number of items in AdditionalVersionWeights cannot be greater than 1",
+            ));
+        }
+        let second = version(function, text)?;
+        if second == first {
+            return Err(invalid(format!(
+                "Invalid function version {first}. Function version {first} is already included in \
+                 routing configuration."
+            )));
+        }
+        if first == Version::Latest {
+            return Err(invalid(
+                "$LATEST is not supported for an alias pointing to more than 1 version",
+            ));
+        }
+        // The model has checked it.
+        let weight = Weight::try_from(share).map_err(|error| invalid(error.to_string()))?;
+        Ok(Some((second, weight)))
+    }
+}
+
+impl AliasConfiguration {
+    fn of(function: &VersionKey, alias: Alias) -> Self {
+        let config = RoutingConfig::of(alias.routing);
+        Self {
+            alias_arn: arn(function, &alias.name),
+            name: alias.name.to_string(),
+            function_version: alias.routing.version.to_string(),
+            description: alias.description,
+            routing_config: alias.routing.additional.is_some().then_some(config),
+            revision_id: alias.revision_id.to_string(),
+        }
+    }
+}
