@@ -2,6 +2,7 @@
 //! the function's root, lets the parked program go and gives up its own privileges; from then on it reaps, and reports
 //! how the program ended. When it exits, for whatever reason, the kernel kills everything in the sandbox.
 
+mod companions;
 mod furniture;
 pub(crate) mod nested;
 pub(crate) mod program;
@@ -18,6 +19,7 @@ use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::system::sethostname;
 use rustix::thread::{UnshareFlags, set_name};
 
+use self::companions::Companions;
 use self::furniture::Furniture;
 use self::program::Scratch;
 use crate::channel::{Channel, Received};
@@ -107,41 +109,54 @@ fn live(birth: &Birth<'_>, builder: Channel, agent: Channel) -> Result<(), Broke
     // All that is left to do takes capabilities, but no user. And what the program uses up of the kernel's limits per user
     // counts for the user who made its user namespace too, which must not be the host's root.
     become_user(users.init, users.init).map_err(step("become nobody"))?;
-    let parked = if birth.nested {
-        nested::hold_user_namespace(birth, &furniture, agent)?;
-        None
+    let (parked, programs_namespace) = if birth.nested {
+        let namespace = nested::hold_user_namespace(birth, &furniture, agent)?;
+        (None, namespace)
     } else {
-        Some(park_program(birth, &furniture, agent)?)
+        let (child, gate) = park_program(birth, &furniture, agent)?;
+        let namespace = user_namespace_of(child.pid, &furniture)?;
+        (Some((child, gate)), namespace)
     };
     let listener =
         TcpListener::bind((Ipv4Addr::LOCALHOST, RUNTIME_API_PORT)).map_err(step("listen"))?;
     report(control, &Report::Ready, &[listener.as_fd()])?;
     drop(listener);
 
-    let (tmp_bytes, mut received) = loop {
+    let (tmp_bytes, accompanied, mut received) = loop {
         match order(control)? {
             (Order::NextPid { pid }, _) if birth.nested => {
                 nested::set_next_pid(&furniture, pid)?;
                 report(control, &Report::Done, &[])?;
             }
-            (Order::Launch { tmp_bytes }, received) => break (tmp_bytes, received),
+            (Order::Launch { tmp_bytes }, received) => break (tmp_bytes, false, received),
+            (Order::Accompany { tmp_bytes }, received) => break (tmp_bytes, true, received),
             _ => return Err(unexpected()),
         }
     };
     let root = received.descriptor().map_err(step("receive the root"))?;
     furniture.move_into(root, tmp_bytes)?;
     let mounts = monotonic_now();
+    let companions = if accompanied {
+        let channel = received
+            .descriptor()
+            .map_err(step("receive the companions' channel"))?;
+        let channel = Channel::from_socket(channel);
+        Some(Companions::park(birth, &programs_namespace, channel)?)
+    } else {
+        None
+    };
+    drop(programs_namespace);
     // Before any code of the function runs.
     give_up_capabilities().map_err(step("give up capabilities"))?;
     // The slot brought its network along: nothing is left to do for it.
     let network = monotonic_now();
-    let program = match parked {
-        Some((child, gate)) => {
-            gate.send(program::GO, &[])
-                .map_err(step("let the program go"))?;
-            child.pid
+    let (program, gate) = match parked {
+        Some((child, gate)) if companions.is_none() => {
+            let_go(&gate)?;
+            (child.pid, None)
         }
-        None => nested::PROGRAM,
+        Some((child, gate)) => (child.pid, Some(gate)),
+        None => (nested::PROGRAM, None),
     };
     // While the kernel executes the program; it takes longer.
     birth
@@ -149,7 +164,21 @@ fn live(birth: &Birth<'_>, builder: Channel, agent: Channel) -> Result<(), Broke
         .install()
         .map_err(step("filter system calls"))?;
     report(control, &Report::Launched { mounts, network }, &[])?;
-    watch(control, &children, program)
+    let companions = companions.map(Companions::let_go);
+    watch(control, &children, program, gate, companions)
+}
+
+/// The parked program is in its root.
+fn let_go(gate: &Channel) -> Result<(), Broken> {
+    gate.send(program::GO, &[])
+        .map_err(step("let the program go"))
+}
+
+/// The user namespace that a child is in.
+fn user_namespace_of(child: i32, furniture: &Furniture) -> Result<OwnedFd, Broken> {
+    furniture
+        .open_proc(&format!("{child}/ns/user"), OFlags::RDONLY)
+        .map_err(step("open the program's user namespace"))
 }
 
 /// Hands the network to the builder, and waits, in a nest, until it is said who is who around here.
@@ -228,8 +257,14 @@ fn map_users(birth: &Birth<'_>, furniture: &Furniture, child: i32) -> Result<(),
         .map_err(step("map the user"))
 }
 
-/// Reaps, until the program has ended or the agent has.
-fn watch(control: &Channel, children: &OwnedFd, program: i32) -> Result<(), Broken> {
+/// Reaps, until the program has ended or the agent has. A program that waits at a gate is let go when the agent says so.
+fn watch(
+    control: &Channel,
+    children: &OwnedFd,
+    program: i32,
+    mut gate: Option<Channel>,
+    companions: Option<Companions>,
+) -> Result<(), Broken> {
     let mut stays = false;
     loop {
         let mut sources = [
@@ -243,6 +278,11 @@ fn watch(control: &Channel, children: &OwnedFd, program: i32) -> Result<(), Brok
         if !sources[0].revents().is_empty() {
             match order(control) {
                 Ok((Order::Stay, _)) => stays = true,
+                Ok((Order::Go, _)) => {
+                    if let Some(gate) = gate.take() {
+                        let_go(&gate)?;
+                    }
+                }
                 // No other order follows a launch: this is the agent's end.
                 _ => return Ok(()),
             }
@@ -250,17 +290,22 @@ fn watch(control: &Channel, children: &OwnedFd, program: i32) -> Result<(), Brok
         // Which children, only waiting tells.
         let _ = rustix::io::read(children, &mut [0; 512]);
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
-            if pid.as_raw_nonzero().get() == program {
-                let end = match (status.exit_status(), status.terminating_signal()) {
-                    (Some(code), _) => Report::Exited { code },
-                    (None, signal) => Report::Killed {
-                        signal: signal.unwrap_or(libc::SIGKILL),
-                    },
+            let pid = pid.as_raw_nonzero().get();
+            let end = match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => Ok(code),
+                (None, signal) => Err(signal.unwrap_or(libc::SIGKILL)),
+            };
+            if pid == program {
+                let end = match end {
+                    Ok(code) => Report::Exited { code },
+                    Err(signal) => Report::Killed { signal },
                 };
                 report(control, &end, &[])?;
                 if !stays {
                     return Ok(());
                 }
+            } else if let Some(companions) = &companions {
+                companions.ended(pid, end);
             }
         }
     }

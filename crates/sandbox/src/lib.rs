@@ -14,6 +14,9 @@
 //! it, becomes nobody, and lets the program go. All namespaces but the program's own user namespace belong to the
 //! one around it, so that not even capabilities would help inside.
 //!
+//! Other programs, its *companions*, may run beside the program, in its sandbox and started before it ([`Slot::accompany`],
+//! [`Berth::accompany`]): init forks them into the program's user namespace, and reports how each of them ends.
+//!
 //! A program that waits can be frozen ([`Process::freeze`]): then it is a [`Template`], which is forked into [`Berth`]s, slots
 //! that are made inside of it. A fork needs neither the launcher nor a privilege: see `template`.
 //!
@@ -26,6 +29,7 @@
 pub mod cgroup;
 mod channel;
 mod clock;
+mod companions;
 mod config;
 mod foundation;
 mod identity;
@@ -48,6 +52,7 @@ mod sys;
 mod template;
 
 pub use clock::monotonic_now;
+pub use companions::{Beside, CompanionEnd, Companions, MAX_COMPANIONS};
 pub use config::Config;
 pub use image::Image;
 pub use launcher::launcher_main_if_asked;
@@ -56,5 +61,5 @@ pub use node::StartError;
 pub use process::{Exit, Marks, Process};
 pub use root::{Code, Root};
 pub use sandboxes::Sandboxes;
-pub use slot::{Launch, LaunchError, Slot, SlotError};
+pub use slot::{Accompanied, Launch, LaunchError, Slot, SlotError};
 pub use template::{Berth, ForkError, FreezeError, Furnishing, Lesson, Refusal, Template};

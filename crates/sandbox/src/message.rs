@@ -4,6 +4,8 @@
 //! ```text
 //! agent → launcher  a question + channels[, namespaces]     builder → agent  Born + pidfd, Connected, Failed
 //! agent → init      NextPid, Launch + root, Stay            init → agent     Ready + listener, Done, Launched, Ended, Failed
+//!                   Accompany + root, channel, Go           on that channel  Run + stdout, stderr; Accompanied + pidfds,
+//!                                                                            Companion…
 //! agent → program   Run + stdout, stderr[, fd 3]            program → agent  Parked, Failed, end of channel: executed
 //! ```
 //!
@@ -33,6 +35,11 @@ pub(crate) enum Order {
     NextPid { pid: u64 },
     /// Live on when the program has ended: others, inside, would end too.
     Stay,
+    /// As [`Order::Launch`], but the program waits for [`Order::Go`], and the companions that the channel beside the root
+    /// brings ([`Run`]: each argument is a program) are started.
+    Accompany { tmp_bytes: u64 },
+    /// Let the program run.
+    Go,
 }
 
 /// From a sandbox's builder or init, or its program before it is executed, to the agent.
@@ -58,6 +65,14 @@ pub(crate) enum Report {
     Killed { signal: i32 },
     /// A step failed; the sandbox is no more.
     Failed(Failure),
+    /// All companions wait to be executed.
+    Accompanied,
+    /// That companion exited.
+    CompanionExited { index: u32, code: i32 },
+    /// That companion was killed.
+    CompanionKilled { index: u32, signal: i32 },
+    /// That companion could not be executed.
+    CompanionNotExecuted { index: u32, errno: i32 },
 }
 
 /// A step that failed in another process.
@@ -75,6 +90,8 @@ impl Order {
             Order::Launch { tmp_bytes } => (1, tmp_bytes),
             Order::NextPid { pid } => (2, pid),
             Order::Stay => (3, 0),
+            Order::Accompany { tmp_bytes } => (4, tmp_bytes),
+            Order::Go => (5, 0),
         };
         tagged(tag, value)
     }
@@ -84,6 +101,8 @@ impl Order {
             (1, tmp_bytes, _) => Ok(Order::Launch { tmp_bytes }),
             (2, pid, _) => Ok(Order::NextPid { pid }),
             (3, _, _) => Ok(Order::Stay),
+            (4, tmp_bytes, _) => Ok(Order::Accompany { tmp_bytes }),
+            (5, _, _) => Ok(Order::Go),
             _ => Err(malformed()),
         }
     }
@@ -118,6 +137,10 @@ impl Report {
             Report::Killed { signal } => (6, *signal as u32 as u64, &[]),
             Report::Executing { at } => (8, *at, &[]),
             Report::Failed(failure) => return encode_failure(buffer, &failure.step, failure.errno),
+            Report::Accompanied => (11, 0, &[]),
+            Report::CompanionExited { index, code } => (12, pair(*index, *code), &[]),
+            Report::CompanionKilled { index, signal } => (13, pair(*index, *signal), &[]),
+            Report::CompanionNotExecuted { index, errno } => (14, pair(*index, *errno), &[]),
         };
         fill(buffer, tag, value, rest)
     }
@@ -146,6 +169,19 @@ impl Report {
             8 => Report::Executing { at: value },
             9 => Report::Done,
             10 => Report::Connected,
+            11 => Report::Accompanied,
+            12 => Report::CompanionExited {
+                index: (value >> 32) as u32,
+                code: value as i32,
+            },
+            13 => Report::CompanionKilled {
+                index: (value >> 32) as u32,
+                signal: value as i32,
+            },
+            14 => Report::CompanionNotExecuted {
+                index: (value >> 32) as u32,
+                errno: value as i32,
+            },
             _ => return Err(malformed()),
         })
     }
@@ -193,6 +229,11 @@ impl Run<'_> {
     }
 }
 
+/// Two numbers in the place of one.
+fn pair(index: u32, number: i32) -> u64 {
+    u64::from(index) << 32 | u64::from(number as u32)
+}
+
 fn tagged(tag: u8, value: u64) -> [u8; 9] {
     let mut bytes = [0; 9];
     bytes[0] = tag;
@@ -235,6 +276,15 @@ mod tests {
             Report::Executing { at: u64::MAX },
             Report::Exited { code: -1 },
             Report::Killed { signal: 9 },
+            Report::CompanionExited { index: 9, code: -1 },
+            Report::CompanionKilled {
+                index: u32::MAX,
+                signal: 9,
+            },
+            Report::CompanionNotExecuted {
+                index: 0,
+                errno: 13,
+            },
             Report::Failed(Failure {
                 step: "mount /proc".into(),
                 errno: libc::EPERM,

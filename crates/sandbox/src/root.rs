@@ -1,9 +1,11 @@
 //! Roots: what an instance sees as its file system, assembled from images once per version and node, and cloned into
 //! each instance in microseconds.
 
+use std::ffi::CString;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,6 +32,8 @@ pub enum Code<'a> {
 #[derive(Debug)]
 pub struct Root {
     place: Arc<Place>,
+    /// What its layers bring to run beside the program.
+    extensions: Vec<CString>,
     /// A clone made ahead of time, so that a start need not wait for the mount thread. Locked to take or put it.
     spare: Arc<Mutex<Option<OwnedFd>>>,
 }
@@ -84,12 +88,21 @@ impl Root {
                         _ => "mount the name servers at /etc/resolv.conf",
                     }))?;
             }
+            let extensions = extensions_in(place.path())
+                .map_err(MountError::step("look into /opt/extensions"))?;
             let spare = Arc::new(Mutex::new(Some(clone_of(&place)?)));
             Ok(Root {
                 place: Arc::new(place),
+                extensions,
                 spare,
             })
         })
+    }
+
+    /// Paths inside of what stands in `/opt/extensions`, folders aside, in order.
+    #[must_use]
+    pub fn extensions(&self) -> &[CString] {
+        &self.extensions
     }
 
     /// A clone of the whole tree, attached nowhere.
@@ -105,6 +118,32 @@ impl Root {
             None => on_mount_thread_async(move || clone_of(&place)).await,
         }
     }
+}
+
+/// Where extensions stand.
+const EXTENSIONS: &str = "opt/extensions";
+
+/// Names found there that are kept; more than may run, so that it can be told that they are too many.
+const MAX_EXTENSIONS: usize = 64;
+
+fn extensions_in(root: &Path) -> io::Result<Vec<CString>> {
+    let folder = root.join(EXTENSIONS);
+    // A link might lead out of the root.
+    if !fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir()) {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)?.take(MAX_EXTENSIONS) {
+        let entry = entry?;
+        // A link is followed when it is executed, inside.
+        if !entry.file_type()?.is_dir() {
+            let path = Path::new("/").join(EXTENSIONS).join(entry.file_name());
+            let path = CString::new(path.into_os_string().into_vec());
+            found.push(path.map_err(io::Error::other)?);
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn clone_of(place: &Place) -> Result<OwnedFd, MountError> {

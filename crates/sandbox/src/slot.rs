@@ -11,8 +11,9 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::unix::AsyncFd;
 
 use crate::cgroup::{CgroupError, CgroupLimits};
-use crate::channel::{Channel, are_open};
+use crate::channel::{Channel, Received, are_open};
 use crate::clock::monotonic_now;
+use crate::companions::{Beside, Companions, Request, told_by};
 use crate::foundation::Foundation;
 use crate::init::program::{CHANGE_FOLDER, EXECUTE};
 use crate::message::{Failure, MAX_SHORT_BYTES, Order, Report, Run};
@@ -116,7 +117,7 @@ impl LaunchError {
 /// What to run in a slot.
 #[derive(Debug)]
 pub struct Launch<'a> {
-    /// What the program sees as its file system.
+    /// What the program sees as its file system. (That of an [`Accompanied`] slot is there already, like its limits.)
     pub root: &'a Root,
     /// The program's path inside, and its arguments.
     pub argv: Vec<CString>,
@@ -207,14 +208,8 @@ impl Slot {
         };
 
         // The parked program reads this while init mounts; it waits for init before it goes on.
-        let (stdout, their_stdout) = pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from)?;
-        let (stderr, their_stderr) = pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from)?;
-        let mut descriptors = vec![their_stdout.as_fd(), their_stderr.as_fd()];
-        descriptors.extend(launch.request_socket.as_ref().map(OwnedFd::as_fd));
         let origin = Origin::of(&sandbox, launch.request_socket.as_ref())?;
-        program.send(&run, &descriptors)?;
-        // What is held here would keep the pipes open when the program has ended.
-        drop((their_stdout, their_stderr, launch.request_socket));
+        let outputs = tell(&program, &run, launch.request_socket)?;
 
         // A few writes to a file system without a disk.
         sandbox.limit(&CgroupLimits::booting(launch.memory_mb))?;
@@ -229,30 +224,7 @@ impl Slot {
         // It says when it is about to call `execve`; if that succeeds, the kernel closes its end.
         let control = reactor::readable(control)?;
         let program = reactor::readable(program)?;
-        let (spawn, heard) = match receive(&program).await? {
-            Some(Report::Executing { at }) => (at, receive(&program).await?),
-            Some(report) => (0, Some(report)),
-            None => return Err(LaunchError::Channel(io::ErrorKind::UnexpectedEof.into())),
-        };
-        match heard {
-            None => {}
-            Some(Report::Failed(Failure { step, errno }))
-                if step == EXECUTE || step == CHANGE_FOLDER =>
-            {
-                let program = if step == EXECUTE {
-                    &launch.argv[0]
-                } else {
-                    &launch.cwd
-                };
-                let source = io::Error::from_raw_os_error(errno);
-                return Err(LaunchError::Exec {
-                    program: program.to_string_lossy().into_owned(),
-                    source,
-                });
-            }
-            // Init, without which the program could not go on, knows better.
-            Some(report) => return Err(failure(receive(&control).await?.unwrap_or(report))),
-        }
+        let spawn = executed(&program, &control, &launch.argv[0], &launch.cwd).await?;
         match receive(&control).await? {
             Some(Report::Launched { mounts, network }) => {
                 let marks = Marks {
@@ -266,7 +238,7 @@ impl Slot {
                     control,
                     program_pid,
                     launch.memory_mb,
-                    [stdout, stderr],
+                    outputs,
                     marks,
                     origin,
                 ))
@@ -275,18 +247,155 @@ impl Slot {
             None => Err(LaunchError::Channel(io::ErrorKind::UnexpectedEof.into())),
         }
     }
+
+    /// Fills the slot and starts companions; its program follows. Dropping the future deletes the slot.
+    ///
+    /// # Errors
+    /// The platform failed. The slot is no more.
+    pub async fn accompany(
+        self,
+        beside: Beside<'_>,
+    ) -> Result<(Accompanied, Companions), LaunchError> {
+        let request = Request::prepare(&beside)?;
+        let memory_mb = beside.memory_mb;
+        self.sandbox.limit(&CgroupLimits::booting(memory_mb))?;
+        let cgroup = monotonic_now();
+        let root = beside.root.clone_tree().await?;
+        let tmp_bytes = u64::from(beside.tmp_mb) << 20;
+        let pending = request.send(&self.control, &root, tmp_bytes)?;
+        drop(root);
+        let control = reactor::readable(self.control)?;
+        let companions = match pending.started().await {
+            Ok(companions) => companions,
+            Err(error) => return Err(told_by(&control, error).await),
+        };
+        match receive(&control).await? {
+            Some(Report::Launched { mounts, network }) => {
+                let accompanied = Accompanied {
+                    sandbox: self.sandbox,
+                    control,
+                    program: self.program,
+                    program_pid: self.program_pid,
+                    memory_mb,
+                    marks: Marks {
+                        cgroup,
+                        mounts,
+                        network,
+                        spawn: network,
+                    },
+                };
+                Ok((accompanied, companions))
+            }
+            Some(report) => Err(failure(report)),
+            None => Err(LaunchError::Channel(io::ErrorKind::UnexpectedEof.into())),
+        }
+    }
+}
+
+/// A slot that is filled and has companions; its program waits to be told what to execute. Dropping it deletes all.
+#[derive(Debug)]
+pub struct Accompanied {
+    sandbox: Sandbox,
+    control: AsyncFd<Channel>,
+    program: Channel,
+    program_pid: i32,
+    memory_mb: u32,
+    marks: Marks,
+}
+
+impl Accompanied {
+    /// Executes the program beside its companions. Dropping the future deletes the sandbox.
+    ///
+    /// # Errors
+    /// The program cannot be executed, or the platform failed. The sandbox is no more.
+    pub async fn launch(self, launch: Launch<'_>) -> Result<Process, LaunchError> {
+        let run = match Run::encode(&launch.cwd, &launch.argv, &launch.env) {
+            Some(run) if !launch.argv.is_empty() => run,
+            _ => return Err(LaunchError::Arguments),
+        };
+        let origin = Origin::of(&self.sandbox, launch.request_socket.as_ref())?;
+        let outputs = tell(&self.program, &run, launch.request_socket)?;
+        self.control.get_ref().send(&Order::Go.encode(), &[])?;
+        let program = reactor::readable(self.program)?;
+        let spawn = executed(&program, &self.control, &launch.argv[0], &launch.cwd).await?;
+        Ok(Process::new(
+            self.sandbox,
+            self.control,
+            self.program_pid,
+            self.memory_mb,
+            outputs,
+            Marks {
+                spawn,
+                ..self.marks
+            },
+            origin,
+        ))
+    }
+}
+
+/// Tells the parked program what to execute; returns our ends of its standard output and error.
+fn tell(
+    program: &Channel,
+    run: &[u8],
+    request_socket: Option<OwnedFd>,
+) -> io::Result<[OwnedFd; 2]> {
+    let (stdout, their_stdout) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (stderr, their_stderr) = pipe_with(PipeFlags::CLOEXEC)?;
+    let mut descriptors = vec![their_stdout.as_fd(), their_stderr.as_fd()];
+    descriptors.extend(request_socket.as_ref().map(OwnedFd::as_fd));
+    // What is held here would keep the pipes open when the program has ended; it is dropped with this call.
+    program.send(run, &descriptors)?;
+    Ok([stdout, stderr])
+}
+
+/// Waits until the program is executed; returns when it was about to be.
+async fn executed(
+    program: &AsyncFd<Channel>,
+    control: &AsyncFd<Channel>,
+    path: &CString,
+    cwd: &CString,
+) -> Result<u64, LaunchError> {
+    let (spawn, heard) = match receive(program).await? {
+        Some(Report::Executing { at }) => (at, receive(program).await?),
+        Some(report) => (0, Some(report)),
+        None => return Err(LaunchError::Channel(io::ErrorKind::UnexpectedEof.into())),
+    };
+    match heard {
+        None => Ok(spawn),
+        Some(Report::Failed(Failure { step, errno }))
+            if step == EXECUTE || step == CHANGE_FOLDER =>
+        {
+            let program = if step == EXECUTE { path } else { cwd };
+            let source = io::Error::from_raw_os_error(errno);
+            Err(LaunchError::Exec {
+                program: program.to_string_lossy().into_owned(),
+                source,
+            })
+        }
+        // Init, without which the program could not go on, knows better.
+        Some(report) => Err(failure(receive(control).await?.unwrap_or(report))),
+    }
 }
 
 /// The next report, or none at the channel's end.
 pub(crate) async fn receive(channel: &AsyncFd<Channel>) -> io::Result<Option<Report>> {
+    let received = receive_all(channel).await?;
+    Ok(received.map(|(report, _)| report))
+}
+
+/// The next report and what is beside it, or none at the channel's end.
+pub(crate) async fn receive_all(
+    channel: &AsyncFd<Channel>,
+) -> io::Result<Option<(Report, Received)>> {
     let mut buffer = [0; MAX_SHORT_BYTES];
     loop {
         let mut readable = channel.readable().await?;
         match readable.try_io(|channel| channel.get_ref().receive(&mut buffer)) {
             Ok(received) => {
-                return match received?.length {
+                let received = received?;
+                return match received.length {
                     0 => Ok(None),
-                    length => Report::decode(&buffer[..length]).map(Some),
+                    length => Ok(Some((Report::decode(&buffer[..length])?, received))),
                 };
             }
             Err(_would_block) => {}

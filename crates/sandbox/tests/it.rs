@@ -6,6 +6,8 @@
 // Tests without the standard harness are not recognised as such.
 #![allow(clippy::unwrap_used)]
 
+#[path = "it/companions.rs"]
+mod companions;
 #[path = "it/contained.rs"]
 mod contained;
 #[path = "it/gone.rs"]
@@ -33,6 +35,7 @@ fn main() {
     arguments.test_threads = Some(1);
     let trials: Vec<Trial> = [
         runs::trials(),
+        companions::trials(),
         contained::trials(),
         gone::trials(),
         templates::trials(),

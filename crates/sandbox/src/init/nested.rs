@@ -1,10 +1,12 @@
 //! What init does otherwise in a sandbox for a fork: nobody is parked that becomes the program; the template's helper comes
 //! and brings it.
 
+use std::os::fd::OwnedFd;
+
 use rustix::process::{DumpableBehavior, WaitOptions, set_dumpable_behavior, wait};
 
 use super::furniture::Furniture;
-use super::{Birth, Broken, map_users, step};
+use super::{Birth, Broken, map_users, step, user_namespace_of};
 use crate::channel::Channel;
 use crate::message::Report;
 use crate::sys::clone::{Namespaces, fork};
@@ -13,12 +15,12 @@ use crate::sys::clone::{Namespaces, fork};
 pub(crate) const PROGRAM: i32 = 2;
 
 /// Makes the user namespace that the program will be in. A child holds it until the agent, having opened it, closes the
-/// program's channel.
+/// program's channel. Returns that namespace.
 pub(super) fn hold_user_namespace(
     birth: &Birth<'_>,
     furniture: &Furniture,
     agent: Channel,
-) -> Result<(), Broken> {
+) -> Result<OwnedFd, Broken> {
     // Becoming another user has hidden this process, and it would its child: their files in /proc would belong to the host's
     // root, who is nobody here.
     let visible = |how| set_dumpable_behavior(how).map_err(step("show oneself"));
@@ -27,7 +29,9 @@ pub(super) fn hold_user_namespace(
         .map_err(step("make a user namespace"))?;
     drop(agent);
     map_users(birth, furniture, child.pid)?;
-    visible(DumpableBehavior::NotDumpable)
+    let namespace = user_namespace_of(child.pid, furniture)?;
+    visible(DumpableBehavior::NotDumpable)?;
+    Ok(namespace)
 }
 
 fn hold(agent: &Channel) -> i32 {

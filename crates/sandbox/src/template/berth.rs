@@ -17,6 +17,7 @@ use super::stem::{Place, Word, has_ended, process};
 use crate::cgroup::CgroupLimits;
 use crate::channel::{Channel, are_open};
 use crate::clock::monotonic_now;
+use crate::companions::{Beside, Companions, Request, told_by};
 use crate::foundation::{BUILD_PATIENCE, Foundation, hear};
 use crate::init::nested::PROGRAM;
 use crate::launcher::Nest;
@@ -175,6 +176,34 @@ impl Berth {
             .get_ref()
             .send(&order.encode(), &[root.as_fd()])?;
         drop(root);
+        self.furnished(memory_mb, cgroup).await
+    }
+
+    /// Switches to the root, sets the limits and starts companions: in the place of [`Berth::furnish`].
+    ///
+    /// # Errors
+    /// The platform failed; the berth is of no use then.
+    pub async fn accompany(&mut self, beside: Beside<'_>) -> Result<Companions, LaunchError> {
+        let request = Request::prepare(&beside)?;
+        let memory_mb = beside.memory_mb;
+        self.sandbox.limit(&CgroupLimits::booting(memory_mb))?;
+        let cgroup = monotonic_now();
+        let root = beside.root.clone_tree().await?;
+        let tmp_bytes = u64::from(beside.tmp_mb) << 20;
+        let pending = request.send(self.control.get_ref(), &root, tmp_bytes)?;
+        drop(root);
+        let companions = match pending.started().await {
+            Ok(companions) => companions,
+            Err(error) => return Err(told_by(&self.control, error).await),
+        };
+        // They have the CPU for themselves, as the fork will.
+        self.sandbox.hurry()?;
+        self.furnished(memory_mb, cgroup).await?;
+        Ok(companions)
+    }
+
+    /// Waits until init is done with that.
+    async fn furnished(&mut self, memory_mb: u32, cgroup: u64) -> Result<(), LaunchError> {
         match receive(&self.control).await? {
             Some(Report::Launched { mounts, network }) => {
                 self.furnished = Some(Furnished {

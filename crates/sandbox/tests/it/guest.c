@@ -364,13 +364,34 @@ static int wait_for_arguments(void) {
     return run(argc, argv);
 }
 
+static int companion(const char *name) {
+    if (!strcmp(name, "crash")) abort();
+    if (!strcmp(name, "leave")) return 7;
+    char path[64] = "/proc/self/status", text[4096], cwd[64];
+    int file = open(path, O_RDONLY);
+    ssize_t length = read(file, text, sizeof text - 1);
+    close(file);
+    text[length < 0 ? 0 : length] = 0;
+    char *caps = strstr(text, "CapEff:"), *bounding = strstr(text, "CapBnd:"), *filter = strstr(text, "Seccomp:");
+    int open_fds = 0;
+    for (int fd = 0; fd < 1024; fd++) open_fds += fcntl(fd, F_GETFD) >= 0;
+    strcpy(path, "/tmp/");
+    strcat(path, name);
+    if (strcmp(name, "quiet")) close(open(path, O_WRONLY | O_CREAT, 0600));
+    printf("%s: uid %d gid %d parent %d %.24s %.24s %.10s descriptors %d cwd %s answer %s\n", name, getuid(), getgid(),
+           getppid(), caps, bounding, filter, open_fds, getcwd(cwd, sizeof cwd), getenv("ANSWER"));
+    fprintf(stderr, "%s says\n", name);
+    for (;;) pause();
+}
+
 int main(int argc, char **argv) {
     setvbuf(stdout, NULL, _IONBF, 0);
     return run(argc, argv);
 }
 
 static int run(int argc, char **argv) {
-    const char *verb = argc > 1 ? argv[1] : "";
+    const char *verb = argc > 1 ? argv[1] : "", *beside = "/opt/extensions/";
+    if (argc == 1 && !strncmp(argv[0], beside, strlen(beside))) return companion(argv[0] + strlen(beside));
     if (!strcmp(verb, "cat")) for (int i = 2; i < argc; i++) cat(argv[i]);
     else if (!strcmp(verb, "link")) for (int i = 2; i < argc; i++) link_of(argv[i]);
     else if (!strcmp(verb, "args")) for (int i = 2; i < argc; i++) puts(argv[i]);

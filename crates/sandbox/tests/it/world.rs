@@ -193,6 +193,21 @@ impl World {
         fork_in(template, &self.root).await
     }
 
+    /// A root in which the guest stands in `/opt/extensions`, under those names.
+    pub(crate) fn root_with_extensions(&self, names: &[&str]) -> Root {
+        let tree = self.folder.path().join("layer");
+        let extensions = tree.join("extensions");
+        fs::create_dir_all(extensions.join("folder")).unwrap();
+        for name in names {
+            symlink("/bin/guest", extensions.join(name)).unwrap();
+        }
+        fs::write(extensions.join("text"), "no program").unwrap();
+        let image = tree.with_extension("erofs");
+        make_image(&tree, &image);
+        let layer = Image::mount(&image).unwrap();
+        Root::assemble(&self.runtime, Code::Empty, &[&layer], &self.resolv_conf).unwrap()
+    }
+
     /// An image of those files, mounted.
     pub(crate) fn image(&self, name: &str, files: &[(&str, &str)]) -> Image {
         let tree = self.folder.path().join(name);
@@ -235,7 +250,7 @@ async fn fork_in(template: &Template, root: &Root) -> (Process, UnixStream) {
 }
 
 /// The test's end, and the guest's. A guest that does not answer fails its test.
-fn connection() -> (UnixStream, OwnedFd) {
+pub(crate) fn connection() -> (UnixStream, OwnedFd) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_read_timeout(Some(Duration::from_secs(20)))
         .unwrap();
