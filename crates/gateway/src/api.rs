@@ -3,10 +3,10 @@
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use pilotlight_model::LambdaError;
 use pilotlight_model::limits::API_REQUEST_BYTES;
 use pilotlight_model::node::Caller;
 use pilotlight_model::service::ApiId;
+use pilotlight_model::{ErrorKind, LambdaError};
 
 use crate::body::Received;
 use crate::front::{Answered, Call, Parts};
@@ -38,10 +38,14 @@ pub(crate) async fn authenticate(
     let claim = parts.authenticator.claim(call.head, (parts.config.now)())?;
     let received = parts
         .intake
-        .receive(body, limit, claim.covers_body())
+        .receive(body, claim.limit(limit), claim.covers_body())
         .await
         .map_err(|error| error.into_lambda(|_| too_large(call, limit)))?;
-    let caller = claim.verify(received.sha256)?;
+    let (caller, received) = claim.verify(received)?;
+    if received.bytes.len() > limit {
+        let message = too_large(call, limit);
+        return Err(LambdaError::new(ErrorKind::RequestEntityTooLarge, message));
+    }
     Ok((caller, received))
 }
 

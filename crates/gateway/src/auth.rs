@@ -5,6 +5,7 @@
 //! caller's body should be read: [`Authenticator::claim`] judges the head, [`Claim::verify`] the rest.
 
 mod canonical;
+mod chunked;
 mod credential;
 mod open;
 mod signature;
@@ -12,36 +13,43 @@ mod signature;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::request::Parts;
+use parking_lot::RwLock;
 use pilotlight_model::ids::{AccountId, Region};
 use pilotlight_model::node::Caller;
 use pilotlight_model::service::ApiId;
 use pilotlight_model::{ErrorKind, LambdaError};
 
+use crate::body::Received;
 use crate::config::{AccessKey, Secret};
 use crate::own;
+use chunked::Encoding;
 use credential::Signed;
 pub use open::{OpenListenRefused, refuse_open_listen};
-use signature::Signature;
+use signature::{Chain, Signature};
 
 /// What a credential scope may name besides the service of the API that is called, for Pilotlight's own.
 const OWN_SERVICE: &str = "pilotlight";
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
 
 /// Establishes the caller of a request.
-pub(crate) enum Authenticator {
-    /// Everyone on this machine may call; the access key id names the account.
-    Open,
-    /// Requests must be signed with one of these keys.
-    Keyed(HashMap<String, (Secret, AccountId)>),
+pub(crate) struct Authenticator {
+    /// Requests must be signed with one of these keys. Without any, everyone on this machine may call, and
+    /// the access key id names the account. Locked to take or replace the pointer.
+    keys: RwLock<Option<Arc<Keys>>>,
 }
+
+/// Secrets and their accounts, by access key id.
+type Keys = HashMap<String, (Secret, AccountId)>;
 
 /// A caller whose head has been judged. What a claim says counts once [`Claim::verify`] returned it.
 pub(crate) struct Claim {
     caller: Caller,
     proof: Proof,
+    encoding: Option<Encoding>,
 }
 
 /// What is still to be shown.
@@ -51,31 +59,45 @@ enum Proof {
     Body([u8; 32]),
     /// The signature covers the hash of a body that has not been seen.
     Signature(Box<Signature>),
+    /// The signature holds, and every chunk of the body has one of its own.
+    Chunks(Chain),
 }
 
 impl Authenticator {
     /// Open when there are no keys.
     pub(crate) fn new(keys: &[AccessKey]) -> Self {
-        if keys.is_empty() {
-            return Self::Open;
-        }
+        let this = Self {
+            keys: RwLock::default(),
+        };
+        this.replace(keys);
+        this
+    }
+
+    /// From now on these keys count. The first ones close what was open; what is closed never opens again,
+    /// although its last key is taken away.
+    pub(crate) fn replace(&self, keys: &[AccessKey]) {
         let entry = |key: &AccessKey| (key.id.clone(), (key.secret.clone(), key.account.clone()));
-        Self::Keyed(keys.iter().map(entry).collect())
+        let mut current = self.keys.write();
+        if current.is_some() || !keys.is_empty() {
+            *current = Some(Arc::new(keys.iter().map(entry).collect()));
+        }
     }
 
     /// Whether callers must show a key.
     pub(crate) fn keyed(&self) -> bool {
-        matches!(self, Self::Keyed(_))
+        self.keys.read().is_some()
     }
 
     /// Judges what a request's head shows.
     pub(crate) fn claim(&self, head: &Parts, now: SystemTime) -> Result<Claim, LambdaError> {
-        match self {
-            Self::Open => Ok(Claim {
+        let keys = self.keys.read().clone();
+        match keys {
+            None => Ok(Claim {
                 caller: open::caller(head)?,
                 proof: Proof::Nothing,
+                encoding: Encoding::of(&head.headers)?,
             }),
-            Self::Keyed(keys) => keyed(keys, head, now),
+            Some(keys) => keyed(&keys, head, now),
         }
     }
 }
@@ -83,28 +105,34 @@ impl Authenticator {
 impl Claim {
     /// Whether [`Claim::verify`] needs the SHA-256 of the body.
     pub(crate) fn covers_body(&self) -> bool {
-        !matches!(self.proof, Proof::Nothing)
+        matches!(self.proof, Proof::Body(_) | Proof::Signature(_))
     }
 
-    /// The caller, once the body is known to be the one that was signed.
-    pub(crate) fn verify(self, body: Option<[u8; 32]>) -> Result<Caller, LambdaError> {
-        match (self.proof, body) {
-            (Proof::Nothing, _) => Ok(self.caller),
-            (Proof::Body(signed), Some(body)) if signed == body => Ok(self.caller),
+    /// Bytes that the body may have as it is sent, where it may have `limit` itself.
+    pub(crate) fn limit(&self, limit: usize) -> usize {
+        self.encoding.map_or(limit, |_| Encoding::limit(limit))
+    }
+
+    /// The caller and the body itself, once that is known to be the one that was signed.
+    pub(crate) fn verify(self, mut received: Received) -> Result<(Caller, Received), LambdaError> {
+        let chain = match (self.proof, received.sha256) {
+            (Proof::Nothing, _) => None,
+            (Proof::Chunks(chain), _) => Some(chain),
+            (Proof::Body(signed), Some(body)) if signed == body => None,
             (Proof::Signature(signature), Some(body)) => {
                 signature.verify(&signature::hex(&body))?;
-                Ok(self.caller)
+                None
             }
-            _ => Err(signature::mismatch()),
+            _ => return Err(signature::mismatch()),
+        };
+        if let Some(encoding) = self.encoding {
+            received.bytes = encoding.decode(&received.bytes, chain)?;
         }
+        Ok((self.caller, received))
     }
 }
 
-fn keyed(
-    keys: &HashMap<String, (Secret, AccountId)>,
-    head: &Parts,
-    now: SystemTime,
-) -> Result<Claim, LambdaError> {
+fn keyed(keys: &Keys, head: &Parts, now: SystemTime) -> Result<Claim, LambdaError> {
     let signed = Signed::read(head)?;
     signed.check_time(now)?;
     let scope = &signed.credential;
@@ -126,18 +154,24 @@ fn keyed(
         account: account.clone(),
         region,
     };
-    let proof = match announced_hash(head)? {
+    let encoding = Encoding::of(&head.headers)?;
+    let proof = match announced(head)? {
         None => Proof::Signature(Box::new(signature)),
         Some(announced) => {
             // Judged before the body is read: a stranger's body is not even looked at.
             signature.verify(announced)?;
             match signature::unhex(announced) {
                 Some(hash) => Proof::Body(hash),
+                None if encoding.is_some() => Proof::Chunks(signature.chain()),
                 None => Proof::Nothing,
             }
         }
     };
-    Ok(Claim { caller, proof })
+    Ok(Claim {
+        caller,
+        proof,
+        encoding,
+    })
 }
 
 /// A signature for one service opens no other.
@@ -152,22 +186,22 @@ fn check_service(head: &Parts, signed: &str) -> Result<(), LambdaError> {
     ))
 }
 
-/// The payload hash that the client says it signed: 64 hexadecimal digits or `UNSIGNED-PAYLOAD`.
-fn announced_hash(head: &Parts) -> Result<Option<&str>, LambdaError> {
+/// What the client says that it signed in the body's place: 64 hexadecimal digits, `UNSIGNED-PAYLOAD`, or the name of
+/// an encoding in chunks.
+fn announced(head: &Parts) -> Result<Option<&str>, LambdaError> {
     let Some(value) = head.headers.get(CONTENT_SHA256) else {
         return Ok(None);
     };
-    match value.to_str() {
-        Ok("UNSIGNED-PAYLOAD") => Ok(Some("UNSIGNED-PAYLOAD")),
-        Ok(text) if signature::unhex(text).is_some() => Ok(Some(text)),
-        Ok(text) if text.starts_with("STREAMING-") => Err(LambdaError::new(
-            ErrorKind::InvalidRequestContent,
-            "Payloads signed in chunks (x-amz-content-sha256: STREAMING-…) are not supported: \
-             sign the whole payload, or send UNSIGNED-PAYLOAD.",
-        )),
-        _ => Err(LambdaError::new(
+    let known = |text: &&str| {
+        *text == "UNSIGNED-PAYLOAD"
+            || text.starts_with("STREAMING-")
+            || signature::unhex(text).is_some()
+    };
+    match value.to_str().ok().filter(known) {
+        Some(text) => Ok(Some(text)),
+        None => Err(LambdaError::new(
             ErrorKind::IncompleteSignature,
-            "x-amz-content-sha256 must be UNSIGNED-PAYLOAD or a SHA-256 in hexadecimal.",
+            "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a SHA-256 in hexadecimal, or a known STREAMING-….",
         )),
     }
 }

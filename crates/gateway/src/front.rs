@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use crate::admission::Admission;
 use crate::auth::Authenticator;
 use crate::body::Intake;
-use crate::config::Config;
+use crate::config::{AccessKey, Config};
 use crate::door::wire::Wire;
 use crate::door::{self, Drained};
 use crate::invoke::{self, Style};
@@ -96,6 +96,12 @@ impl Gateway {
             queue,
             control,
         }))
+    }
+
+    /// From now on requests must be signed with one of these keys; of two with the same id the later one
+    /// counts. A gateway that has had keys stays closed when there are none any more.
+    pub fn set_access_keys(&self, keys: &[AccessKey]) {
+        self.0.authenticator.replace(keys);
     }
 
     /// Serves `listener` until `shutdown` resolves and the requests in flight have finished, or

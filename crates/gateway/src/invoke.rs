@@ -18,6 +18,7 @@ use pilotlight_model::{FunctionSpec, Phase, RequestId};
 use tracing::{Instrument, field};
 
 use crate::admission::Permit;
+use crate::body::BodyError;
 use crate::clock::monotonic_now;
 use crate::front::{Answer, Answered, Call, Parts};
 use crate::metrics::Outcome;
@@ -56,10 +57,16 @@ pub(crate) async fn invoke(
     // The body is refused while it streams in, not after; and it is hashed while it does.
     let received = parts
         .intake
-        .receive(body, limit, claim.covers_body())
+        .receive(body, claim.limit(limit), claim.covers_body())
         .await
         .map_err(|error| error.into_lambda(|size| asked.too_large(size)))?;
-    let caller = claim.verify(received.sha256)?;
+    let (caller, received) = claim.verify(received)?;
+    if received.bytes.len() > limit {
+        let error = BodyError::TooLarge {
+            size: received.bytes.len() as u64,
+        };
+        return Err(error.into_lambda(|size| asked.too_large(size)));
+    }
 
     // From here on the caller is known, and so is what the name means to it. Answered from memory.
     let qualifier = asked.qualifier.as_deref();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use pilotlight_model::start::Cold;
-use pilotlight_model::{FunctionName, Runtime, StartKind};
+use pilotlight_model::{AccountId, FunctionName, Runtime, StartKind};
 
 use crate::exit::Exit;
 
@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// Show where the time of starts went: a waterfall, and medians by kind.
     Starts(StartsArgs),
+    /// Make, list and delete access keys, with which requests are signed.
+    Keys(KeysArgs),
     /// Check that this machine can run functions, by trying everything that it takes.
     Doctor(DoctorArgs),
     /// Print a completion script for a shell.
@@ -86,6 +88,19 @@ pub(crate) struct UpArgs {
     /// Write the API's URL to this file once the platform is ready.
     #[arg(long, value_name = "FILE")]
     pub(crate) ready_file: Option<PathBuf>,
+}
+
+impl UpArgs {
+    /// Nothing but where its data and its configuration are.
+    pub(crate) fn at(data_dir: Option<PathBuf>, config: Option<PathBuf>) -> Self {
+        Self {
+            listen: None,
+            data_dir,
+            config,
+            print_config: false,
+            ready_file: None,
+        }
+    }
 }
 
 /// Where the platform is.
@@ -237,6 +252,67 @@ pub(crate) struct StartsArgs {
     /// How to print.
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) output: Format,
+}
+
+/// Options of `pilot keys`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sudo pilot keys create --description ci
+  eval \"$(sudo pilot keys create --account 210987654321 --output env)\"
+  sudo pilot keys ls
+  sudo pilot keys delete AKIAXXXXXXXXXXXXXXXX
+
+Works on the data directory, whether or not the platform runs; it takes a change up within a second. From the
+first key on, every request must be signed. A secret is shown once, when its key is made.")]
+pub(crate) struct KeysArgs {
+    #[command(subcommand)]
+    pub(crate) action: KeysAction,
+    /// Folder of the platform's data.
+    #[arg(long, env = "PILOTLIGHT_DATA_DIR", value_name = "DIR", global = true)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Configuration file of the platform.
+    #[arg(long, env = "PILOTLIGHT_CONFIG", value_name = "FILE", global = true)]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// What `pilot keys` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysAction {
+    /// Make a key, and show its secret.
+    Create {
+        /// Account that requests signed with it act for; accounts see nothing of each other.
+        #[arg(long, value_name = "12 DIGITS", default_value_t)]
+        account: AccountId,
+        /// What it is for.
+        #[arg(long, default_value = "", hide_default_value = true)]
+        description: String,
+        /// How to print: `env` are lines for a shell.
+        #[arg(long, value_enum, default_value = "table")]
+        output: KeyFormat,
+    },
+    /// List the keys, without their secrets.
+    Ls {
+        /// How to print.
+        #[arg(long, value_enum, default_value = "table")]
+        output: Format,
+    },
+    /// Delete a key. Requests signed with it are refused from then on.
+    Delete {
+        /// Its id.
+        id: String,
+    },
+}
+
+/// How a new key is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyFormat {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+    /// As variables of a shell.
+    Env,
 }
 
 /// Options of `pilot doctor`.

@@ -9,14 +9,8 @@ use crate::up::Config;
 
 /// Tries everything that sandboxes need, and says what to do about what is missing.
 pub(crate) fn run(args: DoctorArgs) -> anyhow::Result<Exit> {
-    let up = UpArgs {
-        listen: None,
-        data_dir: args.data_dir,
-        config: args.config,
-        print_config: false,
-        ready_file: None,
-    };
-    let checks = probe::run(&Config::resolve(&up)?.data_dir);
+    let config = Config::resolve(&UpArgs::at(args.data_dir, args.config))?;
+    let checks = probe::run(&config.data_dir);
     match args.output {
         Format::Json => output::print(&format!("{}\n", serde_json::to_string_pretty(&checks)?))?,
         Format::Table => output::print(&table(&checks))?,

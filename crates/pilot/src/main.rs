@@ -7,6 +7,7 @@ mod deploy;
 mod doctor;
 mod exit;
 mod invoke;
+mod keys;
 mod list;
 mod logs;
 mod output;
@@ -29,6 +30,7 @@ fn main() -> Exit {
         Command::Ls(args) => client::block_on(list::run(args)),
         Command::Logs(args) => client::block_on(logs::run(args)),
         Command::Starts(args) => client::block_on(starts::run(args)),
+        Command::Keys(args) => keys::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Completions { shell } => cli::completions(shell),
     };

@@ -3,6 +3,7 @@
 pub(crate) mod config;
 pub(crate) mod file;
 mod images;
+mod keys;
 mod lock;
 mod platform;
 mod ready;
@@ -34,6 +35,7 @@ pub(crate) fn run(args: UpArgs) -> anyhow::Result<Exit> {
         output::print(&toml::to_string(&config.to_file())?)?;
         return Ok(Exit::Done);
     }
+    config.check_listen()?;
     if !geteuid().is_root() {
         bail!("sandboxes need root: run `sudo pilot up`");
     }

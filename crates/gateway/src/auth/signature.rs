@@ -51,6 +51,83 @@ impl Signature {
     }
 }
 
+impl Signature {
+    /// What the signatures of a body's chunks are linked to. Only for a signature that holds.
+    pub(super) fn chain(self) -> Chain {
+        Chain {
+            scope: self
+                .prefix
+                .strip_prefix(ALGORITHM)
+                .unwrap_or_default()
+                .to_owned(),
+            key: self.key,
+            previous: self.claimed,
+        }
+    }
+}
+
+/// A row of signatures, each over the one before it.
+pub(super) struct Chain {
+    /// Date and credential scope, as they stand behind the algorithm's name.
+    scope: String,
+    key: [u8; 32],
+    previous: [u8; 32],
+}
+
+impl Chain {
+    /// The next link is a chunk of the body. Compares in constant time.
+    pub(super) fn verify_chunk(&mut self, data: &[u8], signature: &str) -> Result<(), LambdaError> {
+        let claimed = unhex(signature).ok_or_else(mismatch)?;
+        self.chunk(data)
+            .verify_slice(&claimed)
+            .map_err(|_| mismatch())?;
+        self.previous = claimed;
+        Ok(())
+    }
+
+    /// The last link is that of the trailing headers, of which this is the hash.
+    pub(super) fn verify_trailer(self, hash: &str, signature: &str) -> Result<(), LambdaError> {
+        let claimed = unhex(signature).ok_or_else(mismatch)?;
+        self.trailer(hash)
+            .verify_slice(&claimed)
+            .map_err(|_| mismatch())
+    }
+
+    fn chunk(&self, data: &[u8]) -> Hmac<Sha256> {
+        let nothing = hex(&Sha256::digest(b"").into());
+        self.link("AWS4-HMAC-SHA256-PAYLOAD")
+            .chain_update(nothing)
+            .chain_update("\n")
+            .chain_update(hex(&Sha256::digest(data).into()))
+    }
+
+    fn trailer(&self, hash: &str) -> Hmac<Sha256> {
+        self.link("AWS4-HMAC-SHA256-TRAILER").chain_update(hash)
+    }
+
+    fn link(&self, algorithm: &str) -> Hmac<Sha256> {
+        mac(&self.key)
+            .chain_update(algorithm)
+            .chain_update(&self.scope)
+            .chain_update(hex(&self.previous))
+            .chain_update("\n")
+    }
+}
+
+#[cfg(test)]
+impl Chain {
+    /// The next chunk's signature, as a client makes it.
+    pub(super) fn sign_chunk(&mut self, data: &[u8]) -> String {
+        self.previous = self.chunk(data).finalize().into_bytes().into();
+        hex(&self.previous)
+    }
+
+    /// The trailer's signature, as a client makes it.
+    pub(super) fn sign_trailer(&self, hash: &str) -> String {
+        hex(&self.trailer(hash).finalize().into_bytes().into())
+    }
+}
+
 /// The error of a signature that does not hold; it does not say why.
 pub(super) fn mismatch() -> LambdaError {
     LambdaError::new(

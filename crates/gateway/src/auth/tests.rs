@@ -47,7 +47,16 @@ fn at(seconds: u64) -> SystemTime {
 
 fn judge(head: &Parts, now: u64, body: &[u8]) -> Result<Caller, LambdaError> {
     let claim = authenticator().claim(head, at(now))?;
-    claim.verify(Some(Sha256::digest(body).into()))
+    let received = received(body, claim.covers_body());
+    claim.verify(received).map(|(caller, _)| caller)
+}
+
+fn received(body: &[u8], hash: bool) -> Received {
+    Received {
+        bytes: bytes::Bytes::copy_from_slice(body),
+        sha256: hash.then(|| Sha256::digest(body).into()),
+        share: None,
+    }
 }
 
 /// The request of botocore's `invoke`, with some headers replaced, added, or (empty) left out.
@@ -275,7 +284,7 @@ fn open_mode_takes_the_account_from_the_key_and_the_region_from_the_scope() {
             .claim(&head(&Method::GET, "/", headers), at(0))
             .unwrap();
         assert!(!claim.covers_body());
-        let caller = claim.verify(None).unwrap();
+        let (caller, _) = claim.verify(received(b"", false)).unwrap();
         (caller.account.to_string(), caller.region.to_string())
     };
     let both = |account: &str, region: &str| (account.to_owned(), region.to_owned());

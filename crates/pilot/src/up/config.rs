@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pilotlight_control::{AccessKeys, KEY_FILE, SealingKey, SealingKeyError};
 use pilotlight_gateway::{Endpoint, InvalidEndpoint, refuse_open_listen};
 use pilotlight_model::limits::{DEFAULT_DRAIN, Limits};
 use tracing_subscriber::EnvFilter;
@@ -178,6 +179,27 @@ impl Config {
         })
     }
 
+    /// Refuses to be reached by others where nobody would have to sign.
+    pub(crate) fn check_listen(&self) -> Result<(), InvalidConfig> {
+        let keyed = !self.access_keys.is_empty() || AccessKeys::exist(&self.data_dir);
+        refuse_open_listen(self.listen, keyed).map_err(|refused| {
+            let how = "`pilot keys create`, or [[access_keys]] in the configuration file";
+            value("listen", format!("{refused} ({how})"))
+        })
+    }
+
+    /// Where the key for secrets at rest is.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        let unless_told = || self.data_dir.join(KEY_FILE);
+        self.key_file.clone().unwrap_or_else(unless_told)
+    }
+
+    /// The access keys in the data directory.
+    pub(crate) fn stored_keys(&self) -> Result<AccessKeys, SealingKeyError> {
+        let sealing = SealingKey::open(&self.key_file())?;
+        Ok(AccessKeys::new(&self.data_dir, sealing))
+    }
+
     /// The same as a file that would give it.
     pub(crate) fn to_file(&self) -> File {
         let Limits {
@@ -226,10 +248,6 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), InvalidConfig> {
-        refuse_open_listen(self.listen, !self.access_keys.is_empty()).map_err(|refused| {
-            let how = "[[access_keys]] with id, secret and account in the configuration file";
-            value("listen", format!("{refused} ({how})"))
-        })?;
         let mut ids = std::collections::HashSet::new();
         for key in &self.access_keys {
             if key.id.is_empty() || key.secret.is_empty() {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use pilotlight_agent::{Agent, RuntimeImage};
 use pilotlight_control::Control;
-use pilotlight_gateway::{AccessKey, Gateway, Records, Secret};
+use pilotlight_gateway::{Gateway, Records};
 use pilotlight_model::Runtime;
 use pilotlight_sandbox::Sandboxes;
 use pilotlight_store::Store;
@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 use super::config::Config;
+use super::keys::KeySource;
 use super::signals::Signals;
 use super::{images, ready};
 use crate::exit::Exit;
@@ -39,6 +40,7 @@ pub(super) struct Platform {
     listener: TcpListener,
     address: SocketAddr,
     gateway: Gateway,
+    keys: KeySource,
     control: Arc<Control>,
     agent: Agent,
     sandboxes: Sandboxes,
@@ -98,9 +100,7 @@ impl Platform {
         let mut control_config =
             pilotlight_control::Config::new(&config.data_dir, url(address), digests);
         control_config.limits = config.limits;
-        if let Some(key_file) = &config.key_file {
-            control_config.key_file.clone_from(key_file);
-        }
+        control_config.key_file = config.key_file();
         let agent_config = pilotlight_agent::Config {
             node: config.node_name.clone(),
             data_dir: config.data_dir.clone(),
@@ -116,7 +116,11 @@ impl Platform {
         )
         .context("cannot start the node")?;
         let node = Arc::new(agent.clone());
-        let gateway_config = gateway_config(config);
+        let mut keys = KeySource::of(config)?;
+        let gateway_config = pilotlight_gateway::Config {
+            access_keys: keys.read().context("cannot read the access keys")?,
+            ..gateway_config(config)
+        };
         let records = Records::new(&gateway_config, config.node_name.clone());
         // The gateway records what clients wait for itself, up to the last byte of the answer.
         let observed = records.observe(node.clone());
@@ -136,6 +140,7 @@ impl Platform {
             listener,
             address,
             gateway,
+            keys,
             control,
             agent,
             sandboxes,
@@ -171,7 +176,10 @@ impl Platform {
             let asked = async {
                 let _ = stopped.await;
             };
-            self.gateway.serve(self.listener, asked).await;
+            tokio::select! {
+                _ = self.gateway.serve(self.listener, asked) => {}
+                () = self.keys.follow(self.gateway.clone()) => {}
+            }
             let deadline = begun.get().unwrap_or_else(Instant::now) + drain;
             let left = || deadline.saturating_duration_since(Instant::now());
             // Events that run now are delivered; the others wait on disk for the next start.
@@ -213,13 +221,7 @@ fn sandbox_config(config: &Config) -> pilotlight_sandbox::Config {
 }
 
 fn gateway_config(config: &Config) -> pilotlight_gateway::Config {
-    let key = |key: &super::file::AccessKey| AccessKey {
-        id: key.id.clone(),
-        secret: Secret::new(&key.secret),
-        account: key.account.clone(),
-    };
     pilotlight_gateway::Config {
-        access_keys: config.access_keys.iter().map(key).collect(),
         drain: config.drain,
         account_concurrency: config.limits.account_concurrency,
         otlp_endpoint: config.otlp_endpoint.clone(),

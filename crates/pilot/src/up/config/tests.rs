@@ -83,9 +83,18 @@ fn unknown_keys_are_errors_with_their_line() {
 
 #[test]
 fn others_may_reach_it_only_with_access_keys() {
-    let error = resolve("listen = \"0.0.0.0:9000\"").unwrap_err();
-    assert!(error.contains("without access keys"), "{error}");
-    assert!(resolve("listen = \"[::1]:9000\"").is_ok());
+    let folder = tempfile::tempdir().unwrap();
+    let config = |listen: &str| Config {
+        listen: listen.parse().unwrap(),
+        data_dir: folder.path().to_owned(),
+        ..Config::default()
+    };
+    let error = config("0.0.0.0:9000").check_listen().unwrap_err();
+    assert!(error.to_string().contains("without access keys"), "{error}");
+    assert!(config("[::1]:9000").check_listen().is_ok());
+    let keys = config("0.0.0.0:9000").stored_keys().unwrap();
+    keys.create(Default::default(), "", 0).unwrap();
+    assert!(config("0.0.0.0:9000").check_listen().is_ok());
 }
 
 #[test]
