@@ -23,6 +23,8 @@ pub struct Config {
     pub head_bytes: usize,
     /// A request's body may take this long, and one second more for every 64 KiB that have arrived.
     pub body_timeout: Duration,
+    /// A client that takes nothing of its answer for this long is cut off.
+    pub stall_timeout: Duration,
     /// Bytes of request bodies over 64 KiB that may be in memory together; further ones wait.
     pub body_bytes: usize,
     /// How long the requests in flight may go on after the shutdown signal.
@@ -47,6 +49,7 @@ impl Default for Config {
             head_timeout: Duration::from_secs(60),
             head_bytes: 32 * 1024,
             body_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(120),
             body_bytes: 512 * 1024 * 1024,
             drain: DEFAULT_DRAIN,
             account_concurrency: Limits::default().account_concurrency,

@@ -105,7 +105,11 @@ async fn connection(
         return;
     };
     let wire = Arc::new(Wire::new(peer, accepted));
-    let io = TokioIo::new(Stamped::new(stream, Arc::clone(&wire)));
+    let io = TokioIo::new(Stamped::new(
+        stream,
+        Arc::clone(&wire),
+        gateway.config().stall_timeout,
+    ));
     let service = service_fn(|request| {
         let (gateway, wire) = (gateway.clone(), Arc::clone(&wire));
         async move { Ok::<_, Infallible>(gateway.handle(&wire, request).await) }

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response};
-use http_body_util::Full;
 use hyper::Request;
 use hyper::body::{Body, Incoming};
 use pilotlight_model::node::{Api, CODE_PATH, Directory, EventQueue, Node};
@@ -17,6 +16,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::TcpListener;
 
 use crate::admission::Admission;
+use crate::answer_body::AnswerBody;
 use crate::auth::Authenticator;
 use crate::body::Intake;
 use crate::config::{AccessKey, Config};
@@ -53,12 +53,13 @@ pub(crate) struct Call<'a> {
     pub(crate) request_id: RequestId,
     /// When its first byte was read.
     pub(crate) began: Instant,
-    pub(crate) wire: &'a Wire,
+    pub(crate) wire: &'a Arc<Wire>,
 }
 
-/// An answer, and the record that is finished when it has been written.
+/// An answer, and the record that is finished when it has been written. One that comes in pieces brings its record
+/// along.
 pub(crate) struct Answer {
-    pub(crate) response: Response<Bytes>,
+    pub(crate) response: Response<AnswerBody>,
     pub(crate) responding: Option<Responding>,
 }
 
@@ -134,9 +135,9 @@ impl Gateway {
     /// Serves one request.
     pub(crate) async fn handle(
         &self,
-        wire: &Wire,
+        wire: &Arc<Wire>,
         request: Request<Incoming>,
-    ) -> Response<Full<Bytes>> {
+    ) -> Response<AnswerBody> {
         let began = wire.begin();
         let (head, mut body) = request.into_parts();
         let call = Call {
@@ -168,8 +169,10 @@ impl Gateway {
         if !headers.contains_key(REQUEST_ID) {
             headers.insert(REQUEST_ID, id_value(call.request_id));
         }
-        wire.answer(responding);
-        response.map(Full::new)
+        if !matches!(response.body(), AnswerBody::Streamed(_)) {
+            wire.answer(responding);
+        }
+        response
     }
 }
 
@@ -183,7 +186,7 @@ impl Parts {
 impl From<Response<Bytes>> for Answer {
     fn from(response: Response<Bytes>) -> Self {
         Self {
-            response,
+            response: response.map(AnswerBody::from),
             responding: None,
         }
     }
@@ -206,6 +209,12 @@ fn route(head: &http::request::Parts) -> Route<'_> {
             return Route::Invoke(Style::Invoke, name);
         }
         return Route::Control;
+    }
+    if let Some(rest) = path.strip_prefix("/2021-11-15/functions/")
+        && let Some(name) = only_segment(rest, "/response-streaming-invocations")
+        && head.method == Method::POST
+    {
+        return Route::Invoke(Style::Stream, name);
     }
     if let Some(rest) = path.strip_prefix("/2014-11-13/functions/")
         && let Some(name) = only_segment(rest, "/invoke-async")

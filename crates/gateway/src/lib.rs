@@ -14,12 +14,14 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod answer_body;
 mod api;
 mod auth;
 mod body;
 mod clock;
 mod config;
 mod door;
+mod eventstream;
 mod front;
 mod invoke;
 mod metrics;
@@ -29,6 +31,7 @@ mod own;
 mod query;
 mod record;
 mod starts;
+mod stream;
 
 pub use auth::{OpenListenRefused, refuse_open_listen};
 pub use config::{AccessKey, Config, Secret};

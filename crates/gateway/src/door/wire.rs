@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use pilotlight_model::start::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 
 use crate::clock::monotonic_now;
 use crate::record::Responding;
@@ -65,7 +66,8 @@ impl Wire {
         }
     }
 
-    /// The service hands its answer to the connection; `responding` is finished once it is written.
+    /// The service hands its answer, or the end of one in pieces, to the connection; `responding` is finished
+    /// once it is written.
     pub(crate) fn answer(&self, responding: Option<Responding>) {
         *self.stage.lock() = Stage::Answering(responding);
     }
@@ -97,15 +99,44 @@ impl Wire {
 }
 
 /// A socket that tells its [`Wire`] what passes. The HTTP connection flushes when, and only when, it has
-/// written all it has; every answer of ours is handed to it whole.
+/// written all it has: an answer that is not streamed is handed to it whole.
+///
+/// A client that takes nothing for too long is cut off: what waits for it holds memory, and a function that
+/// streams.
 pub(crate) struct Stamped {
     stream: TcpStream,
     wire: Arc<Wire>,
+    /// How long a write may stand still.
+    patience: Duration,
+    /// Since a write stands still.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Stamped {
-    pub(crate) fn new(stream: TcpStream, wire: Arc<Wire>) -> Self {
-        Self { stream, wire }
+    pub(crate) fn new(stream: TcpStream, wire: Arc<Wire>, patience: Duration) -> Self {
+        Self {
+            stream,
+            wire,
+            patience,
+            stalled: None,
+        }
+    }
+
+    fn watched<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let patience = self.patience;
+        let stalled = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(sleep(patience)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -130,7 +161,8 @@ impl AsyncWrite for Stamped {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.watched(cx, written)
     }
 
     fn poll_write_vectored(
@@ -138,7 +170,8 @@ impl AsyncWrite for Stamped {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.watched(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use pilotlight_model::error::ThrottleReason;
 use pilotlight_model::node::{InvokeReply, NodeError};
 use pilotlight_model::start::Timeline;
@@ -31,16 +31,27 @@ pub(super) fn reply(reply: InvokeReply, version: &Version, trace: &TraceId) -> R
     let headers = response.headers_mut();
     headers.reserve(8);
     headers.insert(CONTENT_TYPE, JSON);
-    headers.insert(EXECUTED_VERSION, version_value(version));
+    told(headers, version, trace, reply.kind, &reply.timeline);
     if let Some(kind) = reply.function_error {
         headers.insert(FUNCTION_ERROR, HeaderValue::from_static(kind));
     }
     if let Some(tail) = &reply.log_tail {
         headers.insert(LOG_RESULT, value(BASE64_STANDARD.encode(tail)));
     }
-    headers.insert(TRACE_ID, value(trace.header.clone()));
-    headers.insert(SERVER_TIMING, server_timing(reply.kind, &reply.timeline));
     response
+}
+
+/// What every synchronous invocation tells of itself.
+pub(super) fn told(
+    headers: &mut HeaderMap,
+    version: &Version,
+    trace: &TraceId,
+    kind: StartKind,
+    timeline: &Timeline,
+) {
+    headers.insert(EXECUTED_VERSION, version_value(version));
+    headers.insert(TRACE_ID, value(trace.header.clone()));
+    headers.insert(SERVER_TIMING, server_timing(kind, timeline));
 }
 
 /// 204: all that could be checked without running holds.
@@ -56,7 +67,7 @@ pub(super) fn dry_run(trace: &TraceId) -> Answer {
 /// 202: the event is stored.
 pub(super) fn accepted(style: Style, trace: &TraceId) -> Answer {
     let mut response = Response::new(match style {
-        Style::Invoke => Bytes::new(),
+        Style::Invoke | Style::Stream => Bytes::new(),
         Style::InvokeAsync => Bytes::from_static(b"{\"Status\":202}"),
     });
     *response.status_mut() = StatusCode::ACCEPTED;

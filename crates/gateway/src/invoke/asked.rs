@@ -51,12 +51,12 @@ impl Asked {
         let mut invocation_type = InvocationType::Event;
         let mut qualifier = None;
         let mut log_tail = false;
-        if style == Style::Invoke {
+        if style != Style::InvokeAsync {
             match text(headers, "x-amz-invocation-type") {
                 None | Some("RequestResponse") => {
                     invocation_type = InvocationType::RequestResponse;
                 }
-                Some("Event") => {}
+                Some("Event") if style == Style::Invoke => {}
                 Some("DryRun") => invocation_type = InvocationType::DryRun,
                 Some(_) => plain = false,
             }

@@ -35,7 +35,7 @@ async fn other_operations_go_to_the_control_plane() {
         (Method::POST, "/2015-03-31/functions"),
         (Method::GET, "/2015-03-31/functions/hello/invocations"),
         (
-            Method::POST,
+            Method::GET,
             "/2021-11-15/functions/hello/response-streaming-invocations",
         ),
         (Method::GET, "/pilotlight/v1/unknown"),

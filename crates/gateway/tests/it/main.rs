@@ -9,4 +9,5 @@ mod door;
 mod invoke;
 mod otlp;
 mod own;
+mod streaming;
 mod support;
