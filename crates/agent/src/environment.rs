@@ -31,6 +31,16 @@ pub(crate) enum Initialization {
     SnapStart,
 }
 
+impl Initialization {
+    /// The variable's value.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Initialization::OnDemand => "on-demand",
+            Initialization::SnapStart => "snap-start",
+        }
+    }
+}
+
 /// Every variable of an instance as `NAME=value`.
 pub(crate) fn of_instance(
     spec: &FunctionSpec,
@@ -138,10 +148,6 @@ fn reserved<'a>(
     initialization: Initialization,
 ) -> impl Iterator<Item = (&'a str, String)> + use<'a> {
     let key = &spec.key;
-    let initialization = match initialization {
-        Initialization::OnDemand => "on-demand",
-        Initialization::SnapStart => "snap-start",
-    };
     [
         ("_HANDLER", spec.handler.clone()),
         ("AWS_ACCESS_KEY_ID", key.account.to_string()),
@@ -152,7 +158,10 @@ fn reserved<'a>(
         ),
         ("AWS_LAMBDA_FUNCTION_NAME", key.name.to_string()),
         ("AWS_LAMBDA_FUNCTION_VERSION", key.version.to_string()),
-        ("AWS_LAMBDA_INITIALIZATION_TYPE", initialization.to_owned()),
+        (
+            "AWS_LAMBDA_INITIALIZATION_TYPE",
+            initialization.as_str().to_owned(),
+        ),
         ("AWS_LAMBDA_LOG_GROUP_NAME", spec.log_group.clone()),
         (LOG_STREAM, stream.to_owned()),
         ("AWS_LAMBDA_RUNTIME_API", RUNTIME_API.to_owned()),

@@ -54,14 +54,6 @@ impl Failure {
         object(self.error_type(), &message)
     }
 
-    /// The `Status` part of REPORT.
-    pub(crate) fn status(&self) -> String {
-        match self {
-            Failure::TimedOut(_) => "Status: timeout".to_owned(),
-            other => format!("Status: error\tError Type: {}", other.error_type()),
-        }
-    }
-
     /// The part of the message behind `Error: `, for failures of the environment.
     fn cause(&self) -> Option<String> {
         match self {

@@ -21,6 +21,7 @@ use pilotlight_model::ids::{InstanceId, RequestId};
 use pilotlight_model::limits::{INVOKE_RESPONSE_BYTES, STREAMED_RESPONSE_BYTES};
 use pilotlight_model::node::{InvokeReply, InvokeRequest, ResponseSink, StreamBegun};
 use pilotlight_model::start::{Instant, Phase, StartKind, Timeline};
+use time::OffsetDateTime;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant as Deadline;
 
@@ -28,7 +29,7 @@ use crate::clock;
 use crate::failure::{Failure, UNHANDLED};
 use crate::launcher::Process;
 use crate::logs::InstanceLog;
-use crate::platform_lines::{self, Report};
+use crate::platform_events::{AnswerTimes, PlatformEvent, Report, RuntimeDone, Status};
 use origin::Origin;
 
 pub(crate) use machine::{Asked, Machine, Refusal};
@@ -64,7 +65,7 @@ struct State {
     /// Whether the runtime's connection has taken the current event.
     fetched: bool,
     /// A request that has been answered and not been reported.
-    unreported: Option<Report>,
+    unreported: Option<Unreported>,
     /// Until when the runtime must have answered and asked again.
     deadline: Option<Deadline>,
     /// Whether the supervisor's timer runs.
@@ -90,11 +91,23 @@ struct Current {
     request: InvokeRequest,
     kind: StartKind,
     began: Instant,
+    /// The same by the wall clock.
+    began_at: OffsetDateTime,
+    /// When its answer began.
+    first_byte: Option<Instant>,
     init: Option<Duration>,
     restore: Option<Duration>,
     /// Its answer goes to the caller as it comes, and has begun.
     streamed: bool,
     reply: oneshot::Sender<Ended>,
+}
+
+/// What is to be reported of a request that is over, or has been answered at least.
+struct Unreported {
+    report: Report,
+    began: Instant,
+    began_at: OffsetDateTime,
+    answer: Option<AnswerTimes>,
 }
 
 /// How a delivery ended.
@@ -179,8 +192,11 @@ impl Instance {
             state.trace.write(&mut request.timeline);
         }
         // START stands in the log before the runtime can write anything about this request.
-        self.log
-            .line(platform_lines::start(&self.spec, request.request_id));
+        self.log.event(&PlatformEvent::Start {
+            request: request.request_id,
+            version: self.spec.key.version.to_string(),
+            trace: request.trace_id.clone(),
+        });
         let (reply, ended) = oneshot::channel();
         let event = Event::of(&request, self.spec.timeout);
         let (init, restore) = (state.init.take(), state.restore.take());
@@ -190,6 +206,8 @@ impl Instance {
             request,
             kind,
             began,
+            began_at: clock::utc(),
+            first_byte: None,
             init,
             restore,
             streamed: false,
@@ -272,6 +290,7 @@ impl Instance {
         let current = state.current.as_mut();
         let current = current.filter(|current| current.request.request_id == request)?;
         current.streamed = true;
+        current.first_byte = Some(at);
         current.request.timeline.end(Phase::Handler, at);
         Some(StreamBegun {
             content_type,
@@ -367,6 +386,8 @@ impl Instance {
             request,
             kind,
             began,
+            began_at,
+            first_byte,
             init,
             restore,
             streamed,
@@ -380,14 +401,28 @@ impl Instance {
             Some(Failure::TimedOut(limit)) => at.since(began).min(limit),
             _ => at.since(began),
         };
-        state.unreported = Some(Report {
-            request: request.request_id,
-            duration,
-            init,
-            restore,
-            memory_mb: self.spec.memory_mb,
-            peak_bytes: 0,
-            failure,
+        // What the runtime has not answered with is no answer.
+        let answered = matches!(state.machine, Machine::Answered(_));
+        let first_byte = first_byte.unwrap_or(at);
+        state.unreported = Some(Unreported {
+            answer: answered.then(|| AnswerTimes {
+                latency: first_byte.since(began),
+                duration: at.since(first_byte),
+                bytes: payload.len() as u64,
+            }),
+            began,
+            began_at,
+            report: Report {
+                request: request.request_id,
+                duration,
+                init,
+                restore,
+                memory_mb: self.spec.memory_mb,
+                peak_bytes: 0,
+                error: function_error.is_some(),
+                failure,
+                trace: request.trace_id.clone(),
+            },
         });
         let log_tail = request.log_tail.then(|| self.report(state)).flatten();
         let mut timeline = request.timeline;
@@ -415,7 +450,7 @@ impl Instance {
         };
         let payload = failure.payload(current.request.request_id);
         if let Some(line) = line {
-            self.log.lines([line, String::new()]);
+            self.log.words([line, String::new()]);
         }
         self.reply(state, clock::now(), payload, Some(UNHANDLED), Some(failure));
         self.report(state);
@@ -423,10 +458,26 @@ impl Instance {
 
     /// Writes END and REPORT, if they are still to be written, and returns the tail of the log.
     fn report(&self, state: &mut State) -> Option<Vec<u8>> {
-        let mut report = state.unreported.take()?;
+        let Unreported {
+            mut report,
+            began,
+            began_at,
+            answer,
+        } = state.unreported.take()?;
         report.peak_bytes = state.peak();
-        self.log
-            .lines([platform_lines::end(report.request), report.line()]);
+        let duration = match report.status() {
+            Status::Timeout => report.duration,
+            _ => clock::now().since(began),
+        };
+        self.log.event(&PlatformEvent::RuntimeDone(RuntimeDone {
+            request: report.request,
+            status: report.status(),
+            trace: report.trace.clone(),
+            began: began_at,
+            duration,
+            answer,
+        }));
+        self.log.event(&PlatformEvent::Report(report));
         Some(self.log.take_tail())
     }
 
@@ -479,14 +530,6 @@ impl State {
             }
         } else {
             self.pending = Some(event);
-        }
-    }
-
-    fn end_init(&mut self, marks: InitMarks) {
-        self.trace.end_init(marks, clock::now());
-        // A repeated init is part of the request that it serves, and billed with it.
-        if self.current.is_none() {
-            self.init = Some(self.trace.user_init());
         }
     }
 }

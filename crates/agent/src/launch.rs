@@ -101,7 +101,7 @@ impl Launching<'_> {
     ) -> Result<Running, LaunchError> {
         let instance = self.instance;
         let told = environment::restored(instance.log.stream(), kind);
-        instance.begin(Begin::Template(told), self.image);
+        instance.begin(Begin::Template(told), self.image, self.initialization);
         let berth = berth.await?;
         instance.trace(|trace| trace.end(Phase::Slot, clock::now()));
         let outstanding = (template.outstanding, template.via);
@@ -113,7 +113,7 @@ impl Launching<'_> {
         let (instance, spec) = (self.instance, &self.instance.spec);
         let stream = instance.log.stream();
         let assignment = environment::assignment(spec, self.image, stream, self.initialization);
-        instance.begin(Begin::Zygote(assignment), self.image);
+        instance.begin(Begin::Zygote(assignment), self.image, self.initialization);
         let mut berth = zygote.berths.take().await?;
         instance.trace(|trace| trace.end(Phase::Slot, clock::now()));
         berth.furnish(furnishing(spec, self.image)).await?;
@@ -166,7 +166,8 @@ impl Launching<'_> {
 
     /// Executes the first of the runtime's programs that can be.
     async fn boot(&self) -> Result<Running, LaunchError> {
-        self.instance.begin(Begin::Boot, self.image);
+        self.instance
+            .begin(Begin::Boot, self.image, self.initialization);
         let mut last = None;
         for argv in program::of_instance(self.image, &self.instance.spec) {
             match self.boot_program(argv).await {

@@ -22,7 +22,7 @@ mod launcher;
 mod log_stream;
 mod logs;
 mod memory;
-mod platform_lines;
+mod platform_events;
 mod pool;
 mod program;
 mod roots;

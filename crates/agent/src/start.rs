@@ -19,6 +19,7 @@ use crate::ladder::preparation;
 use crate::launch::Launching;
 use crate::launcher::{Exit, LaunchError};
 use crate::logs::{InstanceLog, LogGroup};
+use crate::platform_events::Status;
 use crate::pool::{Done, Pool, Purpose, StartOrder, Ticket, Turn, Worth};
 use crate::runtime::RuntimeImage;
 use crate::runtime_api::{OnFree, Via};
@@ -34,7 +35,8 @@ pub(crate) fn begin(node: Arc<Node>, order: StartOrder) {
         name: spec.log_group.clone(),
     };
     let stream = log_stream::name(clock::utc(), &spec);
-    let log = Arc::new(InstanceLog::new(node.logs.clone(), group, stream));
+    let log = InstanceLog::new(node.logs.clone(), group, stream, spec.log_format);
+    let log = Arc::new(log);
     let trace = StartTrace::admitted(order.admitted);
     let finishing = Arc::clone(&order.finishing);
     let instance = Arc::new(Instance::new(order.instance, spec, log, finishing, trace));
@@ -116,7 +118,7 @@ impl Start<'_> {
         }
         match watched {
             Watched::Killed(Verdict::InitTimedOut) => {
-                instance.give_up_start("Status: timeout");
+                instance.give_up_start(&Status::Timeout);
                 // As on Lambda, the init is repeated within the request's own time.
                 instance.begin_init();
                 if self.hand_over() {
@@ -129,7 +131,7 @@ impl Start<'_> {
             }
             _ => {
                 if let Some(failure) = instance.failed() {
-                    instance.give_up_start(&failure.status());
+                    instance.give_up_start(&(&failure).into());
                     // The request that the start was for hears why from the instance itself.
                     self.hand_over();
                 }

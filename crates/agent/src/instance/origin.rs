@@ -10,8 +10,9 @@ use tokio::sync::oneshot;
 use super::machine::{Machine, Refusal};
 use super::{InitMarks, Instance, State};
 use crate::clock;
+use crate::environment::Initialization;
 use crate::failure::Failure;
-use crate::platform_lines;
+use crate::platform_events::{PlatformEvent, Status};
 use crate::runtime::RuntimeImage;
 use crate::runtime_api::Outstanding;
 
@@ -38,8 +39,9 @@ pub(crate) enum Restore {
 /// The process as its instance knows it.
 pub(super) struct Origin {
     kind: StartKind,
-    /// The line that the log has of it.
-    announced: Option<String>,
+    initialization: Initialization,
+    /// What the log has told of it.
+    announced: Option<PlatformEvent>,
     /// What the process is to be, until it has asked.
     assignment: Option<Bytes>,
     /// The answer to the question whether it is a fork.
@@ -56,6 +58,7 @@ impl Default for Origin {
     fn default() -> Self {
         Self {
             kind: StartKind::Booted,
+            initialization: Initialization::OnDemand,
             announced: None,
             assignment: None,
             restore: Bytes::new(),
@@ -78,7 +81,7 @@ impl Instance {
 
     /// A process is about to be started that way: the first of this instance or, after one that came to
     /// nothing, another. The log tells of it, but not again of the same.
-    pub(crate) fn begin(&self, begin: Begin, image: &RuntimeImage) {
+    pub(crate) fn begin(&self, begin: Begin, image: &RuntimeImage, initialization: Initialization) {
         let mut state = self.state.lock();
         // What the one before was told is nothing to this one.
         if state.machine.is_starting() {
@@ -86,18 +89,19 @@ impl Instance {
         }
         let origin = &mut state.origin;
         origin.init_ended = false;
+        origin.initialization = initialization;
         (origin.kind, origin.assignment, origin.restore) = match begin {
             Begin::Boot => (StartKind::Booted, None, Bytes::new()),
             Begin::Zygote(body) => (StartKind::Zygote, Some(body), Bytes::new()),
             Begin::Template(body) => (StartKind::Forked, None, body),
         };
-        let line = match origin.kind {
-            StartKind::Forked => platform_lines::restore_start(&self.spec, image),
-            _ => platform_lines::init_start(&self.spec, image),
+        let event = match origin.kind {
+            StartKind::Forked => PlatformEvent::restore_start(&self.spec, image),
+            _ => PlatformEvent::init_start(&self.spec, image, initialization),
         };
-        if origin.announced.as_ref() != Some(&line) {
-            self.log.line(line.clone());
-            origin.announced = Some(line);
+        if origin.announced.as_ref() != Some(&event) {
+            self.log.event(&event);
+            origin.announced = Some(event);
             // The tail that a caller gets begins behind it, as on Lambda.
             drop(self.log.take_tail());
         }
@@ -128,21 +132,45 @@ impl Instance {
     }
 
     /// The start took too long or failed, for that reason: the log tells of it.
-    pub(crate) fn give_up_start(&self, status: &str) {
+    pub(crate) fn give_up_start(&self, status: &Status) {
         let mut state = self.state.lock();
         let now = clock::now();
-        let line = match state.origin.kind {
+        match state.origin.kind {
             StartKind::Forked => {
                 let length = state.trace.give_up_restore(now);
-                platform_lines::restore_report(length, Some(status))
+                self.tell_restore(status, length);
             }
             _ => {
                 let length = state.trace.since_spawn(now);
                 state.trace.give_up_init(now);
-                platform_lines::init_report(length, status)
+                self.tell_init(&state.origin, status, length);
             }
-        };
-        self.log.line(line);
+        }
+    }
+
+    /// The log tells how an init ended.
+    fn tell_init(&self, origin: &Origin, status: &Status, length: Duration) {
+        let kind = origin.initialization;
+        self.log.event(&PlatformEvent::InitRuntimeDone {
+            kind,
+            status: status.clone(),
+        });
+        self.log.event(&PlatformEvent::InitReport {
+            kind,
+            status: status.clone(),
+            length,
+        });
+    }
+
+    /// The log tells how a restore ended.
+    fn tell_restore(&self, status: &Status, length: Duration) {
+        let status = || status.clone();
+        self.log
+            .event(&PlatformEvent::RestoreRuntimeDone { status: status() });
+        self.log.event(&PlatformEvent::RestoreReport {
+            status: status(),
+            length,
+        });
     }
 
     /// What the fork and its restore took, until a request reports it.
@@ -192,7 +220,7 @@ impl Instance {
         state.machine.park()?;
         if state.origin.template {
             if first {
-                state.end_init(marks);
+                self.end_init(&mut state, marks);
                 state.origin.init_ended = true;
             }
             // A second question replaces the first, whose connection is most likely gone.
@@ -202,7 +230,7 @@ impl Instance {
         }
         if first && state.origin.kind != StartKind::Forked {
             // One that asks although nobody told it to; its init is over all the same.
-            state.end_init(marks);
+            self.end_init(&mut state, marks);
             state.origin.init_ended = true;
         }
         state.machine.go_on();
@@ -224,12 +252,23 @@ impl Instance {
             StartKind::Forked => {
                 let length = state.trace.end_restore(marks, clock::now());
                 state.restore = Some(length);
-                self.log.line(platform_lines::restore_report(length, None));
+                self.tell_restore(&Status::Success, length);
                 // The tail that a caller gets begins behind it.
                 drop(self.log.take_tail());
             }
             _ if state.origin.init_ended => {}
-            _ => state.end_init(marks),
+            _ => self.end_init(state, marks),
         }
+    }
+
+    fn end_init(&self, state: &mut State, marks: InitMarks) {
+        let now = clock::now();
+        state.trace.end_init(marks, now);
+        // A repeated init is part of the request that it serves, and billed with it.
+        if state.current.is_none() {
+            state.init = Some(state.trace.user_init());
+        }
+        let length = state.trace.since_spawn(now);
+        self.tell_init(&state.origin, &Status::Success, length);
     }
 }

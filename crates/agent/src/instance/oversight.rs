@@ -9,7 +9,7 @@ use super::{Instance, Machine, StartTrace, State};
 use crate::clock;
 use crate::failure::Failure;
 use crate::launcher::{Exit, Process};
-use crate::platform_lines;
+use crate::platform_events::task_timed_out;
 
 /// What the supervisor is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +160,7 @@ impl Instance {
         state.deadline = None;
         if let Some(current) = &state.current {
             let id = current.request.request_id;
-            let line = platform_lines::task_timed_out(clock::utc(), id, limit);
+            let line = task_timed_out(clock::utc(), id, limit);
             self.fail(state, Failure::TimedOut(limit), Some(line));
         }
     }

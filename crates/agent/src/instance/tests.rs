@@ -1,6 +1,7 @@
 //! An instance alone, where the order of things can be chosen.
 
 use pilotlight_model::ids::{AccountId, Region};
+use pilotlight_model::logging::LogFormat;
 
 use super::*;
 use crate::launcher::Exit;
@@ -15,7 +16,12 @@ fn ready(folder: &tempfile::TempDir) -> (Instance, oneshot::Receiver<Event>) {
         region: Region::default(),
         name: "g".to_owned(),
     };
-    let log = Arc::new(InstanceLog::new(store, group, "stream".to_owned()));
+    let log = Arc::new(InstanceLog::new(
+        store,
+        group,
+        "stream".to_owned(),
+        LogFormat::Text,
+    ));
     let trace = StartTrace::admitted(clock::now());
     let instance = Instance::new(InstanceId(1), Arc::new(spec()), log, Arc::default(), trace);
     match instance.ask(InitMarks::default()) {

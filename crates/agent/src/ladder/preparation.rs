@@ -21,6 +21,7 @@ use crate::failure::Failure;
 use crate::instance::{Instance, Verdict};
 use crate::launch::{Launching, furnishing};
 use crate::launcher::{Exit, FreezeError, LaunchError, Template};
+use crate::platform_events::Status;
 use crate::pool::{Done, Lease, Pool, Purpose, StartOrder, Turn, Worth};
 use crate::runtime::RuntimeImage;
 use crate::runtime_api::{OnFree, Outstanding, Via};
@@ -136,7 +137,7 @@ impl Preparation<'_> {
             Ok(running) => Ok(Some(running)),
             Err(LaunchError::Exec { program, source }) => {
                 let failure = Failure::InvalidEntrypoint(entrypoint(self.image, &program, &source));
-                self.instance.give_up_start(&failure.status());
+                self.instance.give_up_start(&(&failure).into());
                 self.instance.end(Some(failure));
                 Ok(None)
             }
@@ -149,19 +150,20 @@ impl Preparation<'_> {
         let instance = self.instance;
         running.wind_up(instance).await;
         let status = match watched {
-            Watched::Killed(Verdict::InitTimedOut) => Some("Status: timeout".to_owned()),
+            Watched::Killed(Verdict::InitTimedOut) => Some(Status::Timeout),
             Watched::Killed(Verdict::Stop) => None,
             Watched::Exited(exit) => {
                 let failure = instance.exit_failure(*exit);
-                Some(instance.failed().unwrap_or(failure).status())
+                Some(Status::from(&instance.failed().unwrap_or(failure)))
             }
             Watched::Stillborn | Watched::Killed(_) => {
-                instance.failed().map(|failure| failure.status())
+                instance.failed().map(|failure| Status::from(&failure))
             }
         };
         if let Some(status) = status {
-            tracing::info!(version = %instance.spec.key, status, "no template: the init failed");
-            self.node.ladder.init_failed(&instance.spec, &status);
+            let told = status.to_string();
+            tracing::info!(version = %instance.spec.key, status = told, "no template: the init failed");
+            self.node.ladder.init_failed(&instance.spec, &told);
             instance.give_up_start(&status);
         }
         instance.end(None);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use pilotlight_model::logging::LogFormat;
 use tokio::net::unix::pipe;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -17,6 +18,7 @@ use tokio::task::JoinHandle;
 use super::tail::{Splitter, Tail};
 use super::{Batch, Line, LogGroup, LogStore};
 use crate::clock;
+use crate::platform_events::{PlatformEvent, envelope};
 
 /// Bytes taken from one pipe at the end of a request: what a pipe holds.
 const PIPE_BYTES: usize = 64 * 1024;
@@ -30,6 +32,7 @@ pub(crate) struct InstanceLog {
     store: LogStore,
     group: Arc<LogGroup>,
     stream: Arc<str>,
+    format: LogFormat,
     /// Lines come from the reading task and from whoever begins or ends a request; the lock is held
     /// for the reading of what the pipes hold.
     state: Mutex<State>,
@@ -56,11 +59,12 @@ struct Pipe {
 }
 
 impl InstanceLog {
-    pub(crate) fn new(store: LogStore, group: LogGroup, stream: String) -> Self {
+    pub(crate) fn new(store: LogStore, group: LogGroup, stream: String, format: LogFormat) -> Self {
         Self {
             store,
             group: Arc::new(group),
             stream: stream.into(),
+            format,
             state: Mutex::default(),
             held_back: Notify::new(),
         }
@@ -92,13 +96,29 @@ impl InstanceLog {
         Ok(Arc::clone(self).read(stdout, stderr))
     }
 
-    /// Writes a line of the platform behind everything that the runtime has written so far.
-    pub(crate) fn line(&self, message: String) {
-        self.lines([message]);
+    /// Tells of an event, in the log's format, behind everything that the runtime has written so far.
+    pub(crate) fn event(&self, event: &PlatformEvent) {
+        let lines = match self.format {
+            LogFormat::Text => event.lines(),
+            LogFormat::Json { system, .. } if event.level() >= system => {
+                vec![envelope(clock::utc(), event.name(), event.record()).to_string()]
+            }
+            LogFormat::Json { .. } => return,
+        };
+        if !lines.is_empty() {
+            self.lines(lines);
+        }
+    }
+
+    /// Writes what a log of text says beside the events, which tell the same.
+    pub(crate) fn words(&self, messages: impl IntoIterator<Item = String>) {
+        if self.format == LogFormat::Text {
+            self.lines(messages);
+        }
     }
 
     /// Writes lines of the platform behind everything that the runtime has written so far.
-    pub(crate) fn lines(&self, messages: impl IntoIterator<Item = String>) {
+    fn lines(&self, messages: impl IntoIterator<Item = String>) {
         let mut state = self.state.lock();
         state.drain();
         state.end_partial_lines();

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use pilotlight_model::logging::{LogFormat, LogLevel};
+
 use super::fake::script;
 use super::*;
 use crate::launcher::Exit;
@@ -40,6 +42,58 @@ async fn each_request_s_lines_stand_between_its_start_and_its_end() {
     for (line, start) in log.iter().zip(&expected) {
         assert!(line.starts_with(start.as_str()), "{line} {start}");
     }
+}
+
+#[tokio::test]
+async fn a_log_in_json_has_the_platform_s_events_from_its_level_on() {
+    let run = |system| async move {
+        let world = World::new(script(|mut runtime| async move {
+            runtime.api().await.echo().await
+        }));
+        let spec = Arc::new(FunctionSpec {
+            log_format: LogFormat::Json {
+                application: LogLevel::Info,
+                system,
+            },
+            ..spec()
+        });
+        world.invoke(&spec, "{}").await;
+        world.invoke(&spec, "{}").await;
+        let log: Vec<Value> = world
+            .log()
+            .await
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert!(log.iter().all(|event| event["time"].is_string()));
+        log
+    };
+    let types = |log: &[Value]| -> Vec<String> {
+        let of = |event: &Value| event["type"].as_str().unwrap()["platform.".len()..].to_owned();
+        log.iter().map(of).collect()
+    };
+    let all = run(LogLevel::Debug).await;
+    assert_eq!(
+        types(&all)[..6],
+        [
+            "initStart",
+            "initRuntimeDone",
+            "initReport",
+            "start",
+            "runtimeDone",
+            "report"
+        ]
+    );
+    assert_eq!(all[0]["record"]["functionName"], "f");
+    assert_eq!(all[4]["record"]["metrics"]["producedBytes"], 2);
+    assert_eq!(all[5]["record"]["status"], "success");
+    assert!(all[5]["record"]["metrics"]["initDurationMs"].is_number());
+    let usual = run(LogLevel::Info).await;
+    assert_eq!(
+        types(&usual)[..4],
+        ["initStart", "start", "report", "start"]
+    );
+    assert!(run(LogLevel::Warn).await.is_empty());
 }
 
 #[tokio::test]
