@@ -4,6 +4,7 @@
 
 mod account;
 mod aliases;
+mod concurrency;
 mod configuration;
 mod create;
 mod delete;
@@ -149,6 +150,19 @@ async fn dispatch(
             .and_then(json),
         "TagResource" => tags::tag_resource(parts, caller, typed(input)?).await,
         "UntagResource" => tags::untag_resource(parts, caller, typed(input)?).await,
+        "PutFunctionConcurrency" => {
+            concurrency::put_function_concurrency(parts, caller, typed(input)?)
+                .await
+                .and_then(json)
+        }
+        "GetFunctionConcurrency" => {
+            concurrency::get_function_concurrency(parts, caller, typed(input)?)
+                .await
+                .and_then(json)
+        }
+        "DeleteFunctionConcurrency" => {
+            concurrency::delete_function_concurrency(parts, caller, typed(input)?).await
+        }
         "GetAccountSettings" => account::get_account_settings(parts, caller)
             .await
             .and_then(json),

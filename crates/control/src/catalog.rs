@@ -6,6 +6,7 @@
 //! index changes in commit order. Reads have a connection of their own and never wait for a writer.
 
 pub(crate) mod aliases;
+mod concurrency;
 pub(crate) mod events;
 mod functions;
 mod open;
@@ -84,15 +85,20 @@ struct Done {
 }
 
 impl Catalog {
-    /// Opens or makes the catalog in `data_dir` and fills the index from it. `sealing` must be the key that
-    /// it was made with.
-    pub(crate) fn open(data_dir: &Path, sealing: SealingKey) -> Result<Self, OpenError> {
+    /// Opens or makes the catalog in `data_dir` and fills the index from it, whose accounts have that much
+    /// concurrency. `sealing` must be the key that it was made with.
+    pub(crate) fn open(
+        data_dir: &Path,
+        sealing: SealingKey,
+        account_concurrency: u32,
+    ) -> Result<Self, OpenError> {
         let (mut writer, reader) = open::connections(data_dir)?;
         sealed::check(&mut writer, &sealing)?;
-        let index = Arc::new(Index::default());
+        let index = Arc::new(Index::new(account_concurrency));
         let session = Session::new(&reader, &sealing);
         index.apply(session.index_entries()?);
         index.apply(session.index_aliases()?);
+        index.apply(session.claims()?);
         let (jobs, queue) = mpsc::channel(WAITING);
         let (applied, key) = (Arc::clone(&index), sealing.clone());
         let thread = std::thread::Builder::new()

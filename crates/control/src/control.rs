@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use pilotlight_model::concurrency::Admit;
 use pilotlight_model::node::{
     Api, BoxFuture, Caller, Directory, EventQueue, Node, QueuedEvent, Resolved,
 };
@@ -37,6 +38,8 @@ pub(crate) struct Parts {
     pub(crate) catalog: Catalog,
     pub(crate) packages: Packages,
     pub(crate) node: Arc<dyn Node>,
+    /// Says which events may be delivered now.
+    pub(crate) admit: Arc<dyn Admit>,
     /// The node's name, which stays the same.
     pub(crate) node_name: String,
     pub(crate) metrics: Metrics,
@@ -65,15 +68,17 @@ impl Parts {
 }
 
 impl Control {
-    /// Opens the catalog in the data directory and takes up what the last run left undone. Needs a tokio
-    /// runtime.
+    /// Opens the catalog in the data directory and takes up what the last run left undone. What it invokes
+    /// itself, `admit` has admitted. Needs a tokio runtime.
     pub async fn open(
         config: Config,
         store: Arc<Store>,
         node: Arc<dyn Node>,
+        admit: Arc<dyn Admit>,
     ) -> Result<Arc<Self>, OpenError> {
         let (data_dir, key_file) = (config.data_dir.clone(), config.key_file.clone());
-        let open = move || Catalog::open(&data_dir, SealingKey::open(&key_file)?);
+        let concurrency = config.limits.account_concurrency;
+        let open = move || Catalog::open(&data_dir, SealingKey::open(&key_file)?, concurrency);
         let catalog = tokio::task::spawn_blocking(open)
             .await
             .map_err(|panic| OpenError::Read(Box::new(panic)))??;
@@ -93,6 +98,7 @@ impl Control {
             catalog,
             node_name: node.status().node,
             node,
+            admit,
             metrics,
             secret,
             unsettled: Notify::new(),

@@ -222,6 +222,10 @@ async fn attempt(parts: &Parts, event: &Event) -> Outcome {
         Err(error) if error.kind == ErrorKind::ResourceNotFound => return Outcome::Gone,
         Err(_) => return Outcome::Refused,
     };
+    // Throttled as any other invocation, and held until the attempt is over.
+    let Ok(_permit) = parts.admit.admit(&resolved.spec.key, &resolved.share) else {
+        return Outcome::Refused;
+    };
     let clock = &parts.config.clock;
     let request = InvokeRequest {
         spec: resolved.spec,

@@ -13,19 +13,22 @@ use pilotlight_model::{
     Routing, Version, VersionKey,
 };
 
+use crate::claims::{Claim, Claims};
 use crate::lifecycle::State;
 
 /// Every version and alias, by its key. The lock is held for a look-up or an insert, never across an
 /// await.
-#[derive(Default)]
 pub(crate) struct Index {
     tables: RwLock<Tables>,
+    /// Concurrency of one account and region.
+    account_concurrency: u32,
 }
 
 #[derive(Default)]
 struct Tables {
     versions: HashMap<VersionKey, Entry>,
     aliases: HashMap<AliasKey, Routing>,
+    claims: Claims,
 }
 
 /// Names one alias of one function.
@@ -62,9 +65,19 @@ pub(crate) enum Change {
     Remove(VersionKey),
     PutAlias(AliasKey, Routing),
     RemoveAlias(AliasKey),
+    /// Of that function.
+    Claim(VersionKey, Claim),
 }
 
 impl Index {
+    /// One that knows nothing yet.
+    pub(crate) fn new(account_concurrency: u32) -> Self {
+        Self {
+            tables: RwLock::default(),
+            account_concurrency,
+        }
+    }
+
     pub(crate) fn apply(&self, changes: Vec<Change>) {
         if changes.is_empty() {
             return;
@@ -73,9 +86,15 @@ impl Index {
         for change in changes {
             match change {
                 Change::Put(key, entry) => drop(tables.versions.insert(key, entry)),
-                Change::Remove(key) => drop(tables.versions.remove(&key)),
+                Change::Remove(key) => {
+                    tables.versions.remove(&key);
+                    if key.version == Version::Latest {
+                        tables.claims.remove(&key);
+                    }
+                }
                 Change::PutAlias(key, routing) => drop(tables.aliases.insert(key, routing)),
                 Change::RemoveAlias(key) => drop(tables.aliases.remove(&key)),
+                Change::Claim(function, claim) => tables.claims.put(&function, claim),
             }
         }
     }
@@ -97,7 +116,7 @@ impl Index {
             version: Version::Latest,
         };
         let asked = qualifier.unwrap_or("$LATEST");
-        let entry = {
+        let (entry, share) = {
             // One look, so that an alias and what it points at belong together.
             let tables = self.tables.read();
             let version = match asked.parse() {
@@ -108,10 +127,11 @@ impl Index {
                 }
                 Err(_) => None,
             };
-            version.and_then(|version| {
+            let entry = version.and_then(|version| {
                 key.version = version;
                 tables.versions.get(&key).cloned()
-            })
+            });
+            (entry, tables.claims.share(&key, self.account_concurrency))
         };
         let function_arn = key.function_arn();
         // AWS names `$LATEST` here even where the caller did not.
@@ -122,7 +142,23 @@ impl Index {
             Some(qualifier) => format!("{function_arn}:{qualifier}"),
             None => function_arn,
         };
-        Ok(Resolved { spec, invoked_arn })
+        Ok(Resolved {
+            spec,
+            invoked_arn,
+            share,
+        })
+    }
+
+    /// What the function of that version claims.
+    pub(crate) fn claim(&self, version: &VersionKey) -> Claim {
+        let tables = self.tables.read();
+        tables.claims.of(version).cloned().unwrap_or_default()
+    }
+
+    /// What the functions of an account and region have together that claim nothing.
+    pub(crate) fn unreserved(&self, account: &AccountId, region: &Region) -> u32 {
+        let claims = &self.tables.read().claims;
+        claims.unreserved(account, region, self.account_concurrency)
     }
 
     /// Images that running versions may mount.

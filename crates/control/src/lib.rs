@@ -10,6 +10,7 @@ mod access_keys;
 mod api;
 mod catalog;
 mod chance;
+mod claims;
 mod clock;
 mod config;
 mod control;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use pilotlight_model::ids::AccountId;
-use pilotlight_model::limits::{DEFAULT_DRAIN, Limits};
+use pilotlight_model::limits::DEFAULT_DRAIN;
 
 use crate::otlp::Endpoint;
 
@@ -29,8 +29,6 @@ pub struct Config {
     pub body_bytes: usize,
     /// How long the requests in flight may go on after the shutdown signal.
     pub drain: Duration,
-    /// Concurrent invocations of one account.
-    pub account_concurrency: u32,
     /// Start records that are kept for `/pilotlight/v1/starts`.
     pub kept_starts: usize,
     /// Functions that have a metric label of their own; those that come later share `_other`.
@@ -52,7 +50,6 @@ impl Default for Config {
             stall_timeout: Duration::from_secs(120),
             body_bytes: 512 * 1024 * 1024,
             drain: DEFAULT_DRAIN,
-            account_concurrency: Limits::default().account_concurrency,
             kept_starts: 10_000,
             metric_functions: 1_000,
             otlp_endpoint: None,

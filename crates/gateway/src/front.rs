@@ -41,7 +41,7 @@ pub(crate) struct Parts {
     pub(crate) queue: Arc<dyn EventQueue>,
     pub(crate) control: Arc<dyn Api>,
     pub(crate) authenticator: Authenticator,
-    pub(crate) admission: Arc<Admission>,
+    pub(crate) admission: Admission,
     pub(crate) intake: Intake,
     pub(crate) recorder: Arc<Recorder>,
     draining: AtomicBool,
@@ -76,10 +76,11 @@ enum Route<'a> {
 }
 
 impl Gateway {
-    /// Puts a gateway together.
+    /// Puts a gateway together. `admission` counts the invocations of all who invoke functions here.
     pub fn new(
         config: Config,
         records: Records,
+        admission: Admission,
         directory: Arc<dyn Directory>,
         node: Arc<dyn Node>,
         queue: Arc<dyn EventQueue>,
@@ -87,11 +88,11 @@ impl Gateway {
     ) -> Gateway {
         Gateway(Arc::new(Parts {
             authenticator: Authenticator::new(&config.access_keys),
-            admission: Admission::new(config.account_concurrency),
             intake: Intake::new(config.body_timeout, config.body_bytes),
             recorder: records.0,
             draining: AtomicBool::new(false),
             config,
+            admission,
             directory,
             node,
             queue,

@@ -10,9 +10,11 @@ pub(crate) mod trace_id;
 use std::time::UNIX_EPOCH;
 
 use hyper::body::Incoming;
+use pilotlight_model::LambdaError;
+use pilotlight_model::concurrency::Admit;
 use pilotlight_model::limits::{INVOKE_EVENT_BYTES, INVOKE_REQUEST_BYTES};
 use pilotlight_model::names::Target;
-use pilotlight_model::node::QueuedEvent;
+use pilotlight_model::node::{QueuedEvent, Resolved};
 
 use crate::answer_body::AnswerBody;
 use crate::body::BodyError;
@@ -102,9 +104,11 @@ pub(crate) async fn invoke(
         }
         InvocationType::RequestResponse => {
             // A throttled request must cost next to nothing, so the permit comes before the node.
-            let permit = parts.admission.admit(&target.account).inspect_err(|_| {
+            let Resolved { spec, share, .. } = &resolved;
+            let permit = parts.admission.admit(&spec.key, share).map_err(|reason| {
                 let metrics = &parts.recorder.metrics;
                 metrics.refused(&target.name, Outcome::Throttled);
+                LambdaError::throttled(reason)
             })?;
             let admitted = Admitted {
                 resolved,

@@ -33,6 +33,7 @@ mod record;
 mod starts;
 mod stream;
 
+pub use admission::Admission;
 pub use auth::{OpenListenRefused, refuse_open_listen};
 pub use config::{AccessKey, Config, Secret};
 pub use door::Drained;

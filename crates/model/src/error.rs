@@ -140,8 +140,10 @@ impl ErrorKind {
 /// Why a request was throttled: `Reason` of `TooManyRequestsException`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ThrottleReason {
-    /// The account's concurrency is used up.
+    /// The concurrency that the account's functions share is used up.
     ConcurrentInvocationLimitExceeded,
+    /// The concurrency that is reserved for the function is used up.
+    ReservedFunctionConcurrentInvocationLimitExceeded,
     /// The caller's rate is used up.
     CallerRateLimitExceeded,
 }
@@ -150,6 +152,9 @@ impl ThrottleReason {
     fn as_str(self) -> &'static str {
         match self {
             Self::ConcurrentInvocationLimitExceeded => "ConcurrentInvocationLimitExceeded",
+            Self::ReservedFunctionConcurrentInvocationLimitExceeded => {
+                "ReservedFunctionConcurrentInvocationLimitExceeded"
+            }
             Self::CallerRateLimitExceeded => "CallerRateLimitExceeded",
         }
     }

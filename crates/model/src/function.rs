@@ -23,6 +23,14 @@ pub struct VersionKey {
 }
 
 impl VersionKey {
+    /// The key of the function itself: that of its `$LATEST`.
+    pub fn function(&self) -> VersionKey {
+        VersionKey {
+            version: Version::Latest,
+            ..self.clone()
+        }
+    }
+
     /// `arn:aws:lambda:<region>:<account>:function:<name>`, without a qualifier.
     pub fn function_arn(&self) -> String {
         format!(

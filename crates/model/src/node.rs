@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::concurrency::Share;
 use crate::error::LambdaError;
 use crate::function::{FunctionSpec, Runtime, VersionKey};
 use crate::ids::{AccountId, Digest, FunctionName, InstanceId, Region, RequestId};
@@ -177,6 +178,8 @@ pub struct Resolved {
     pub spec: Arc<FunctionSpec>,
     /// Function ARN with the qualifier that the caller used, if any.
     pub invoked_arn: String,
+    /// The concurrency that it may draw on.
+    pub share: Share,
 }
 
 /// Finds the version that an invocation means. Answered from memory: it is on the request path.

@@ -41,18 +41,18 @@ pub(super) async fn get_account_settings(
     caller: &Caller,
 ) -> Result<AccountSettings, LambdaError> {
     let Caller { account, region } = caller.clone();
+    let unreserved = parts.catalog.index().unreserved(&account, &region);
     let (function_count, total_code_size) = parts
         .catalog
         .read(move |session| Ok::<_, LambdaError>(session.usage(&account, &region)?))
         .await?;
-    let concurrency = parts.config.limits.account_concurrency;
     Ok(AccountSettings {
         account_limit: AccountLimit {
             total_code_size: TOTAL_CODE_BYTES,
             code_size_unzipped: CODE_UNPACKED_BYTES,
             code_size_zipped: CODE_ZIP_BYTES,
-            concurrent_executions: concurrency,
-            unreserved_concurrent_executions: concurrency,
+            concurrent_executions: parts.config.limits.account_concurrency,
+            unreserved_concurrent_executions: unreserved,
         },
         account_usage: AccountUsage {
             total_code_size,

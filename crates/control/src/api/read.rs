@@ -8,6 +8,7 @@ use pilotlight_model::node::Caller;
 use pilotlight_model::{ErrorKind, LambdaError};
 use serde::{Deserialize, Serialize};
 
+use super::concurrency::Concurrency;
 use super::configuration::Configuration;
 use super::{Answer, download, rules};
 use crate::catalog::record::Record;
@@ -28,6 +29,8 @@ pub(super) struct GetFunctionResponse {
     code: CodeLocation,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    concurrency: Option<Concurrency>,
 }
 
 #[derive(Serialize)]
@@ -51,6 +54,7 @@ pub(super) async fn get_function(
 ) -> Result<GetFunctionResponse, LambdaError> {
     let target = request.target(caller)?;
     let (record, tags) = find(parts, &target).await?;
+    let claim = parts.catalog.index().claim(&record.key);
     Ok(GetFunctionResponse {
         configuration: Configuration::whole(&record, target.qualifier.as_deref(), &parts.config),
         code: CodeLocation {
@@ -58,6 +62,7 @@ pub(super) async fn get_function(
             location: download::location(parts, &record.code.package),
         },
         tags,
+        concurrency: claim.reserved.map(Concurrency::of),
     })
 }
 

@@ -48,7 +48,7 @@ fn record(name: &str, revision: u64) -> Record {
 }
 
 fn open(folder: &std::path::Path) -> Result<Catalog, OpenError> {
-    Catalog::open(folder, SealingKey::open(&folder.join("secret.key"))?)
+    Catalog::open(folder, SealingKey::open(&folder.join("secret.key"))?, 1_000)
 }
 
 async fn insert(catalog: &Catalog, name: &str, revision: u64) -> Result<(), CatalogError> {

@@ -360,13 +360,7 @@ async fn operations_that_are_not_there() {
         (unknown.status, unknown.kind.as_str()),
         (404, "UnknownOperationException")
     );
-    for (name, path) in [
-        ("ListLayers", "/2018-10-31/layers"),
-        (
-            "GetFunctionConcurrency",
-            "/2019-09-30/functions/f/concurrency",
-        ),
-    ] {
+    for (name, path) in [("ListLayers", "/2018-10-31/layers")] {
         assert!(lambda().operation(name).is_some());
         let reply = platform.get(path).await;
         assert_eq!(

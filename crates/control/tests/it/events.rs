@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -103,6 +104,28 @@ async fn a_failing_function_is_tried_three_times_with_waits() {
         1,
         "every attempt has the id that the caller was told"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_throttled_does_not_run_and_lets_others_pass() {
+    let platform = Platform::open().await;
+    platform.active("f").await;
+    platform.active("g").await;
+    platform.admission.throttles.store(3, Ordering::SeqCst);
+    for number in 1..=3 {
+        let event = event("f", &number.to_string());
+        platform.control.enqueue(event).await.unwrap();
+    }
+    put_off(&platform, 3).await;
+    assert!(platform.node.invoked.lock().is_empty());
+    platform.control.enqueue(event("g", "4")).await.unwrap();
+    queue_is(&platform, 3).await;
+    assert_eq!(platform.node.invoked.lock().len(), 1);
+    platform.clock.advance(Duration::from_secs(1));
+    queue_is(&platform, 0).await;
+    assert_eq!(platform.node.invoked.lock().len(), 4);
+    let shares = platform.admission.shares.lock();
+    assert!(shares.iter().all(|(_, share)| share.unreserved == 1_000));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,8 @@ use bytes::Bytes;
 use http::{Method, Request};
 use parking_lot::Mutex;
 use pilotlight_control::{Clock, Config, Control};
+use pilotlight_model::concurrency::{Admit, Permit, Share};
+use pilotlight_model::error::ThrottleReason;
 use pilotlight_model::node::{
     Api, BoxFuture, Caller, CompiledFile, InvokeReply, InvokeRequest, LogLine, Node, NodeError,
     NodeStatus,
@@ -107,6 +109,28 @@ impl FakeNode {
     }
 }
 
+/// Throttles so many invocations, and admits all that come after them.
+#[derive(Default)]
+pub(crate) struct FakeAdmission {
+    pub(crate) throttles: AtomicU64,
+    /// What those might draw on that were asked for.
+    pub(crate) shares: Mutex<Vec<(VersionKey, Share)>>,
+}
+
+impl Admit for FakeAdmission {
+    fn admit(&self, version: &VersionKey, share: &Share) -> Result<Permit, ThrottleReason> {
+        self.shares.lock().push((version.clone(), *share));
+        let less = |left: u64| left.checked_sub(1);
+        match self
+            .throttles
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
+        {
+            Ok(_) => Err(ThrottleReason::ConcurrentInvocationLimitExceeded),
+            Err(_) => Ok(Box::new(())),
+        }
+    }
+}
+
 impl Node for FakeNode {
     fn invoke(&self, request: InvokeRequest) -> BoxFuture<'_, Result<InvokeReply, NodeError>> {
         let timeline = request.timeline.clone();
@@ -178,6 +202,7 @@ impl Node for FakeNode {
 pub(crate) struct Platform {
     pub(crate) control: Arc<Control>,
     pub(crate) node: Arc<FakeNode>,
+    pub(crate) admission: Arc<FakeAdmission>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) store: Arc<Store>,
     pub(crate) dir: TempDir,
@@ -201,6 +226,7 @@ impl Platform {
     async fn open_in(dir: TempDir, change: impl FnOnce(&mut Config)) -> Self {
         let store = Arc::new(Store::open(&dir.path().join("store")).unwrap());
         let node = Arc::new(FakeNode::new());
+        let admission = Arc::new(FakeAdmission::default());
         let clock = Arc::new(ManualClock {
             now_ms: AtomicU64::new(START_MS),
             moved: Notify::new(),
@@ -217,12 +243,14 @@ impl Platform {
             config,
             Arc::clone(&store),
             Arc::clone(&node) as Arc<dyn Node>,
+            Arc::clone(&admission) as Arc<dyn Admit>,
         )
         .await
         .unwrap();
         Self {
             control,
             node,
+            admission,
             clock,
             store,
             dir,

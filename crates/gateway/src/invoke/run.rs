@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
+use pilotlight_model::concurrency::Permit;
 use pilotlight_model::node::{
     InvokeReply, InvokeRequest, NodeError, Resolved, ResponseSink, StreamBegun,
 };
@@ -15,7 +16,6 @@ use tracing::{Instrument, Span, field};
 
 use super::answer;
 use super::trace_id::TraceId;
-use crate::admission::Permit;
 use crate::clock::monotonic_now;
 use crate::front::{Call, Parts};
 use crate::record::{Finished, Recorder, Responding};
@@ -75,7 +75,9 @@ impl Admitted {
         call: &Call<'_>,
         stream: Option<Arc<dyn ResponseSink>>,
     ) -> Running {
-        let Resolved { spec, invoked_arn } = self.resolved;
+        let Resolved {
+            spec, invoked_arn, ..
+        } = self.resolved;
         let span = tracing::info_span!(
             "invocation",
             function = %spec.key.name,

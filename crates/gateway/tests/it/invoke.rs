@@ -438,11 +438,17 @@ async fn errors_of_the_node_say_whether_to_try_again() {
 }
 
 #[tokio::test]
-async fn concurrency_is_limited_by_account() {
-    let config = Config {
-        account_concurrency: 1,
-        ..Config::default()
-    };
+async fn concurrency_is_limited_by_function_and_by_account() {
+    limited("single", "ConcurrentInvocationLimitExceeded").await;
+    limited(
+        "reserved",
+        "ReservedFunctionConcurrentInvocationLimitExceeded",
+    )
+    .await;
+}
+
+/// That function may run once at a time and account.
+async fn limited(name: &'static str, reason: &str) {
     let gate = Arc::new(Notify::new());
     let open = Arc::clone(&gate);
     let (entered, mut entries) = mpsc::unbounded_channel();
@@ -454,21 +460,27 @@ async fn concurrency_is_limited_by_account() {
             echo(request).await
         })
     });
-    let stage = Stage::start(config, behaviour).await;
+    let stage = Stage::start(Config::default(), behaviour).await;
     let mut first = stage.connect().await;
     let running = tokio::spawn(async move {
         first
-            .send(request(Method::POST, &invocations("a"), &[], "1"))
+            .send(request(Method::POST, &invocations(name), &[], "1"))
             .await
     });
     entries.recv().await.unwrap();
 
-    let throttled = stage.invoke(&[], "2").await;
+    let throttled = stage.post(&invocations(name), &[], "2").await;
     assert_eq!(throttled.headers()["retry-after"], "1");
+    assert_eq!(
+        throttled.headers()["x-amzn-errortype"],
+        "TooManyRequestsException"
+    );
     let body: serde_json::Value = serde_json::from_slice(throttled.body()).unwrap();
     assert_eq!(throttled.status(), 429);
-    assert_eq!(body["Reason"], "ConcurrentInvocationLimitExceeded");
-    assert_eq!(body["message"], "Rate Exceeded.");
+    assert_eq!(
+        body,
+        serde_json::json!({ "Reason": reason, "Type": "User", "message": "Rate Exceeded." })
+    );
 
     // Another account has a limit of its own.
     let other = "AWS4-HMAC-SHA256 Credential=000000000001/20260101/us-east-1/lambda/aws4_request";
@@ -476,7 +488,7 @@ async fn concurrency_is_limited_by_account() {
     let elsewhere = tokio::spawn(async move {
         let headers = [("authorization", other)];
         second
-            .send(request(Method::POST, &invocations("a"), &headers, "3"))
+            .send(request(Method::POST, &invocations(name), &headers, "3"))
             .await
     });
     entries.recv().await.unwrap();

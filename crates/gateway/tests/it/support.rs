@@ -11,7 +11,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use pilotlight_gateway::{Config, Drained, Gateway, Records};
+use pilotlight_gateway::{Admission, Config, Drained, Gateway, Records};
+use pilotlight_model::concurrency::Share;
 use pilotlight_model::error::ErrorKind;
 use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
 use pilotlight_model::ids::InstanceId;
@@ -84,6 +85,7 @@ impl Stage {
         let gateway = Gateway::new(
             config,
             records,
+            Admission::new(),
             fakes.clone(),
             fakes.clone(),
             fakes.clone(),
@@ -295,6 +297,20 @@ fn version(
     })
 }
 
+/// One at a time of `single`, and of `reserved` by its own reservation.
+fn share(name: &FunctionName) -> Share {
+    let (reserved, unreserved) = match name.as_str() {
+        "single" => (None, 1),
+        "reserved" => (Some(1), 1_000),
+        _ => (None, 1_000),
+    };
+    Share {
+        provisioned: 0,
+        reserved,
+        unreserved,
+    }
+}
+
 impl Directory for Fakes {
     fn resolve(
         &self,
@@ -317,10 +333,12 @@ impl Directory for Fakes {
             "split" => Ok(Resolved {
                 spec: version(account, region, name, SPLIT.choose(draw)),
                 invoked_arn: arn,
+                share: share(name),
             }),
             _ => Ok(Resolved {
                 spec: spec(account, region, name),
                 invoked_arn: arn,
+                share: share(name),
             }),
         }
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use pilotlight_agent::{Agent, RuntimeImage};
 use pilotlight_control::Control;
-use pilotlight_gateway::{Gateway, Records};
+use pilotlight_gateway::{Admission, Gateway, Records};
 use pilotlight_model::Runtime;
 use pilotlight_sandbox::Sandboxes;
 use pilotlight_store::Store;
@@ -124,13 +124,17 @@ impl Platform {
         let records = Records::new(&gateway_config, config.node_name.clone());
         // The gateway records what clients wait for itself, up to the last byte of the answer.
         let observed = records.observe(node.clone());
-        let control = Control::open(control_config, store, observed)
+        // Whoever invokes functions draws on the same concurrency.
+        let admission = Admission::new();
+        let admit = Arc::new(admission.clone());
+        let control = Control::open(control_config, store, observed, admit)
             .await
             .context("cannot open the catalog")?;
         records.add_metrics(|registry| control.metrics().register(registry));
         let gateway = Gateway::new(
             gateway_config,
             records,
+            admission,
             control.clone(),
             node,
             control.clone(),
@@ -223,7 +227,6 @@ fn sandbox_config(config: &Config) -> pilotlight_sandbox::Config {
 fn gateway_config(config: &Config) -> pilotlight_gateway::Config {
     pilotlight_gateway::Config {
         drain: config.drain,
-        account_concurrency: config.limits.account_concurrency,
         otlp_endpoint: config.otlp_endpoint.clone(),
         ..pilotlight_gateway::Config::default()
     }
