@@ -11,6 +11,8 @@ mod delete;
 mod download;
 mod listing;
 mod logging;
+mod ownership;
+mod permissions;
 mod publish;
 mod read;
 mod rules;
@@ -89,7 +91,10 @@ async fn operate(
     let query = uri.query().unwrap_or_default();
     let input = operation.parse(&params, query, headers, request.body())?;
     let answer = match api {
-        ApiId::Lambda => dispatch(parts, caller, operation, input).await?,
+        ApiId::Lambda => {
+            let acting = ownership::acting(parts, caller, operation, &input)?;
+            dispatch(parts, &acting, operation, input).await?
+        }
         ApiId::Scheduler | ApiId::Logs => return Err(not_yet(operation.name())),
     };
     Ok((operation, answer))
@@ -171,7 +176,13 @@ async fn dispatch(
                 .await
                 .and_then(json)
         }
-        "GetPolicy" => read::get_policy(parts, caller, typed(input)?).await,
+        "AddPermission" => permissions::add_permission(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "RemovePermission" => permissions::remove_permission(parts, caller, typed(input)?).await,
+        "GetPolicy" => permissions::get_policy(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
         name => Err(not_yet(name)),
     }
 }

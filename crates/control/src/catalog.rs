@@ -1,4 +1,4 @@
-//! The catalog: functions, versions, aliases, tags and queued events in one SQLite file (WAL, full sync).
+//! The catalog: functions, versions, aliases, policies, tags and queued events in one SQLite file (WAL, full sync).
 //!
 //! One thread owns the writing connection. Work is handed to it as closures through a bounded channel;
 //! it runs all that wait, each in a savepoint of one transaction, syncs once, and only then answers. So
@@ -12,6 +12,7 @@ mod functions;
 mod open;
 pub(crate) mod record;
 mod sealed;
+mod statements;
 mod versions;
 
 use std::cell::RefCell;
@@ -99,6 +100,7 @@ impl Catalog {
         index.apply(session.index_entries()?);
         index.apply(session.index_aliases()?);
         index.apply(session.claims()?);
+        index.apply(session.index_policies()?);
         let (jobs, queue) = mpsc::channel(WAITING);
         let (applied, key) = (Arc::clone(&index), sealing.clone());
         let thread = std::thread::Builder::new()

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pilotlight_model::concurrency::Admit;
+use pilotlight_model::function_policy::Policy;
+use pilotlight_model::names::Target;
 use pilotlight_model::node::{
     Api, BoxFuture, Caller, Directory, EventQueue, Node, QueuedEvent, Resolved,
 };
@@ -170,6 +172,10 @@ impl Directory for Control {
         qualifier: Option<&str>,
     ) -> Result<Resolved, LambdaError> {
         self.parts.resolve(account, region, name, qualifier)
+    }
+
+    fn policy(&self, target: &Target) -> Arc<Policy> {
+        self.parts.catalog.index().policy(target)
     }
 }
 

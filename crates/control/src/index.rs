@@ -1,12 +1,13 @@
 //! What invocations are resolved from: for every version the spec that is ready to run, and for every
-//! alias the versions that it points at, in memory. The catalog's writer changes it in commit order;
+//! alias the versions that it points at; and the policies that let others in. In memory. The catalog's writer changes it in commit order;
 //! nothing else does.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use pilotlight_model::names::Qualifier;
+use pilotlight_model::function_policy::Policy;
+use pilotlight_model::names::{Qualifier, Target};
 use pilotlight_model::node::Resolved;
 use pilotlight_model::{
     AccountId, AliasName, Digest, ErrorKind, FunctionName, FunctionSpec, LambdaError, Region,
@@ -29,6 +30,29 @@ struct Tables {
     versions: HashMap<VersionKey, Entry>,
     aliases: HashMap<AliasKey, Routing>,
     claims: Claims,
+    policies: HashMap<PolicyKey, Arc<Policy>>,
+}
+
+/// Names one policy of one function.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct PolicyKey {
+    pub(crate) account: AccountId,
+    pub(crate) region: Region,
+    pub(crate) name: FunctionName,
+    /// Version or alias; empty for the function itself.
+    pub(crate) qualifier: String,
+}
+
+impl PolicyKey {
+    /// The key of the policy for that qualifier of a function.
+    pub(crate) fn of(function: &VersionKey, qualifier: &str) -> Self {
+        Self {
+            account: function.account.clone(),
+            region: function.region.clone(),
+            name: function.name.clone(),
+            qualifier: qualifier.to_owned(),
+        }
+    }
 }
 
 /// Names one alias of one function.
@@ -67,6 +91,8 @@ pub(crate) enum Change {
     RemoveAlias(AliasKey),
     /// Of that function.
     Claim(VersionKey, Claim),
+    /// One without statements is none.
+    PutPolicy(PolicyKey, Policy),
 }
 
 impl Index {
@@ -95,6 +121,12 @@ impl Index {
                 Change::PutAlias(key, routing) => drop(tables.aliases.insert(key, routing)),
                 Change::RemoveAlias(key) => drop(tables.aliases.remove(&key)),
                 Change::Claim(function, claim) => tables.claims.put(&function, claim),
+                Change::PutPolicy(key, policy) if policy.statements.is_empty() => {
+                    drop(tables.policies.remove(&key));
+                }
+                Change::PutPolicy(key, policy) => {
+                    drop(tables.policies.insert(key, Arc::new(policy)));
+                }
             }
         }
     }
@@ -159,6 +191,19 @@ impl Index {
     pub(crate) fn unreserved(&self, account: &AccountId, region: &Region) -> u32 {
         let claims = &self.tables.read().claims;
         claims.unreserved(account, region, self.account_concurrency)
+    }
+
+    /// The policy that holds for what `target` names.
+    pub(crate) fn policy(&self, target: &Target) -> Arc<Policy> {
+        let qualifier = target.qualifier.as_deref().filter(|it| *it != "$LATEST");
+        let key = PolicyKey {
+            account: target.account.clone(),
+            region: target.region.clone(),
+            name: target.name.clone(),
+            qualifier: qualifier.unwrap_or_default().to_owned(),
+        };
+        let found = self.tables.read().policies.get(&key).cloned();
+        found.unwrap_or_else(Policy::none)
     }
 
     /// Images that running versions may mount.

@@ -12,6 +12,7 @@ use std::time::UNIX_EPOCH;
 use hyper::body::Incoming;
 use pilotlight_model::LambdaError;
 use pilotlight_model::concurrency::Admit;
+use pilotlight_model::function_policy::{INVOKE_FUNCTION, authorize};
 use pilotlight_model::limits::{INVOKE_EVENT_BYTES, INVOKE_REQUEST_BYTES};
 use pilotlight_model::names::Target;
 use pilotlight_model::node::{QueuedEvent, Resolved};
@@ -33,6 +34,16 @@ pub(crate) enum Style {
     Stream,
     /// `InvokeAsync`, long deprecated and still called: an `Event` that answers with a body.
     InvokeAsync,
+}
+
+impl Style {
+    /// The right that it takes.
+    fn action(self) -> &'static str {
+        match self {
+            Self::Invoke | Self::Stream => INVOKE_FUNCTION,
+            Self::InvokeAsync => "lambda:InvokeAsync",
+        }
+    }
 }
 
 /// Serves one invocation.
@@ -68,9 +79,11 @@ pub(crate) async fn invoke(
         return Err(error.into_lambda(|size| asked.too_large(size)));
     }
 
-    // From here on the caller is known, and so is what the name means to it. Answered from memory.
+    // From here on the caller is known, and so is what the name means to it, and whether it may invoke
+    // that. Answered from memory.
     let qualifier = asked.qualifier.as_deref();
-    let target = Target::resolve(&caller, &asked.name, qualifier)
+    let policy = |target: &Target| parts.directory.policy(target);
+    let target = authorize(&caller, &asked.name, qualifier, style.action(), policy)
         .map_err(|error| asked.worded(call.head, error))?;
     let resolved = parts.directory.resolve(
         &target.account,

@@ -39,6 +39,8 @@ pub enum ErrorKind {
     Serialization,
     /// More code than the account may store.
     CodeStorageExceeded,
+    /// A function policy over the limit.
+    PolicyLengthExceeded,
     /// More of something than the account may have.
     QuotaExceeded,
     /// The operation is one that Pilotlight does not have.
@@ -97,6 +99,11 @@ impl ErrorKind {
             ErrorKind::CodeStorageExceeded => (
                 StatusCode::BAD_REQUEST,
                 "CodeStorageExceededException",
+                Lower,
+            ),
+            ErrorKind::PolicyLengthExceeded => (
+                StatusCode::BAD_REQUEST,
+                "PolicyLengthExceededException",
                 Lower,
             ),
             ErrorKind::QuotaExceeded => (

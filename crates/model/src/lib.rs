@@ -5,6 +5,7 @@
 pub mod concurrency;
 pub mod error;
 pub mod function;
+pub mod function_policy;
 pub mod ids;
 pub mod ladder;
 pub mod limits;

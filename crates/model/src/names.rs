@@ -32,7 +32,7 @@ pub struct FunctionRef {
 /// A function as one request means it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// Account of the caller.
+    /// Account that the function belongs to.
     pub account: AccountId,
     /// Region of the caller.
     pub region: Region,
@@ -115,27 +115,37 @@ impl fmt::Display for FunctionRef {
 }
 
 impl Target {
-    /// What `caller` means by `name` (in any form) and a qualifier given apart. `name` has passed the
-    /// service model's validation or is refused as it would be.
+    /// What `caller` means by `name` (in any form) and a qualifier given apart, in its own account; a
+    /// function of another's is refused. `name` has passed the service model's validation or is refused as
+    /// it would be.
     pub fn resolve(
         caller: &Caller,
         name: &str,
         qualifier: Option<&str>,
     ) -> Result<Self, LambdaError> {
+        let target = Self::read(caller, name, qualifier)?;
+        if target.account != caller.account {
+            let account = &caller.account;
+            return Err(LambdaError::new(
+                ErrorKind::AccessDenied,
+                format!("Account {account} is not authorized to access {name}"),
+            ));
+        }
+        Ok(target)
+    }
+
+    /// What `caller` means, whosever it is. Who asks for more than the name must have it authorized:
+    /// [`crate::function_policy::authorize`].
+    pub fn read(caller: &Caller, name: &str, qualifier: Option<&str>) -> Result<Self, LambdaError> {
         let reference: FunctionRef = name.parse().map_err(|_| malformed(name))?;
-        let Caller { account, region } = caller;
+        let region = &caller.region;
         if let Some(other) = reference.region.filter(|other| other != region) {
             return Err(LambdaError::new(
                 ErrorKind::ResourceNotFound,
                 format!("Functions from '{other}' are not reachable in this region ('{region}')"),
             ));
         }
-        if reference.account.is_some_and(|other| other != *account) {
-            return Err(LambdaError::new(
-                ErrorKind::AccessDenied,
-                format!("Account {account} is not authorized to access {name}"),
-            ));
-        }
+        let account = reference.account.as_ref().unwrap_or(&caller.account);
         let qualifier = agreed(reference.qualifier, qualifier)?;
         let name = reference.name.parse().map_err(|_| {
             let arn = arn(region, account, &reference.name, qualifier.as_deref());

@@ -12,8 +12,10 @@ use bytes::Bytes;
 use crate::concurrency::Share;
 use crate::error::LambdaError;
 use crate::function::{FunctionSpec, Runtime, VersionKey};
+use crate::function_policy::Policy;
 use crate::ids::{AccountId, Digest, FunctionName, InstanceId, Region, RequestId};
 use crate::ladder::{LadderCounters, Refusal, Rung, ZygoteStatus};
+use crate::names::Target;
 use crate::start::{Cold, StartKind, Timeline};
 
 /// A boxed future, as object-safe traits return it.
@@ -193,6 +195,10 @@ pub trait Directory: Send + Sync + 'static {
         name: &FunctionName,
         qualifier: Option<&str>,
     ) -> Result<Resolved, LambdaError>;
+
+    /// The policy that holds for a function or, where the target has a qualifier, for that version or
+    /// alias. One that allows nothing where there is none, or nothing to have one.
+    fn policy(&self, target: &Target) -> Arc<Policy>;
 }
 
 /// One asynchronous invocation to be kept until it has been delivered.

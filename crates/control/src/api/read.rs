@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use pilotlight_model::LambdaError;
 use pilotlight_model::names::Target;
 use pilotlight_model::node::Caller;
-use pilotlight_model::{ErrorKind, LambdaError};
 use serde::{Deserialize, Serialize};
 
 use super::concurrency::Concurrency;
 use super::configuration::Configuration;
-use super::{Answer, download, rules};
+use super::{download, rules};
 use crate::catalog::record::Record;
 use crate::control::Parts;
 
@@ -89,19 +89,6 @@ pub(super) async fn get_code_signing_config(
     Ok(CodeSigning {
         function_name: record.key.name.to_string(),
     })
-}
-
-/// No function has a policy until permissions can be added.
-pub(super) async fn get_policy(
-    parts: &Arc<Parts>,
-    caller: &Caller,
-    request: FunctionRequest,
-) -> Result<Answer, LambdaError> {
-    find(parts, &request.target(caller)?).await?;
-    Err(LambdaError::new(
-        ErrorKind::ResourceNotFound,
-        "The resource you requested does not exist.",
-    ))
 }
 
 /// A function with its tags.

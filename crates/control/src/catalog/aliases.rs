@@ -78,7 +78,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Removes an alias, if it is there.
+    /// Removes an alias with its policy, if it is there.
     pub(crate) fn delete_alias(
         &self,
         function: &VersionKey,
@@ -96,7 +96,7 @@ impl Session<'_> {
                 name.as_str()
             ])?;
         self.change(Change::RemoveAlias(AliasKey::of(function, name)));
-        Ok(())
+        self.remove_policy(function, name.as_str())
     }
 
     /// Aliases of a function behind `after`, by name, at most `limit`; where a version is given, those that

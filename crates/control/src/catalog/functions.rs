@@ -166,6 +166,7 @@ impl Session<'_> {
     /// Removes a function with all that belongs to it; answers its versions, none when it is not there.
     pub(crate) fn delete(&self, key: &VersionKey) -> Result<Vec<VersionKey>, CatalogError> {
         let versions = self.numbers(key)?;
+        self.hide_policies(key)?;
         for alias in self.aliases(key, None, "", None)? {
             self.change(Change::RemoveAlias(AliasKey::of(key, &alias.name)));
         }
@@ -347,7 +348,10 @@ where
     row.get_ref(column)?.as_str()?.parse().map_err(unreadable)
 }
 
-fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T, rusqlite::Error> {
+pub(super) fn json<T: DeserializeOwned>(
+    row: &Row<'_>,
+    column: usize,
+) -> Result<T, rusqlite::Error> {
     serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
     })

@@ -9,11 +9,12 @@ use super::CatalogError;
 use crate::sealing::SealingKeyError;
 
 /// Migrations in order; the file's `user_version` counts those that it has had.
-pub(super) const MIGRATIONS: [&str; 4] = [
+pub(super) const MIGRATIONS: [&str; 5] = [
     include_str!("0001.sql"),
     include_str!("0002.sql"),
     include_str!("0003.sql"),
     include_str!("0004.sql"),
+    include_str!("0005.sql"),
 ];
 
 /// Statements kept prepared per connection.

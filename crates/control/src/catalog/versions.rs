@@ -68,6 +68,11 @@ impl Session<'_> {
             _ => (published.lifecycle, published.serving) = (Lifecycle::created(), None),
         }
         self.insert_version(function, &published)?;
+        // To AWS this is a change of `$LATEST` too.
+        self.update(&Record {
+            revision_id: Uuid::new_v4(),
+            ..latest.clone()
+        })?;
         Ok(published)
     }
 
@@ -135,7 +140,7 @@ impl Session<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Removes a published version, if it is there.
+    /// Removes a published version with its policy, if it is there.
     pub(crate) fn delete_version(&self, key: &VersionKey) -> Result<(), CatalogError> {
         self.connection
             .prepare_cached(
@@ -149,7 +154,7 @@ impl Session<'_> {
                 number(key.version)
             ])?;
         self.change(Change::Remove(key.clone()));
-        Ok(())
+        self.remove_policy(key, &key.version.to_string())
     }
 }
 

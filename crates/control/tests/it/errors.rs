@@ -246,8 +246,9 @@ async fn names_and_qualifiers() {
             (
                 403,
                 "AccessDeniedException",
-                "Account 123456789012 is not authorized to access \
-                 arn:aws:lambda:us-east-1:000000000000:function:f"
+                "User: arn:aws:iam::123456789012:root is not authorized to perform: lambda:GetFunction on \
+                 resource: arn:aws:lambda:us-east-1:000000000000:function:f because no resource-based \
+                 policy allows the lambda:GetFunction action"
                     .to_owned(),
             ),
         ),

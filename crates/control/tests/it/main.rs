@@ -8,5 +8,6 @@ mod errors;
 mod events;
 mod functions;
 mod harness;
+mod permissions;
 mod tags;
 mod versions;

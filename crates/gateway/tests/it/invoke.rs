@@ -545,3 +545,31 @@ async fn the_directorys_errors_pass_as_they_are() {
         ErrorKind::ResourceNotFound.type_name()
     );
 }
+
+#[tokio::test]
+async fn another_account_invokes_what_a_policy_lets_it() {
+    let stage = Stage::echoing().await;
+    let call = async |name: &str| {
+        let arn = format!("111122223333:function:{name}");
+        stage.post(&invocations(&arn), &[], "1").await
+    };
+    let shared = call("shared").await;
+    assert_eq!(shared.status(), 200, "{shared:?}");
+    let invoked = stage.fakes.invoked.lock().pop().unwrap();
+    assert_eq!(
+        invoked.invoked_arn,
+        "arn:aws:lambda:us-east-1:111122223333:function:shared"
+    );
+    assert_eq!(invoked.spec.key.account.as_str(), "111122223333");
+    // The policy is that of the function itself, and not of its aliases.
+    for refused in ["hello", "missing", "shared:live"] {
+        let message = format!(
+            "User: arn:aws:iam::123456789012:root is not authorized to perform: lambda:InvokeFunction on \
+             resource: arn:aws:lambda:us-east-1:111122223333:function:{refused} because no resource-based \
+             policy allows the lambda:InvokeFunction action"
+        );
+        let expected = (403, "AccessDeniedException".to_owned(), message);
+        assert_eq!(error(&call(refused).await), expected);
+    }
+    assert!(stage.fakes.invoked.lock().is_empty());
+}

@@ -15,9 +15,13 @@ use pilotlight_gateway::{Admission, Config, Drained, Gateway, Records};
 use pilotlight_model::concurrency::Share;
 use pilotlight_model::error::ErrorKind;
 use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
+use pilotlight_model::function_policy::{
+    Conditions, Effect, INVOKE_FUNCTION, Policy, Principal, Statement,
+};
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::{LadderCounters, Rung, ZygoteStatus};
 use pilotlight_model::logging::LogFormat;
+use pilotlight_model::names::Target;
 use pilotlight_model::node::{
     Api, BoxFuture, Caller, CompiledFile, Directory, EventQueue, InvokeReply, InvokeRequest,
     LogLine, Node, NodeError, NodeStatus, QueuedEvent, Resolved, VersionCounts,
@@ -341,6 +345,22 @@ impl Directory for Fakes {
                 share: share(name),
             }),
         }
+    }
+
+    /// The function `shared` may be invoked by everybody.
+    fn policy(&self, target: &Target) -> Arc<Policy> {
+        let statement = Statement {
+            sid: "everybody".to_owned(),
+            effect: Effect::Allow,
+            principal: Principal::Everyone,
+            action: INVOKE_FUNCTION.to_owned(),
+            resource: target.function_arn(),
+            condition: Conditions::default(),
+        };
+        let shared = target.name.as_str() == "shared";
+        Arc::new(Policy {
+            statements: shared.then_some(statement).into_iter().collect(),
+        })
     }
 }
 
