@@ -12,7 +12,7 @@ use pilotlight_model::ids::{AccountId, Digest, Region};
 use pilotlight_model::limits::Limits;
 use pilotlight_model::node::{
     BoxFuture, CompiledFile, InvokeReply, InvokeRequest, LogLine, Node as NodeApi, NodeError,
-    NodeStatus,
+    NodeStatus, WarmUpOrder, WarmedUp,
 };
 use pilotlight_sandbox::Sandboxes;
 use pilotlight_store::Store;
@@ -30,6 +30,7 @@ use crate::memory;
 use crate::pool::{Call, Pool};
 use crate::runtime::RuntimeImage;
 use crate::start;
+use crate::warm_up;
 
 /// Compile steps that run at the same moment; each has a memory limit of its own.
 const CONCURRENT_COMPILES: usize = 2;
@@ -211,6 +212,10 @@ impl NodeApi for Agent {
             self.node.pool.refresh(&spec);
             Ok(())
         })
+    }
+
+    fn warm_up(&self, order: WarmUpOrder) -> BoxFuture<'_, Result<WarmedUp, NodeError>> {
+        Box::pin(async move { warm_up::run(&self.node, order).await })
     }
 
     fn most_used_first(&self, keys: &mut [VersionKey]) {

@@ -29,6 +29,7 @@ mod roots;
 mod runtime;
 mod runtime_api;
 mod start;
+mod warm_up;
 mod watch;
 
 pub use agent::{Agent, AgentError, Config};

@@ -28,6 +28,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::clock;
 use crate::instance::Instance;
+use crate::warm_up::Expected;
 use holdings::Background;
 use state::{Effects, State, Waiting};
 
@@ -77,6 +78,8 @@ pub(crate) enum Purpose {
     Spare(Done),
     /// To become the version's template.
     Template(Done),
+    /// To be idle, initialised, before a request comes.
+    WarmUp(Expected),
 }
 
 /// Dropped when a start off the path is over, whichever way, for those who wait for it.
@@ -236,6 +239,22 @@ impl Pool {
         let mut effects = Effects::default();
         self.state.lock().refresh(spec, &mut effects);
         self.carry_out(effects);
+    }
+
+    /// How many instances of the version are idle. Up to `wanted` of them are kept from now on for as long
+    /// as one that has just become idle.
+    pub(crate) fn keep(self: &Arc<Self>, spec: &Arc<FunctionSpec>, wanted: u32) -> usize {
+        let mut effects = Effects::default();
+        let idle = self.state.lock().keep(spec, wanted as usize, &mut effects);
+        self.carry_out(effects);
+        idle
+    }
+
+    /// Takes up to `wanted` idle instances of the version, which no request gets meanwhile.
+    pub(crate) fn take_idle(&self, spec: &FunctionSpec, wanted: u32) -> Vec<Arc<Instance>> {
+        let mut state = self.state.lock();
+        let take = |_| state.take_idle(&spec.key);
+        (0..wanted).map_while(take).collect()
     }
 
     /// Orders a start off the path: it is made when no request waits for a turn.

@@ -24,7 +24,7 @@ use crate::pool::{Done, Pool, Purpose, StartOrder, Ticket, Turn, Worth};
 use crate::runtime::RuntimeImage;
 use crate::runtime_api::{OnFree, Via};
 use crate::watch::Watched;
-use crate::{clock, log_stream};
+use crate::{clock, log_stream, warm_up};
 
 /// Takes up a start order: makes the instance and leaves it to a task of its own.
 pub(crate) fn begin(node: Arc<Node>, order: StartOrder) {
@@ -44,7 +44,9 @@ pub(crate) fn begin(node: Arc<Node>, order: StartOrder) {
     let runtime = node.handle.clone();
     match order.purpose {
         Purpose::Template(_) => runtime.spawn(preparation::run(node, instance, order)),
-        Purpose::Request(_) | Purpose::Spare(_) => runtime.spawn(live(node, instance, order)),
+        Purpose::Request(_) | Purpose::Spare(_) | Purpose::WarmUp(_) => {
+            runtime.spawn(live(node, instance, order))
+        }
     };
 }
 
@@ -58,9 +60,11 @@ async fn live(node: Arc<Node>, instance: Arc<Instance>, order: StartOrder) {
         ..
     } = order;
     instance.trace(|trace| trace.end(Phase::Place, clock::now()));
+    let spare = matches!(purpose, Purpose::Spare(_));
     let (ticket, on_free) = match purpose {
         Purpose::Request(ticket) => (Some(ticket), Free::of(&node, ticket)),
         Purpose::Spare(done) | Purpose::Template(done) => (None, Stock::of(&node, done)),
+        Purpose::WarmUp(expected) => (None, warm_up::Ready::of(&node, expected)),
     };
     let Some(image) = node.runtimes.get(&instance.spec.runtime) else {
         let why = format!("this node has no image of {}", instance.spec.runtime);
@@ -72,6 +76,7 @@ async fn live(node: Arc<Node>, instance: Arc<Instance>, order: StartOrder) {
         instance: &instance,
         image,
         ticket,
+        spare,
         on_free,
     };
     if let Err(error) = start.run(turn, cheapest).await {
@@ -80,7 +85,7 @@ async fn live(node: Arc<Node>, instance: Arc<Instance>, order: StartOrder) {
         // Whoever handles the refusal tells of it; where nobody waits any more, it is told here. A spare's
         // template may just have been let go.
         if ticket.is_none() {
-            tracing::info!(version = %instance.spec.key, error = why, "spare not made");
+            tracing::info!(version = %instance.spec.key, error = why, "start off the path not made");
         } else if !refuse(&node.pool, ticket, &why) {
             tracing::error!(
                 instance = %instance.id, version = %instance.spec.key, error = why,
@@ -100,8 +105,10 @@ struct Start<'a> {
     node: &'a Arc<Node>,
     instance: &'a Arc<Instance>,
     image: &'a RuntimeImage,
-    /// The request that it is for; a spare has none.
+    /// The request that it is for; one that is made off the path has none.
     ticket: Option<Ticket>,
+    /// It is to be forked from the version's template, or not at all.
+    spare: bool,
     on_free: Arc<dyn OnFree>,
 }
 
@@ -110,8 +117,8 @@ impl Start<'_> {
     async fn run(&self, turn: Turn, cheapest: StartKind) -> Result<(), LaunchError> {
         let instance = self.instance;
         let mut watched = self.attempt(limits::INIT, Some(turn), cheapest).await?;
-        if self.ticket.is_some() && matches!(watched, Watched::Stillborn) {
-            // The request hears nothing of it but the time that it took.
+        if !self.spare && matches!(watched, Watched::Stillborn) {
+            // A request hears nothing of it but the time that it took.
             instance.begin_init();
             let next = cheapest.max(StartKind::Zygote);
             watched = self.attempt(limits::INIT, None, next).await?;
@@ -162,9 +169,9 @@ impl Start<'_> {
             initialization: Initialization::OnDemand,
             on_free: Arc::clone(&self.on_free),
         };
-        let launched = match self.ticket {
-            Some(_) => launching.run(cheapest).await,
-            None => launching.run_spare().await,
+        let launched = match self.spare {
+            false => launching.run(cheapest).await,
+            true => launching.run_spare().await,
         };
         let mut running = match launched {
             Ok(running) => running,
@@ -183,7 +190,7 @@ impl Start<'_> {
                 instance.forget_process();
                 return Ok(watched);
             }
-            Watched::Stillborn if self.ticket.is_some() => {
+            Watched::Stillborn if !self.spare => {
                 // Of the function's own making, most likely.
                 tracing::info!(
                     instance = %instance.id, version = %instance.spec.key,
@@ -241,7 +248,7 @@ impl OnFree for Free {
 }
 
 /// The instance has nothing to do: after its start, or because it has answered.
-fn released(node: &Arc<Node>, instance: &Arc<Instance>, started_for: Option<Ticket>) {
+pub(crate) fn released(node: &Arc<Node>, instance: &Arc<Instance>, started_for: Option<Ticket>) {
     let answered = started_for.is_none();
     node.pool.release(instance, started_for);
     if answered && instance.serves_first() {

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use pilotlight_model::node::{CODE_PATH, Caller};
+use pilotlight_model::node::{CODE_PATH, Caller, WARM_UP_PATH};
 use pilotlight_model::service::{ApiId, Operation, Protocol};
 use pilotlight_model::{ErrorKind, LambdaError};
 use serde::Serialize;
@@ -32,6 +32,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::control::Parts;
+use crate::warm_up;
 
 /// What an operation answers with success.
 enum Answer {
@@ -51,6 +52,14 @@ pub(crate) async fn answer(
         return download::serve(&parts, request.uri())
             .await
             .unwrap_or_else(|error| error.response());
+    }
+    if request.method() == Method::POST && request.uri().path() == WARM_UP_PATH {
+        let warmed = warm_up::answer(&parts, &caller, request.body()).await;
+        return match warmed.and_then(json) {
+            Ok(Answer::Json(body)) => reply(ApiId::Lambda, StatusCode::OK, body.to_string().into()),
+            Ok(Answer::Empty(status)) => reply(ApiId::Lambda, status, Bytes::new()),
+            Err(error) => error.response(),
+        };
     }
     let api = ApiId::of(request.method(), request.uri(), request.headers());
     match operate(&parts, &caller, api, &request).await {

@@ -22,6 +22,7 @@ mod metrics;
 mod packages;
 mod restore;
 mod sealing;
+mod warm_up;
 
 pub use access_keys::{AccessKey, AccessKeys, AccessKeysError, Stamp};
 pub use catalog::OpenError;

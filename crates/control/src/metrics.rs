@@ -15,6 +15,12 @@ pub struct Metrics {
     pub events_retried: Counter,
     /// Asynchronous events that were given up.
     pub events_dropped: Counter,
+    /// Warm-ups, asked for or scheduled.
+    pub warm_ups: Counter,
+    /// Instances that warm-ups started; no request waited for them.
+    pub warm_up_starts: Counter,
+    /// Handlers that warm-ups called.
+    pub warm_up_calls: Counter,
     /// Versions made ready.
     pub deploys: Counter,
     /// Versions that could not be made ready.
@@ -30,6 +36,9 @@ impl Metrics {
             events_delivered,
             events_retried,
             events_dropped,
+            warm_ups,
+            warm_up_starts,
+            warm_up_calls,
             deploys,
             deploys_failed,
         } = self.clone();
@@ -48,6 +57,17 @@ impl Metrics {
             "events_dropped",
             "Asynchronous events given up",
             events_dropped,
+        );
+        registry.register("warm_ups", "Warm-ups", warm_ups);
+        registry.register(
+            "warm_up_starts",
+            "Instances that warm-ups started",
+            warm_up_starts,
+        );
+        registry.register(
+            "warm_up_calls",
+            "Handlers that warm-ups called",
+            warm_up_calls,
         );
         registry.register("deploys", "Versions made ready", deploys);
         registry.register("deploys_failed", "Versions not made ready", deploys_failed);

@@ -8,6 +8,7 @@ use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region};
 use pilotlight_model::node::{
     BoxFuture, CompiledFile, InvokeReply, InvokeRequest, LogLine, Node, NodeError, NodeStatus,
+    WarmUpOrder, WarmedUp,
 };
 
 use crate::invoke::trace_id::TraceId;
@@ -41,6 +42,11 @@ impl Node for Observed {
 
     fn prepare(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<(), NodeError>> {
         self.node.prepare(spec)
+    }
+
+    /// No request: nothing is recorded.
+    fn warm_up(&self, order: WarmUpOrder) -> BoxFuture<'_, Result<WarmedUp, NodeError>> {
+        self.node.warm_up(order)
     }
 
     fn most_used_first(&self, keys: &mut [VersionKey]) {

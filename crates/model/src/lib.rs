@@ -2,6 +2,7 @@
 //! wire types. Nothing here does IO or reads a clock.
 #![forbid(unsafe_code)]
 
+pub mod client_context;
 pub mod concurrency;
 pub mod error;
 pub mod function;

@@ -126,6 +126,44 @@ pub struct LogLine {
     pub message: String,
 }
 
+/// Instances that are to be ready for requests to come.
+#[derive(Debug, Clone)]
+pub struct WarmUpOrder {
+    /// The version.
+    pub spec: Arc<FunctionSpec>,
+    /// How many are to be idle.
+    pub instances: u32,
+    /// Calls the handler of each of them, once; without one no handler is called.
+    pub call: Option<WarmUpCall>,
+}
+
+/// A call that warms an instance up. Its client context is [`WARM_UP_CONTEXT`].
+#[derive(Debug, Clone)]
+pub struct WarmUpCall {
+    /// The ARN that the function is told.
+    pub invoked_arn: String,
+    /// The event.
+    pub payload: Bytes,
+    /// Wall-clock time, in milliseconds since 1970.
+    pub at_ms: u64,
+}
+
+/// The client context by which a handler tells a warm-up from a request.
+pub const WARM_UP_CONTEXT: &str = r#"{"custom":{"pilotlight-warm-up":"true"}}"#;
+
+/// What a warm-up came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WarmedUp {
+    /// Instances that are idle now.
+    pub idle: u32,
+    /// Instances that were started for it and became ready.
+    pub started: u32,
+    /// Instances whose handler was called.
+    pub called: u32,
+    /// Those of them whose handler failed.
+    pub failed: u32,
+}
+
 /// One module to be compiled at publish: its path below `/var/task` and its byte code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompiledFile {
@@ -145,6 +183,10 @@ pub trait Node: Send + Sync + 'static {
     /// its template and a spare made where it can have them. Repeatable. An init that fails is no error:
     /// requests hear of it.
     fn prepare(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<(), NodeError>>;
+
+    /// Brings the version to at least so many idle instances, room permitting: nothing that runs or is idle
+    /// is reclaimed for them. Returns when they are there, or will not be.
+    fn warm_up(&self, order: WarmUpOrder) -> BoxFuture<'_, Result<WarmedUp, NodeError>>;
 
     /// Puts the versions that were used most in front, as far as the node remembers.
     fn most_used_first(&self, keys: &mut [VersionKey]);
@@ -241,6 +283,9 @@ pub trait Api: Send + Sync + 'static {
 /// Paths below which the API serves original code packages. A request there carries its own signature in
 /// the query string, as a presigned URL does, and reaches [`Api`] without authentication.
 pub const CODE_PATH: &str = "/pilotlight/v1/code/";
+
+/// Path at which the API takes warm-ups, by POST.
+pub const WARM_UP_PATH: &str = "/pilotlight/v1/warm-up";
 
 /// What the platform counts per version on a node, for `pilot ls`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use pilotlight_model::limits::WARM_UP_INSTANCES;
 use pilotlight_model::start::Cold;
 use pilotlight_model::{AccountId, FunctionName, Runtime, StartKind};
 
@@ -43,6 +44,8 @@ pub(crate) enum Command {
     Deploy(DeployArgs),
     /// Invoke a function and print its answer.
     Invoke(InvokeArgs),
+    /// Make instances ready before requests come, with or without a call of the handler.
+    Warm(WarmArgs),
     /// List functions, with how many instances of each are busy and idle.
     Ls(ListArgs),
     /// Print what a function's instances wrote.
@@ -199,6 +202,31 @@ pub(crate) struct InvokeArgs {
     /// Draw the phases of this invocation to standard error.
     #[arg(long)]
     pub(crate) waterfall: bool,
+}
+
+/// Options of `pilot warm`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pilot warm word-stats --instances 5            started and initialised; the handler is not called
+  pilot warm word-stats:live --instances 2 --payload '{\"path\": \"/health\"}'
+
+With a payload the handler of each instance is called once; client_context.custom has
+\"pilotlight-warm-up\": \"true\". Exit code 1: there are fewer idle instances than were asked for.")]
+pub(crate) struct WarmArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Function: name, name:qualifier or ARN.
+    pub(crate) function: String,
+    /// Idle instances that there are to be at least.
+    #[arg(long, short = 'n', default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(WARM_UP_INSTANCES)))]
+    pub(crate) instances: u32,
+    /// Call the handler with this event: JSON.
+    #[arg(long, short, value_name = "JSON")]
+    pub(crate) payload: Option<String>,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) output: Format,
 }
 
 /// Options of `pilot ls`.

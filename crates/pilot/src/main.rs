@@ -13,6 +13,7 @@ mod logs;
 mod output;
 mod starts;
 mod up;
+mod warm;
 
 use clap::Parser;
 
@@ -27,6 +28,7 @@ fn main() -> Exit {
         Command::Up(args) => up::run(args),
         Command::Deploy(args) => client::block_on(deploy::run(args)),
         Command::Invoke(args) => client::block_on(invoke::run(args)),
+        Command::Warm(args) => client::block_on(warm::run(args)),
         Command::Ls(args) => client::block_on(list::run(args)),
         Command::Logs(args) => client::block_on(logs::run(args)),
         Command::Starts(args) => client::block_on(starts::run(args)),

@@ -109,8 +109,8 @@ impl State {
         }
     }
 
-    /// Starts off the path have half of the turns, so that requests always find one soon. A spare that
-    /// finds no room is not made; a template waits for room.
+    /// Starts off the path have half of the turns, so that requests always find one soon. A spare or an
+    /// instance that finds no room is not made; a template waits for room.
     fn admit_background(&mut self, now: Instant, effects: &mut Effects) {
         let turns = self.limits.concurrent_starts.max(1);
         let (mut orders, mut waiting) = (std::mem::take(&mut self.background), Vec::new());
@@ -118,10 +118,14 @@ impl State {
             && self.starting_background < turns.div_ceil(2)
             && let Some(order) = orders.pop_front()
         {
-            let need = Need {
-                memory_mb: order.purpose.memory_mb(&order.spec),
-                held: 1,
-                instances: 0,
+            let memory_mb = order.purpose.memory_mb(&order.spec);
+            let need = match order.purpose.rung() {
+                Some(_) => Need {
+                    memory_mb,
+                    held: 1,
+                    instances: 0,
+                },
+                None => instance(memory_mb),
             };
             let template = matches!(order.purpose, Purpose::Template(_));
             if self.fits(need) {

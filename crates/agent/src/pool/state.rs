@@ -170,13 +170,38 @@ impl State {
     }
 
     pub(super) fn pop_idle(&mut self, key: &VersionKey) -> Option<Arc<Instance>> {
+        let instance = self.take_idle(key)?;
         let version = self.versions.get_mut(key)?;
-        let instance = version.idle.pop()?;
         version.uses += 1;
         version.last_used = clock::now();
+        Some(instance)
+    }
+
+    /// As [`State::pop_idle`], but for no request: it does not count as a use.
+    pub(super) fn take_idle(&mut self, key: &VersionKey) -> Option<Arc<Instance>> {
+        let instance = self.versions.get_mut(key)?.idle.pop()?;
         self.observe(Event::Busy(instance.id));
         self.set_busy(instance.id);
         Some(instance)
+    }
+
+    /// Counts the version's idle instances. Those used last, up to `wanted`, are kept from now on as if
+    /// they had just become idle.
+    pub(super) fn keep(
+        &mut self,
+        spec: &Arc<FunctionSpec>,
+        wanted: usize,
+        effects: &mut Effects,
+    ) -> usize {
+        self.refresh(spec, effects);
+        let Some(version) = self.versions.get(&spec.key) else {
+            return 0;
+        };
+        let idle = version.idle.clone();
+        for instance in idle.iter().rev().take(wanted) {
+            self.keep_from_now(instance);
+        }
+        idle.len()
     }
 
     pub(super) fn set_busy(&mut self, instance: InstanceId) {
@@ -282,9 +307,17 @@ impl State {
             return;
         }
         member.phase = MemberPhase::Idle;
-        let keep_alive = instance.spec.keep_alive.unwrap_or(self.limits.keep_alive);
-        let memory_mb = member.memory_mb;
         self.version(&instance.spec).idle.push(Arc::clone(instance));
+        self.keep_from_now(instance);
+    }
+
+    /// An idle instance's time begins, or begins anew.
+    fn keep_from_now(&mut self, instance: &Instance) {
+        let Some(member) = self.members.get(&instance.id) else {
+            return;
+        };
+        let memory_mb = member.memory_mb;
+        let keep_alive = instance.spec.keep_alive.unwrap_or(self.limits.keep_alive);
         self.observe(Event::Idle(Idle {
             instance: instance.id,
             memory_mb,

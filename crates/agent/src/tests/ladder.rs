@@ -3,6 +3,7 @@
 mod pressure;
 mod starts;
 mod templates;
+mod warm_up;
 mod zygotes;
 
 use std::sync::atomic::Ordering;

@@ -18,7 +18,7 @@ use pilotlight_model::concurrency::{Admit, Permit, Share};
 use pilotlight_model::error::ThrottleReason;
 use pilotlight_model::node::{
     Api, BoxFuture, Caller, CompiledFile, InvokeReply, InvokeRequest, LogLine, Node, NodeError,
-    NodeStatus,
+    NodeStatus, WarmUpOrder, WarmedUp,
 };
 use pilotlight_model::service::{Location, Shape, Type, lambda};
 use pilotlight_model::start::{Instant, StartKind};
@@ -82,6 +82,8 @@ pub(crate) struct FakeNode {
     pub(crate) prepared: Mutex<Vec<Arc<FunctionSpec>>>,
     pub(crate) compiled: Mutex<Vec<(Runtime, Digest)>>,
     pub(crate) invoked: Mutex<Vec<InvokeRequest>>,
+    pub(crate) warm_ups: Mutex<VecDeque<NodeError>>,
+    pub(crate) warmed: Mutex<Vec<WarmUpOrder>>,
     pub(crate) retired: Mutex<Vec<VersionKey>>,
 }
 
@@ -95,6 +97,8 @@ impl FakeNode {
             prepared: Mutex::default(),
             compiled: Mutex::default(),
             invoked: Mutex::default(),
+            warm_ups: Mutex::default(),
+            warmed: Mutex::default(),
             retired: Mutex::default(),
         }
     }
@@ -159,6 +163,18 @@ impl Node for FakeNode {
             self.prepared.lock().push(spec);
             Ok(())
         })
+    }
+
+    fn warm_up(&self, order: WarmUpOrder) -> BoxFuture<'_, Result<WarmedUp, NodeError>> {
+        self.warmed.lock().push(order.clone());
+        let scripted = self.warm_ups.lock().pop_front();
+        let done = WarmedUp {
+            idle: order.instances,
+            started: order.instances,
+            called: order.call.map_or(0, |_| order.instances),
+            failed: 0,
+        };
+        Box::pin(async move { scripted.map_or(Ok(done), Err) })
     }
 
     fn most_used_first(&self, _: &mut [VersionKey]) {}

@@ -2,16 +2,13 @@
 
 use std::borrow::Cow;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use http::HeaderMap;
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
-use pilotlight_model::limits::{CLIENT_CONTEXT_BYTES, INVOKE_EVENT_BYTES, INVOKE_REQUEST_BYTES};
+use pilotlight_model::limits::{INVOKE_EVENT_BYTES, INVOKE_REQUEST_BYTES};
 use pilotlight_model::service::lambda;
 use pilotlight_model::start::Cold;
 use pilotlight_model::{ErrorKind, LambdaError};
-use serde::de::IgnoredAny;
 
 use super::Style;
 use crate::query;
@@ -143,22 +140,9 @@ fn plain_qualifier(text: &str) -> bool {
     (1..=QUALIFIER_BYTES).contains(&text.len()) && text.bytes().all(plain)
 }
 
-/// A JSON object in base64. It reaches the function in a header, so its line breaks, which can only
-/// stand between tokens, become spaces.
 fn client_context(value: &[u8]) -> Result<String, LambdaError> {
-    let refused = |message: &str| LambdaError::new(ErrorKind::InvalidRequestContent, message);
-    if value.len() > CLIENT_CONTEXT_BYTES {
-        return Err(refused(
-            "Client context must be 3583 bytes or fewer in Base64.",
-        ));
-    }
-    let decoded = BASE64_STANDARD.decode(value).ok();
-    decoded
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .filter(|text| text.trim_start().starts_with('{'))
-        .filter(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
-        .map(|text| text.replace(['\r', '\n'], " "))
-        .ok_or_else(|| refused("Client context must be a valid Base64-encoded JSON object."))
+    pilotlight_model::client_context::decode(value)
+        .map_err(|message| LambdaError::new(ErrorKind::InvalidRequestContent, message))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

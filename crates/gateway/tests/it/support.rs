@@ -24,7 +24,8 @@ use pilotlight_model::logging::LogFormat;
 use pilotlight_model::names::Target;
 use pilotlight_model::node::{
     Api, BoxFuture, Caller, CompiledFile, Directory, EventQueue, InvokeReply, InvokeRequest,
-    LogLine, Node, NodeError, NodeStatus, QueuedEvent, Resolved, VersionCounts,
+    LogLine, Node, NodeError, NodeStatus, QueuedEvent, Resolved, VersionCounts, WarmUpOrder,
+    WarmedUp,
 };
 use pilotlight_model::start::Instant;
 use pilotlight_model::{
@@ -372,6 +373,10 @@ impl Node for Fakes {
 
     fn prepare(&self, _: Arc<FunctionSpec>) -> BoxFuture<'_, Result<(), NodeError>> {
         unreachable!("the gateway prepares nothing")
+    }
+
+    fn warm_up(&self, _: WarmUpOrder) -> BoxFuture<'_, Result<WarmedUp, NodeError>> {
+        unreachable!("the gateway warms nothing up")
     }
 
     fn most_used_first(&self, _: &mut [VersionKey]) {}
