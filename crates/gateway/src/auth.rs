@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use http::request::Parts;
 use parking_lot::RwLock;
 use pilotlight_model::ids::{AccountId, Region};
@@ -29,6 +30,7 @@ use crate::own;
 use chunked::Encoding;
 use credential::Signed;
 pub use open::{OpenListenRefused, refuse_open_listen};
+use sha2::{Digest, Sha256};
 use signature::{Chain, Signature};
 
 /// What a credential scope may name besides the service of the API that is called, for Pilotlight's own.
@@ -130,6 +132,27 @@ impl Claim {
         }
         Ok((self.caller, received))
     }
+}
+
+/// The caller of a request that is all there, and its body itself: what the front door finds out in steps.
+///
+/// # Errors
+/// The request is not signed with one of the keys, or does not read; in open mode, it comes from a web page.
+pub fn authenticate(
+    keys: &[AccessKey],
+    request: http::Request<Bytes>,
+    now: SystemTime,
+) -> Result<(Caller, Bytes), LambdaError> {
+    let (head, bytes) = request.into_parts();
+    let claim = Authenticator::new(keys).claim(&head, now)?;
+    let sha256 = claim.covers_body().then(|| Sha256::digest(&bytes).into());
+    let received = Received {
+        bytes,
+        sha256,
+        share: None,
+    };
+    let (caller, received) = claim.verify(received)?;
+    Ok((caller, received.bytes))
 }
 
 fn keyed(keys: &Keys, head: &Parts, now: SystemTime) -> Result<Claim, LambdaError> {

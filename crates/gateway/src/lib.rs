@@ -34,7 +34,7 @@ mod starts;
 mod stream;
 
 pub use admission::Admission;
-pub use auth::{OpenListenRefused, refuse_open_listen};
+pub use auth::{OpenListenRefused, authenticate, refuse_open_listen};
 pub use config::{AccessKey, Config, Secret};
 pub use door::Drained;
 pub use front::Gateway;

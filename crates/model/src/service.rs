@@ -187,6 +187,23 @@ impl Operation {
         &self.errors
     }
 
+    /// A path and query that lead here, with `label` (encoded, as it stands in a path) in the variable parts.
+    pub fn path(&self, label: &str) -> String {
+        let mut path = String::new();
+        for segment in &self.segments {
+            path.push('/');
+            path.push_str(match segment {
+                Segment::Literal(text) => text,
+                Segment::Label(_) | Segment::Greedy(_) => label,
+            });
+        }
+        for (index, (name, value)) in self.query.iter().enumerate() {
+            path.push_str(if index == 0 { "?" } else { "&" });
+            path.push_str(&format!("{name}={value}"));
+        }
+        path
+    }
+
     /// Whether the query holds the parameters that the operation's own path fixes.
     fn asks_for(&self, query: &str) -> bool {
         self.query.is_empty() || {

@@ -395,3 +395,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_path_of_an_operation_leads_to_it() {
+    for api in ApiId::ALL {
+        for operation in api.model().operations() {
+            if api.protocol() == Protocol::RestJson {
+                let path = operation.path("label");
+                let (found, params) = api.model().route(operation.method(), &path).unwrap();
+                assert_eq!(found.name(), operation.name(), "{path}");
+                assert!(params.values().all(|value| value == "label"));
+            }
+        }
+    }
+}
