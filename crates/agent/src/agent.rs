@@ -218,6 +218,15 @@ impl NodeApi for Agent {
         Box::pin(async move { warm_up::run(&self.node, order).await })
     }
 
+    fn restore(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<bool, NodeError>> {
+        Box::pin(async move {
+            if !self.node.ladder.has_room(&self.node, &spec) {
+                return Ok(false);
+            }
+            self.prepare(spec).await.map(|()| true)
+        })
+    }
+
     fn most_used_first(&self, keys: &mut [VersionKey]) {
         self.node.ladder.most_used_first(keys);
     }

@@ -288,6 +288,11 @@ impl Pool {
         })
     }
 
+    /// Whether a template of that version and a spare have room, with nothing given up.
+    pub(crate) fn has_room_to_hold(&self, spec: &FunctionSpec) -> bool {
+        self.state.lock().has_room_to_hold(spec)
+    }
+
     /// How often each version was used since the last call.
     pub(crate) fn take_uses(&self) -> Vec<(VersionKey, u64)> {
         self.state.lock().take_uses()

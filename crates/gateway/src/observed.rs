@@ -49,6 +49,10 @@ impl Node for Observed {
         self.node.warm_up(order)
     }
 
+    fn restore(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<bool, NodeError>> {
+        self.node.restore(spec)
+    }
+
     fn most_used_first(&self, keys: &mut [VersionKey]) {
         self.node.most_used_first(keys);
     }

@@ -187,6 +187,9 @@ pub trait Node: Send + Sync + 'static {
     /// Brings the version to at least so many idle instances, room permitting: nothing that runs or is idle
     /// is reclaimed for them. Returns when they are there, or will not be.
     fn warm_up(&self, order: WarmUpOrder) -> BoxFuture<'_, Result<WarmedUp, NodeError>>;
+    /// Does what [`Node::prepare`] does for a version that nobody asks for now: nothing that is kept
+    /// for others is given up for it. False, and nothing is done, when the node has no room for more.
+    fn restore(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<bool, NodeError>>;
 
     /// Puts the versions that were used most in front, as far as the node remembers.
     fn most_used_first(&self, keys: &mut [VersionKey]);

@@ -56,6 +56,11 @@ impl Ladder {
         }
     }
 
+    /// Whether what [`Ladder::prepare`] would make of the version has room without taking it from others.
+    pub(crate) fn has_room(&self, node: &Node, spec: &FunctionSpec) -> bool {
+        !self.wants_template(spec) || node.pool.has_room_to_hold(spec)
+    }
+
     /// A start of that kind was made for a request: what it missed is made.
     pub(crate) fn used(&self, node: &Arc<Node>, spec: &Arc<FunctionSpec>, kind: StartKind) {
         match kind {

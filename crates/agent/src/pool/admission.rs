@@ -148,6 +148,15 @@ impl State {
         self.background = orders;
     }
 
+    pub(super) fn has_room_to_hold(&self, spec: &FunctionSpec) -> bool {
+        // While its init runs, a template takes all that its function may use.
+        self.fits(Need {
+            memory_mb: spec.memory_mb.into(),
+            held: 2,
+            instances: 0,
+        })
+    }
+
     fn fits(&self, need: Need) -> bool {
         let limit = u64::from(self.limits.node_instances.max(1));
         self.promised_mb + need.memory_mb <= self.capacity_mb

@@ -8,7 +8,7 @@ use pilotlight_model::node::{Caller, Directory, NodeError};
 use pilotlight_model::{Digest, FunctionSpec, Runtime};
 use serde_json::{Value, json};
 
-use crate::harness::{FUNCTIONS, Platform, caller, inline, until};
+use crate::harness::{FUNCTIONS, Platform, ROOM, caller, inline, until};
 
 fn serving(platform: &Platform, name: &str) -> Arc<FunctionSpec> {
     let Caller { account, region } = caller();
@@ -251,4 +251,20 @@ async fn what_was_ready_is_prepared_again_after_a_start() {
     let after = before.killed().await;
     let prepared = || after.node.prepared.lock().first().cloned();
     assert_eq!(until(|| async { prepared() }).await, was);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_start_no_more_is_prepared_than_the_node_has_room_for() {
+    let before = Platform::open().await;
+    let names: Vec<String> = (0..ROOM + 3).map(|number| format!("f{number}")).collect();
+    for name in &names {
+        before.active(name).await;
+    }
+    let after = before.killed().await;
+    let full = || after.node.full.load(Ordering::SeqCst);
+    until(|| async { (full() > 0).then_some(()) }).await;
+    for name in &names {
+        serving(&after, name);
+    }
+    assert_eq!((after.node.prepared.lock().len(), full()), (ROOM, 1));
 }

@@ -38,6 +38,9 @@ pub(crate) const FUNCTIONS: &str = "/2015-03-31/functions";
 /// Two thousand twenty-six, in milliseconds.
 pub(crate) const START_MS: u64 = 1_767_323_045_678;
 
+/// Versions that a node restores before it is full.
+pub(crate) const ROOM: usize = 4;
+
 pub(crate) struct ManualClock {
     now_ms: AtomicU64,
     moved: Notify,
@@ -79,6 +82,8 @@ pub(crate) struct FakeNode {
     pub(crate) prepares: Mutex<VecDeque<NodeError>>,
     pub(crate) invokes: Mutex<VecDeque<Result<bool, NodeError>>>,
     pub(crate) preparing: AtomicU64,
+    /// How often there was no room to restore a version.
+    pub(crate) full: AtomicU64,
     pub(crate) prepared: Mutex<Vec<Arc<FunctionSpec>>>,
     pub(crate) compiled: Mutex<Vec<(Runtime, Digest)>>,
     pub(crate) invoked: Mutex<Vec<InvokeRequest>>,
@@ -94,6 +99,7 @@ impl FakeNode {
             prepares: Mutex::default(),
             invokes: Mutex::default(),
             preparing: AtomicU64::new(0),
+            full: AtomicU64::new(0),
             prepared: Mutex::default(),
             compiled: Mutex::default(),
             invoked: Mutex::default(),
@@ -175,6 +181,16 @@ impl Node for FakeNode {
             failed: 0,
         };
         Box::pin(async move { scripted.map_or(Ok(done), Err) })
+    }
+
+    fn restore(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<bool, NodeError>> {
+        Box::pin(async move {
+            if self.prepared.lock().len() >= ROOM {
+                self.full.fetch_add(1, Ordering::SeqCst);
+                return Ok(false);
+            }
+            self.prepare(spec).await.map(|()| true)
+        })
     }
 
     fn most_used_first(&self, _: &mut [VersionKey]) {}

@@ -197,3 +197,20 @@ async fn the_books_balance_at_the_end() {
         .await
         .expect("all is gone");
 }
+
+#[tokio::test]
+async fn what_is_restored_takes_nothing_from_others() {
+    // Zygote 11, template 11 and spare 3 of the first: 25. An init takes 128 while it runs.
+    let world = small(150).await;
+    let (a, b, c) = (named("a", 128), named("b", 128), named("c", 128));
+    assert_eq!(world.agent.restore(Arc::clone(&a)).await, Ok(true));
+    assert_eq!(world.of(&a).rung, Rung::Spare);
+    assert_eq!(world.agent.restore(Arc::clone(&b)).await, Ok(false));
+    assert_eq!(
+        (world.of(&a).rung, world.of(&b)),
+        (Rung::Spare, VersionCounts::default())
+    );
+    let mut untemplated = c.as_ref().clone();
+    untemplated.snap_start_refused = true;
+    assert_eq!(world.agent.restore(Arc::new(untemplated)).await, Ok(true));
+}
