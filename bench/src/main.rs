@@ -4,6 +4,7 @@
 
 mod boots;
 mod burst;
+mod catalog;
 mod heap;
 mod heavy;
 mod http;
@@ -59,6 +60,9 @@ struct Args {
     /// Versions with a template at the same time.
     #[arg(long, default_value_t = 500)]
     parked: usize,
+    /// Functions of the large catalog.
+    #[arg(long, default_value_t = 10_000)]
+    functions: usize,
     /// Seconds of load on each server, and of calls before a burst.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
@@ -88,16 +92,19 @@ enum Suite {
     Parked,
     /// Booted start, warm call, throughput.
     Boots,
+    /// Many functions.
+    Catalog,
 }
 
 impl Suite {
-    const ALL: [Suite; 6] = [
+    const ALL: [Suite; 7] = [
         Suite::Kinds,
         Suite::Heavy,
         Suite::Burst,
         Suite::Heap,
         Suite::Parked,
         Suite::Boots,
+        Suite::Catalog,
     ];
 }
 
@@ -114,6 +121,7 @@ struct Bench {
     burst: usize,
     bursts: usize,
     parked: usize,
+    functions: usize,
     load: Duration,
 }
 
@@ -149,6 +157,7 @@ fn run(bench: &Bench, suite: Suite) -> anyhow::Result<Vec<Section>> {
         Suite::Heap => one(heap::measure(bench)),
         Suite::Parked => one(parked::measure(bench)),
         Suite::Boots => one(boots::measure(bench)),
+        Suite::Catalog => one(catalog::measure(bench)),
     }
 }
 
@@ -173,6 +182,7 @@ impl Bench {
             burst: sized(args.burst, 20),
             bursts: sized(args.bursts, 2),
             parked: sized(args.parked, 10),
+            functions: sized(args.functions, 500),
             load: Duration::from_secs(if args.quick { 1 } else { args.seconds }),
         }
     }

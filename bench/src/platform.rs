@@ -13,6 +13,8 @@ use crate::runtimes::Runtime;
 /// Memory of the measured functions in MiB. CPU follows memory, and this is one processor, as on Lambda: with
 /// less, the 99th percentile would show the quota's period instead of the start.
 pub(crate) const MEMORY_MB: u32 = 1_769;
+/// What it takes for 200 instances at a time and 500 versions with template and spare.
+const INSTANCES: u64 = 2_000;
 /// Building runtime images the first time takes a while; a start without it takes well under a second.
 const READY_PATIENCE: Duration = Duration::from_secs(600);
 /// Longest wait until what is prepared in the background is there.
@@ -37,13 +39,23 @@ pub(crate) struct Platform {
 impl Platform {
     /// Starts `pilot up` on a free port with `pool_size` slots in the pool and waits until it is ready.
     pub(crate) fn start(pilot: &Path, data_dir: &Path, pool_size: u64) -> anyhow::Result<Self> {
+        Self::start_with(pilot, data_dir, pool_size, INSTANCES)
+    }
+
+    /// The same, with so many instances at a time, and as much that is kept for starts.
+    pub(crate) fn start_with(
+        pilot: &Path,
+        data_dir: &Path,
+        pool_size: u64,
+        instances: u64,
+    ) -> anyhow::Result<Self> {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?
             .local_addr()?
             .port();
         let address = format!("127.0.0.1:{port}");
         let config = data_dir.join("bench.toml");
         std::fs::create_dir_all(data_dir)?;
-        std::fs::write(&config, configuration(pool_size))?;
+        std::fs::write(&config, configuration(pool_size, instances))?;
         let log = std::fs::File::create(data_dir.join("pilot.log"))?;
         let child = Command::new(pilot)
             .args(["up", "--listen", &address, "--data-dir"])
@@ -206,12 +218,12 @@ pub(crate) fn version<'a>(node: &'a Value, function: &str) -> &'a Value {
     &node["versions"][format!("{}:$LATEST", arn(function))]
 }
 
-/// What it takes for 200 instances at a time and 500 versions with template and spare. Memory is promised
+/// Memory is promised
 /// beyond what the machine has: that of a fork is its template's for the most part.
-fn configuration(pool_size: u64) -> String {
+fn configuration(pool_size: u64, instances: u64) -> String {
     format!(
         "node_name = \"bench\"\npool_size = {pool_size}\n\
-         [limits]\nnode_memory_mb = 1000000\nnode_instances = 2000\n"
+         [limits]\nnode_memory_mb = 1000000\nnode_instances = {instances}\n"
     )
 }
 
