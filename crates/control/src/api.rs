@@ -9,6 +9,7 @@ mod configuration;
 mod create;
 mod delete;
 mod download;
+mod event_invoke;
 mod listing;
 mod logging;
 mod ownership;
@@ -19,6 +20,7 @@ mod rules;
 mod settings;
 pub(crate) mod tags;
 mod update;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -60,6 +62,11 @@ pub(crate) async fn answer(
             Ok(Answer::Empty(status)) => reply(ApiId::Lambda, status, Bytes::new()),
             Err(error) => error.response(),
         };
+    }
+    if let Some(own) = waiting::Own::of(request.method(), request.uri().path()) {
+        return waiting::answer(&parts, &caller, own, request.uri())
+            .await
+            .unwrap_or_else(|error| error.response());
     }
     let api = ApiId::of(request.method(), request.uri(), request.headers());
     match operate(&parts, &caller, api, &request).await {
@@ -190,6 +197,21 @@ async fn dispatch(
             .and_then(json),
         "RemovePermission" => permissions::remove_permission(parts, caller, typed(input)?).await,
         "GetPolicy" => permissions::get_policy(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "PutFunctionEventInvokeConfig" => event_invoke::put(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "UpdateFunctionEventInvokeConfig" => event_invoke::update(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "GetFunctionEventInvokeConfig" => event_invoke::get(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "DeleteFunctionEventInvokeConfig" => {
+            event_invoke::delete(parts, caller, typed(input)?).await
+        }
+        "ListFunctionEventInvokeConfigs" => event_invoke::list(parts, caller, typed(input)?)
             .await
             .and_then(json),
         name => Err(not_yet(name)),

@@ -7,6 +7,8 @@
 
 pub(crate) mod aliases;
 mod concurrency;
+pub(crate) mod deliveries;
+pub(crate) mod event_invoke;
 pub(crate) mod events;
 mod functions;
 mod open;

@@ -9,6 +9,7 @@ use pilotlight_model::{Digest, Limits, Runtime};
 
 use crate::chance::{Chance, SystemChance};
 use crate::clock::{Clock, SystemClock};
+use crate::deliveries::Destinations;
 
 /// Where the key for secrets at rest is, in the data directory, unless told otherwise.
 pub const KEY_FILE: &str = "secret.key";
@@ -35,6 +36,13 @@ pub struct Config {
     pub event_concurrency: usize,
     /// How asynchronous events are tried again.
     pub retries: Retries,
+    /// Where records and dead letters for targets outside the platform go; those of targets that are not
+    /// named here go to files below `dead-letters` in the data directory.
+    pub destinations: Destinations,
+    /// Size of such a file at which a new one is begun.
+    pub dead_letter_bytes: u64,
+    /// How long an endpoint is tried; what it has not taken by then goes to a file.
+    pub delivery_max_age: Duration,
     /// Rest between two collections of the store, so that many deletions share one.
     pub collect_rest: Duration,
     /// Where time comes from.
@@ -83,8 +91,11 @@ impl Config {
             limits: Limits::default(),
             deploys: 2,
             publishes: 2,
-            event_concurrency: 64,
+            event_concurrency: 128,
             retries: Retries::default(),
+            destinations: Destinations::default(),
+            dead_letter_bytes: 64 * 1024 * 1024,
+            delivery_max_age: Duration::from_secs(24 * 3600),
             collect_rest: Duration::from_secs(5),
             clock: Arc::new(SystemClock),
             chance: Arc::new(SystemChance),

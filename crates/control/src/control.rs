@@ -21,10 +21,11 @@ use uuid::Uuid;
 
 use crate::catalog::{Catalog, CatalogError, OpenError};
 use crate::config::Config;
+use crate::deliveries::Deliveries;
 use crate::metrics::Metrics;
 use crate::packages::Packages;
 use crate::sealing::SealingKey;
-use crate::{api, deploy, events, restore};
+use crate::{api, deliveries, deploy, events, restore};
 
 /// The control plane. Dropping it stops its workers where they are; [`Control::drain`] lets them end.
 pub struct Control {
@@ -46,6 +47,8 @@ pub(crate) struct Parts {
     pub(crate) node_name: String,
     pub(crate) metrics: Metrics,
     pub(crate) queue: events::Queue,
+    /// What is told of events outside the platform.
+    pub(crate) deliveries: Deliveries,
     /// Signs download URLs.
     pub(crate) secret: String,
     /// Something waits to be made ready.
@@ -86,16 +89,20 @@ impl Control {
             .map_err(|panic| OpenError::Read(Box::new(panic)))??;
         // Two random UUIDs hold 244 random bits.
         let fresh = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-        let (secret, queued) = catalog
+        let (secret, (events, messages)) = catalog
             .write(move |session| {
                 let secret = session.setting("download-secret", &fresh)?;
-                Ok::<_, CatalogError>((secret, session.count_events()?))
+                let waiting = (session.event_entries()?, session.delivery_entries()?);
+                Ok::<_, CatalogError>((secret, waiting))
             })
             .await?;
         let metrics = Metrics::default();
+        let queued = events.len();
         let parts = Arc::new(Parts {
             packages: Packages::new(store, config.publishes),
-            queue: events::Queue::new(config.limits.queued_events, queued, metrics.clone()),
+            queue: events::Queue::new(&config, events, metrics.clone()),
+            deliveries: Deliveries::new(&config, messages, metrics.clone())
+                .map_err(OpenError::Thread)?,
             config,
             catalog,
             node_name: node.status().node,
@@ -113,6 +120,7 @@ impl Control {
         tasks.spawn(deploy::run(Arc::clone(&parts), stop.clone()));
         tasks.spawn(deploy::collect(Arc::clone(&parts), stop.clone()));
         tasks.spawn(events::run(Arc::clone(&parts), stop.clone()));
+        tasks.spawn(deliveries::run(Arc::clone(&parts), stop.clone()));
         tracing::info!(
             versions = parts.catalog.index().len(),
             queued,

@@ -33,6 +33,8 @@ pub enum ErrorKind {
     TooManyRequests,
     /// Body or code package over the limit.
     RequestEntityTooLarge,
+    /// The function calls itself without end, through whatever.
+    RecursiveInvocation,
     /// Invocation body is not JSON.
     InvalidRequestContent,
     /// Body is not JSON at all.
@@ -89,6 +91,11 @@ impl ErrorKind {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "RequestEntityTooLargeException",
                 Lower,
+            ),
+            ErrorKind::RecursiveInvocation => (
+                StatusCode::BAD_REQUEST,
+                "RecursiveInvocationException",
+                Upper,
             ),
             ErrorKind::InvalidRequestContent => (
                 StatusCode::BAD_REQUEST,
@@ -194,6 +201,15 @@ impl LambdaError {
         Self::new(
             ErrorKind::ResourceNotFound,
             format!("Function not found: {arn}"),
+        )
+    }
+
+    /// 400 for an invocation that would go on with a loop.
+    pub fn recursive() -> Self {
+        Self::new(
+            ErrorKind::RecursiveInvocation,
+            "Lambda has detected your function being invoked in a recursive loop with other AWS resources \
+             and stopped your function's invocation.",
         )
     }
 

@@ -10,6 +10,7 @@ pub mod function_policy;
 pub mod ids;
 pub mod ladder;
 pub mod limits;
+pub mod lineage;
 pub mod logging;
 pub mod names;
 pub mod node;

@@ -32,6 +32,8 @@ pub(super) struct Configuration {
     version: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     environment: Option<Variables>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead_letter_config: Option<DeadLetter>,
     tracing_config: Tracing,
     revision_id: String,
     package_type: &'static str,
@@ -77,6 +79,12 @@ impl std::fmt::Debug for Variables {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.variables.keys()).finish()
     }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct DeadLetter {
+    target_arn: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -153,6 +161,10 @@ impl Configuration {
             environment: settings.environment.as_ref().map(|environment| Variables {
                 variables: environment.0.clone(),
             }),
+            dead_letter_config: settings
+                .dead_letter
+                .clone()
+                .map(|target_arn| DeadLetter { target_arn }),
             tracing_config: Tracing {
                 mode: settings.tracing_mode.clone(),
             },

@@ -21,7 +21,7 @@ use crate::lifecycle::Lifecycle;
 use crate::packages::Package;
 
 /// Members that are read; others are refused where they say something.
-const READ: [&str; 18] = [
+const READ: [&str; 19] = [
     "FunctionName",
     "Runtime",
     "Role",
@@ -40,6 +40,7 @@ const READ: [&str; 18] = [
     "EphemeralStorage",
     "SnapStart",
     "LoggingConfig",
+    "DeadLetterConfig",
 ];
 
 /// Members of its `Code` that are read.
@@ -98,15 +99,17 @@ pub(super) async fn create_function(
     let zip = request.code.zip()?;
 
     // Cheap to find out before the package is unpacked; the write below decides.
-    let (name, probe) = (key.name.clone(), key.clone());
-    if parts
+    let probe = key.clone();
+    let request = parts
         .catalog
-        .read(move |session| Ok::<_, LambdaError>(session.find(&probe)?))
-        .await?
-        .is_some()
-    {
-        return Err(exists(name.as_str()));
-    }
+        .read(move |session| {
+            if session.find(&probe)?.is_some() {
+                return Err(exists(probe.name.as_str()));
+            }
+            request.changes.check_dead_letter(session, &probe)?;
+            Ok(request)
+        })
+        .await?;
     let held = parts.packages.hold().await;
     let package = parts.packages.accept(zip, &held).await?;
     settings.describe(&package);

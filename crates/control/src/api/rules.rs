@@ -67,6 +67,15 @@ pub(super) fn version(session: &Session<'_>, target: &Target) -> Result<Record, 
     record.ok_or_else(|| LambdaError::function_not_found(&target.arn()))
 }
 
+/// Whether there is what `target` means: the function, and the version or alias where it names one.
+pub(super) fn exists(session: &Session<'_>, target: &Target) -> Result<bool, LambdaError> {
+    match version(session, target) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind == ErrorKind::ResourceNotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// The key of what can be changed or published: published versions are for ever.
 pub(super) fn changeable(target: &Target) -> Result<VersionKey, LambdaError> {
     match target.qualifier.as_deref() {

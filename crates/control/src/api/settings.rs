@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use pilotlight_model::logging::LogFormat;
-use pilotlight_model::{Digest, LambdaError, Runtime};
+use pilotlight_model::{Digest, LambdaError, Runtime, VersionKey};
 use serde::Deserialize;
 
 use super::logging::LoggingChanges;
-use super::{invalid, rules};
+use super::{event_invoke, invalid, rules};
+use crate::catalog::Session;
 use crate::catalog::record::{Environment, Settings};
 use crate::packages::Package;
 
@@ -32,6 +33,7 @@ pub(super) struct Changes {
     ephemeral_storage: Option<Size>,
     snap_start: Option<ApplyOn>,
     logging_config: Option<LoggingChanges>,
+    dead_letter_config: Option<DeadLetter>,
 }
 
 #[derive(Deserialize)]
@@ -59,6 +61,12 @@ struct ApplyOn {
     apply_on: Option<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DeadLetter {
+    target_arn: Option<String>,
+}
+
 impl Changes {
     /// The settings of a new function: the defaults, and what is given.
     pub(super) fn first(&self, name: &str, runtimes: &Runtimes) -> Result<Settings, LambdaError> {
@@ -81,6 +89,7 @@ impl Changes {
             log_group: format!("/aws/lambda/{name}"),
             log_format: LogFormat::Text,
             snap_start_refused: false,
+            dead_letter: None,
             code_sha256: String::new(),
             code_size: 0,
             modified_ms: 0,
@@ -135,7 +144,28 @@ impl Changes {
         if let Some(snap_start) = &self.snap_start {
             settings.snap_start_refused = snap_start.apply_on.as_deref() == Some("None");
         }
+        if let Some(dead_letter) = &self.dead_letter_config {
+            // An empty ARN takes the target away, as no ARN does.
+            let given = dead_letter.target_arn.clone();
+            settings.dead_letter = given.filter(|arn| !arn.is_empty());
+        }
         Ok(())
+    }
+
+    /// Whether dead letters of `function` can go where the request says.
+    pub(super) fn check_dead_letter(
+        &self,
+        session: &Session<'_>,
+        function: &VersionKey,
+    ) -> Result<(), LambdaError> {
+        let given = self.dead_letter_config.as_ref();
+        let arn = given
+            .and_then(|it| it.target_arn.as_deref())
+            .filter(|arn| !arn.is_empty());
+        match arn {
+            Some(arn) => event_invoke::check_dead_letter(session, function, arn),
+            None => Ok(()),
+        }
     }
 
     fn check_snap_start(&self, runtime: Runtime) -> Result<(), LambdaError> {

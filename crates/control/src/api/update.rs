@@ -33,7 +33,7 @@ const CODE: [&str; 10] = [
 ];
 
 /// Members of UpdateFunctionConfiguration that are read.
-const CONFIGURATION: [&str; 14] = [
+const CONFIGURATION: [&str; 15] = [
     "FunctionName",
     "Role",
     "Handler",
@@ -48,6 +48,7 @@ const CONFIGURATION: [&str; 14] = [
     "EphemeralStorage",
     "SnapStart",
     "LoggingConfig",
+    "DeadLetterConfig",
 ];
 
 #[derive(Deserialize)]
@@ -135,6 +136,7 @@ pub(super) async fn update_function_configuration(
         .catalog
         .write(move |session| {
             let mut record = changeable(session, &key, request.revision_id.as_deref())?;
+            request.changes.check_dead_letter(session, &key)?;
             request.changes.apply(&mut record.settings, &runtimes)?;
             change(session, record, now_ms)
         })

@@ -84,6 +84,7 @@ impl Session<'_> {
         function: &VersionKey,
         name: &AliasName,
     ) -> Result<(), CatalogError> {
+        self.settle_events(function, Some(name.as_str()))?;
         self.connection
             .prepare_cached(
                 "DELETE FROM alias WHERE alias.name = ?4 AND function =
@@ -95,6 +96,7 @@ impl Session<'_> {
                 function.name.as_str(),
                 name.as_str()
             ])?;
+        self.remove_event_invoke(function, name.as_str())?;
         self.change(Change::RemoveAlias(AliasKey::of(function, name)));
         self.remove_policy(function, name.as_str())
     }

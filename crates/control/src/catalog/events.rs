@@ -1,13 +1,19 @@
 //! The catalog's queries for the queue of asynchronous events.
 
 use bytes::Bytes;
-use pilotlight_model::RequestId;
+use pilotlight_model::names::Qualifier;
 use pilotlight_model::node::QueuedEvent;
-use rusqlite::params;
+use pilotlight_model::{RequestId, Version, VersionKey};
+use rusqlite::{Row, params};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::functions::parsed;
+use super::deliveries::Message;
+use super::event_invoke::EventInvoke;
+use super::functions::{json, parsed};
 use super::{CatalogError, Session};
+use crate::destination;
+use crate::events::schedule::{Entry, Lane};
 
 /// An event as the queue keeps it.
 #[derive(Debug, Clone)]
@@ -16,20 +22,51 @@ pub(crate) struct Event {
     /// When it was accepted, in milliseconds since 1970.
     pub(crate) queued_ms: u64,
     pub(crate) attempts: Attempts,
+    pub(crate) settings: EventInvoke,
+    /// Set when what the event was for is gone.
+    pub(crate) settled: Option<Settled>,
 }
 
 /// What is behind an event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Attempts {
-    /// Those in which the function failed.
-    pub(crate) errors: u32,
+    /// Those in which the function ran.
+    pub(crate) runs: u32,
     /// Those in which it was not run, since the last that ran.
     pub(crate) refusals: u32,
 }
 
+/// What is kept for events whose function, version or alias is deleted: where their end is told.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Settled {
+    pub(crate) settings: EventInvoke,
+    pub(crate) dead_letter: Option<String>,
+}
+
+/// What an event that ended left behind.
+#[derive(Debug, Default)]
+pub(crate) struct Followers {
+    pub(crate) events: Vec<Entry>,
+    pub(crate) deliveries: Vec<Entry>,
+}
+
+/// An event that waits, for people.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Waiting {
+    pub(crate) request_id: String,
+    pub(crate) function: String,
+    pub(crate) qualifier: Option<String>,
+    pub(crate) queued_ms: u64,
+    pub(crate) due_ms: u64,
+    pub(crate) attempts: u32,
+    pub(crate) refusals: u32,
+    pub(crate) bytes: u64,
+    pub(crate) last_error: Option<String>,
+}
+
 impl Session<'_> {
     /// Adds an event that is due now.
-    pub(crate) fn enqueue(&self, event: &QueuedEvent, now_ms: u64) -> Result<(), CatalogError> {
+    pub(crate) fn enqueue(&self, event: &QueuedEvent, now_ms: u64) -> Result<Entry, CatalogError> {
         self.connection
             .prepare_cached(
                 "INSERT INTO event (request_id, account, region, name, qualifier, payload,
@@ -47,26 +84,55 @@ impl Session<'_> {
                 event.trace_id,
                 now_ms,
             ])?;
-        Ok(())
+        Ok(Entry {
+            id: self.connection.last_insert_rowid(),
+            lane: lane(
+                event.account.as_str(),
+                event.region.as_str(),
+                event.name.as_str(),
+            ),
+            queued_ms: now_ms,
+            due_ms: now_ms,
+        })
     }
 
-    /// Ids of up to `limit` events, with the time at which each is due, soonest first.
-    pub(crate) fn next_events(&self, limit: usize) -> Result<Vec<(i64, u64)>, CatalogError> {
+    /// Every event that waits, without what it holds.
+    pub(crate) fn event_entries(&self) -> Result<Vec<Entry>, CatalogError> {
         let mut query = self
             .connection
-            .prepare_cached("SELECT id, due_ms FROM event ORDER BY due_ms, id LIMIT ?1")?;
-        let rows = query.query_map([limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+            .prepare("SELECT id, account, region, name, queued_ms, due_ms FROM event")?;
+        let rows = query.query_map([], |row| {
+            Ok(Entry {
+                id: row.get(0)?,
+                lane: lane(
+                    row.get_ref(1)?.as_str()?,
+                    row.get_ref(2)?.as_str()?,
+                    row.get_ref(3)?.as_str()?,
+                ),
+                queued_ms: row.get(4)?,
+                due_ms: row.get(5)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
     }
 
-    /// One whole event.
+    /// One whole event, with the settings that apply to it now.
     pub(crate) fn event(&self, id: i64) -> Result<Event, CatalogError> {
         let mut query = self.connection.prepare_cached(
-            "SELECT request_id, account, region, name, qualifier, payload, client_context, trace_id,
-                    queued_ms, errors, refusals
-             FROM event WHERE id = ?1",
+            "SELECT request_id, event.account, event.region, event.name, event.qualifier, payload,
+                    client_context, trace_id, queued_ms, errors, refusals, event_invoke.settings,
+                    settled
+             FROM event
+             LEFT JOIN function ON function.account = event.account
+                 AND function.region = event.region AND function.name = event.name
+             LEFT JOIN event_invoke ON event_invoke.function = function.id
+                 AND event_invoke.qualifier = coalesce(event.qualifier, '$LATEST')
+             WHERE event.id = ?1",
         )?;
         Ok(query.query_row([id], |row| {
+            let settled: Option<Settled> = optional(row, 12)?;
+            let current: Option<EventInvoke> = optional(row, 11)?;
+            let kept = settled.as_ref().map(|settled| settled.settings.clone());
             Ok(Event {
                 event: QueuedEvent {
                     request_id: RequestId(parsed::<Uuid>(row, 0)?),
@@ -80,9 +146,11 @@ impl Session<'_> {
                 },
                 queued_ms: row.get(8)?,
                 attempts: Attempts {
-                    errors: row.get(9)?,
+                    runs: row.get(9)?,
                     refusals: row.get(10)?,
                 },
+                settings: current.or(kept).unwrap_or_default(),
+                settled,
             })
         })?)
     }
@@ -93,28 +161,175 @@ impl Session<'_> {
         id: i64,
         attempts: Attempts,
         due_ms: u64,
+        error: &str,
     ) -> Result<(), CatalogError> {
         self.connection
             .prepare_cached(
-                "UPDATE event SET due_ms = ?2, errors = ?3, refusals = ?4 WHERE id = ?1",
+                "UPDATE event SET due_ms = ?2, errors = ?3, refusals = ?4, error = ?5 WHERE id = ?1",
             )?
-            .execute(params![id, due_ms, attempts.errors, attempts.refusals])?;
+            .execute(params![
+                id,
+                due_ms,
+                attempts.runs,
+                attempts.refusals,
+                error
+            ])?;
         Ok(())
     }
 
-    /// Removes an event that is done with.
-    pub(crate) fn remove_event(&self, id: i64) -> Result<(), CatalogError> {
-        self.connection
+    /// Removes an event that is done with, and keeps what is told of it: all of it or nothing.
+    pub(crate) fn settle(
+        &self,
+        id: i64,
+        messages: &[Message],
+        now_ms: u64,
+    ) -> Result<Followers, CatalogError> {
+        let removed = self
+            .connection
             .prepare_cached("DELETE FROM event WHERE id = ?1")?
             .execute([id])?;
+        let mut followers = Followers::default();
+        if removed == 0 {
+            return Ok(followers);
+        }
+        for message in messages {
+            match self.as_event(message)? {
+                Some(event) => followers.events.push(self.enqueue(&event, now_ms)?),
+                None => followers.deliveries.push(self.deliver(message, now_ms)?),
+            }
+        }
+        Ok(followers)
+    }
+
+    /// The event that a message becomes when its target is a function that is there.
+    fn as_event(&self, message: &Message) -> Result<Option<QueuedEvent>, CatalogError> {
+        let Some(target) = destination::function(&message.target) else {
+            return Ok(None);
+        };
+        let function = VersionKey {
+            account: target.account,
+            region: target.region,
+            name: target.name,
+            version: Version::Latest,
+        };
+        if self.find(&function)?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(QueuedEvent {
+            request_id: RequestId::new(),
+            account: function.account,
+            region: function.region,
+            name: function.name,
+            qualifier: target.qualifier,
+            payload: message.body.clone(),
+            client_context: None,
+            trace_id: message.trace_id.clone(),
+        }))
+    }
+
+    /// Where dead letters of a version go.
+    pub(crate) fn dead_letter(&self, version: &VersionKey) -> Result<Option<String>, CatalogError> {
+        let record = self.find(version)?;
+        Ok(record.and_then(|record| record.settings.dead_letter))
+    }
+
+    /// Keeps for the events of a function, or of one qualifier of it, what is about to be deleted: where
+    /// their end is told. What was accepted does not vanish with its function.
+    pub(crate) fn settle_events(
+        &self,
+        function: &VersionKey,
+        only: Option<&str>,
+    ) -> Result<(), CatalogError> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT DISTINCT coalesce(qualifier, '$LATEST') FROM event
+             WHERE account = ?1 AND region = ?2 AND name = ?3 AND settled IS NULL",
+        )?;
+        let name = params![
+            function.account.as_str(),
+            function.region.as_str(),
+            function.name.as_str()
+        ];
+        let found = query.query_map(name, |row| row.get(0))?;
+        let qualifiers: Vec<String> = found.collect::<Result<_, _>>()?;
+        for qualifier in qualifiers {
+            if only.is_some_and(|only| only != qualifier) {
+                continue;
+            }
+            let version = match qualifier.parse() {
+                Ok(Qualifier::Version(version)) => Some(version),
+                Ok(Qualifier::Alias(alias)) => {
+                    let alias = self.alias(function, &alias)?;
+                    alias.map(|alias| alias.routing.version)
+                }
+                Err(_) => None,
+            };
+            let version = VersionKey {
+                version: version.unwrap_or(Version::Latest),
+                ..function.clone()
+            };
+            let settled = Settled {
+                settings: self.event_invoke(function, &qualifier)?.unwrap_or_default(),
+                dead_letter: self.dead_letter(&version)?,
+            };
+            self.connection
+                .prepare_cached(
+                    "UPDATE event SET settled = ?5
+                     WHERE account = ?1 AND region = ?2 AND name = ?3 AND settled IS NULL
+                         AND coalesce(qualifier, '$LATEST') = ?4",
+                )?
+                .execute(params![
+                    function.account.as_str(),
+                    function.region.as_str(),
+                    function.name.as_str(),
+                    qualifier,
+                    serde_json::to_string(&settled)?,
+                ])?;
+        }
         Ok(())
     }
 
-    /// Events in the queue.
-    pub(crate) fn count_events(&self) -> Result<u64, CatalogError> {
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT count(*) FROM event")?;
-        Ok(query.query_row([], |row| row.get(0))?)
+    /// Up to `limit` events that wait, of an account and region, of one function or all: those due first.
+    pub(crate) fn waiting_events(
+        &self,
+        account: &str,
+        region: &str,
+        function: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Waiting>, CatalogError> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT request_id, name, qualifier, queued_ms, due_ms, errors, refusals, length(payload),
+                    error
+             FROM event WHERE account = ?1 AND region = ?2 AND name = coalesce(?3, name)
+             ORDER BY due_ms, id LIMIT ?4",
+        )?;
+        let rows = query.query_map(params![account, region, function, limit], |row| {
+            Ok(Waiting {
+                request_id: row.get(0)?,
+                function: row.get(1)?,
+                qualifier: row.get(2)?,
+                queued_ms: row.get(3)?,
+                due_ms: row.get(4)?,
+                attempts: row.get(5)?,
+                refusals: row.get(6)?,
+                bytes: row.get(7)?,
+                last_error: row.get(8)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+/// Events of a function wait together.
+fn lane(account: &str, region: &str, name: &str) -> Lane {
+    Lane::new(&format!("{account}/{region}/{name}"))
+}
+
+pub(super) fn optional<T: serde::de::DeserializeOwned>(
+    row: &Row<'_>,
+    column: usize,
+) -> Result<Option<T>, rusqlite::Error> {
+    match row.get_ref(column)? {
+        rusqlite::types::ValueRef::Null => Ok(None),
+        _ => json(row, column).map(Some),
     }
 }

@@ -167,6 +167,7 @@ impl Session<'_> {
     pub(crate) fn delete(&self, key: &VersionKey) -> Result<Vec<VersionKey>, CatalogError> {
         let versions = self.numbers(key)?;
         self.hide_policies(key)?;
+        self.settle_events(key, None)?;
         for alias in self.aliases(key, None, "", None)? {
             self.change(Change::RemoveAlias(AliasKey::of(key, &alias.name)));
         }

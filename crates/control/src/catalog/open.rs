@@ -9,12 +9,13 @@ use super::CatalogError;
 use crate::sealing::SealingKeyError;
 
 /// Migrations in order; the file's `user_version` counts those that it has had.
-pub(super) const MIGRATIONS: [&str; 5] = [
+pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("0001.sql"),
     include_str!("0002.sql"),
     include_str!("0003.sql"),
     include_str!("0004.sql"),
     include_str!("0005.sql"),
+    include_str!("0006.sql"),
 ];
 
 /// Statements kept prepared per connection.

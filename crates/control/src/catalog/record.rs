@@ -59,6 +59,9 @@ pub(crate) struct Settings {
     pub(crate) log_format: LogFormat,
     /// Whether `SnapStart: {ApplyOn: None}` was given: then the function wants no templates.
     pub(crate) snap_start_refused: bool,
+    /// ARN of where events go that are given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) dead_letter: Option<String>,
     pub(crate) code_sha256: String,
     pub(crate) code_size: u64,
     pub(crate) modified_ms: u64,

@@ -38,6 +38,7 @@ fn record(name: &str, revision: u64) -> Record {
             log_group: "/aws/lambda/f".to_owned(),
             log_format: LogFormat::Text,
             snap_start_refused: false,
+            dead_letter: None,
             code_sha256: "x".to_owned(),
             code_size: 7,
             modified_ms: 1,

@@ -142,6 +142,7 @@ impl Session<'_> {
 
     /// Removes a published version with its policy, if it is there.
     pub(crate) fn delete_version(&self, key: &VersionKey) -> Result<(), CatalogError> {
+        self.settle_events(key, Some(&key.version.to_string()))?;
         self.connection
             .prepare_cached(
                 "DELETE FROM version WHERE number = ?4 AND number != 0 AND function =
@@ -153,6 +154,7 @@ impl Session<'_> {
                 key.name.as_str(),
                 number(key.version)
             ])?;
+        self.remove_event_invoke(key, &key.version.to_string())?;
         self.change(Change::Remove(key.clone()));
         self.remove_policy(key, &key.version.to_string())
     }

@@ -1,8 +1,12 @@
 //! Whether and when an asynchronous event is tried again. Pure. The rules are Lambda's: two more attempts
-//! when the function fails; what could not be run is tried again, less and less often, until it is too old.
+//! when the function fails, unless it wants fewer; what could not be run is tried again, less and less often,
+//! until it is too old.
 
 use std::time::Duration;
 
+use super::record::Condition;
+use super::schedule::Rests;
+use crate::catalog::event_invoke::EventInvoke;
 use crate::catalog::events::Attempts;
 use crate::config::Retries;
 
@@ -17,71 +21,183 @@ pub(super) enum Outcome {
     Refused,
     /// There is no such function.
     Gone,
+    /// The function has called itself too often, through whatever.
+    Looped,
+    /// The event was too old before it was tried.
+    Expired,
+    /// The function reserves no concurrency at all, by which it is switched off.
+    Disabled,
+    /// The platform cannot work with the event.
+    Unworkable,
 }
 
 /// What becomes of the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    Delivered,
     PutOff {
         attempts: Attempts,
         due_ms: u64,
     },
-    /// With the reason why.
-    Dropped(&'static str),
+    Ended {
+        attempts: Attempts,
+        condition: Condition,
+        reason: Reason,
+    },
+}
+
+/// Why an event ended: a label of the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Reason {
+    Delivered,
+    RetriesExhausted,
+    EventAgeExceeded,
+    FunctionGone,
+    RecursiveLoop,
+    ZeroReservedConcurrency,
+    Unworkable,
+}
+
+impl Reason {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Reason::Delivered => "delivered",
+            Reason::RetriesExhausted => "retries_exhausted",
+            Reason::EventAgeExceeded => "event_age_exceeded",
+            Reason::FunctionGone => "function_gone",
+            Reason::RecursiveLoop => "recursive_loop",
+            Reason::ZeroReservedConcurrency => "zero_reserved_concurrency",
+            Reason::Unworkable => "unworkable",
+        }
+    }
+}
+
+/// When an event is too old, for its function and the platform.
+pub(super) fn expires_ms(queued_ms: u64, settings: &EventInvoke, retries: &Retries) -> u64 {
+    let own = settings.maximum_age_s.map(Duration::from_secs);
+    let age = own.map_or(retries.max_age, |own| own.min(retries.max_age));
+    queued_ms.saturating_add(millis(age))
 }
 
 /// `queued_ms` is when the event was accepted, `attempts` what is behind it without this one.
 pub(super) fn judge(
     queued_ms: u64,
     mut attempts: Attempts,
+    settings: &EventInvoke,
     outcome: Outcome,
     now_ms: u64,
     retries: &Retries,
 ) -> Verdict {
-    let wait = match outcome {
-        Outcome::Answered => return Verdict::Delivered,
-        Outcome::Gone => return Verdict::Dropped("the function does not exist"),
+    let ended = |attempts, condition, reason| Verdict::Ended {
+        attempts,
+        condition,
+        reason,
+    };
+    let wait_ms = match outcome {
+        Outcome::Answered => {
+            attempts.runs += 1;
+            return ended(attempts, Condition::Success, Reason::Delivered);
+        }
+        // One more that was begun, as AWS counts it.
+        Outcome::Gone => {
+            attempts.runs += 1;
+            return ended(attempts, Condition::RetriesExhausted, Reason::FunctionGone);
+        }
+        Outcome::Looped => {
+            return ended(
+                attempts,
+                Condition::RecursiveInvocation,
+                Reason::RecursiveLoop,
+            );
+        }
+        // As on AWS it is not waited for that this changes.
+        Outcome::Disabled => {
+            return ended(
+                attempts,
+                Condition::ZeroReservedConcurrency,
+                Reason::ZeroReservedConcurrency,
+            );
+        }
+        Outcome::Expired => {
+            return ended(
+                attempts,
+                Condition::EventAgeExceeded,
+                Reason::EventAgeExceeded,
+            );
+        }
+        Outcome::Unworkable => {
+            return ended(attempts, Condition::RetriesExhausted, Reason::Unworkable);
+        }
         Outcome::FunctionError => {
-            let Some(wait) = retries
-                .function_errors
-                .get(attempts.errors as usize)
-                .copied()
-            else {
-                return Verdict::Dropped("retries exhausted");
-            };
+            let most = settings.maximum_retries.unwrap_or(u32::MAX);
+            let waits = retries.function_errors.get(attempts.runs as usize);
+            let wait = waits.filter(|_| attempts.runs < most);
             attempts = Attempts {
-                errors: attempts.errors + 1,
+                runs: attempts.runs + 1,
                 refusals: 0,
             };
-            wait
+            let Some(wait) = wait else {
+                return ended(
+                    attempts,
+                    Condition::RetriesExhausted,
+                    Reason::RetriesExhausted,
+                );
+            };
+            millis(*wait)
         }
         Outcome::Refused => {
-            let doubled = 1_u32.checked_shl(attempts.refusals).unwrap_or(u32::MAX);
-            attempts.refusals += 1;
-            retries
-                .refusal_first
-                .saturating_mul(doubled)
-                .min(retries.refusal_longest)
+            attempts.refusals = attempts.refusals.saturating_add(1);
+            rests(retries).after(attempts.refusals - 1)
         }
     };
-    let millis = |length: Duration| u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
-    let due_ms = now_ms.saturating_add(millis(wait));
-    if due_ms > queued_ms.saturating_add(millis(retries.max_age)) {
-        return Verdict::Dropped("event age exceeded");
+    let due_ms = now_ms.saturating_add(wait_ms);
+    // What would be too old by then is given up now, as AWS does.
+    if due_ms > expires_ms(queued_ms, settings, retries) {
+        return ended(
+            attempts,
+            Condition::EventAgeExceeded,
+            Reason::EventAgeExceeded,
+        );
     }
     Verdict::PutOff { attempts, due_ms }
+}
+
+/// How long what refuses is left alone.
+pub(super) fn rests(retries: &Retries) -> Rests {
+    Rests {
+        first_ms: millis(retries.refusal_first),
+        longest_ms: millis(retries.refusal_longest),
+    }
+}
+
+fn millis(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Lengths of the waits until the event is dropped, in seconds, and why it was.
-    fn waits(outcome: Outcome) -> (Vec<u64>, &'static str) {
+    fn judged(
+        attempts: Attempts,
+        settings: &EventInvoke,
+        outcome: Outcome,
+        now_ms: u64,
+    ) -> Verdict {
+        judge(
+            1_000,
+            attempts,
+            settings,
+            outcome,
+            now_ms,
+            &Retries::default(),
+        )
+    }
+
+    /// Lengths of the waits until the event is given up, in seconds, and why it was.
+    fn waits(settings: &EventInvoke, outcome: Outcome) -> (Vec<u64>, Condition, u32) {
         let (mut attempts, mut now_ms, mut waits) = (Attempts::default(), 1_000, Vec::new());
         loop {
-            match judge(1_000, attempts, outcome, now_ms, &Retries::default()) {
+            match judged(attempts, settings, outcome, now_ms) {
                 Verdict::PutOff {
                     attempts: next,
                     due_ms,
@@ -89,74 +205,139 @@ mod tests {
                     waits.push((due_ms - now_ms) / 1_000);
                     (attempts, now_ms) = (next, due_ms);
                 }
-                Verdict::Dropped(reason) => return (waits, reason),
-                Verdict::Delivered => panic!("delivered"),
+                Verdict::Ended {
+                    attempts,
+                    condition,
+                    ..
+                } => return (waits, condition, attempts.runs),
             }
         }
     }
 
     #[test]
-    fn a_failing_function_is_tried_three_times() {
-        assert_eq!(
-            waits(Outcome::FunctionError),
-            (vec![60, 120], "retries exhausted")
-        );
+    fn a_failing_function_is_tried_three_times_unless_it_wants_fewer() {
+        for (most, expected) in [
+            (None, vec![60, 120]),
+            (Some(2), vec![60, 120]),
+            (Some(1), vec![60]),
+            (Some(0), vec![]),
+        ] {
+            let settings = EventInvoke {
+                maximum_retries: most,
+                ..EventInvoke::default()
+            };
+            let runs = expected.len() as u32 + 1;
+            assert_eq!(
+                waits(&settings, Outcome::FunctionError),
+                (expected, Condition::RetriesExhausted, runs)
+            );
+        }
     }
 
     #[test]
     fn a_refused_event_is_tried_until_it_is_six_hours_old() {
-        let (waits, reason) = waits(Outcome::Refused);
-        assert_eq!(reason, "event age exceeded");
+        let (waits, condition, runs) = waits(&EventInvoke::default(), Outcome::Refused);
+        assert_eq!((condition, runs), (Condition::EventAgeExceeded, 0));
         assert_eq!(waits[..10], [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
         let age: u64 = waits.iter().sum();
         assert!((6 * 3600 - 300..=6 * 3600).contains(&age), "{age}");
     }
 
     #[test]
-    fn an_answer_ends_it_and_a_missing_function_too() {
-        let judge = |outcome| {
-            judge(
-                1_000,
-                Attempts::default(),
-                outcome,
-                2_000,
-                &Retries::default(),
-            )
+    fn what_would_be_too_old_for_its_next_attempt_is_given_up_at_once() {
+        let settings = EventInvoke {
+            maximum_age_s: Some(60),
+            ..EventInvoke::default()
         };
-        assert_eq!(judge(Outcome::Answered), Verdict::Delivered);
-        assert_eq!(
-            judge(Outcome::Gone),
-            Verdict::Dropped("the function does not exist")
+        let late = judged(
+            Attempts::default(),
+            &settings,
+            Outcome::FunctionError,
+            1_001,
         );
+        let Verdict::Ended {
+            attempts,
+            condition,
+            ..
+        } = late
+        else {
+            panic!("{late:?}")
+        };
+        assert_eq!((attempts.runs, condition), (1, Condition::EventAgeExceeded));
+        let (waits, condition, _) = waits(&settings, Outcome::Refused);
+        assert_eq!(waits.iter().sum::<u64>(), 31);
+        assert_eq!(condition, Condition::EventAgeExceeded);
+    }
+
+    #[test]
+    fn some_ends_are_at_once() {
+        for (outcome, condition, reason, runs) in [
+            (Outcome::Answered, Condition::Success, Reason::Delivered, 1),
+            (
+                Outcome::Gone,
+                Condition::RetriesExhausted,
+                Reason::FunctionGone,
+                1,
+            ),
+            (
+                Outcome::Looped,
+                Condition::RecursiveInvocation,
+                Reason::RecursiveLoop,
+                0,
+            ),
+            (
+                Outcome::Disabled,
+                Condition::ZeroReservedConcurrency,
+                Reason::ZeroReservedConcurrency,
+                0,
+            ),
+            (
+                Outcome::Unworkable,
+                Condition::RetriesExhausted,
+                Reason::Unworkable,
+                0,
+            ),
+        ] {
+            let settings = EventInvoke::default();
+            assert_eq!(
+                judged(Attempts::default(), &settings, outcome, 2_000),
+                Verdict::Ended {
+                    attempts: Attempts { runs, refusals: 0 },
+                    condition,
+                    reason
+                }
+            );
+        }
     }
 
     #[test]
     fn refusals_between_failures_start_their_waits_anew() {
         let tired = Attempts {
-            errors: 1,
+            runs: 1,
             refusals: 9,
         };
-        let verdict = judge(0, tired, Outcome::FunctionError, 0, &Retries::default());
+        let settings = EventInvoke::default();
+        let verdict = judged(tired, &settings, Outcome::FunctionError, 1_000);
         let attempts = Attempts {
-            errors: 2,
+            runs: 2,
             refusals: 0,
         };
         assert_eq!(
             verdict,
             Verdict::PutOff {
                 attempts,
-                due_ms: 120_000
+                due_ms: 121_000
             }
         );
         let many = Attempts {
-            errors: 0,
+            runs: 0,
             refusals: 4_000,
         };
-        let verdict = judge(0, many, Outcome::Refused, 0, &Retries::default());
+        let verdict = judged(many, &settings, Outcome::Refused, 1_000);
         assert!(matches!(
             verdict,
             Verdict::PutOff {
-                due_ms: 300_000,
+                due_ms: 301_000,
                 ..
             }
         ));

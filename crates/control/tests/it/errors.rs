@@ -99,9 +99,11 @@ async fn creations_that_make_no_sense() {
             "VpcConfig is not supported on this platform yet; leave it out or empty.".to_owned(),
         ),
         (
-            json!({ "DeadLetterConfig": { "TargetArn": "arn:aws:sqs:us-east-1:123456789012:q" } }),
+            json!({ "DeadLetterConfig": { "TargetArn": "arn:aws:sqs:eu-west-1:123456789012:q" } }),
             INVALID,
-            "DeadLetterConfig is not supported on this platform yet; leave it out or empty.".to_owned(),
+            "Invalid dead letter queue ARN: The resource specified by the TargetArn must be in the same \
+             region as the Lambda function it's associated with."
+                .to_owned(),
         ),
         (
             json!({ "Code": { "S3Bucket": "bucket", "S3Key": "key" } }),

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
+use pilotlight_control::Ending;
 use pilotlight_model::RequestId;
 use pilotlight_model::node::{EventQueue, NodeError, QueuedEvent};
 use serde_json::Value;
@@ -30,6 +30,15 @@ pub(crate) fn event(name: &str, payload: &str) -> QueuedEvent {
 pub(crate) async fn queue_is(platform: &Platform, length: i64) {
     until(|| async { (platform.control.metrics().events_queued.get() == length).then_some(()) })
         .await;
+}
+
+/// Events that ended for that reason with nobody to be told.
+fn dropped(platform: &Platform, reason: &'static str) -> u64 {
+    let metrics = platform.control.metrics();
+    metrics
+        .events_dropped
+        .get_or_create(&Ending { reason })
+        .get()
 }
 
 /// Waits until so many attempts have been put off: the next is due at a known time then.
@@ -55,7 +64,9 @@ async fn an_event_is_delivered_as_it_was_given() {
     );
     assert_eq!(request.invoked_arn, format!("{ARN}f:$LATEST"));
     assert_eq!(request.client_context.as_deref(), Some("{}"));
-    assert_eq!(request.trace_id, "Root=1-2-3");
+    let (given, lineage) = request.trace_id.split_once(';').unwrap();
+    assert_eq!(given, "Root=1-2-3");
+    assert!(lineage.starts_with("Lineage=1:") && lineage.ends_with(":0"));
     assert_eq!(platform.control.metrics().events_delivered.get(), 1);
 }
 
@@ -91,7 +102,7 @@ async fn a_failing_function_is_tried_three_times_with_waits() {
     platform.clock.advance(Duration::from_secs(120));
     queue_is(&platform, 0).await;
     assert_eq!(platform.node.invoked.lock().len(), 3);
-    assert_eq!(platform.control.metrics().events_dropped.get(), 1);
+    assert_eq!(dropped(&platform, "retries_exhausted"), 1);
     let ids: HashSet<RequestId> = platform
         .node
         .invoked
@@ -111,16 +122,16 @@ async fn what_is_throttled_does_not_run_and_lets_others_pass() {
     let platform = Platform::open().await;
     platform.active("f").await;
     platform.active("g").await;
-    platform.admission.throttles.store(3, Ordering::SeqCst);
+    *platform.admission.throttled.lock() = Some("f");
     for number in 1..=3 {
         let event = event("f", &number.to_string());
         platform.control.enqueue(event).await.unwrap();
     }
-    put_off(&platform, 3).await;
-    assert!(platform.node.invoked.lock().is_empty());
+    put_off(&platform, 1).await;
     platform.control.enqueue(event("g", "4")).await.unwrap();
     queue_is(&platform, 3).await;
     assert_eq!(platform.node.invoked.lock().len(), 1);
+    *platform.admission.throttled.lock() = None;
     platform.clock.advance(Duration::from_secs(1));
     queue_is(&platform, 0).await;
     assert_eq!(platform.node.invoked.lock().len(), 4);
@@ -199,7 +210,7 @@ async fn a_full_queue_says_so_and_a_missing_function_is_given_up() {
     let full = platform.control.enqueue(event("f", "3")).await.unwrap_err();
     assert_eq!(full.kind.status(), 429);
     assert_eq!(full.message, "Rate Exceeded.");
-    put_off(&platform, 2).await;
+    put_off(&platform, 1).await;
     let path = format!("{FUNCTIONS}/f");
     assert_eq!(
         platform
@@ -210,7 +221,7 @@ async fn a_full_queue_says_so_and_a_missing_function_is_given_up() {
     );
     platform.clock.advance(Duration::from_secs(1));
     queue_is(&platform, 0).await;
-    assert_eq!(platform.control.metrics().events_dropped.get(), 2);
+    assert_eq!(dropped(&platform, "function_gone"), 2);
     assert!(platform.node.invoked.lock().is_empty());
 }
 

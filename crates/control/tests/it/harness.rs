@@ -76,6 +76,9 @@ impl Clock for ManualClock {
     }
 }
 
+/// An event that upsets the platform itself.
+pub(crate) const POISON: &str = "\"poison\"";
+
 /// Answers from its scripts, and well when they are empty. `prepare` waits for a permit.
 pub(crate) struct FakeNode {
     pub(crate) permits: Semaphore,
@@ -119,10 +122,10 @@ impl FakeNode {
     }
 }
 
-/// Throttles so many invocations, and admits all that come after them.
+/// Throttles the invocations of one function, and admits all others.
 #[derive(Default)]
 pub(crate) struct FakeAdmission {
-    pub(crate) throttles: AtomicU64,
+    pub(crate) throttled: Mutex<Option<&'static str>>,
     /// What those might draw on that were asked for.
     pub(crate) shares: Mutex<Vec<(VersionKey, Share)>>,
 }
@@ -130,13 +133,11 @@ pub(crate) struct FakeAdmission {
 impl Admit for FakeAdmission {
     fn admit(&self, version: &VersionKey, share: &Share) -> Result<Permit, ThrottleReason> {
         self.shares.lock().push((version.clone(), *share));
-        let less = |left: u64| left.checked_sub(1);
-        match self
-            .throttles
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
-        {
-            Ok(_) => Err(ThrottleReason::ConcurrentInvocationLimitExceeded),
-            Err(_) => Ok(Box::new(())),
+        match *self.throttled.lock() {
+            Some(name) if name == version.name.as_str() => {
+                Err(ThrottleReason::ConcurrentInvocationLimitExceeded)
+            }
+            _ => Ok(Box::new(())),
         }
     }
 }
@@ -144,7 +145,9 @@ impl Admit for FakeAdmission {
 impl Node for FakeNode {
     fn invoke(&self, request: InvokeRequest) -> BoxFuture<'_, Result<InvokeReply, NodeError>> {
         let timeline = request.timeline.clone();
+        let poison = request.payload == POISON;
         self.invoked.lock().push(request);
+        assert!(!poison, "as asked");
         let scripted = self.invokes.lock().pop_front().unwrap_or(Ok(true));
         Box::pin(async move {
             let well = scripted?;
@@ -292,9 +295,14 @@ impl Platform {
     /// What would be there after `kill -9` at this moment: a copy of the files, opened anew. The copy is
     /// taken while everything runs.
     pub(crate) async fn killed(&self) -> Self {
+        self.killed_with(|_| {}).await
+    }
+
+    /// The same, with another configuration from then on.
+    pub(crate) async fn killed_with(&self, change: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         copy(self.dir.path(), dir.path());
-        Self::open_in(dir, |_| {}).await
+        Self::open_in(dir, change).await
     }
 
     pub(crate) async fn call_as(
@@ -463,7 +471,7 @@ fn conforms(shape: &Shape, value: &Value, path: &str) {
             let listed = shape.values.is_empty() || shape.values.contains(text);
             assert!(listed || unlisted, "{path}: {text}");
         }
-        (Type::Integer | Type::Long | Type::Double, Value::Number(_))
+        (Type::Integer | Type::Long | Type::Double | Type::Timestamp, Value::Number(_))
         | (Type::Boolean, Value::Bool(_))
         | (Type::Structure { .. }, Value::Null) => {}
         (kind, value) => panic!("{path} is {kind:?}, not {value}"),

@@ -4,7 +4,9 @@
 mod aliases;
 mod concurrency;
 mod deploys;
+mod endings;
 mod errors;
+mod event_invoke;
 mod events;
 mod functions;
 mod harness;

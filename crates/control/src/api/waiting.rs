@@ -1,0 +1,199 @@
+//! Pilotlight's own read API for asynchronous invocations: what waits, and what was written down of events
+//! that ended.
+//!
+//! `GET /pilotlight/v1/events?function=&limit=`: events that wait, and messages about events that ended on their
+//! way to their destination; those due first. `GET /pilotlight/v1/dead-letters`: the files of messages in the data
+//! directory; with `name=`, the newest `limit` messages of one, oldest first.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response, Uri};
+use percent_encoding::percent_decode_str;
+use pilotlight_model::node::Caller;
+use pilotlight_model::{ErrorKind, LambdaError};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{invalid, ours};
+use crate::catalog::deliveries::WaitingDelivery;
+use crate::catalog::events::Waiting;
+use crate::control::Parts;
+use crate::deliveries;
+
+const EVENTS_PATH: &str = "/pilotlight/v1/events";
+const DEAD_LETTERS_PATH: &str = "/pilotlight/v1/dead-letters";
+const SHOWN: usize = 100;
+const MOST_SHOWN: usize = 10_000;
+/// Bytes at the end of a file that are looked at.
+const END_BYTES: u64 = 16 * 1024 * 1024;
+
+/// A question of this API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Own {
+    Events,
+    DeadLetters,
+}
+
+#[derive(Serialize)]
+struct AllWaiting {
+    events: Vec<Waiting>,
+    deliveries: Vec<WaitingDelivery>,
+}
+
+#[derive(Serialize)]
+struct Files {
+    files: Vec<LetterFile>,
+}
+
+#[derive(Serialize)]
+struct LetterFile {
+    name: String,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Messages {
+    messages: Vec<Value>,
+}
+
+impl Own {
+    /// The question at that path.
+    pub(super) fn of(method: &http::Method, path: &str) -> Option<Self> {
+        match path {
+            EVENTS_PATH if method == http::Method::GET => Some(Self::Events),
+            DEAD_LETTERS_PATH if method == http::Method::GET => Some(Self::DeadLetters),
+            _ => None,
+        }
+    }
+}
+
+/// Answers a question about what is the caller's.
+pub(super) async fn answer(
+    parts: &Arc<Parts>,
+    caller: &Caller,
+    own: Own,
+    uri: &Uri,
+) -> Result<Response<Bytes>, LambdaError> {
+    let limit = match parameter(uri, "limit") {
+        None => SHOWN,
+        Some(text) => text
+            .parse()
+            .map_err(|_| invalid(format!("'{text}' is not a valid limit.")))?,
+    };
+    let limit = limit.min(MOST_SHOWN);
+    match own {
+        Own::Events => events(parts, caller, parameter(uri, "function"), limit).await,
+        Own::DeadLetters => dead_letters(parts, caller, parameter(uri, "name"), limit).await,
+    }
+}
+
+async fn events(
+    parts: &Arc<Parts>,
+    caller: &Caller,
+    function: Option<String>,
+    limit: usize,
+) -> Result<Response<Bytes>, LambdaError> {
+    let (account, region) = (caller.account.to_string(), caller.region.to_string());
+    let waiting = parts
+        .catalog
+        .read(move |session| {
+            let function = function.as_deref();
+            Ok::<_, LambdaError>(AllWaiting {
+                events: session.waiting_events(&account, &region, function, limit)?,
+                deliveries: session.waiting_deliveries(&account, &region, function, limit)?,
+            })
+        })
+        .await?;
+    shown(&waiting)
+}
+
+async fn dead_letters(
+    parts: &Arc<Parts>,
+    caller: &Caller,
+    name: Option<String>,
+    limit: usize,
+) -> Result<Response<Bytes>, LambdaError> {
+    let (account, region) = (caller.account.as_str(), caller.region.as_str());
+    let folder = deliveries::folder(&parts.config.data_dir, account, region);
+    let read = tokio::task::spawn_blocking(move || match name {
+        None => Ok(shown(&Files {
+            files: files(&folder)?,
+        })),
+        Some(name) => {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            let named = !name.is_empty() && !name.starts_with('.') && name.bytes().all(plain);
+            let path = folder.join(format!("{name}.jsonl"));
+            match named && path.is_file() {
+                true => Ok(shown(&Messages {
+                    messages: newest(&path, limit)?,
+                })),
+                false => Ok(Err(LambdaError::new(
+                    ErrorKind::ResourceNotFound,
+                    format!("No messages have been written for {name}."),
+                ))),
+            }
+        }
+    });
+    let failed = |error: &dyn std::fmt::Display| {
+        tracing::error!(%error, "dead letters do not read");
+        LambdaError::new(ErrorKind::Service, "The dead letters cannot be read.")
+    };
+    let read: io::Result<_> = read.await.map_err(|error| failed(&error))?;
+    read.map_err(|error| failed(&error))?
+}
+
+fn files(folder: &Path) -> io::Result<Vec<LetterFile>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if let Some(name) = name.strip_suffix(".jsonl") {
+            files.push(LetterFile {
+                name: name.to_owned(),
+                bytes: entry.metadata()?.len(),
+            });
+        }
+    }
+    files.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(files)
+}
+
+/// The last lines of a file. A line that a power cut tore is passed over.
+fn newest(path: &Path, limit: usize) -> io::Result<Vec<Value>> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(END_BYTES)))?;
+    let mut end = Vec::new();
+    file.take(END_BYTES).read_to_end(&mut end)?;
+    let lines = end.split(|byte| *byte == b'\n').rev();
+    let mut messages: Vec<Value> = lines
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .take(limit)
+        .collect();
+    messages.reverse();
+    Ok(messages)
+}
+
+fn parameter(uri: &Uri, name: &str) -> Option<String> {
+    let pairs = uri.query().unwrap_or_default().split('&');
+    let mut values = pairs.filter_map(|pair| pair.split_once('='));
+    let (_, value) = values.find(|(given, value)| *given == name && !value.is_empty())?;
+    Some(percent_decode_str(value).decode_utf8_lossy().into_owned())
+}
+
+fn shown(body: &impl Serialize) -> Result<Response<Bytes>, LambdaError> {
+    let body = serde_json::to_vec(body).map_err(|error| ours("an answer", &error))?;
+    let mut response = Response::new(Bytes::from(body));
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    Ok(response)
+}
