@@ -88,3 +88,17 @@ def test_the_command_line_knows_aliases(platform, versions):
     platform.aws("delete-alias", "--function-name", name, "--name", "canary")
     missing = platform.aws("get-alias", "--function-name", name, "--name", "canary", check=False)
     assert missing.returncode != 0 and "Cannot find alias arn" in missing.stderr
+
+
+def test_small_settings_of_a_function(platform, client, deploy, aws_error):
+    name = deploy("def lambda_handler(event, context):\n    return 1\n").name
+    assert client.get_function_recursion_config(FunctionName=name)["RecursiveLoop"] == "Terminate"
+    assert client.put_function_recursion_config(FunctionName=name, RecursiveLoop="Allow")["RecursiveLoop"] == "Allow"
+    assert client.get_runtime_management_config(FunctionName=name)["UpdateRuntimeOn"] == "Auto"
+    client.put_runtime_management_config(FunctionName=name, UpdateRuntimeOn="FunctionUpdate")
+    assert client.get_runtime_management_config(FunctionName=name)["UpdateRuntimeOn"] == "FunctionUpdate"
+    assert client.list_event_source_mappings(FunctionName=name)["EventSourceMappings"] == []
+    refused = aws_error(client.create_event_source_mapping, FunctionName=name, EventSourceArn="arn:aws:sqs:us-east-1:123456789012:q")
+    assert refused.response["Error"]["Code"] == "InvalidParameterValueException"
+    signing = json.loads(platform.aws("get-function-code-signing-config", "--function-name", name).stdout)
+    assert signing == {"FunctionName": name}

@@ -10,13 +10,16 @@ mod create;
 mod delete;
 mod download;
 mod event_invoke;
+mod event_sources;
 mod listing;
 mod logging;
 mod ownership;
 mod permissions;
 mod publish;
 mod read;
+mod recursion;
 mod rules;
+mod runtime_updates;
 mod settings;
 pub(crate) mod tags;
 mod update;
@@ -214,6 +217,31 @@ async fn dispatch(
         "ListFunctionEventInvokeConfigs" => event_invoke::list(parts, caller, typed(input)?)
             .await
             .and_then(json),
+        "GetFunctionRecursionConfig" => {
+            recursion::get_function_recursion_config(parts, caller, typed(input)?)
+                .await
+                .and_then(json)
+        }
+        "PutFunctionRecursionConfig" => {
+            recursion::put_function_recursion_config(parts, caller, typed(input)?)
+                .await
+                .and_then(json)
+        }
+        "GetRuntimeManagementConfig" => {
+            runtime_updates::get_runtime_management_config(parts, caller, typed(input)?)
+                .await
+                .and_then(json)
+        }
+        "PutRuntimeManagementConfig" => {
+            runtime_updates::put_runtime_management_config(parts, caller, typed(input)?)
+                .await
+                .and_then(json)
+        }
+        "ListEventSourceMappings" => json(event_sources::list_event_source_mappings()),
+        "CreateEventSourceMapping" => Err(event_sources::not_here()),
+        "GetEventSourceMapping" | "UpdateEventSourceMapping" | "DeleteEventSourceMapping" => {
+            Err(event_sources::none_such())
+        }
         name => Err(not_yet(name)),
     }
 }

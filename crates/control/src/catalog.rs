@@ -6,6 +6,7 @@
 //! index changes in commit order. Reads have a connection of their own and never wait for a writer.
 
 pub(crate) mod aliases;
+pub(crate) mod asides;
 mod concurrency;
 pub(crate) mod deliveries;
 pub(crate) mod event_invoke;

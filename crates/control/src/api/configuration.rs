@@ -193,7 +193,7 @@ fn parts(reason: &Option<Reason>) -> (Option<String>, Option<String>) {
 
 /// Names the runtime's image, as the log's INIT_START line does. A runtime whose image is gone since the
 /// function was made is named by its API name.
-fn runtime_version_arn(record: &Record, config: &Config) -> String {
+pub(super) fn runtime_version_arn(record: &Record, config: &Config) -> String {
     let runtime: Runtime = record.settings.runtime;
     let image = config
         .runtimes

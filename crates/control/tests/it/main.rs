@@ -1,6 +1,7 @@
 //! The control plane through its public door, with a node of our own and hand-moved time.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod accounts;
 mod aliases;
 mod concurrency;
 mod deploys;
@@ -11,5 +12,6 @@ mod events;
 mod functions;
 mod harness;
 mod permissions;
+mod small;
 mod tags;
 mod versions;

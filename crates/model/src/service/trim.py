@@ -37,6 +37,8 @@ OVERLAY = {
         # The service answers an unknown runtime itself, with InvalidParameterValueException, not as a
         # constraint of the shape; `open` keeps the list and leaves the check to the control plane.
         "Runtime": {"open": True},
+    # The service's own order, which its errors show.
+    "RecursiveLoop": {"enum": ["Terminate", "Allow"]},
     },
 }
 SHAPE_KEYS = ("type", "required", "min", "max", "pattern", "enum", "payload", "sensitive")
