@@ -1,10 +1,11 @@
-"""Compiles the Python source files of `/var/task` and writes the byte code to standard output.
+"""Compiles the Python source files of `LAMBDA_TASK_ROOT` and writes the byte code to standard output.
 
-Runs once per code package, at publish, so that no start has to. The byte code is of the kind that the
+Runs once per code package and layer, at publish, so that no start has to. The byte code is of the kind that the
 interpreter takes without looking at the source (unchecked hash), since an image never changes.
 
 The output is a stream of files, each `[u32 length][path][u32 length][contents]`, little endian, paths below
-`/var/task`. A file that does not compile is left out: whoever imports it gets the interpreter's own error.
+that folder. The byte code of a file that does not compile is empty: whoever imports it gets the interpreter's
+own error, and not the byte code of a file of the same name in a layer below.
 """
 
 import importlib.util
@@ -19,9 +20,7 @@ MAX_SOURCE_BYTES = 4 * 1024 * 1024
 def main(root):
     """Compiles everything below `root`."""
     for source in sources(root):
-        code = compile_file(source)
-        if code is not None:
-            write(os.path.relpath(importlib.util.cache_from_source(source), root), code)
+        write(os.path.relpath(importlib.util.cache_from_source(source), root), compile_file(source))
     sys.stdout.flush()
 
 
@@ -36,16 +35,16 @@ def sources(root):
 
 
 def compile_file(path):
-    """The contents of the `.pyc`, or None if there is no code to be had from the file."""
+    """The contents of the `.pyc`; none if there is no code to be had from the file."""
     try:
         with open(path, "rb") as file:
             source = file.read(MAX_SOURCE_BYTES + 1)
         if len(source) > MAX_SOURCE_BYTES:
-            return None
+            return b""
         code = compile(source, path, "exec", dont_inherit=True, optimize=0)
         return bytes(_code_to_hash_pyc(code, importlib.util.source_hash(source), checked=False))
     except Exception:  # not only SyntaxError: ValueError, RecursionError, MemoryError, OSError
-        return None
+        return b""
 
 
 def write(path, data):

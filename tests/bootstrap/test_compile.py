@@ -58,7 +58,7 @@ def test_the_byte_code_is_used_and_names_its_source(tmp_path):
     assert out.strip() == str(tmp_path / "mod.py")
 
 
-def test_what_does_not_compile_is_left_out(tmp_path):
+def test_what_does_not_compile_has_no_byte_code(tmp_path):
     (tmp_path / "bad.py").write_text("def (:")
     (tmp_path / "nul.py").write_bytes(b"x = 1\0")
     (tmp_path / "latin.py").write_bytes(b"x = '\xe9'\n")
@@ -67,11 +67,24 @@ def test_what_does_not_compile_is_left_out(tmp_path):
     (tmp_path / "warns.py").write_text("x = '\\d' is 'a'\n")
     (tmp_path / "coded.py").write_bytes(b"# -*- coding: latin-1 -*-\nx = '\xe9'\n")
     (tmp_path / "empty.py").write_text("")
-    assert sorted(os.path.basename(path).split(".")[0] for path in compile_tree(tmp_path)) == [
-        "coded",
-        "empty",
-        "warns",
-    ]
+    files = compile_tree(tmp_path)
+    assert len(files) == 8
+    compiled = sorted(os.path.basename(path).split(".")[0] for path, code in files.items() if code)
+    assert compiled == ["coded", "empty", "warns"]
+
+
+def test_a_file_without_byte_code_does_not_get_what_a_layer_below_has(tmp_path):
+    lower, upper, both = (tmp_path / name for name in ("lower", "upper", "both"))
+    for root, source in ((lower, "x = 'lower'\n"), (upper, "x = 'upper'\n" + "#" * 4 * 1024 * 1024)):
+        root.mkdir()
+        (root / "mod.py").write_text(source)
+    for root in (lower, upper):
+        (both / "__pycache__").mkdir(parents=True, exist_ok=True)
+        (both / "mod.py").write_text((root / "mod.py").read_text())
+        for path, code in compile_tree(root).items():
+            (both / path).write_bytes(code)
+    out = subprocess.check_output([PYTHON, "-S", "-B", "-c", "import mod; print(mod.x)"], cwd=both, text=True)
+    assert out.strip() == "upper"
 
 
 def test_no_code_at_all(tmp_path):

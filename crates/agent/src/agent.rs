@@ -11,7 +11,7 @@ use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region};
 use pilotlight_model::limits::Limits;
 use pilotlight_model::node::{
-    BoxFuture, CompiledFile, InvokeReply, InvokeRequest, LogLine, Node as NodeApi, NodeError,
+    BoxFuture, Compiled, Folder, InvokeReply, InvokeRequest, LogLine, Node as NodeApi, NodeError,
     NodeStatus, WarmUpOrder, WarmedUp,
 };
 use pilotlight_sandbox::Sandboxes;
@@ -241,8 +241,9 @@ impl NodeApi for Agent {
         &self,
         runtime: Runtime,
         image: Digest,
-    ) -> BoxFuture<'_, Result<Vec<CompiledFile>, NodeError>> {
-        Box::pin(compile::run(&self.node, runtime, image))
+        folder: Folder,
+    ) -> BoxFuture<'_, Result<Compiled, NodeError>> {
+        Box::pin(compile::run(&self.node, runtime, image, folder))
     }
 
     fn status(&self) -> NodeStatus {

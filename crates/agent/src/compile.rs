@@ -1,4 +1,4 @@
-//! Compiling a code image at publish: the runtime image's own compile step, run in a sandbox like any
+//! Compiling a code package or layer at publish: the runtime image's own compile step, run in a sandbox like any
 //! other user code, because what it reads is the user's. Byte code is an optimisation: whatever goes
 //! wrong with the code costs the files that are missing and nothing else.
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 use pilotlight_model::error::Causes;
 use pilotlight_model::function::Runtime;
 use pilotlight_model::ids::Digest;
-use pilotlight_model::node::{CompiledFile, NodeError};
+use pilotlight_model::node::{Compiled, CompiledFile, Folder, NodeError};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::time::timeout;
@@ -30,15 +30,23 @@ const TMP_MB: u32 = 64;
 /// Bytes of its standard error that are shown.
 const STDERR_BYTES: usize = 4 * 1024;
 
-/// Compiles the code of an image. Errors are the platform's alone.
+/// Compiles what an image of the user's holds, where instances will see it. Errors are the platform's alone.
 pub(crate) async fn run(
     node: &Arc<Node>,
     runtime: Runtime,
-    code: Digest,
-) -> Result<Vec<CompiledFile>, NodeError> {
+    digest: Digest,
+    folder: Folder,
+) -> Result<Compiled, NodeError> {
     let image = node.image(runtime)?;
     let Some(argv) = &image.compile else {
-        return Ok(Vec::new());
+        return Ok(Compiled {
+            files: Vec::new(),
+            whole: true,
+        });
+    };
+    let (code, layers) = match folder {
+        Folder::Task => (CodeKey::Image(digest.clone()), Vec::new()),
+        Folder::Layers => (CodeKey::Empty, vec![digest.clone()]),
     };
     let _turn = node
         .compiles
@@ -49,11 +57,11 @@ pub(crate) async fn run(
         owner: None,
         root: RootKey {
             runtime: image.digest.clone(),
-            code: CodeKey::Image(code.clone()),
-            layers: Vec::new(),
+            code,
+            layers,
         },
         argv: c_strings(argv),
-        env: environment::of_compiler(image),
+        env: environment::of_compiler(image, folder),
         memory_mb: MEMORY_MB,
         tmp_mb: TMP_MB,
         request_socket: None,
@@ -68,14 +76,17 @@ pub(crate) async fn run(
         .await
         .map_err(|error| internal(&error))?;
     let (files, ended) = collect(launched).await.map_err(|error| internal(&error))?;
-    match ended {
-        Ok(()) => tracing::debug!(%code, files = files.len(), "code compiled"),
+    match &ended {
+        Ok(()) => tracing::debug!(image = %digest, files = files.len(), "compiled"),
         Err(why) => {
-            let why = Causes(&why);
-            tracing::info!(%code, files = files.len(), %why, "code compiled in part");
+            let why = Causes(why);
+            tracing::info!(image = %digest, files = files.len(), %why, "compiled in part");
         }
     }
-    Ok(files)
+    Ok(Compiled {
+        files,
+        whole: ended.is_ok(),
+    })
 }
 
 /// How a compile step ended, other than well.

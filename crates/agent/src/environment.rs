@@ -8,6 +8,7 @@ use std::ffi::CString;
 use bytes::Bytes;
 use pilotlight_model::function::{FunctionSpec, Runtime};
 use pilotlight_model::logging::LogFormat;
+use pilotlight_model::node::Folder;
 use pilotlight_model::start::StartKind;
 
 use serde_json::json;
@@ -20,6 +21,8 @@ pub(crate) const RUNTIME_API: &str = "127.0.0.1:9001";
 pub(crate) const RUNTIME_FD: &str = "3";
 /// Working directory of every instance.
 const WORKING_DIRECTORY: &str = "/var/task";
+/// Where the layers are.
+const LAYERS: &str = "/opt";
 const LOG_STREAM: &str = "AWS_LAMBDA_LOG_STREAM_NAME";
 
 /// `AWS_LAMBDA_INITIALIZATION_TYPE`.
@@ -120,8 +123,14 @@ fn all<'a>(
 }
 
 /// The variables of a runtime image's compile step.
-pub(crate) fn of_compiler(image: &RuntimeImage) -> Vec<CString> {
-    c_strings(of_image(image))
+pub(crate) fn of_compiler(image: &RuntimeImage, folder: Folder) -> Vec<CString> {
+    let mut all = of_image(image);
+    let folder = match folder {
+        Folder::Task => WORKING_DIRECTORY,
+        Folder::Layers => LAYERS,
+    };
+    all.insert("LAMBDA_TASK_ROOT", folder.to_owned());
+    c_strings(all)
 }
 
 fn of_image(image: &RuntimeImage) -> BTreeMap<&str, String> {

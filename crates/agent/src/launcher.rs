@@ -200,9 +200,19 @@ impl RootKey {
                 Some(folder) => CodeKey::Live(folder.clone()),
                 None => CodeKey::Image(spec.code.clone()),
             },
-            layers: spec.layers.clone(),
+            layers: once_each(&spec.layers),
         }
     }
+}
+
+/// Without what is there again further up, where nothing of it can be seen. Layers of two names may have the
+/// same contents, and no overlay takes one image twice.
+fn once_each(layers: &[Digest]) -> Vec<Digest> {
+    let above = |index: usize| layers.get(index + 1..).unwrap_or_default();
+    let seen = layers.iter().enumerate();
+    seen.filter(|(index, layer)| !above(*index).contains(layer))
+        .map(|(_, layer)| layer.clone())
+        .collect()
 }
 
 /// Why there is no process.
@@ -281,4 +291,20 @@ fn signal_name(signal: i32) -> Option<&'static str> {
         31 => "bad system call",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_that_is_layered_twice_counts_where_it_is_highest() {
+        let digests = |digits: &str| -> Vec<Digest> {
+            let digit = |it: char| it.to_string().repeat(64).parse().unwrap();
+            digits.chars().map(digit).collect()
+        };
+        assert_eq!(once_each(&digests("12131")), digests("231"));
+        assert_eq!(once_each(&digests("123")), digests("123"));
+        assert_eq!(once_each(&[]), []);
+    }
 }

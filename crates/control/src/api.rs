@@ -11,6 +11,7 @@ mod delete;
 mod download;
 mod event_invoke;
 mod event_sources;
+mod layers;
 mod listing;
 mod logging;
 mod ownership;
@@ -242,6 +243,29 @@ async fn dispatch(
         "GetEventSourceMapping" | "UpdateEventSourceMapping" | "DeleteEventSourceMapping" => {
             Err(event_sources::none_such())
         }
+        "PublishLayerVersion" => layers::publish(parts, caller, input).await.and_then(json),
+        "GetLayerVersion" => layers::get(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "GetLayerVersionByArn" => layers::get_by_arn(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "DeleteLayerVersion" => layers::delete(parts, caller, typed(input)?).await,
+        "ListLayers" => layers::listing::layers(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "ListLayerVersions" => layers::listing::versions(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "AddLayerVersionPermission" => layers::policy::add(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "RemoveLayerVersionPermission" => {
+            layers::policy::remove(parts, caller, typed(input)?).await
+        }
+        "GetLayerVersionPolicy" => layers::policy::get(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
         name => Err(not_yet(name)),
     }
 }

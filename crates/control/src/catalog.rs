@@ -12,6 +12,7 @@ pub(crate) mod deliveries;
 pub(crate) mod event_invoke;
 pub(crate) mod events;
 mod functions;
+pub(crate) mod layers;
 mod open;
 pub(crate) mod record;
 mod sealed;

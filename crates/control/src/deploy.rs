@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pilotlight_model::error::Causes;
-use pilotlight_model::node::NodeError;
+use pilotlight_model::node::{Folder, NodeError};
 use pilotlight_model::{FunctionSpec, LambdaError, VersionKey};
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,7 @@ use crate::api::tags::keep_alive;
 use crate::catalog::CatalogError;
 use crate::catalog::record::{Code, Record};
 use crate::control::Parts;
+use crate::layers;
 use crate::lifecycle::Reason;
 
 /// Waits before a node without room is asked again; then the deploy has failed.
@@ -73,6 +74,10 @@ pub(crate) async fn collect(parts: Arc<Parts>, stop: CancellationToken) {
         loop {
             parts.unreferenced.notified().await;
             let live = async || {
+                parts
+                    .catalog
+                    .write(|session| session.forget_layer_images())
+                    .await?;
                 let mut live = parts.catalog.read(|session| session.artifacts()).await?;
                 live.extend(parts.catalog.index().images());
                 live.extend(parts.config.runtimes.values().cloned());
@@ -108,7 +113,7 @@ async fn waiting(parts: &Parts, limit: usize) -> Vec<Record> {
 }
 
 /// Why a revision was not made ready.
-enum Failure {
+pub(crate) enum Failure {
     /// It has been changed or deleted meanwhile.
     Superseded,
     /// The node is going away: at the next start.
@@ -173,12 +178,13 @@ async fn make_ready(parts: &Parts, mut record: Record) -> Result<Arc<FunctionSpe
     if record.code.compiled != Some(record.settings.runtime) {
         record.code = compiled(parts, &record).await?;
     }
+    let layers = layers::images(parts, &record).await?;
     let key = record.key.clone();
     let tags = parts
         .catalog
         .read(move |session| Ok::<_, LambdaError>(session.tags(&key)?))
         .await?;
-    let spec = Arc::new(record.spec(keep_alive(&tags)?));
+    let spec = Arc::new(record.spec(keep_alive(&tags)?, layers));
     let mut waits = NO_ROOM_WAITS.iter();
     loop {
         match parts.node.prepare(Arc::clone(&spec)).await {
@@ -204,10 +210,11 @@ async fn compiled(parts: &Parts, record: &Record) -> Result<Code, Failure> {
             .await?;
     }
     drop(held);
-    let files = match parts.node.compile(runtime, code.draft.clone()).await {
-        Ok(files) => {
+    let task = Folder::Task;
+    let files = match parts.node.compile(runtime, code.draft.clone(), task).await {
+        Ok(compiled) => {
             code.compiled = Some(runtime);
-            files
+            compiled.files
         }
         Err(NodeError::Draining) => return Err(Failure::Later),
         Err(error) => {

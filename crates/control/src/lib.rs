@@ -19,6 +19,7 @@ mod deploy;
 mod destination;
 mod events;
 mod index;
+mod layers;
 mod lifecycle;
 mod metrics;
 mod packages;

@@ -38,6 +38,8 @@ pub(crate) struct Package {
     pub(crate) sha256: String,
     /// Bytes of the zip.
     pub(crate) size: u64,
+    /// Bytes of what is in it.
+    pub(crate) unpacked_bytes: u64,
 }
 
 /// Keeps what was published from being collected before a row names it.
@@ -81,6 +83,7 @@ impl Packages {
                 image: published.digest,
                 sha256: BASE64_STANDARD.encode(Sha256::digest(&zip)),
                 size,
+                unpacked_bytes: published.unpacked_bytes,
             })
         })
         .await

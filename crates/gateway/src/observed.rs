@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region};
 use pilotlight_model::node::{
-    BoxFuture, CompiledFile, InvokeReply, InvokeRequest, LogLine, Node, NodeError, NodeStatus,
+    BoxFuture, Compiled, Folder, InvokeReply, InvokeRequest, LogLine, Node, NodeError, NodeStatus,
     WarmUpOrder, WarmedUp,
 };
 
@@ -65,8 +65,9 @@ impl Node for Observed {
         &self,
         runtime: Runtime,
         image: Digest,
-    ) -> BoxFuture<'_, Result<Vec<CompiledFile>, NodeError>> {
-        self.node.compile(runtime, image)
+        folder: Folder,
+    ) -> BoxFuture<'_, Result<Compiled, NodeError>> {
+        self.node.compile(runtime, image, folder)
     }
 
     fn status(&self) -> NodeStatus {

@@ -41,7 +41,7 @@ pub enum ErrorKind {
     Serialization,
     /// More code than the account may store.
     CodeStorageExceeded,
-    /// A function policy over the limit.
+    /// A resource policy over the limit.
     PolicyLengthExceeded,
     /// More of something than the account may have.
     QuotaExceeded,

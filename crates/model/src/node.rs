@@ -164,7 +164,26 @@ pub struct WarmedUp {
     pub failed: u32,
 }
 
-/// One module to be compiled at publish: its path below `/var/task` and its byte code.
+/// Where instances see an image of the user's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Folder {
+    /// `/var/task`: a code package.
+    Task,
+    /// `/opt`: a layer.
+    Layers,
+}
+
+/// What a compile step has made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Compiled {
+    /// Byte code, to be added to the image.
+    pub files: Vec<CompiledFile>,
+    /// Whether the step came to its end, so that every source file has had its turn.
+    pub whole: bool,
+}
+
+/// One module to be compiled at publish: its path below the image's folder and its byte code; empty where
+/// the source is none that can be compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompiledFile {
     /// Path below the image's root, with `/` and without a leading one.
@@ -197,12 +216,14 @@ pub trait Node: Send + Sync + 'static {
     /// Lets go of every instance of the version; running invocations end first.
     fn retire(&self, key: &VersionKey);
 
-    /// Compiles the source files of a code image (byte code for Python) inside a sandbox.
+    /// Compiles the source files of an image (byte code for Python) inside a sandbox. Byte code names its
+    /// source as instances see it, in that folder.
     fn compile(
         &self,
         runtime: Runtime,
         image: Digest,
-    ) -> BoxFuture<'_, Result<Vec<CompiledFile>, NodeError>>;
+        folder: Folder,
+    ) -> BoxFuture<'_, Result<Compiled, NodeError>>;
 
     /// What the node holds now.
     fn status(&self) -> NodeStatus;

@@ -24,7 +24,8 @@ pub enum Code<'a> {
     Image(&'a Image),
     /// A folder of the host, as it changes; read-only, without what is mounted below it.
     Live(&'a Path),
-    /// The runtime image's empty folder.
+    /// No code, and nothing but a `lib` folder there and, without layers, at `/opt`: for a process that is forked into
+    /// others before it knows its code. The C library never looks again into a search folder that it found missing.
     Empty,
 }
 
@@ -55,9 +56,10 @@ impl Root {
         let code = match code {
             Code::Image(image) => Part::Image(image.path().to_owned()),
             Code::Live(folder) => Part::Host(clone_of_host(folder)?),
-            Code::Empty => Part::Nothing,
+            Code::Empty => Part::Libraries,
         };
         let opt = match layers {
+            [] if matches!(code, Part::Libraries) => Part::Libraries,
             [] => Part::Nothing,
             [layer] => Part::Image(layer.path().to_owned()),
             // The first of an overlay's layers is its uppermost.
@@ -159,9 +161,14 @@ const COPY: &str = "/copy";
 /// See [`COPY`].
 const FRESH_COPY: &str = "/copy.new";
 
+/// A folder of the mount thread's with nothing but an empty `lib`.
+const LIBRARIES: &str = "/libraries";
+
 /// What is mounted at one place of a root.
 enum Part {
     Nothing,
+    /// An empty `lib`.
+    Libraries,
     Image(PathBuf),
     Overlay(Vec<PathBuf>),
     Host(OwnedFd),
@@ -172,6 +179,10 @@ impl Part {
     fn attach(self, target: &Path) -> io::Result<()> {
         match self {
             Part::Nothing => Ok(()),
+            Part::Libraries => {
+                fs::create_dir_all(format!("{LIBRARIES}/lib"))?;
+                attach_read_only(mounts::clone_one(Path::new(LIBRARIES))?, target)
+            }
             Part::Image(place) => mounts::attach(mounts::clone_one(&place)?, target),
             Part::Overlay(places) => mounts::attach(overlay(&places)?, target),
             Part::Host(mount) => attach_read_only(mount, target),

@@ -5,6 +5,7 @@ use std::io::Write;
 use super::fake::script;
 use super::*;
 use crate::launcher::Exit;
+use pilotlight_model::node::Folder;
 
 fn frame(path: &str, data: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -16,11 +17,22 @@ fn frame(path: &str, data: &[u8]) -> Vec<u8> {
 }
 
 async fn compile(world: &World, runtime: Runtime) -> Vec<(String, Bytes)> {
-    let files = world.agent.compile(runtime, digest('9')).await.unwrap();
-    files
+    compile_whole(world, runtime).await.0
+}
+
+/// And whether the compiler came to its end.
+async fn compile_whole(world: &World, runtime: Runtime) -> (Vec<(String, Bytes)>, bool) {
+    let compiled = world
+        .agent
+        .compile(runtime, digest('9'), Folder::Task)
+        .await
+        .unwrap();
+    let files = compiled
+        .files
         .into_iter()
         .map(|file| (file.path, file.bytes))
-        .collect()
+        .collect();
+    (files, compiled.whole)
 }
 
 #[tokio::test]
@@ -36,7 +48,8 @@ async fn byte_code_is_collected() {
             .unwrap();
         Exit::Code(0)
     }));
-    let files = compile(&world, Runtime::Python311).await;
+    let (files, whole) = compile_whole(&world, Runtime::Python311).await;
+    assert!(whole);
     assert_eq!(
         files,
         [
@@ -58,7 +71,8 @@ async fn a_compiler_that_fails_costs_what_is_missing() {
         runtime.stderr.write_all(&[b'x'; 10_000]).unwrap();
         Exit::Code(1)
     }));
-    assert_eq!(compile(&world, Runtime::Python311).await.len(), 1);
+    let (files, whole) = compile_whole(&world, Runtime::Python311).await;
+    assert_eq!((files.len(), whole), (1, false));
 }
 
 #[tokio::test(start_paused = true)]
@@ -110,16 +124,14 @@ async fn a_runtime_without_byte_code_has_nothing_to_do() {
     };
     let runtimes = [(Runtime::ProvidedAl2023, plain)].into();
     let agent = Agent::with_launcher(&config, runtimes, Arc::new(Arc::clone(&launcher))).unwrap();
-    assert!(
-        agent
-            .compile(Runtime::ProvidedAl2023, digest('9'))
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    let nothing = agent
+        .compile(Runtime::ProvidedAl2023, digest('9'), Folder::Layers)
+        .await
+        .unwrap();
+    assert!(nothing.files.is_empty() && nothing.whole);
     assert_eq!(launcher.launches(), 0);
     let error = agent
-        .compile(Runtime::Python311, digest('9'))
+        .compile(Runtime::Python311, digest('9'), Folder::Task)
         .await
         .unwrap_err();
     assert!(matches!(error, NodeError::Internal(_)));

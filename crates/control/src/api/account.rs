@@ -42,9 +42,14 @@ pub(super) async fn get_account_settings(
 ) -> Result<AccountSettings, LambdaError> {
     let Caller { account, region } = caller.clone();
     let unreserved = parts.catalog.index().unreserved(&account, &region);
-    let (function_count, total_code_size) = parts
+    let ((function_count, functions_size), layers_size) = parts
         .catalog
-        .read(move |session| Ok::<_, LambdaError>(session.usage(&account, &region)?))
+        .read(move |session| {
+            Ok::<_, LambdaError>((
+                session.usage(&account, &region)?,
+                session.layer_usage(&account, &region)?,
+            ))
+        })
         .await?;
     Ok(AccountSettings {
         account_limit: AccountLimit {
@@ -55,7 +60,7 @@ pub(super) async fn get_account_settings(
             unreserved_concurrent_executions: unreserved,
         },
         account_usage: AccountUsage {
-            total_code_size,
+            total_code_size: functions_size + layers_size,
             function_count,
         },
     })

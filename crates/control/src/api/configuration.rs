@@ -39,6 +39,8 @@ pub(super) struct Configuration {
     package_type: &'static str,
     architectures: [&'static str; 1],
     ephemeral_storage: Storage,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    layers: Vec<Layer>,
     snap_start: SnapStart,
     logging_config: Logging,
     #[serde(flatten)]
@@ -101,6 +103,13 @@ struct Storage {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
+struct Layer {
+    arn: String,
+    code_size: u64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
 struct SnapStart {
     apply_on: &'static str,
     optimization_status: &'static str,
@@ -155,7 +164,7 @@ impl Configuration {
             description: settings.description.clone(),
             timeout: settings.timeout_s,
             memory_size: settings.memory_mb,
-            last_modified: last_modified(settings.modified_ms),
+            last_modified: date(settings.modified_ms),
             code_sha256: settings.code_sha256.clone(),
             version: record.key.version.to_string(),
             environment: settings.environment.as_ref().map(|environment| Variables {
@@ -174,6 +183,14 @@ impl Configuration {
             ephemeral_storage: Storage {
                 size: settings.ephemeral_storage_mb,
             },
+            layers: settings
+                .layers
+                .iter()
+                .map(|layer| Layer {
+                    arn: layer.key.to_string(),
+                    code_size: layer.code_size,
+                })
+                .collect(),
             snap_start: SnapStart {
                 apply_on: "None",
                 optimization_status: "Off",
@@ -203,7 +220,7 @@ pub(super) fn runtime_version_arn(record: &Record, config: &Config) -> String {
 }
 
 /// `2026-01-02T03:04:05.678+0000`.
-fn last_modified(unix_ms: u64) -> String {
+pub(super) fn date(unix_ms: u64) -> String {
     const FORMAT: &[BorrowedFormatItem<'_>] = format_description!(
         "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]+0000"
     );
@@ -216,9 +233,9 @@ fn last_modified(unix_ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn last_modified_is_written_as_aws_writes_it() {
+    fn times_are_written_as_aws_writes_it() {
         assert_eq!(
-            super::last_modified(1_767_323_045_678),
+            super::date(1_767_323_045_678),
             "2026-01-02T03:04:05.678+0000"
         );
     }

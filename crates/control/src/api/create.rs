@@ -99,7 +99,7 @@ pub(super) async fn create_function(
     let zip = request.code.zip()?;
 
     // Cheap to find out before the package is unpacked; the write below decides.
-    let probe = key.clone();
+    let (probe, mut asked) = (key.clone(), settings.clone());
     let request = parts
         .catalog
         .read(move |session| {
@@ -107,6 +107,7 @@ pub(super) async fn create_function(
                 return Err(exists(probe.name.as_str()));
             }
             request.changes.check_dead_letter(session, &probe)?;
+            request.changes.attach(session, &probe, &mut asked)?;
             Ok(request)
         })
         .await?;
@@ -133,6 +134,7 @@ pub(super) async fn create_function(
                     ),
                 ));
             }
+            request.changes.attach(session, &key, &mut settings)?;
             let record = Record {
                 revision: session.next_revision()?,
                 key,

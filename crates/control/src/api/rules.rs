@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use pilotlight_model::limits::{ENVIRONMENT_BYTES, LAYERS, MEMORY_MB};
+use pilotlight_model::limits::{ENVIRONMENT_BYTES, MEMORY_MB};
 use pilotlight_model::names::{FunctionRef, Qualifier, Target};
 use pilotlight_model::node::Caller;
 use pilotlight_model::service::lambda;
@@ -186,19 +186,6 @@ pub(super) fn memory(memory_mb: u32) -> Result<(), LambdaError> {
              constraint: Member must have value less than or equal to {MEMORY_MB}"
         ),
     ))
-}
-
-/// Layers come with their own API; until then none exists.
-pub(super) fn layers(arns: &[String]) -> Result<(), LambdaError> {
-    if arns.len() > LAYERS {
-        return Err(invalid(format!(
-            "Cannot reference more than {LAYERS} layers."
-        )));
-    }
-    match arns.first() {
-        Some(arn) => Err(invalid(format!("Layer version {arn} does not exist."))),
-        None => Ok(()),
-    }
 }
 
 /// This platform runs on x86-64.

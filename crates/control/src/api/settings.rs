@@ -7,6 +7,7 @@ use pilotlight_model::logging::LogFormat;
 use pilotlight_model::{Digest, LambdaError, Runtime, VersionKey};
 use serde::Deserialize;
 
+use super::layers::attach;
 use super::logging::LoggingChanges;
 use super::{event_invoke, invalid, rules};
 use crate::catalog::Session;
@@ -28,8 +29,7 @@ pub(super) struct Changes {
     memory_size: Option<u32>,
     environment: Option<Variables>,
     tracing_config: Option<Mode>,
-    #[serde(default)]
-    layers: Vec<String>,
+    layers: Option<Vec<String>>,
     ephemeral_storage: Option<Size>,
     snap_start: Option<ApplyOn>,
     logging_config: Option<LoggingChanges>,
@@ -92,6 +92,8 @@ impl Changes {
             dead_letter: None,
             code_sha256: String::new(),
             code_size: 0,
+            code_unpacked_bytes: 0,
+            layers: Vec::new(),
             modified_ms: 0,
         };
         self.apply(&mut settings, runtimes)?;
@@ -104,7 +106,6 @@ impl Changes {
         settings: &mut Settings,
         runtimes: &Runtimes,
     ) -> Result<(), LambdaError> {
-        rules::layers(&self.layers)?;
         if self.handler.as_deref() == Some("") {
             return Err(no_handler());
         }
@@ -168,6 +169,19 @@ impl Changes {
         }
     }
 
+    /// Gives `function` the layers that are asked for; absent, it keeps those that it has.
+    pub(super) fn attach(
+        &self,
+        session: &Session<'_>,
+        function: &VersionKey,
+        settings: &mut Settings,
+    ) -> Result<(), LambdaError> {
+        if let Some(arns) = &self.layers {
+            settings.layers = attach::resolve(session, function, arns)?;
+        }
+        attach::fits(settings)
+    }
+
     fn check_snap_start(&self, runtime: Runtime) -> Result<(), LambdaError> {
         match self
             .snap_start
@@ -193,6 +207,7 @@ impl Settings {
     pub(super) fn describe(&mut self, package: &Package) {
         self.code_sha256.clone_from(&package.sha256);
         self.code_size = package.size;
+        self.code_unpacked_bytes = package.unpacked_bytes;
     }
 }
 

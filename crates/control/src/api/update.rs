@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::configuration::Configuration;
 use super::create::CodeSource;
+use super::layers::attach;
 use super::settings::Changes;
 use super::{rules, typed};
 use crate::catalog::Session;
@@ -102,6 +103,7 @@ pub(super) async fn update_function_code(
         .write(move |session| {
             let mut record = changeable(session, &key, revision_id.as_deref())?;
             record.settings.describe(&package);
+            attach::fits(&record.settings)?;
             if dry_run {
                 return Ok(record);
             }
@@ -138,6 +140,9 @@ pub(super) async fn update_function_configuration(
             let mut record = changeable(session, &key, request.revision_id.as_deref())?;
             request.changes.check_dead_letter(session, &key)?;
             request.changes.apply(&mut record.settings, &runtimes)?;
+            request
+                .changes
+                .attach(session, &key, &mut record.settings)?;
             change(session, record, now_ms)
         })
         .await?;

@@ -260,6 +260,7 @@ impl Session<'_> {
                 found.insert(parsed(row, column)?);
             }
         }
+        self.layer_artifacts(&mut found)?;
         Ok(found)
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pilotlight_model::logging::LogFormat;
-use pilotlight_model::{Digest, FunctionSpec, Runtime, VersionKey};
+use pilotlight_model::{Digest, FunctionSpec, LayerVersionKey, Runtime, VersionKey};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -64,7 +64,29 @@ pub(crate) struct Settings {
     pub(crate) dead_letter: Option<String>,
     pub(crate) code_sha256: String,
     pub(crate) code_size: u64,
+    /// Absent in rows of before it was counted, and then from what versions are compared by too.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) code_unpacked_bytes: u64,
+    /// Lowest first. A layer's version that is deleted stays here as it was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) layers: Vec<AttachedLayer>,
     pub(crate) modified_ms: u64,
+}
+
+/// A layer's version as a function has it, for as long as the function has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AttachedLayer {
+    pub(crate) key: LayerVersionKey,
+    pub(crate) code_size: u64,
+    pub(crate) unpacked_bytes: u64,
+    /// The zip as it was uploaded, a blob of the store.
+    pub(crate) package: Digest,
+    /// The image of that zip alone.
+    pub(crate) draft: Digest,
+}
+
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 /// Environment variables. Their values never reach a log.
@@ -79,15 +101,15 @@ impl fmt::Debug for Environment {
 }
 
 impl Record {
-    /// What a node must know to run this revision.
-    pub(crate) fn spec(&self, keep_alive: Option<Duration>) -> FunctionSpec {
+    /// What a node must know to run this revision. `layers` are the images of its layers, lowest first.
+    pub(crate) fn spec(&self, keep_alive: Option<Duration>, layers: Vec<Digest>) -> FunctionSpec {
         FunctionSpec {
             key: self.key.clone(),
             revision: self.revision,
             runtime: self.settings.runtime,
             handler: self.settings.handler.clone(),
             code: self.code.image.clone(),
-            layers: Vec::new(),
+            layers,
             environment: self.settings.environment.clone().unwrap_or_default().0,
             memory_mb: self.settings.memory_mb,
             timeout: Duration::from_secs(self.settings.timeout_s.into()),

@@ -41,6 +41,8 @@ fn record(name: &str, revision: u64) -> Record {
             dead_letter: None,
             code_sha256: "x".to_owned(),
             code_size: 7,
+            code_unpacked_bytes: 0,
+            layers: Vec::new(),
             modified_ms: 1,
         },
         lifecycle: Lifecycle::created(),
@@ -106,7 +108,7 @@ async fn rows_and_numbers_survive_and_read_back_whole() {
     let dir = tempfile::tempdir().unwrap();
     let catalog = open(dir.path()).unwrap();
     let mut kept = record("f", 7);
-    kept.serving = Some(Arc::new(kept.spec(None)));
+    kept.serving = Some(Arc::new(kept.spec(None, Vec::new())));
     let written = kept.clone();
     catalog
         .write(move |session| session.insert(&written))
@@ -146,7 +148,7 @@ fn with_secret(name: &str, secret: &str) -> Record {
     let mut record = record(name, 1);
     let variables = [("PASSWORD".to_owned(), secret.to_owned())].into();
     record.settings.environment = Some(Environment(variables));
-    record.serving = Some(Arc::new(record.spec(None)));
+    record.serving = Some(Arc::new(record.spec(None, Vec::new())));
     record
 }
 

@@ -363,7 +363,7 @@ async fn operations_that_are_not_there() {
         (unknown.status, unknown.kind.as_str()),
         (404, "UnknownOperationException")
     );
-    for (name, path) in [("ListLayers", "/2018-10-31/layers")] {
+    for (name, path) in [("ListCapacityProviders", "/2025-11-30/capacity-providers")] {
         assert!(lambda().operation(name).is_some());
         let reply = platform.get(path).await;
         assert_eq!(

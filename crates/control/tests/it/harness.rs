@@ -17,8 +17,8 @@ use pilotlight_control::{Clock, Config, Control};
 use pilotlight_model::concurrency::{Admit, Permit, Share};
 use pilotlight_model::error::ThrottleReason;
 use pilotlight_model::node::{
-    Api, BoxFuture, Caller, CompiledFile, InvokeReply, InvokeRequest, LogLine, Node, NodeError,
-    NodeStatus, WarmUpOrder, WarmedUp,
+    Api, BoxFuture, Caller, Compiled, CompiledFile, Folder, InvokeReply, InvokeRequest, LogLine,
+    Node, NodeError, NodeStatus, WarmUpOrder, WarmedUp,
 };
 use pilotlight_model::service::{Location, Shape, Type, lambda};
 use pilotlight_model::start::{Instant, StartKind};
@@ -88,7 +88,8 @@ pub(crate) struct FakeNode {
     /// How often there was no room to restore a version.
     pub(crate) full: AtomicU64,
     pub(crate) prepared: Mutex<Vec<Arc<FunctionSpec>>>,
-    pub(crate) compiled: Mutex<Vec<(Runtime, Digest)>>,
+    pub(crate) compiles_whole: Mutex<bool>,
+    pub(crate) compiled: Mutex<Vec<(Runtime, Digest, Folder)>>,
     pub(crate) invoked: Mutex<Vec<InvokeRequest>>,
     pub(crate) warm_ups: Mutex<VecDeque<NodeError>>,
     pub(crate) warmed: Mutex<Vec<WarmUpOrder>>,
@@ -104,6 +105,7 @@ impl FakeNode {
             preparing: AtomicU64::new(0),
             full: AtomicU64::new(0),
             prepared: Mutex::default(),
+            compiles_whole: Mutex::new(true),
             compiled: Mutex::default(),
             invoked: Mutex::default(),
             warm_ups: Mutex::default(),
@@ -206,8 +208,9 @@ impl Node for FakeNode {
         &self,
         runtime: Runtime,
         image: Digest,
-    ) -> BoxFuture<'_, Result<Vec<CompiledFile>, NodeError>> {
-        self.compiled.lock().push((runtime, image));
+        folder: Folder,
+    ) -> BoxFuture<'_, Result<Compiled, NodeError>> {
+        self.compiled.lock().push((runtime, image, folder));
         let files = match runtime {
             Runtime::Python311 => vec![CompiledFile {
                 path: "__pycache__/app.cpython-311.pyc".to_owned(),
@@ -215,7 +218,8 @@ impl Node for FakeNode {
             }],
             Runtime::Nodejs20x | Runtime::Java17 | Runtime::ProvidedAl2023 => Vec::new(),
         };
-        Box::pin(async move { Ok(files) })
+        let whole = *self.compiles_whole.lock();
+        Box::pin(async move { Ok(Compiled { files, whole }) })
     }
 
     fn status(&self) -> NodeStatus {
@@ -425,6 +429,30 @@ pub(crate) fn zip(text: &str) -> Vec<u8> {
     )
     .unwrap();
     writer.finish().unwrap().into_inner()
+}
+
+/// A package in base64 with one file of that many bytes, which is as small as a package may be for it.
+pub(crate) fn big_zip(bytes: usize) -> String {
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default();
+    writer.start_file("data", options).unwrap();
+    // One byte in a hundred is no repetition.
+    let mut seed = 1_u32;
+    let block: Vec<u8> = (0..100 * 1024)
+        .map(|index| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            if index % 100 == 0 {
+                (seed >> 24) as u8
+            } else {
+                0
+            }
+        })
+        .collect();
+    for _ in 0..bytes / block.len() {
+        writer.write_all(&block).unwrap();
+    }
+    writer.write_all(&vec![0; bytes % block.len()]).unwrap();
+    BASE64_STANDARD.encode(writer.finish().unwrap().into_inner())
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -11,6 +11,7 @@ mod event_invoke;
 mod events;
 mod functions;
 mod harness;
+mod layers;
 mod permissions;
 mod small;
 mod tags;

@@ -23,7 +23,7 @@ use pilotlight_model::ladder::{LadderCounters, Rung, ZygoteStatus};
 use pilotlight_model::logging::LogFormat;
 use pilotlight_model::names::Target;
 use pilotlight_model::node::{
-    Api, BoxFuture, Caller, CompiledFile, Directory, EventQueue, InvokeReply, InvokeRequest,
+    Api, BoxFuture, Caller, Compiled, Directory, EventQueue, Folder, InvokeReply, InvokeRequest,
     LogLine, Node, NodeError, NodeStatus, QueuedEvent, Resolved, VersionCounts, WarmUpOrder,
     WarmedUp,
 };
@@ -393,7 +393,8 @@ impl Node for Fakes {
         &self,
         _: Runtime,
         _: Digest,
-    ) -> BoxFuture<'_, Result<Vec<CompiledFile>, NodeError>> {
+        _: Folder,
+    ) -> BoxFuture<'_, Result<Compiled, NodeError>> {
         unreachable!("the gateway compiles nothing")
     }
 

@@ -41,6 +41,10 @@ OVERLAY = {
     "RecursiveLoop": {"enum": ["Terminate", "Allow"]},
     },
 }
+LAYER_VERSION = (
+    r"arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}"
+    ":layer:[a-zA-Z0-9-_]+:[0-9]+"
+)
 SHAPE_KEYS = ("type", "required", "min", "max", "pattern", "enum", "payload", "sensitive")
 MEMBER_KEYS = ("shape", "location", "locationName")
 
@@ -60,6 +64,24 @@ def trim_shape(shape, overlay):
             out[key] = pick(shape[key], MEMBER_KEYS)
     out.update(overlay)
     return out
+
+
+def refine(shapes):
+    """Shapes of Lambda that its public model has merged, as the service tells them apart."""
+    runtimes = shapes["Runtime"]["enum"]
+    # What a layer is for is judged as a constraint like others, and a list of runtimes as one.
+    shapes["CompatibleRuntimes"]["enum"] = runtimes
+    shapes["CompatibleRuntime"] = {"type": "string", "enum": runtimes}
+    for request in ("ListLayersRequest", "ListLayerVersionsRequest"):
+        shapes[request]["members"]["CompatibleRuntime"]["shape"] = "CompatibleRuntime"
+    # Older models have a wider expression. What `Layers` of a function may hold is more.
+    layer = shapes["LayerVersionArn"]
+    layer["pattern"] = LAYER_VERSION
+    shapes["LayerReference"] = layer | {
+        "max": 2048,
+        "pattern": f"({LAYER_VERSION})|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+)",
+    }
+    shapes["LayerList"]["member"]["shape"] = "LayerReference"
 
 
 def trim_operation(operation):
@@ -106,6 +128,8 @@ def trim(service, version):
             if name in kept
         },
     }
+    if service == "lambda":
+        refine(document["shapes"])
     target = pathlib.Path(__file__).with_name(f"{service}.json")
     target.write_text(json.dumps(document, indent=1) + "\n")
     print(f"{target}: {len(operations)} operations, {len(kept)} shapes")

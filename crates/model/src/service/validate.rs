@@ -188,9 +188,13 @@ impl Constraint<'_> {
     fn holds(&self, value: &Value) -> bool {
         let number = || value.as_f64().unwrap_or_default();
         match self {
-            Constraint::OneOf(values) => value
-                .as_str()
-                .is_some_and(|it| values.iter().any(|v| v == it)),
+            // Of a list, all its elements.
+            Constraint::OneOf(values) => match value {
+                Value::Array(elements) => elements.iter().all(|it| self.holds(it)),
+                _ => value
+                    .as_str()
+                    .is_some_and(|it| values.iter().any(|v| v == it)),
+            },
             Constraint::AtMost(max) => number() <= max.value,
             Constraint::AtLeast(min) => number() >= min.value,
             Constraint::LengthAtMost(max) => length(value) <= *max,
