@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pilotlight_model::error::ThrottleReason;
+use pilotlight_model::error::{Causes, ThrottleReason};
 use pilotlight_model::lineage;
 use pilotlight_model::node::{InvokeRequest, NodeError, QueuedEvent};
 use pilotlight_model::start::Timeline;
@@ -11,6 +11,7 @@ use tracing::{Instrument, field};
 
 use super::record::Response;
 use super::retry::Outcome;
+use crate::catalog::CatalogError;
 use crate::catalog::events::Event;
 use crate::control::Parts;
 
@@ -105,7 +106,7 @@ pub(super) async fn make(parts: &Parts, event: &Event) -> Attempt {
     };
     let key = resolved.spec.key.clone();
     let arrived = lineage::arrive(&event.event.trace_id, &key.function_arn());
-    if arrived.is_loop() {
+    if arrived.is_loop() && !may_loop(parts, &key).await {
         let error = LambdaError::recursive();
         return Attempt {
             version: Some(key),
@@ -202,5 +203,22 @@ fn refusal(error: &NodeError) -> LambdaError {
             ErrorKind::Service,
             "The platform failed to run the function.",
         ),
+    }
+}
+
+/// Whether the function's owner wants its loops to go on. Asked of the catalog, and only where one is found.
+async fn may_loop(parts: &Parts, function: &VersionKey) -> bool {
+    let function = function.clone();
+    let setting = parts
+        .catalog
+        .read(move |session| session.recursive_loop(&function))
+        .await;
+    match setting {
+        Ok(setting) => setting.as_deref() == Some("Allow"),
+        Err(error) => {
+            let error: CatalogError = error;
+            tracing::error!(error = %Causes(&error), "cannot see whether a loop is allowed");
+            false
+        }
     }
 }

@@ -1,8 +1,11 @@
 //! Small operations: settings that are kept beside a function's own, and what is out of scope.
 
 use http::Method;
+use pilotlight_model::lineage;
+use pilotlight_model::node::EventQueue;
 use serde_json::{Value, json};
 
+use crate::events::{event, queue_is};
 use crate::harness::{ARN, FUNCTIONS, Platform};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,4 +122,23 @@ async fn event_source_mappings_are_not_here() {
         (one.status, &one.body["Message"]),
         (404, &json!("The resource you requested does not exist."))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loop_goes_on_where_it_is_allowed() {
+    let platform = Platform::open().await;
+    platform.active("f").await;
+    let mut looping = event("f", "{}");
+    for _ in 0..=lineage::LOOPS {
+        looping.trace_id = lineage::arrive(&looping.trace_id, &format!("{ARN}f")).header;
+    }
+    platform.control.enqueue(looping.clone()).await.unwrap();
+    queue_is(&platform, 0).await;
+    assert_eq!(platform.node.invoked.lock().len(), 0);
+    let path = "/2024-08-31/functions/f/recursion-config";
+    let allow = json!({ "RecursiveLoop": "Allow" });
+    platform.call(Method::PUT, path, allow).await;
+    platform.control.enqueue(looping).await.unwrap();
+    queue_is(&platform, 0).await;
+    assert_eq!(platform.node.invoked.lock().len(), 1);
 }
