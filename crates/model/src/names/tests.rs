@@ -151,7 +151,66 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    /// A function, version or alias as clients write it: any form, and the target that it means to the
+    /// caller.
+    fn written()(
+        form in 0..5_usize,
+        own in any::<bool>(),
+        name in "[a-zA-Z0-9-_]{1,64}",
+        qualifier in proptest::option::of("\\$LATEST|[1-9][0-9]{0,5}|[a-zA-Z][a-zA-Z0-9-_]{0,20}"),
+        apart in any::<bool>(),
+    ) -> (String, Option<String>, Target) {
+        let account: AccountId = match own || form < 2 {
+            true => AccountId::default(),
+            false => "111122223333".parse().unwrap(),
+        };
+        let region = Region::default();
+        let mut text = match form {
+            0 => name.clone(),
+            1 => format!("function:{name}"),
+            2 => format!("{account}:function:{name}"),
+            3 => format!("{account}:{name}"),
+            _ => format!("arn:aws:lambda:{region}:{account}:function:{name}"),
+        };
+        let given = qualifier.clone().filter(|_| apart);
+        if let (Some(qualifier), false) = (&qualifier, apart) {
+            text = format!("{text}:{qualifier}");
+        }
+        let name = name.parse().unwrap();
+        (text, given, Target { account, region, name, qualifier })
+    }
+}
+
 proptest! {
+    /// Also through a path, in which everything may be percent-encoded.
+    #[test]
+    fn every_form_means_its_target((text, apart, target) in written(), encode in any::<bool>()) {
+        // A bare name that is a number with a name behind it reads as an account: AWS's rule, not ours.
+        prop_assume!(!text.starts_with("function:function") && target.name.as_str() != "function");
+        let all: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let path = format!("/2015-03-31/functions/{}", if encode { &all } else { &text });
+        let (operation, params) = crate::service::lambda().route(&http::Method::GET, &path).unwrap();
+        prop_assert_eq!(operation.name(), "GetFunction");
+        let name = &params["FunctionName"];
+        let read = Target::read(&caller(), name, apart.as_deref());
+        prop_assert_eq!(read.as_ref(), Ok(&target));
+        prop_assert_eq!(&Target::read(&caller(), &target.arn(), None).unwrap(), &target);
+        prop_assert_eq!(
+            Target::resolve(&caller(), name, apart.as_deref()).is_ok(),
+            target.account == caller().account
+        );
+    }
+
+    /// What the service model lets through can be read, and the other way round.
+    #[test]
+    fn the_service_model_agrees(text in "[a-z0-9:$_-]{0,40}|(arn:aws:lambda:)?([a-z]{2}-[a-z]{1,4}-[0-9]:)?([0-9]{12}:)?(function:|layer:)?[a-z]{1,5}(:[a-z0-9$]{1,7})?(:[0-9])?") {
+        let operation = crate::service::lambda().operation("GetFunction").unwrap();
+        let member = operation.input().and_then(|input| input.member("FunctionName")).unwrap();
+        let pattern = member.shape.pattern.as_ref().unwrap();
+        prop_assert_eq!(text.parse::<FunctionRef>().is_ok(), pattern.matches(&text));
+    }
+
     #[test]
     fn qualifiers_read_back(text in "\\$LATEST|[a-zA-Z0-9_$-]{0,130}") {
         if let Ok(qualifier) = text.parse::<Qualifier>() {
