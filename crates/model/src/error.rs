@@ -184,6 +184,8 @@ pub struct LambdaError {
     pub message: String,
     /// Set on throttling.
     pub throttle: Option<ThrottleReason>,
+    /// Whether Lambda's body says whose fault it is (`Type`).
+    typed: bool,
 }
 
 impl LambdaError {
@@ -193,6 +195,15 @@ impl LambdaError {
             kind,
             message: message.into(),
             throttle: None,
+            typed: true,
+        }
+    }
+
+    /// Leaves `Type` out of Lambda's body: a few of AWS's errors come without it.
+    pub fn without_type(self) -> Self {
+        Self {
+            typed: false,
+            ..self
         }
     }
 
@@ -216,9 +227,8 @@ impl LambdaError {
     /// 429 with AWS's own words.
     pub fn throttled(reason: ThrottleReason) -> Self {
         Self {
-            kind: ErrorKind::TooManyRequests,
-            message: "Rate Exceeded.".to_owned(),
             throttle: Some(reason),
+            ..Self::new(ErrorKind::TooManyRequests, "Rate Exceeded.")
         }
     }
 
@@ -236,6 +246,11 @@ impl LambdaError {
         };
         if let Some(reason) = self.throttle {
             body["Reason"] = json!(reason.as_str());
+        }
+        if !self.typed
+            && let Some(body) = body.as_object_mut()
+        {
+            body.shift_remove("Type");
         }
         body
     }

@@ -309,9 +309,9 @@ impl RoutingConfig {
             )));
         }
         if first == Version::Latest {
-            return Err(invalid(
-                "$LATEST is not supported for an alias pointing to more than 1 version",
-            ));
+            let error =
+                invalid("$LATEST is not supported for an alias pointing to more than 1 version");
+            return Err(error.without_type());
         }
         // The model has checked it.
         let weight = Weight::try_from(share).map_err(|error| invalid(error.to_string()))?;

@@ -164,6 +164,7 @@ async fn change(
             edit(&mut tags);
             check(&tags)?;
             session.set_tags(&key, &tags)?;
+            session.renew(&key)?;
             let after = keep_alive(&tags)?;
             if before == after {
                 return Ok(Vec::new());

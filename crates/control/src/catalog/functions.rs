@@ -163,6 +163,23 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Gives `$LATEST` a new `RevisionId`: to AWS something has changed of the function, though nothing
+    /// that a record holds.
+    pub(crate) fn renew(&self, function: &VersionKey) -> Result<(), CatalogError> {
+        self.connection
+            .prepare_cached(&format!(
+                "UPDATE version SET revision_id = ?4 WHERE number = {LATEST} AND function =
+                     (SELECT id FROM function WHERE account = ?1 AND region = ?2 AND name = ?3)"
+            ))?
+            .execute(params![
+                function.account.as_str(),
+                function.region.as_str(),
+                function.name.as_str(),
+                Uuid::new_v4().to_string()
+            ])?;
+        Ok(())
+    }
+
     /// Removes a function with all that belongs to it; answers its versions, none when it is not there.
     pub(crate) fn delete(&self, key: &VersionKey) -> Result<Vec<VersionKey>, CatalogError> {
         let versions = self.numbers(key)?;

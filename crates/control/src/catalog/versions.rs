@@ -69,10 +69,7 @@ impl Session<'_> {
         }
         self.insert_version(function, &published)?;
         // To AWS this is a change of `$LATEST` too.
-        self.update(&Record {
-            revision_id: Uuid::new_v4(),
-            ..latest.clone()
-        })?;
+        self.renew(&latest.key)?;
         Ok(published)
     }
 

@@ -232,7 +232,13 @@ async fn what_an_alias_cannot_be_is_refused_as_on_aws() {
     let latest = update(&platform, "custom", json!({ "FunctionVersion": "$LATEST" })).await;
     assert_eq!(latest.body["FunctionVersion"], "$LATEST");
     let weights = json!({ "RoutingConfig": { "AdditionalVersionWeights": { "2": 0.5 } } });
-    assert_eq!(update(&platform, "custom", weights).await.status, 400);
+    let refused = update(&platform, "custom", weights).await;
+    // AWS's own body has no more.
+    let message = "$LATEST is not supported for an alias pointing to more than 1 version";
+    assert_eq!(
+        (refused.status, refused.body),
+        (400, json!({ "message": message }))
+    );
 
     let unknown = platform.get(&format!("{ALIASES}/nope")).await;
     let message = format!("Cannot find alias arn: {ARN}f:nope");

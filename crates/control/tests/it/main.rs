@@ -13,6 +13,7 @@ mod functions;
 mod harness;
 mod layers;
 mod permissions;
+mod revisions;
 mod small;
 mod tags;
 mod versions;
