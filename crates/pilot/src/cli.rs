@@ -50,6 +50,10 @@ pub(crate) enum Command {
     Ls(ListArgs),
     /// Print what a function's instances wrote.
     Logs(LogsArgs),
+    /// List asynchronous events that wait, and what is on its way to destinations.
+    Events(EventsArgs),
+    /// Print records and dead letters that were written to files of the platform.
+    DeadLetters(DeadLettersArgs),
     /// Show where the time of starts went: a waterfall, and medians by kind.
     Starts(StartsArgs),
     /// Make, list and delete access keys, with which requests are signed.
@@ -252,6 +256,44 @@ pub(crate) struct LogsArgs {
     #[arg(long, short)]
     pub(crate) follow: bool,
     /// How to print: lines as they were written, or one JSON object per line.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) output: Format,
+}
+
+/// Options of `pilot events`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pilot events                                   what waits, when it is tried next, and why it was not done
+  pilot events word-stats --output json")]
+pub(crate) struct EventsArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Function name; all functions unless given.
+    pub(crate) function: Option<FunctionName>,
+    /// Most events, and most messages on their way, that are shown; those due first.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) output: Format,
+}
+
+/// Options of `pilot dead-letters`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pilot dead-letters                             the files, named by their queue, topic, bus or bucket
+  pilot dead-letters my-queue | jq -r .Body      the newest messages for my-queue, oldest first")]
+pub(crate) struct DeadLettersArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Name of the queue, topic, bus, bucket or function that the messages are for.
+    pub(crate) name: Option<String>,
+    /// Newest messages to print.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    /// How to print the list of files; messages are one JSON object per line.
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) output: Format,
 }

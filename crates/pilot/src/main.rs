@@ -5,6 +5,7 @@ mod cli;
 mod client;
 mod deploy;
 mod doctor;
+mod events;
 mod exit;
 mod invoke;
 mod keys;
@@ -31,6 +32,8 @@ fn main() -> Exit {
         Command::Warm(args) => client::block_on(warm::run(args)),
         Command::Ls(args) => client::block_on(list::run(args)),
         Command::Logs(args) => client::block_on(logs::run(args)),
+        Command::Events(args) => client::block_on(events::run(args)),
+        Command::DeadLetters(args) => client::block_on(events::dead_letters(args)),
         Command::Starts(args) => client::block_on(starts::run(args)),
         Command::Keys(args) => keys::run(args),
         Command::Doctor(args) => doctor::run(args),

@@ -1,6 +1,8 @@
 //! What `pilot up` runs with: command line, environment, file and defaults resolved once into plain
 //! values. Every default is here or in [`Limits`].
 
+pub(crate) mod asynchronous;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +11,8 @@ use pilotlight_control::{AccessKeys, KEY_FILE, SealingKey, SealingKeyError};
 use pilotlight_gateway::{Endpoint, InvalidEndpoint, refuse_open_listen};
 use pilotlight_model::limits::{DEFAULT_DRAIN, Limits};
 use tracing_subscriber::EnvFilter;
+
+use asynchronous::Asynchronous;
 
 use super::file::{AccessKey, File, LimitsTable, LogFormat};
 use crate::cli::UpArgs;
@@ -43,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) access_keys: Vec<AccessKey>,
     /// Limits of the installation.
     pub(crate) limits: Limits,
+    /// How asynchronous invocations are done.
+    pub(crate) asynchronous: Asynchronous,
 }
 
 /// A block of IPv4 addresses.
@@ -102,6 +108,7 @@ impl Default for Config {
             otlp_endpoint: None,
             access_keys: Vec::new(),
             limits: Limits::default(),
+            asynchronous: Asynchronous::default(),
         }
     }
 }
@@ -176,6 +183,9 @@ impl Config {
             otlp_endpoint,
             access_keys: file.access_keys.unwrap_or(self.access_keys),
             limits,
+            asynchronous: self
+                .asynchronous
+                .with(file.asynchronous, file.destinations)?,
         })
     }
 
@@ -213,6 +223,7 @@ impl Config {
             log_group_bytes,
             functions,
         } = self.limits;
+        let (asynchronous, destinations) = self.asynchronous.to_tables();
         File {
             listen: Some(self.listen),
             data_dir: Some(self.data_dir.clone()),
@@ -235,6 +246,8 @@ impl Config {
                 log_group_bytes: Some(log_group_bytes),
                 functions: Some(functions),
             }),
+            asynchronous: Some(asynchronous),
+            destinations: (!destinations.is_empty()).then_some(destinations),
             // An empty list would not let one be appended as a table.
             access_keys: (!self.access_keys.is_empty()).then(|| self.access_keys.clone()),
         }
@@ -312,6 +325,7 @@ impl Config {
             self.limits.log_group_bytes,
             65_536..=u64::MAX,
         )?;
+        self.asynchronous.check()?;
         if self.node_name.is_empty() {
             return Err(value("node_name", "must not be empty"));
         }

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use pilotlight_model::AccountId;
 use serde::{Deserialize, Serialize};
 
+use super::config::asynchronous::{AsyncTable, DestinationsTable};
+
 /// The whole file. Tables stand last, as TOML wants it.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,6 +25,9 @@ pub(crate) struct File {
     pub(crate) log_filter: Option<String>,
     pub(crate) otlp_endpoint: Option<String>,
     pub(crate) limits: Option<LimitsTable>,
+    #[serde(rename = "async")]
+    pub(crate) asynchronous: Option<AsyncTable>,
+    pub(crate) destinations: Option<DestinationsTable>,
     pub(crate) access_keys: Option<Vec<AccessKey>>,
 }
 

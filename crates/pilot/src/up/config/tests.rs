@@ -36,6 +36,19 @@ queued_events = 16
 log_group_bytes = 1000000
 functions = 18
 
+[async]
+concurrency = 19
+retry_wait_ms = [20, 21]
+backoff_first_ms = 22
+backoff_longest_ms = 23
+max_event_age_seconds = 24
+dead_letter_bytes = 65536
+delivery_max_age_seconds = 26
+
+[destinations]
+"arn:aws:sqs:us-east-1:000000000001:*" = "file:/srv/queues.jsonl"
+"arn:aws:sns:us-east-1:000000000001:alerts" = "http://127.0.0.1:8080/alerts"
+
 [[access_keys]]
 id = "AKIA"
 secret = "s3cret"
@@ -62,8 +75,10 @@ fn every_key_of_the_file_counts() {
     for (key, value) in given.as_table().unwrap() {
         assert_ne!(Some(value), default.get(key), "{key}");
     }
-    for (key, value) in given["limits"].as_table().unwrap() {
-        assert_ne!(value, &default["limits"][key], "limits.{key}");
+    for table in ["limits", "async"] {
+        for (key, value) in given[table].as_table().unwrap() {
+            assert_ne!(value, &default[table][key], "{table}.{key}");
+        }
     }
 }
 
@@ -114,6 +129,21 @@ fn values_that_cannot_work_are_refused() {
         (
             "[limits]\nconcurrent_starts = 0",
             "limits.concurrent_starts",
+        ),
+        ("[async]\nconcurrency = 0", "async.concurrency"),
+        ("[async]\nbackoff_first_ms = 0", "async.backoff_first_ms"),
+        (
+            "[async]\nmax_event_age_seconds = 21601",
+            "async.max_event_age_seconds",
+        ),
+        ("[async]\ndead_letter_bytes = 1", "async.dead_letter_bytes"),
+        (
+            "[destinations]\nqueue = \"file:/x\"",
+            "'queue' is not an ARN",
+        ),
+        (
+            "[destinations]\n\"arn:aws:sqs:*\" = \"https://x\"",
+            "'https://x' is neither",
         ),
         ("[[access_keys]]\nid = \"a\"\nsecret = \"\"", "access_keys"),
         (
