@@ -90,14 +90,15 @@ def compiled(folder, name, source):
 
 
 def package(files):
-    """A zip of `{name: text or bytes}`; a file named bootstrap is executable, and what is in a folder named bin."""
+    """A zip of `{name: text or bytes}`; a file named bootstrap is executable, and what is in a folder named bin or
+    extensions."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, contents in files.items():
             entry = zipfile.ZipInfo(name)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3
-            executable = name == "bootstrap" or pathlib.PurePath(name).parent.name == "bin"
+            executable = name == "bootstrap" or pathlib.PurePath(name).parent.name in ("bin", "extensions")
             entry.external_attr = (0o755 if executable else 0o644) << 16
             archive.writestr(entry, contents, compresslevel=1)
     return out.getvalue()

@@ -122,6 +122,31 @@ fn all<'a>(
     all
 }
 
+/// What is the runtime's alone. Source: "Configuring extensions", "Environment variables", of the AWS Lambda developer
+/// guide.
+const NOT_FOR_EXTENSIONS: [&str; 7] = [
+    "_HANDLER",
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    LOG_STREAM,
+    "LAMBDA_RUNTIME_DIR",
+    "LAMBDA_TASK_ROOT",
+    "AWS_LAMBDA_EXEC_WRAPPER",
+];
+
+/// The variables of the extensions beside an instance's runtime.
+pub(crate) fn of_extensions(spec: &FunctionSpec, initialization: Initialization) -> Vec<CString> {
+    let mut all: BTreeMap<&str, String> = overridable().collect();
+    let own = spec.environment.iter();
+    all.extend(own.map(|(name, value)| (name.as_str(), value.clone())));
+    all.extend(reserved(spec, "", initialization));
+    all.extend(credentials());
+    for name in NOT_FOR_EXTENSIONS {
+        all.remove(name);
+    }
+    c_strings(all)
+}
+
 /// The variables of a runtime image's compile step.
 pub(crate) fn of_compiler(image: &RuntimeImage, folder: Folder) -> Vec<CString> {
     let mut all = of_image(image);

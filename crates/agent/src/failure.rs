@@ -22,6 +22,11 @@ pub(crate) enum Failure {
     InvalidEntrypoint(String),
     /// The answer has more bytes than one of its kind may have.
     TooLarge { bytes: u64, limit: u64 },
+    /// An extension ended, or could not be started, in words.
+    Extension {
+        error_type: &'static str,
+        cause: String,
+    },
     /// The runtime reported that it cannot start: error type and body as it gave them.
     Init { error_type: String, body: Bytes },
 }
@@ -38,6 +43,7 @@ impl Failure {
             Failure::Exited { .. } => "Runtime.ExitError",
             Failure::InvalidEntrypoint(_) => "Runtime.InvalidEntrypoint",
             Failure::TooLarge { .. } => "Function.ResponseSizeTooLarge",
+            Failure::Extension { error_type, .. } => error_type,
             Failure::Init { error_type, .. } => error_type,
         }
     }
@@ -71,6 +77,7 @@ impl Failure {
             } => "Runtime exited without providing a reason".to_owned(),
             Failure::Exited { exit, .. } => format!("Runtime exited with error: {exit}"),
             Failure::InvalidEntrypoint(why) => why.clone(),
+            Failure::Extension { cause, .. } => cause.clone(),
             Failure::TooLarge { bytes, limit } => format!(
                 "Response payload size ({bytes} bytes) exceeded maximum allowed payload size ({limit} bytes)."
             ),

@@ -4,6 +4,7 @@
 //! invoking task to the waiting `GET …/next` with one wake-up, and the answer back with another; the
 //! supervisor sleeps meanwhile. Dropping the invocation changes nothing: the state is the instance's.
 
+mod extensions;
 mod machine;
 mod origin;
 mod oversight;
@@ -26,6 +27,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant as Deadline;
 
 use crate::clock;
+use crate::extensions::{Event as ExtensionEvent, Registry};
 use crate::failure::{Failure, UNHANDLED};
 use crate::launcher::Process;
 use crate::logs::InstanceLog;
@@ -62,6 +64,11 @@ struct State {
     /// The `GET …/next` that waits.
     waiting: Option<oneshot::Sender<Event>>,
     current: Option<Current>,
+    extensions: Registry,
+    /// What the runtime has asked for the end of, while extensions have not.
+    round: Option<Asked>,
+    /// A request has been answered and is not over.
+    answered: bool,
     /// Whether the runtime's connection has taken the current event.
     fetched: bool,
     /// A request that has been answered and not been reported.
@@ -74,6 +81,8 @@ struct State {
     stop: bool,
     /// Why it cannot serve: answers whoever is given this instance.
     failed: Option<Failure>,
+    /// What has ended it since it could.
+    crashed: Option<Failure>,
     trace: StartTrace,
     /// What the process came from, and what it is still to be told.
     origin: Origin,
@@ -89,6 +98,7 @@ struct State {
 /// The request that an instance has.
 struct Current {
     request: InvokeRequest,
+    deadline_ms: u64,
     kind: StartKind,
     began: Instant,
     /// The same by the wall clock.
@@ -108,6 +118,8 @@ struct Unreported {
     began: Instant,
     began_at: OffsetDateTime,
     answer: Option<AnswerTimes>,
+    /// What the runtime did has been told.
+    runtime_done: bool,
 }
 
 /// How a delivery ended.
@@ -134,9 +146,9 @@ pub(crate) struct Event {
 pub(crate) enum Next {
     /// The event is there.
     Event(Event),
-    /// It comes; an error means that the instance ends. `asked` says whether the instance is now free.
+    /// It comes; an error means that the instance ends. `freed` says whether the instance is now free.
     Wait {
-        asked: Asked,
+        freed: Option<Asked>,
         event: oneshot::Receiver<Event>,
     },
 }
@@ -203,6 +215,7 @@ impl Instance {
         let began = clock::now();
         state.fetched = false;
         state.current = Some(Current {
+            deadline_ms: event.deadline_ms,
             request,
             kind,
             began,
@@ -216,6 +229,12 @@ impl Instance {
         if let Some(failure) = state.failed.clone() {
             self.fail(&mut state, failure, None);
             return Ok(ended);
+        }
+        if !state.is_starting()
+            && let Some(current) = &state.current
+        {
+            let told = current.invoke_event();
+            state.extensions.tell(&told);
         }
         state.deadline = Some(Deadline::now() + self.spec.timeout);
         if !std::mem::replace(&mut state.armed, true) {
@@ -234,12 +253,23 @@ impl Instance {
         match asked {
             Asked::First => {
                 self.end_start(&mut state, marks);
-                self.changed.notify_one();
+                state.round = Some(asked);
             }
-            Asked::Next => self.end_request(&mut state),
+            Asked::Next => {
+                self.end_runtime(&mut state);
+                state.round = Some(asked);
+            }
             Asked::Again => {}
         }
-        if let Some(event) = state.pending.take() {
+        let freed = match self.complete(&mut state) {
+            // What is to be a template waits for nobody else.
+            None if state.origin.is_template() && asked == Asked::First => Some(asked),
+            freed => freed,
+        };
+        // A request that has waited for the start waits for its extensions, too.
+        if state.round.is_none()
+            && let Some(event) = state.pending.take()
+        {
             state.machine.deliver(event.request_id);
             state.fetched = true;
             return Ok(Next::Event(event));
@@ -247,7 +277,7 @@ impl Instance {
         // A second waiting request replaces the first, whose connection is most likely gone.
         let (sender, event) = oneshot::channel();
         state.waiting = Some(sender);
-        Ok(Next::Wait { asked, event })
+        Ok(Next::Wait { freed, event })
     }
 
     /// The waiting `GET …/next` has got its event and writes it to the runtime.
@@ -313,6 +343,7 @@ impl Instance {
             return;
         }
         self.finishing.fetch_add(1, Ordering::Relaxed);
+        state.answered = true;
         let (payload, failure) = match answer {
             Answer::Response(payload) => (payload, None),
             Answer::Streamed => (Bytes::new(), None),
@@ -383,6 +414,7 @@ impl Instance {
         failure: Option<Failure>,
     ) {
         let Some(Current {
+            deadline_ms: _,
             request,
             kind,
             began,
@@ -412,6 +444,7 @@ impl Instance {
             }),
             began,
             began_at,
+            runtime_done: false,
             report: Report {
                 request: request.request_id,
                 duration,
@@ -458,33 +491,37 @@ impl Instance {
 
     /// Writes END and REPORT, if they are still to be written, and returns the tail of the log.
     fn report(&self, state: &mut State) -> Option<Vec<u8>> {
-        let Unreported {
-            mut report,
-            began,
-            began_at,
-            answer,
-        } = state.unreported.take()?;
-        report.peak_bytes = state.peak();
-        let duration = match report.status() {
-            Status::Timeout => report.duration,
-            _ => clock::now().since(began),
-        };
-        self.log.event(&PlatformEvent::RuntimeDone(RuntimeDone {
-            request: report.request,
-            status: report.status(),
-            trace: report.trace.clone(),
-            began: began_at,
-            duration,
-            answer,
-        }));
-        self.log.event(&PlatformEvent::Report(report));
+        let mut unreported = state.unreported.take()?;
+        unreported.report.peak_bytes = state.peak();
+        if !unreported.runtime_done {
+            let done = unreported.done(clock::now());
+            self.log.event(&PlatformEvent::RuntimeDone(done));
+        }
+        self.log.event(&PlatformEvent::Report(unreported.report));
         Some(self.log.take_tail())
     }
 
     /// The runtime is done with a request that it has answered.
+    fn end_runtime(&self, state: &mut State) {
+        let now = clock::now();
+        if let Some(unreported) = &mut state.unreported {
+            self.log
+                .event(&PlatformEvent::RuntimeDone(unreported.done(now)));
+            unreported.runtime_done = true;
+        }
+    }
+
+    /// All are done with a request that the runtime has answered.
     fn end_request(&self, state: &mut State) {
+        if let Some(unreported) = &mut state.unreported
+            && !state.extensions.is_empty()
+        {
+            // What extensions do for a request is part of it.
+            unreported.report.duration = clock::now().since(unreported.began);
+        }
         self.report(state);
         state.deadline = None;
+        state.answered = false;
         self.finishing.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -496,12 +533,16 @@ impl State {
             pending: None,
             waiting: None,
             current: None,
+            extensions: Registry::new(&[]),
+            round: None,
+            answered: false,
             fetched: false,
             unreported: None,
             deadline: None,
             armed: false,
             stop: false,
             failed: None,
+            crashed: None,
             trace,
             origin: Origin::default(),
             init: None,
@@ -534,7 +575,35 @@ impl State {
     }
 }
 
+impl Unreported {
+    /// What the runtime did until now.
+    fn done(&self, now: Instant) -> RuntimeDone {
+        let report = &self.report;
+        RuntimeDone {
+            request: report.request,
+            status: report.status(),
+            trace: report.trace.clone(),
+            began: self.began_at,
+            duration: match report.status() {
+                Status::Timeout => report.duration,
+                _ => now.since(self.began),
+            },
+            answer: self.answer,
+        }
+    }
+}
+
 impl Current {
+    /// What extensions hear of it.
+    fn invoke_event(&self) -> ExtensionEvent {
+        ExtensionEvent::Invoke {
+            request: self.request.request_id,
+            deadline_ms: self.deadline_ms,
+            invoked_arn: self.request.invoked_arn.clone(),
+            trace_id: self.request.trace_id.clone(),
+        }
+    }
+
     fn give_back(self) {
         debug_assert!(!self.streamed, "who streams has seen the event");
         let _ = self.reply.send(Ended::Undelivered(Box::new(self.request)));

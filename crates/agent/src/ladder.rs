@@ -65,6 +65,8 @@ pub(crate) struct Parked {
     pub(crate) via: Via,
     /// Whether it has inherited a connection.
     pub(crate) inherits: bool,
+    /// Whether extensions are started before each fork.
+    pub(crate) accompanied: bool,
     /// Forks that failed since the last that did not.
     failures: AtomicU32,
     /// The instance that it would have been.

@@ -1,9 +1,12 @@
 //! An instance's process, from where it comes cheapest: forked from the version's template, forked from
 //! the runtime's zygote, or executed.
 
+mod company;
+
 use std::ffi::CString;
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pilotlight_model::error::Causes;
 use pilotlight_model::start::{Phase, StartKind};
@@ -20,6 +23,7 @@ use crate::runtime::RuntimeImage;
 use crate::runtime_api::{OnFree, Outstanding, Server, Via};
 use crate::start::inherits_connection;
 use crate::watch::Running;
+use company::Accompanied;
 
 /// What a launch needs.
 pub(crate) struct Launching<'a> {
@@ -27,6 +31,8 @@ pub(crate) struct Launching<'a> {
     pub(crate) instance: &'a Arc<Instance>,
     pub(crate) image: &'a RuntimeImage,
     pub(crate) initialization: Initialization,
+    /// How long its init may take.
+    pub(crate) limit: Duration,
     pub(crate) on_free: Arc<dyn OnFree>,
 }
 
@@ -56,6 +62,8 @@ impl Launching<'_> {
                     }
                     return Ok(running);
                 }
+                // Another process would fare no better.
+                Err(ended @ LaunchError::Extensions(_)) => return Err(ended),
                 Err(error) => error,
             };
             tracing::warn!(
@@ -83,7 +91,7 @@ impl Launching<'_> {
         let forked = self
             .fork_template(template, template.berths.build_ahead(), StartKind::Spare)
             .await;
-        if forked.is_err() {
+        if matches!(&forked, Err(error) if !matches!(error, LaunchError::Extensions(_))) {
             origin.forked(false);
         }
         forked.map(|running| Running {
@@ -102,10 +110,33 @@ impl Launching<'_> {
         let instance = self.instance;
         let told = environment::restored(instance.log.stream(), kind);
         instance.begin(Begin::Template(told), self.image, self.initialization);
-        let berth = berth.await?;
+        let mut berth = berth.await?;
         instance.trace(|trace| trace.end(Phase::Slot, clock::now()));
+        let mut listener = listener(berth.take_runtime_api())?;
+        let accompanied = match template.accompanied {
+            // Else it is furnished.
+            true => self.furnish(&mut *berth, &mut listener).await?,
+            false => None,
+        };
         let outstanding = (template.outstanding, template.via);
-        self.fork(berth, template.inherits, outstanding).await
+        self.fork(berth, listener, template.inherits, outstanding, accompanied)
+            .await
+    }
+
+    /// Puts root and limits into a berth, and extensions, if the version's layers bring any.
+    async fn furnish(
+        &self,
+        berth: &mut dyn Berth,
+        listener: &mut Option<TcpListener>,
+    ) -> Result<Option<Accompanied>, LaunchError> {
+        let accompanied = self.accompany_in_berth(berth, listener).await?;
+        if accompanied.is_none() {
+            let furnishing = furnishing(&self.instance.spec, self.image);
+            berth.furnish(furnishing).await?;
+            self.instance
+                .trace(|trace| trace.end(Phase::Mounts, clock::now()));
+        }
+        Ok(accompanied)
     }
 
     /// A fork of the runtime's zygote, told to be this instance.
@@ -116,17 +147,20 @@ impl Launching<'_> {
         instance.begin(Begin::Zygote(assignment), self.image, self.initialization);
         let mut berth = zygote.berths.take().await?;
         instance.trace(|trace| trace.end(Phase::Slot, clock::now()));
-        berth.furnish(furnishing(spec, self.image)).await?;
-        instance.trace(|trace| trace.end(Phase::Mounts, clock::now()));
+        let mut listener = listener(berth.take_runtime_api())?;
+        let accompanied = self.furnish(&mut *berth, &mut listener).await?;
         let outstanding = (Outstanding::Assignment, Via::Inherited);
-        self.fork(berth, true, outstanding).await
+        self.fork(berth, listener, true, outstanding, accompanied)
+            .await
     }
 
     async fn fork(
         &self,
-        mut berth: Box<dyn Berth>,
+        berth: Box<dyn Berth>,
+        listener: Option<TcpListener>,
         inherits: bool,
         outstanding: (Outstanding, Via),
+        accompanied: Option<Accompanied>,
     ) -> Result<Running, LaunchError> {
         let (outstanding, via) = outstanding;
         // What the fork waits for it finds in its socket.
@@ -135,7 +169,6 @@ impl Launching<'_> {
             Via::Tcp => None,
         };
         let (ours, theirs) = pair(inherits, answer.as_deref())?;
-        let listener = listener(berth.take_runtime_api())?;
         let from = clock::now();
         let launched = berth.fork(theirs.map(Into::into)).await?;
         let to = launched.marks.spawn;
@@ -148,7 +181,8 @@ impl Launching<'_> {
             }
             None => Some((outstanding, via)),
         };
-        self.attend(launched, ours, listener, unanswered)
+        self.attend(launched, ours, listener, unanswered, accompanied)
+            .await
     }
 
     /// A pooled sandbox may have died, and be the first to know. No event was given to it yet, so another one is as good.
@@ -186,9 +220,10 @@ impl Launching<'_> {
         let (instance, spec) = (self.instance, &self.instance.spec);
         let mut slot = self.node.launcher.slot().await?;
         instance.trace(|trace| trace.end(Phase::Slot, clock::now()));
+        let mut listener = listener(slot.take_runtime_api())?;
+        let accompanied = self.accompany_in_slot(&mut *slot, &mut listener).await?;
         let inherits = inherits_connection(spec.runtime);
         let (ours, theirs) = pair(inherits, None)?;
-        let listener = listener(slot.take_runtime_api())?;
         let launch = Launch {
             owner: Some(spec.key.clone()),
             root: RootKey::of(spec, &self.image.digest),
@@ -206,16 +241,18 @@ impl Launching<'_> {
         };
         let launched = slot.launch(launch).await?;
         instance.trace(|trace| trace.launched(launched.marks));
-        self.attend(launched, ours, listener, None)
+        self.attend(launched, ours, listener, None, accompanied)
+            .await
     }
 
     /// Begins to listen to a process.
-    fn attend(
+    async fn attend(
         &self,
         launched: Launched,
         connection: Option<UnixStream>,
         listener: Option<TcpListener>,
         outstanding: Option<(Outstanding, Via)>,
+        accompanied: Option<Accompanied>,
     ) -> Result<Running, LaunchError> {
         let instance = self.instance;
         let process: Arc<dyn crate::launcher::Process> = launched.process.into();
@@ -227,15 +264,25 @@ impl Launching<'_> {
         // Only now, when the start is on the books, can its end be: until then what the runtime says
         // waits in its socket.
         let inherits = connection.is_some();
-        let server = Server::start(
-            Arc::clone(instance),
-            Arc::clone(&self.on_free),
-            connection,
-            listener,
-            outstanding,
-        );
+        let (server, beside) = match accompanied {
+            Some(Accompanied { beside, server }) => {
+                if let Some(connection) = connection {
+                    let outstanding = outstanding.map(|(outstanding, _)| outstanding);
+                    server.join(connection, outstanding).await;
+                }
+                (server, Some(beside))
+            }
+            None => {
+                let on_free = Arc::clone(&self.on_free);
+                let instance = Arc::clone(instance);
+                let server = Server::start(instance, on_free, connection, listener, outstanding);
+                (server, None)
+            }
+        };
         Ok(Running {
             process,
+            since: beside.as_ref().map(|beside| beside.since),
+            beside,
             server,
             reader: tokio::spawn(reader),
             inherits,

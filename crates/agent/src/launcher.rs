@@ -19,6 +19,9 @@ use pilotlight_model::node::BoxFuture;
 use pilotlight_model::start::Instant;
 use pilotlight_sandbox::Lesson;
 
+use crate::extensions::Accompaniment;
+use crate::instance::Verdict;
+
 pub(crate) use sandboxed::Sandboxed;
 
 /// Runs processes in sandboxes.
@@ -45,6 +48,13 @@ pub(crate) trait Slot: Send {
     /// The listener at 127.0.0.1:9001 inside the sandbox; `None` once taken.
     fn take_runtime_api(&mut self) -> Option<std::net::TcpListener>;
 
+    /// Fills the sandbox and starts the extensions that its root brings; the program follows. Without extensions nothing
+    /// is done.
+    fn accompany(
+        &mut self,
+        company: Company,
+    ) -> BoxFuture<'_, Result<Option<(Accompaniment, Marks)>, LaunchError>>;
+
     /// Fills the sandbox and executes the program. Dropping the future gives the sandbox up.
     fn launch(self: Box<Self>, launch: Launch)
     -> BoxFuture<'static, Result<Launched, LaunchError>>;
@@ -54,6 +64,9 @@ pub(crate) trait Slot: Send {
 pub(crate) trait Process: Send + Sync {
     /// Resolves when the program has ended.
     fn wait(&self) -> BoxFuture<'_, Exit>;
+
+    /// Asks the program to end (SIGTERM). Blocks for a moment.
+    fn terminate(&self);
 
     /// Kills every process of the sandbox.
     fn kill(&self);
@@ -101,6 +114,12 @@ pub(crate) trait Berth: Send {
     /// Puts root, limits and `/tmp` in place: ahead of time where the function is known.
     fn furnish(&mut self, furnishing: Furnishing) -> BoxFuture<'_, Result<(), LaunchError>>;
 
+    /// The same, and starts the extensions that the root brings. Without extensions nothing is done.
+    fn accompany(
+        &mut self,
+        company: Company,
+    ) -> BoxFuture<'_, Result<Option<(Accompaniment, Marks)>, LaunchError>>;
+
     /// Whether what is to be forked is there still.
     fn is_alive(&self) -> bool;
 
@@ -147,6 +166,14 @@ pub(crate) struct Furnishing {
     pub(crate) memory_mb: u32,
     /// Size of `/tmp`.
     pub(crate) tmp_mb: u32,
+}
+
+/// What runs beside a program, and in what.
+#[derive(Debug, Clone)]
+pub(crate) struct Company {
+    pub(crate) furnishing: Furnishing,
+    /// `NAME=value`: what extensions find.
+    pub(crate) env: Vec<CString>,
 }
 
 /// A launched process with its ends of the pipes.
@@ -225,6 +252,10 @@ pub(crate) enum LaunchError {
         #[source]
         source: io::Error,
     },
+    /// The start ended while extensions were started: they failed, or took too long, or nobody needs the instance any
+    /// more.
+    #[error("the start ended with its extensions: {0:?}")]
+    Extensions(Verdict),
     /// The platform failed.
     #[error("{step}")]
     Platform {

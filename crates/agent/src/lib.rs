@@ -12,6 +12,7 @@ mod agent;
 mod clock;
 mod compile;
 mod environment;
+mod extensions;
 mod failure;
 pub mod images;
 mod instance;

@@ -14,6 +14,7 @@ use pilotlight_model::logging::LogLevel;
 use time::OffsetDateTime;
 
 use crate::environment::Initialization;
+use crate::extensions::Subscribed;
 use crate::failure::Failure;
 use crate::runtime::RuntimeImage;
 
@@ -47,6 +48,8 @@ pub(crate) enum PlatformEvent {
     RestoreRuntimeDone { status: Status },
     /// The fork is ready, or will not be.
     RestoreReport { status: Status, length: Duration },
+    /// An extension has come through the init phase, or has not.
+    Extension(Subscribed),
     /// A request begins.
     Start {
         request: RequestId,
@@ -163,6 +166,10 @@ impl PlatformEvent {
                 },
             ),
             E::RestoreReport { status, .. } => unless(status, LogLevel::Info),
+            E::Extension(Subscribed { error_type, .. }) => match error_type {
+                None => LogLevel::Info,
+                Some(_) => LogLevel::Warn,
+            },
             E::RuntimeDone(done) => unless(&done.status, LogLevel::Debug),
             E::Report(report) => unless(&report.status(), LogLevel::Info),
         }

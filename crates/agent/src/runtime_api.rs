@@ -1,4 +1,4 @@
-//! The Runtime API (2018-06-01) as one instance's runtime sees it: HTTP/1.1 over a socket that only
+//! The Runtime API (2018-06-01), and what extensions have beside it, as one instance's processes see it: HTTP/1.1 over a socket that only
 //! that instance can reach. The runtime is never trusted: connections, headers and bodies are bounded,
 //! every wait ends with the instance, and what is not understood is refused or hung up on.
 //!
@@ -21,11 +21,12 @@ use hyper_util::rt::TokioIo;
 use pilotlight_model::start::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::extensions;
 use crate::instance::{Asked, Event, InitMarks, Instance, Next, Refusal, Restore};
 use inherited::Inherited;
 use outstanding::Begun;
@@ -34,7 +35,7 @@ use route::Route;
 pub(crate) use outstanding::{Outstanding, Via};
 
 /// Connections that one instance may hold; a further one waits in the listener's queue.
-const CONNECTIONS: usize = 16;
+const CONNECTIONS: usize = 64;
 /// Bytes of a request's line and headers together.
 const HEAD_BYTES: usize = 64 * 1024;
 /// Pause after a connection could not be accepted (the node is out of descriptors).
@@ -61,9 +62,13 @@ pub(crate) trait OnFree: Send + Sync + 'static {
     fn parked(&self, _instance: &Arc<Instance>, _via: Via) {}
 }
 
+/// A connection that a program inherited beside its extensions, and what is outstanding on it.
+type Joining = (UnixStream, Option<Outstanding>);
+
 /// The Runtime API of one process, on every way by which it can come. Dropping it closes everything.
 pub(crate) struct Server {
     stop: oneshot::Sender<()>,
+    joining: mpsc::Sender<Joining>,
     task: AbortOnDropHandle<()>,
 }
 
@@ -85,12 +90,23 @@ impl Server {
             all: JoinSet::new(),
         };
         if let Some(stream) = inherited {
-            let stream = Inherited::new(stream, Arc::clone(&connections.instance));
-            connections.serve(Begun::new(stream, on(Via::Inherited)), Via::Inherited);
+            connections.serve_inherited(stream, on(Via::Inherited));
         }
         let (stop, stopped) = oneshot::channel();
-        let task = AbortOnDropHandle::new(tokio::spawn(connections.run(listener, stopped)));
-        Self { stop, task }
+        let (joining, joined) = mpsc::channel(1);
+        let task = AbortOnDropHandle::new(tokio::spawn(connections.run(listener, joined, stopped)));
+        Self {
+            stop,
+            joining,
+            task,
+        }
+    }
+
+    /// Serves, as of now, the connection that the program inherited; extensions came before it. What is outstanding
+    /// there comes over that connection.
+    pub(crate) async fn join(&self, stream: UnixStream, outstanding: Option<Outstanding>) {
+        // An error means that everything is closed.
+        let _ = self.joining.send((stream, outstanding)).await;
     }
 
     /// The process has ended: hears what it still said, for a bounded time, and closes.
@@ -109,12 +125,20 @@ struct Connections {
 }
 
 impl Connections {
-    async fn run(mut self, listener: Option<TcpListener>, mut stopped: oneshot::Receiver<()>) {
+    async fn run(
+        mut self,
+        listener: Option<TcpListener>,
+        mut joined: mpsc::Receiver<Joining>,
+        mut stopped: oneshot::Receiver<()>,
+    ) {
         loop {
             let room = self.all.len() < CONNECTIONS;
             tokio::select! {
                 _ = &mut stopped => break,
                 Some(_) = self.all.join_next() => {}
+                Some((stream, outstanding)) = joined.recv() => {
+                    self.serve_inherited(stream, outstanding);
+                }
                 stream = accept(listener.as_ref()), if room => self.serve_accepted(stream),
             }
         }
@@ -125,6 +149,11 @@ impl Connections {
             self.serve_accepted(stream);
         }
         while self.all.join_next().await.is_some() {}
+    }
+
+    fn serve_inherited(&mut self, stream: UnixStream, outstanding: Option<Outstanding>) {
+        let stream = Inherited::new(stream, Arc::clone(&self.instance));
+        self.serve(Begun::new(stream, outstanding), Via::Inherited);
     }
 
     fn serve_accepted(&mut self, stream: TcpStream) {
@@ -186,7 +215,7 @@ where
 /// The instance has ended; the connection is closed without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("the instance has ended")]
-struct Ended;
+pub(crate) struct Ended;
 
 async fn answer(
     instance: &Arc<Instance>,
@@ -202,6 +231,10 @@ async fn answer(
         Route::Assignment => Ok(assignment(instance)),
         Route::Restore => restore(instance, on_free, request.headers(), via).await,
         Route::RestoreError => Ok(answer::restore_error(instance, request).await),
+        Route::Register => Ok(extensions::api::register(instance, request).await),
+        Route::ExtensionNext => extensions::api::next(instance, on_free, request.headers()).await,
+        Route::ExtensionInitError => Ok(extensions::api::init_error(instance, request).await),
+        Route::ExtensionExitError => Ok(extensions::api::exit_error(instance, request).await),
         Route::WrongMethod => Ok(error(
             StatusCode::METHOD_NOT_ALLOWED,
             "MethodNotAllowed",
@@ -231,12 +264,10 @@ async fn next(
     }
     match instance.ask(marks(headers)) {
         Ok(Next::Event(event)) => Ok(deliver(event)),
-        Ok(Next::Wait { asked, event }) => {
+        Ok(Next::Wait { freed, event }) => {
             // Only now is the way for the event open.
-            match asked {
-                Asked::First => on_free.free(instance, true, via),
-                Asked::Next => on_free.free(instance, false, via),
-                Asked::Again => {}
+            if let Some(asked) = freed {
+                on_free.free(instance, asked == Asked::First, via);
             }
             let event = event.await.map_err(|_| Ended)?;
             instance.fetched();
@@ -310,7 +341,7 @@ fn deliver(event: Event) -> Response<Full<Bytes>> {
     response
 }
 
-fn accepted() -> Response<Full<Bytes>> {
+pub(crate) fn accepted() -> Response<Full<Bytes>> {
     json(StatusCode::ACCEPTED, r#"{"status":"OK"}"#.into())
 }
 
@@ -326,12 +357,12 @@ fn refused(refusal: Refusal) -> Response<Full<Bytes>> {
     error(status, error_type, &refusal.to_string())
 }
 
-fn error(status: StatusCode, error_type: &str, message: &str) -> Response<Full<Bytes>> {
+pub(crate) fn error(status: StatusCode, error_type: &str, message: &str) -> Response<Full<Bytes>> {
     let body = serde_json::json!({ "errorMessage": message, "errorType": error_type });
     json(status, body.to_string().into())
 }
 
-fn json(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
+pub(crate) fn json(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     response.headers_mut().insert(

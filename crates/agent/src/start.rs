@@ -17,13 +17,13 @@ use crate::failure::Failure;
 use crate::instance::{Instance, StartTrace, Verdict};
 use crate::ladder::preparation;
 use crate::launch::Launching;
-use crate::launcher::{Exit, LaunchError};
+use crate::launcher::LaunchError;
 use crate::logs::{InstanceLog, LogGroup};
 use crate::platform_events::Status;
 use crate::pool::{Done, Pool, Purpose, StartOrder, Ticket, Turn, Worth};
 use crate::runtime::RuntimeImage;
 use crate::runtime_api::{OnFree, Via};
-use crate::watch::Watched;
+use crate::watch::{TURN, Watched};
 use crate::{clock, log_stream, warm_up};
 
 /// Takes up a start order: makes the instance and leaves it to a task of its own.
@@ -167,11 +167,19 @@ impl Start<'_> {
             instance,
             image: self.image,
             initialization: Initialization::OnDemand,
+            limit,
             on_free: Arc::clone(&self.on_free),
         };
-        let launched = match self.spare {
-            false => launching.run(cheapest).await,
-            true => launching.run_spare().await,
+        let launched = async {
+            match self.spare {
+                false => launching.run(cheapest).await,
+                true => launching.run_spare().await,
+            }
+        };
+        let launched = match instance.spec.layers.is_empty() {
+            true => launched.await,
+            // Extensions may take as long as an init may: others must not wait with it.
+            false => giving_up(&mut turn, launched).await,
         };
         let mut running = match launched {
             Ok(running) => running,
@@ -180,10 +188,22 @@ impl Start<'_> {
                 instance.end(Some(failure));
                 return Ok(Watched::Killed(Verdict::InitFailed));
             }
+            Err(LaunchError::Extensions(verdict)) => {
+                if verdict != Verdict::InitTimedOut {
+                    instance.end(instance.failed());
+                }
+                return Ok(Watched::Killed(verdict));
+            }
             Err(error) => return Err(error),
         };
         let watched = running.watch(instance, limit, &mut turn).await;
         drop(turn);
+        let again = match &watched {
+            Watched::Killed(Verdict::InitTimedOut) => true,
+            Watched::Stillborn => !self.spare,
+            _ => false,
+        };
+        running.part(instance, &watched, again).await;
         running.wind_up(instance).await;
         let failure = match &watched {
             Watched::Killed(Verdict::InitTimedOut) => {
@@ -199,15 +219,23 @@ impl Start<'_> {
                 instance.forget_process();
                 return Ok(watched);
             }
-            Watched::Exited(exit) => instance.exit_failure(*exit),
-            Watched::Stillborn | Watched::Killed(_) => Failure::Exited {
-                exit: Exit::Signal(9),
-                out_of_memory: false,
-            },
+            ended => ended.failure(instance),
         };
-        instance.end(Some(instance.failed().unwrap_or(failure)));
+        instance.end(Some(failure));
         instance.forget_process();
         Ok(watched)
+    }
+}
+
+/// Gives the turn back when that takes longer than a start may keep it.
+async fn giving_up<T>(turn: &mut Option<Turn>, launched: impl Future<Output = T>) -> T {
+    tokio::pin!(launched);
+    match tokio::time::timeout(TURN, &mut launched).await {
+        Ok(launched) => launched,
+        Err(_) => {
+            drop(turn.take());
+            launched.await
+        }
     }
 }
 
@@ -217,13 +245,17 @@ pub(crate) fn entrypoint(image: &RuntimeImage, program: &str, source: &std::io::
     if custom && source.kind() == std::io::ErrorKind::NotFound {
         return "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]".to_owned();
     }
-    let why = match source.kind() {
+    format!("fork/exec {program}: {}", execution_error(source))
+}
+
+/// Why a program cannot be executed, in Go's words.
+pub(crate) fn execution_error(source: &std::io::Error) -> String {
+    match source.kind() {
         std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         _ if source.raw_os_error() == Some(8) => "exec format error".to_owned(),
         _ => source.to_string(),
-    };
-    format!("fork/exec {program}: {why}")
+    }
 }
 
 /// Tells the pool when the runtime has nothing to do.

@@ -1,6 +1,7 @@
 //! The agent as a whole, on runtimes that live in this process: everything but the kernel is real.
 
 mod compiling;
+mod extensions;
 mod fake;
 mod hostile;
 mod invocations;

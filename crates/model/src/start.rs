@@ -110,6 +110,8 @@ pub enum Phase {
     Mounts,
     /// Opening the instance's network.
     Network,
+    /// Starting extensions, until all have registered, and waiting for them when the runtime is ready before they are.
+    Extensions,
     /// Dropping privilege, installing the system call filter and executing the runtime.
     Spawn,
     /// Copying the parked process, zygote or template, into the sandbox.
@@ -130,7 +132,7 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase in the order in which they happen.
-    pub const ALL: [Phase; 15] = [
+    pub const ALL: [Phase; 16] = [
         Phase::Gateway,
         Phase::Queue,
         Phase::Place,
@@ -138,6 +140,7 @@ impl Phase {
         Phase::Cgroup,
         Phase::Mounts,
         Phase::Network,
+        Phase::Extensions,
         Phase::Spawn,
         Phase::Fork,
         Phase::Restore,
@@ -158,6 +161,7 @@ impl Phase {
             Phase::Cgroup => "cgroup",
             Phase::Mounts => "mounts",
             Phase::Network => "network",
+            Phase::Extensions => "extensions",
             Phase::Spawn => "spawn",
             Phase::Fork => "fork",
             Phase::Restore => "restore",

@@ -301,7 +301,8 @@ fn watch(
                     Err(signal) => Report::Killed { signal },
                 };
                 report(control, &end, &[])?;
-                if !stays {
+                // Companions are asked to end before the sandbox does.
+                if !stays && companions.is_none() {
                     return Ok(());
                 }
             } else if let Some(companions) = &companions {

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::fs::fstat;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{OnceCell, oneshot};
 use tokio::time::timeout;
@@ -133,9 +133,26 @@ impl Process {
         }
     }
 
-    /// Resolves when the program has ended; its sandbox's other processes end with it. Again and again the same.
+    /// Resolves when the program has ended; its sandbox's other processes end with it, unless it has companions. Again and again the same.
     pub async fn wait(&self) -> Exit {
         self.living.wait().await
+    }
+
+    /// Asks the program to end (SIGTERM).
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn terminate(&self) -> io::Result<()> {
+        let gone = || io::Error::from(io::ErrorKind::NotFound);
+        let pid = Pid::from_raw(self.living.pid).ok_or_else(gone)?;
+        let process = pidfd_open(pid, PidfdFlags::empty())?;
+        // Its id may be another's by now. Children of its init are all that it may hit.
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.living.pid))?;
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:\t"));
+        if parent != Some(self.living.sandbox.pid.to_string().as_str()) {
+            return Err(gone());
+        }
+        Ok(pidfd_send_signal(process, Signal::TERM)?)
     }
 
     /// Kills every process of the sandbox, unless the program has become a template: that lives for as long as its handle.

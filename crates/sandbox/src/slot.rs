@@ -304,6 +304,12 @@ pub struct Accompanied {
 }
 
 impl Accompanied {
+    /// When each step up to here ended; the program is still to be executed.
+    #[must_use]
+    pub fn marks(&self) -> Marks {
+        self.marks
+    }
+
     /// Executes the program beside its companions. Dropping the future deletes the sandbox.
     ///
     /// # Errors

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use pilotlight_model::start::StartKind;
+use pilotlight_model::start::{Phase, StartKind};
 use tokio::sync::oneshot;
 
 use super::machine::{Machine, Refusal};
 use super::{InitMarks, Instance, State};
 use crate::clock;
 use crate::environment::Initialization;
+use crate::extensions::Registry;
 use crate::failure::Failure;
 use crate::platform_events::{PlatformEvent, Status};
 use crate::runtime::RuntimeImage;
@@ -70,6 +71,11 @@ impl Default for Origin {
 }
 
 impl Origin {
+    /// Whether the process serves nobody.
+    pub(super) fn is_template(&self) -> bool {
+        self.template
+    }
+
     /// The process has ended; who asked is not answered.
     pub(super) fn end(&mut self) {
         self.parked = None;
@@ -87,6 +93,8 @@ impl Instance {
         if state.machine.is_starting() {
             state.machine = Machine::Init;
         }
+        state.extensions = Registry::new(&[]);
+        state.trace.begin_process();
         let origin = &mut state.origin;
         origin.init_ended = false;
         origin.initialization = initialization;
@@ -113,8 +121,8 @@ impl Instance {
     }
 
     /// It becomes no template, and serves like any other instance. Its init was nobody's request: none
-    /// reports it or pays for it.
-    pub(crate) fn stay(&self) {
+    /// reports it or pays for it. Returns whether it waits for an event now.
+    pub(crate) fn stay(&self) -> bool {
         let mut state = self.state.lock();
         state.init = None;
         state.origin.template = false;
@@ -124,6 +132,7 @@ impl Instance {
             let _ = parked.send(Bytes::new());
         }
         self.changed.notify_one();
+        state.machine == Machine::Ready && state.round.is_none()
     }
 
     /// What the instance came from, as its first request reports it.
@@ -135,41 +144,39 @@ impl Instance {
     pub(crate) fn give_up_start(&self, status: &Status) {
         let mut state = self.state.lock();
         let now = clock::now();
-        match state.origin.kind {
-            StartKind::Forked => {
-                let length = state.trace.give_up_restore(now);
-                self.tell_restore(status, length);
-            }
+        let length = match state.origin.kind {
+            StartKind::Forked => state.trace.give_up_restore(now),
             _ => {
                 let length = state.trace.since_spawn(now);
                 state.trace.give_up_init(now);
-                self.tell_init(&state.origin, status, length);
+                length
             }
-        }
+        };
+        self.tell_runtime_done(&state.origin, status.clone());
+        self.tell_extensions(&state);
+        self.tell_start(&state.origin, status.clone(), length);
     }
 
-    /// The log tells how an init ended.
-    fn tell_init(&self, origin: &Origin, status: &Status, length: Duration) {
-        let kind = origin.initialization;
-        self.log.event(&PlatformEvent::InitRuntimeDone {
-            kind,
-            status: status.clone(),
-        });
-        self.log.event(&PlatformEvent::InitReport {
-            kind,
-            status: status.clone(),
-            length,
+    /// The log tells how the runtime came through the start.
+    fn tell_runtime_done(&self, origin: &Origin, status: Status) {
+        self.log.event(&match origin.kind {
+            StartKind::Forked => PlatformEvent::RestoreRuntimeDone { status },
+            _ => PlatformEvent::InitRuntimeDone {
+                kind: origin.initialization,
+                status,
+            },
         });
     }
 
-    /// The log tells how a restore ended.
-    fn tell_restore(&self, status: &Status, length: Duration) {
-        let status = || status.clone();
-        self.log
-            .event(&PlatformEvent::RestoreRuntimeDone { status: status() });
-        self.log.event(&PlatformEvent::RestoreReport {
-            status: status(),
-            length,
+    /// The log tells how the start ended.
+    fn tell_start(&self, origin: &Origin, status: Status, length: Duration) {
+        self.log.event(&match origin.kind {
+            StartKind::Forked => PlatformEvent::RestoreReport { status, length },
+            _ => PlatformEvent::InitReport {
+                kind: origin.initialization,
+                status,
+                length,
+            },
         });
     }
 
@@ -221,7 +228,6 @@ impl Instance {
         if state.origin.template {
             if first {
                 self.end_init(&mut state, marks);
-                state.origin.init_ended = true;
             }
             // A second question replaces the first, whose connection is most likely gone.
             let (go, told) = oneshot::channel();
@@ -231,7 +237,6 @@ impl Instance {
         if first && state.origin.kind != StartKind::Forked {
             // One that asks although nobody told it to; its init is over all the same.
             self.end_init(&mut state, marks);
-            state.origin.init_ended = true;
         }
         state.machine.go_on();
         Ok(Restore::Go(state.origin.restore.clone()))
@@ -246,29 +251,62 @@ impl Instance {
         Ok(())
     }
 
-    /// The runtime asks for its first event: its start is over.
+    /// The runtime asks for its first event: for its part, the start is over.
     pub(super) fn end_start(&self, state: &mut State, marks: InitMarks) {
         match state.origin.kind {
             StartKind::Forked => {
-                let length = state.trace.end_restore(marks, clock::now());
-                state.restore = Some(length);
-                self.tell_restore(&Status::Success, length);
+                state.restore = Some(state.trace.end_restore(marks, clock::now()));
+                self.tell_runtime_done(&state.origin, Status::Success);
+            }
+            _ if state.origin.init_ended => {}
+            _ => self.end_runtime_init(state, marks),
+        }
+    }
+
+    /// All have asked for their first event: the start is over.
+    pub(super) fn report_start(&self, state: &mut State) {
+        let now = clock::now();
+        let extensions = !state.extensions.is_empty();
+        if extensions {
+            state.trace.end(Phase::Extensions, now);
+            self.tell_extensions(state);
+        }
+        let length = state.trace.since_spawn(now);
+        match state.origin.kind {
+            StartKind::Forked => {
+                if extensions {
+                    state.restore = Some(length);
+                }
+                let length = state.restore.unwrap_or_default();
+                self.tell_start(&state.origin, Status::Success, length);
                 // The tail that a caller gets begins behind it.
                 drop(self.log.take_tail());
             }
             _ if state.origin.init_ended => {}
-            _ => self.end_init(state, marks),
+            _ => {
+                // What extensions do before the first request is init like the function's own.
+                if extensions && state.init.is_some() {
+                    state.init = Some(length);
+                }
+                self.tell_start(&state.origin, Status::Success, length);
+            }
         }
     }
 
+    /// The init is over without a request for an event.
     fn end_init(&self, state: &mut State, marks: InitMarks) {
-        let now = clock::now();
-        state.trace.end_init(marks, now);
+        self.end_runtime_init(state, marks);
+        state.origin.init_ended = true;
+        let length = state.trace.since_spawn(clock::now());
+        self.tell_start(&state.origin, Status::Success, length);
+    }
+
+    fn end_runtime_init(&self, state: &mut State, marks: InitMarks) {
+        state.trace.end_init(marks, clock::now());
         // A repeated init is part of the request that it serves, and billed with it.
         if state.current.is_none() {
             state.init = Some(state.trace.user_init());
         }
-        let length = state.trace.since_spawn(now);
-        self.tell_init(&state.origin, &Status::Success, length);
+        self.tell_runtime_done(&state.origin, Status::Success);
     }
 }

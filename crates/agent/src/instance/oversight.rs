@@ -24,6 +24,8 @@ pub(crate) enum Verdict {
     InitTimedOut,
     /// Kill the process: the request ran out of time, and has been answered.
     TimedOut,
+    /// Kill the process: an extension has ended.
+    Crashed,
 }
 
 impl Instance {
@@ -34,6 +36,8 @@ impl Instance {
             state.machine = Machine::Init;
         }
         state.failed = None;
+        state.crashed = None;
+        state.round = None;
     }
 
     /// The process runs.
@@ -48,12 +52,13 @@ impl Instance {
 
     /// Whether the init phase is over.
     pub(crate) fn is_initialised(&self) -> bool {
-        !self.state.lock().machine.is_starting()
+        !self.state.lock().is_starting()
     }
 
     /// Whether its runtime waits for an event.
     pub(crate) fn is_ready(&self) -> bool {
-        self.state.lock().machine == Machine::Ready
+        let state = self.state.lock();
+        state.machine == Machine::Ready && state.round.is_none()
     }
 
     /// Looks at what is due. A request that has run out of time is answered here.
@@ -66,16 +71,18 @@ impl Instance {
         if state.failed.is_some() {
             return Verdict::InitFailed;
         }
+        if state.crashed.is_some() {
+            return Verdict::Crashed;
+        }
         if state.deadline.is_some_and(|deadline| deadline <= now) {
             self.expire(&mut state);
             return Verdict::TimedOut;
         }
-        // A parked process waits for its supervisor, however long that takes.
-        let init =
-            init_deadline.filter(|_| matches!(state.machine, Machine::Init | Machine::Restoring));
+        let init = init_deadline.filter(|_| state.is_initialising());
         if init.is_some_and(|deadline| deadline <= now) {
             // From here on nothing that this process says counts.
             state.machine = Machine::Over;
+            state.round = None;
             return Verdict::InitTimedOut;
         }
         let due = [state.deadline, init].into_iter().flatten().min();
@@ -92,8 +99,9 @@ impl Instance {
     /// answered, or given back if the runtime never saw it.
     pub(crate) fn end(&self, failure: Option<Failure>) {
         let mut state = self.state.lock();
-        let initialising = state.machine.is_starting() || state.failed.is_some();
-        if let Machine::Answered(_) = state.machine {
+        let initialising = state.is_starting() || state.failed.is_some();
+        state.round = None;
+        if state.answered {
             self.end_request(&mut state);
         }
         state.machine = Machine::Over;
@@ -120,6 +128,7 @@ impl Instance {
         let mut state = self.state.lock();
         state.peak_bytes = state.peak();
         state.process = None;
+        state.extensions.hang_up();
     }
 
     /// How the process of this instance ended, in Lambda's words.
@@ -140,6 +149,11 @@ impl Instance {
         self.state.lock().process.clone()
     }
 
+    /// What has ended it since it could serve.
+    pub(crate) fn crashed(&self) -> Option<Failure> {
+        self.state.lock().crashed.clone()
+    }
+
     /// Why the instance cannot serve, if it cannot.
     pub(crate) fn failed(&self) -> Option<Failure> {
         self.state.lock().failed.clone()
@@ -152,9 +166,19 @@ impl Instance {
 
     fn expire(&self, state: &mut State) {
         let limit = self.spec.timeout;
-        if let Machine::Answered(_) = state.machine {
+        if state.answered {
+            // Who has an extension that runs too long has its answer all the same.
+            if !state.extensions.all_ready()
+                && let Some(unreported) = &mut state.unreported
+            {
+                let id = unreported.report.request;
+                unreported.report.failure = Some(Failure::TimedOut(limit));
+                self.log
+                    .words([task_timed_out(clock::utc(), id, limit), String::new()]);
+            }
             self.end_request(state);
         }
+        state.round = None;
         state.machine = Machine::Over;
         state.pending = None;
         state.deadline = None;

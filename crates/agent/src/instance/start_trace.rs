@@ -23,6 +23,8 @@ pub(crate) struct InitMarks {
 pub(crate) struct StartTrace {
     ends: Vec<(Phase, Instant)>,
     spawned: Option<Instant>,
+    /// When extensions were started, before the program.
+    accompanied: Option<Instant>,
     /// When a fork was begun.
     forking: Option<Instant>,
     user_init: Duration,
@@ -34,9 +36,20 @@ impl StartTrace {
         Self {
             ends: vec![(Phase::Queue, at)],
             spawned: None,
+            accompanied: None,
             forking: None,
             user_init: Duration::ZERO,
         }
+    }
+
+    /// A process is about to be made, the first or another.
+    pub(crate) fn begin_process(&mut self) {
+        self.accompanied = None;
+    }
+
+    /// Extensions are started, before the program is.
+    pub(crate) fn accompanied(&mut self, at: Instant) {
+        self.accompanied = Some(at);
     }
 
     /// A phase ended.
@@ -46,11 +59,19 @@ impl StartTrace {
 
     /// The program was executed.
     pub(crate) fn launched(&mut self, marks: Marks) {
+        // Of an accompanied process these are over.
+        if self.accompanied.is_none() {
+            self.furnished(marks);
+        }
+        self.end(Phase::Spawn, marks.spawn);
+        self.spawned = Some(marks.spawn);
+    }
+
+    /// The sandbox was filled, before its program was executed.
+    pub(crate) fn furnished(&mut self, marks: Marks) {
         self.end(Phase::Cgroup, marks.cgroup);
         self.end(Phase::Mounts, marks.mounts);
         self.end(Phase::Network, marks.network);
-        self.end(Phase::Spawn, marks.spawn);
-        self.spawned = Some(marks.spawn);
     }
 
     /// A process was forked, between these times, instead of being executed.
@@ -99,9 +120,10 @@ impl StartTrace {
         self.user_init
     }
 
-    /// Time from the program's start.
+    /// Time from the program's start, or from that of its extensions.
     pub(crate) fn since_spawn(&self, now: Instant) -> Duration {
-        self.spawned
+        self.accompanied
+            .or(self.spawned)
             .map_or(Duration::ZERO, |spawned| now.since(spawned))
     }
 

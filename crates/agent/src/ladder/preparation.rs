@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use pilotlight_model::error::Causes;
-use pilotlight_model::ladder::Rung;
+use pilotlight_model::ladder::{Refusal, Rung};
 use pilotlight_model::limits;
 use pilotlight_model::start::StartKind;
 use tokio::sync::oneshot;
@@ -17,10 +17,11 @@ use super::berths::{BERTH_BYTES, Berths};
 use super::{Parked, freezing};
 use crate::agent::Node;
 use crate::environment::Initialization;
+use crate::extensions::{SHUTDOWN, Shutdown};
 use crate::failure::Failure;
 use crate::instance::{Instance, Verdict};
 use crate::launch::{Launching, furnishing};
-use crate::launcher::{Exit, FreezeError, LaunchError, Template};
+use crate::launcher::{FreezeError, LaunchError, Template};
 use crate::platform_events::Status;
 use crate::pool::{Done, Lease, Pool, Purpose, StartOrder, Turn, Worth};
 use crate::runtime::RuntimeImage;
@@ -100,6 +101,19 @@ impl Preparation<'_> {
             }
         };
         let saves = instance.init_length();
+        if let Some(refusal) = unsuited(&running, instance, via) {
+            drop(turn);
+            let error = FreezeError::Refused(refusal);
+            return self.serve(running, error, done).await;
+        }
+        let accompanied = running.beside.is_some();
+        if let Some(beside) = &running.beside {
+            // Each fork has extensions of its own.
+            let deadline = tokio::time::Instant::now() + SHUTDOWN;
+            beside
+                .shut_down(instance, Shutdown::Spindown, deadline)
+                .await;
+        }
         let frozen = freezing::freeze(running.process.as_ref()).await;
         drop(turn);
         match frozen {
@@ -114,7 +128,32 @@ impl Preparation<'_> {
                 instance.forget_process();
                 Ok(())
             }
-            Err(error) => self.serve(running, outstanding, error, done).await,
+            // Without its extensions it cannot serve.
+            Err(error) if accompanied => {
+                self.refused(error);
+                drop(done);
+                self.node.pool.refresh(&instance.spec);
+                running.wind_up(instance).await;
+                instance.end(None);
+                instance.forget_process();
+                Ok(())
+            }
+            Err(error) => self.serve(running, error, done).await,
+        }
+    }
+
+    /// The process is no template, for that reason.
+    fn refused(&self, error: FreezeError) {
+        let spec = &self.instance.spec;
+        match error {
+            FreezeError::Refused(refusal) => {
+                tracing::info!(version = %spec.key, %refusal, "no template");
+                self.node.ladder.refuse(spec, refusal);
+            }
+            FreezeError::Platform(error) => {
+                let error = Causes(&error);
+                tracing::error!(version = %spec.key, %error, "template not made");
+            }
         }
     }
 
@@ -128,6 +167,7 @@ impl Preparation<'_> {
             instance: self.instance,
             image: self.image,
             initialization: Initialization::SnapStart,
+            limit: limits::INIT,
             on_free: Arc::new(Parking {
                 pool: Arc::clone(&self.node.pool),
                 parked: Mutex::new(Some(parked)),
@@ -141,6 +181,11 @@ impl Preparation<'_> {
                 self.instance.end(Some(failure));
                 Ok(None)
             }
+            Err(LaunchError::Extensions(verdict)) => {
+                self.init_failed(&Watched::Killed(verdict));
+                self.instance.end(None);
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -148,7 +193,15 @@ impl Preparation<'_> {
     /// The init failed, or took too long: requests will hear of it from their own.
     async fn failed(&self, running: Running, watched: &Watched) {
         let instance = self.instance;
+        running.part(instance, watched, true).await;
         running.wind_up(instance).await;
+        self.init_failed(watched);
+        instance.end(None);
+        instance.forget_process();
+    }
+
+    fn init_failed(&self, watched: &Watched) {
+        let instance = self.instance;
         let status = match watched {
             Watched::Killed(Verdict::InitTimedOut) => Some(Status::Timeout),
             Watched::Killed(Verdict::Stop) => None,
@@ -166,8 +219,6 @@ impl Preparation<'_> {
             self.node.ladder.init_failed(&instance.spec, &told);
             instance.give_up_start(&status);
         }
-        instance.end(None);
-        instance.forget_process();
     }
 
     fn park(
@@ -177,10 +228,13 @@ impl Preparation<'_> {
         via: Via,
         running: &Running,
     ) -> Arc<Parked> {
-        let furnishing = furnishing(&self.instance.spec, self.image);
+        let accompanied = running.beside.is_some();
+        // Extensions have to know the instance that they are started for.
+        let furnishing = (!accompanied).then(|| furnishing(&self.instance.spec, self.image));
         Arc::new(Parked {
+            accompanied,
             spec: Arc::clone(&self.instance.spec),
-            berths: Berths::new(Arc::clone(&template), Some(furnishing), BERTHS),
+            berths: Berths::new(Arc::clone(&template), furnishing, BERTHS),
             template,
             outstanding,
             via,
@@ -230,41 +284,44 @@ impl Preparation<'_> {
     async fn serve(
         &self,
         mut running: Running,
-        outstanding: Outstanding,
         error: FreezeError,
         done: Done,
     ) -> Result<(), LaunchError> {
         let (node, instance) = (self.node, self.instance);
-        match error {
-            FreezeError::Refused(refusal) => {
-                tracing::info!(version = %instance.spec.key, %refusal, "no template");
-                node.ladder.refuse(&instance.spec, refusal);
-            }
-            FreezeError::Platform(error) => {
-                let error = Causes(&error);
-                tracing::error!(version = %instance.spec.key, %error, "template not made");
-            }
-        }
+        self.refused(error);
+        running.since = None;
         drop(done);
         node.pool.refresh(&instance.spec);
         node.pool.adopt(instance);
-        instance.stay();
-        if outstanding == Outstanding::Next {
+        // Else the pool hears when its extensions are ready, or its runtime is.
+        if instance.stay() {
             node.pool.release(instance, None);
         }
         let watched = running.watch(instance, limits::RESTORE, &mut None).await;
+        running.part(instance, &watched, false).await;
         running.wind_up(instance).await;
-        let failure = match watched {
-            Watched::Exited(exit) => instance.exit_failure(exit),
-            Watched::Stillborn | Watched::Killed(_) => Failure::Exited {
-                exit: Exit::Signal(9),
-                out_of_memory: false,
-            },
-        };
-        instance.end(Some(failure));
+        instance.end(Some(watched.failure(instance)));
         instance.forget_process();
         Ok(())
     }
+}
+
+/// Why a process with such extensions is no template.
+fn unsuited(running: &Running, instance: &Instance, via: Via) -> Option<Refusal> {
+    let refusal = |reason: &'static str, detail: &str| Refusal {
+        reason: reason.into(),
+        detail: detail.to_owned(),
+    };
+    if instance.has_internal_extensions() {
+        let detail =
+            "the runtime's process has registered an extension, which would be every fork's";
+        return Some(refusal("internal_extension", detail));
+    }
+    (running.beside.is_some() && via == Via::Tcp).then(|| {
+        let detail = "the runtime connects to the Runtime API by itself, as its extensions do; a fork's connection could \
+                      not be told from theirs";
+        refusal("extensions", detail)
+    })
 }
 
 impl OnFree for Parking {

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use pilotlight_model::node::BoxFuture;
 use pilotlight_sandbox as sandbox;
 
-use super::sandboxed::{Erofs, KeptRoot, launched, rooted};
-use super::{Berth, Furnishing, LaunchError, Launched, Template};
+use super::sandboxed::{Erofs, KeptRoot, accompaniment, beside, launched, rooted};
+use super::{Berth, Company, Furnishing, LaunchError, Launched, Marks, Template};
+use crate::clock;
+use crate::extensions::Accompaniment;
 use crate::roots::Roots;
 
 /// A frozen process.
@@ -74,6 +76,34 @@ impl Berth for WaitingFork {
                 .map_err(|error| LaunchError::platform("cannot furnish a sandbox", error))?;
             self.root = Some(rooted);
             Ok(())
+        })
+    }
+
+    fn accompany(
+        &mut self,
+        company: Company,
+    ) -> BoxFuture<'_, Result<Option<(Accompaniment, Marks)>, LaunchError>> {
+        Box::pin(async move {
+            let Furnishing { owner, root, .. } = &company.furnishing;
+            let rooted = rooted(&self.roots, Some(owner.clone()), root.clone()).await?;
+            if rooted.root.extensions().is_empty() {
+                return Ok(None);
+            }
+            let companions = self
+                .berth
+                .accompany(beside(&company, &rooted))
+                .await
+                .map_err(|error| LaunchError::platform("cannot furnish a sandbox", error))?;
+            let accompaniment = accompaniment(&rooted, companions)?;
+            self.root = Some(rooted);
+            let now = clock::now();
+            let marks = Marks {
+                cgroup: now,
+                mounts: now,
+                network: now,
+                spawn: now,
+            };
+            Ok(Some((accompaniment, marks)))
         })
     }
 

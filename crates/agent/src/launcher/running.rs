@@ -34,6 +34,11 @@ impl Process for Running {
         })
     }
 
+    fn terminate(&self) {
+        // One that has ended needs no word.
+        let _ = self.process.terminate();
+    }
+
     fn kill(&self) {
         self.process.kill();
     }

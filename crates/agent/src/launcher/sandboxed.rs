@@ -13,7 +13,8 @@ use pilotlight_sandbox as sandbox;
 use pilotlight_store::Store;
 
 use super::running::Running;
-use super::{Launch, LaunchError, Launched, Launcher, Marks, RootKey, Slot};
+use super::{Company, Furnishing, Launch, LaunchError, Launched, Launcher, Marks, RootKey, Slot};
+use crate::extensions::{Accompaniment, Companions, MAX_EXTENSIONS};
 use crate::roots::{Code, Mounter, Rooted, Roots};
 
 /// Working directory of every instance.
@@ -97,9 +98,10 @@ impl Launcher for Sandboxed {
                 .slot()
                 .await
                 .map_err(|error| LaunchError::platform("cannot make a sandbox", error))?;
+            let mut slot = slot;
             let slot: Box<dyn Slot> = Box::new(EmptySandbox {
-                slot,
-                taken: false,
+                runtime_api: Some(slot.take_runtime_api()),
+                slot: Filling::Empty(slot),
                 roots: Arc::clone(&self.roots),
             });
             Ok(slot)
@@ -120,14 +122,47 @@ impl Launcher for Sandboxed {
 }
 
 struct EmptySandbox {
-    slot: sandbox::Slot,
-    taken: bool,
+    slot: Filling,
+    runtime_api: Option<TcpListener>,
     roots: Arc<Roots<Erofs>>,
+}
+
+/// How far a sandbox is filled.
+enum Filling {
+    Empty(sandbox::Slot),
+    /// Extensions run in it, in that root.
+    Accompanied(sandbox::Accompanied, KeptRoot),
+    /// It came to nothing.
+    Gone,
 }
 
 impl Slot for EmptySandbox {
     fn take_runtime_api(&mut self) -> Option<TcpListener> {
-        (!std::mem::replace(&mut self.taken, true)).then(|| self.slot.take_runtime_api())
+        self.runtime_api.take()
+    }
+
+    fn accompany(
+        &mut self,
+        company: Company,
+    ) -> BoxFuture<'_, Result<Option<(Accompaniment, Marks)>, LaunchError>> {
+        Box::pin(async move {
+            let Furnishing { owner, root, .. } = &company.furnishing;
+            let rooted = rooted(&self.roots, Some(owner.clone()), root.clone()).await?;
+            if rooted.root.extensions().is_empty() {
+                return Ok(None);
+            }
+            let Filling::Empty(slot) = std::mem::replace(&mut self.slot, Filling::Gone) else {
+                return Err(LaunchError::platform("a sandbox", "is filled twice"));
+            };
+            let (accompanied, companions) = slot
+                .accompany(beside(&company, &rooted))
+                .await
+                .map_err(launch_error)?;
+            let marks = marks(accompanied.marks());
+            let accompaniment = accompaniment(&rooted, companions)?;
+            self.slot = Filling::Accompanied(accompanied, rooted);
+            Ok(Some((accompaniment, marks)))
+        })
     }
 
     fn launch(
@@ -135,21 +170,26 @@ impl Slot for EmptySandbox {
         launch: Launch,
     ) -> BoxFuture<'static, Result<Launched, LaunchError>> {
         Box::pin(async move {
-            let rooted = rooted(&self.roots, launch.owner, launch.root).await?;
-            let process = self
-                .slot
-                .launch(sandbox::Launch {
-                    root: &rooted.root,
-                    argv: launch.argv,
-                    env: launch.env,
-                    cwd: WORKING_DIRECTORY.to_owned(),
-                    memory_mb: launch.memory_mb,
-                    tmp_mb: launch.tmp_mb,
-                    request_socket: launch.request_socket,
-                })
-                .await
-                .map_err(launch_error)?;
-            launched(process, self.roots)
+            let fill = |root| sandbox::Launch {
+                root,
+                argv: launch.argv,
+                env: launch.env,
+                cwd: WORKING_DIRECTORY.to_owned(),
+                memory_mb: launch.memory_mb,
+                tmp_mb: launch.tmp_mb,
+                request_socket: launch.request_socket,
+            };
+            let process = match self.slot {
+                Filling::Empty(slot) => {
+                    let rooted = rooted(&self.roots, launch.owner, launch.root).await?;
+                    slot.launch(fill(&rooted.root)).await
+                }
+                Filling::Accompanied(slot, rooted) => slot.launch(fill(&rooted.root)).await,
+                Filling::Gone => {
+                    return Err(LaunchError::platform("a sandbox", "is filled twice"));
+                }
+            };
+            launched(process.map_err(launch_error)?, self.roots)
         })
     }
 }
@@ -210,18 +250,68 @@ pub(super) fn launched(
         end.try_clone()
             .map_err(|error| LaunchError::platform("cannot clone a pipe", error))
     };
-    let at = process.marks;
+    let marks = marks(process.marks);
     Ok(Launched {
         stdout: clone(&process.stdout)?,
         stderr: clone(&process.stderr)?,
-        marks: Marks {
-            cgroup: Instant(at.cgroup),
-            mounts: Instant(at.mounts),
-            network: Instant(at.network),
-            spawn: Instant(at.spawn),
-        },
+        marks,
         process: Box::new(Running::new(process, roots)),
     })
+}
+
+fn marks(at: sandbox::Marks) -> Marks {
+    Marks {
+        cgroup: Instant(at.cgroup),
+        mounts: Instant(at.mounts),
+        network: Instant(at.network),
+        spawn: Instant(at.spawn),
+    }
+}
+
+/// What is to run beside a program in that root.
+pub(super) fn beside<'a>(company: &Company, rooted: &'a KeptRoot) -> sandbox::Beside<'a> {
+    let extensions = rooted.root.extensions().iter();
+    sandbox::Beside {
+        root: &rooted.root,
+        memory_mb: company.furnishing.memory_mb,
+        tmp_mb: company.furnishing.tmp_mb,
+        // Those beyond are refused by name.
+        programs: extensions.take(MAX_EXTENSIONS).cloned().collect(),
+        env: company.env.clone(),
+    }
+}
+
+/// The sandbox's companions, as the agent has them.
+pub(super) fn accompaniment(
+    rooted: &KeptRoot,
+    companions: sandbox::Companions,
+) -> Result<Accompaniment, LaunchError> {
+    let clone = |end: &OwnedFd| {
+        end.try_clone()
+            .map_err(|error| LaunchError::platform("cannot clone a pipe", error))
+    };
+    let name = |path: &std::ffi::CString| {
+        let path = path.to_string_lossy();
+        path.rsplit('/').next().unwrap_or_default().to_owned()
+    };
+    Ok(Accompaniment {
+        names: rooted.root.extensions().iter().map(name).collect(),
+        stdout: clone(&companions.stdout)?,
+        stderr: clone(&companions.stderr)?,
+        companions: Arc::new(Programs(companions)),
+    })
+}
+
+struct Programs(sandbox::Companions);
+
+impl Companions for Programs {
+    fn next_end(&self) -> BoxFuture<'_, Option<(usize, sandbox::CompanionEnd)>> {
+        Box::pin(self.0.next_end())
+    }
+
+    fn kill(&self, index: usize) {
+        self.0.kill(index);
+    }
 }
 
 /// Whose fault it is: the function's when its program cannot be executed, else the platform's.

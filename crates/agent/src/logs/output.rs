@@ -48,11 +48,19 @@ struct State {
     outbox_bytes: usize,
     /// The reading task is bringing older lines to the store: newer ones must wait behind them.
     pushing: bool,
-    /// Whether a reading task is there to bring the outbox to the store.
-    attended: bool,
+    /// Reading tasks, each of which brings the outbox to the store.
+    attending: usize,
+}
+
+/// Whose a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Function,
+    Extension,
 }
 
 struct Pipe {
+    source: Source,
     end: Arc<pipe::Receiver>,
     lines: Splitter,
     open: bool,
@@ -81,19 +89,36 @@ impl InstanceLog {
         stdout: OwnedFd,
         stderr: OwnedFd,
     ) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+        self.attach_to(Source::Function, [stdout, stderr])
+    }
+
+    /// The same for what extensions write.
+    pub(crate) fn attach_extensions(
+        self: &Arc<Self>,
+        stdout: OwnedFd,
+        stderr: OwnedFd,
+    ) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+        self.attach_to(Source::Extension, [stdout, stderr])
+    }
+
+    fn attach_to(
+        self: &Arc<Self>,
+        source: Source,
+        [stdout, stderr]: [OwnedFd; 2],
+    ) -> io::Result<impl Future<Output = ()> + Send + 'static> {
         let stdout = Arc::new(pipe::Receiver::from_owned_fd(stdout)?);
         let stderr = Arc::new(pipe::Receiver::from_owned_fd(stderr)?);
         let mut state = self.state.lock();
-        state.pipes = [&stdout, &stderr]
-            .map(|end| Pipe {
-                end: Arc::clone(end),
-                lines: Splitter::default(),
-                open: true,
-            })
-            .into();
-        state.attended = true;
+        state.pipes.retain(|pipe| pipe.source != source);
+        state.pipes.extend([&stdout, &stderr].map(|end| Pipe {
+            source,
+            end: Arc::clone(end),
+            lines: Splitter::default(),
+            open: true,
+        }));
+        state.attending += 1;
         drop(state);
-        Ok(Arc::clone(self).read(stdout, stderr))
+        Ok(Arc::clone(self).read([stdout, stderr]))
     }
 
     /// Tells of an event, in the log's format, behind everything that the runtime has written so far.
@@ -139,10 +164,15 @@ impl InstanceLog {
     }
 
     /// The process has ended: waits for the end of its pipes, for a bounded time, and keeps what they
-    /// still hold. `reader` is the task of [`InstanceLog::attach`]; what it has in hand it brings to the
-    /// store in its own time.
-    pub(crate) async fn detach(&self, reader: JoinHandle<()>) {
-        let _ = tokio::time::timeout(END_OF_PIPES, reader).await;
+    /// still hold. `readers` are the tasks of [`InstanceLog::attach`]; what they have in hand they bring to
+    /// the store in their own time.
+    pub(crate) async fn detach(&self, readers: impl IntoIterator<Item = JoinHandle<()>>) {
+        let ends = async {
+            for reader in readers {
+                let _ = reader.await;
+            }
+        };
+        let _ = tokio::time::timeout(END_OF_PIPES, ends).await;
         let mut state = self.state.lock();
         state.drain();
         state.end_partial_lines();
@@ -163,7 +193,7 @@ impl InstanceLog {
         let Err(batch) = self.store.try_push(batch) else {
             return;
         };
-        if state.attended {
+        if state.attending > 0 {
             state.put_back(batch.lines);
             self.held_back.notify_one();
         } else {
@@ -189,45 +219,58 @@ impl InstanceLog {
     async fn push_outbox(&self) {
         let batch = {
             let mut state = self.state.lock();
+            // Another task is at it already, and will find what has come since.
+            if state.pushing {
+                return;
+            }
             let batch = self.batch(&mut state);
             state.pushing = batch.is_some();
             batch
         };
         if let Some(batch) = batch {
             self.store.push(batch).await;
-            self.state.lock().pushing = false;
+            let mut state = self.state.lock();
+            state.pushing = false;
+            if !state.outbox.is_empty() {
+                self.held_back.notify_one();
+            }
         }
     }
 
     /// Brings what the pipes hold to the store until both are closed or given up. The pipes are read no
     /// faster than the store takes lines in: a flood waits in its pipe.
-    async fn read(self: Arc<Self>, stdout: Arc<pipe::Receiver>, stderr: Arc<pipe::Receiver>) {
+    async fn read(self: Arc<Self>, [stdout, stderr]: [Arc<pipe::Receiver>; 2]) {
         let (mut out_open, mut err_open) = (true, true);
         loop {
             self.push_outbox().await;
             {
                 let mut state = self.state.lock();
-                let over = state.pipes.is_empty() || !(out_open || err_open);
-                if over && state.outbox.is_empty() {
-                    state.attended = false;
+                let over = state.place_of(&stdout).is_none() || !(out_open || err_open);
+                if over && (state.outbox.is_empty() || state.attending > 1) {
+                    state.attending -= 1;
+                    // Whoever is left may have slept over it.
+                    self.held_back.notify_one();
                     return;
                 }
             }
             tokio::select! {
-                open = self.read_once(0, &stdout), if out_open => out_open = open,
-                open = self.read_once(1, &stderr), if err_open => err_open = open,
+                open = self.read_once(&stdout), if out_open => out_open = open,
+                open = self.read_once(&stderr), if err_open => err_open = open,
                 () = self.held_back.notified() => {}
             }
         }
     }
 
     /// Reads one pipe once it has something; false at its end.
-    async fn read_once(&self, index: usize, end: &pipe::Receiver) -> bool {
+    async fn read_once(&self, end: &Arc<pipe::Receiver>) -> bool {
         if end.readable().await.is_err() {
             return false;
         }
-        let took = self.state.lock().read_pipe(index, pipe::Receiver::try_read);
-        !matches!(took, Took::End)
+        let mut state = self.state.lock();
+        let Some(index) = state.place_of(end) else {
+            return false;
+        };
+        !matches!(state.read_pipe(index, pipe::Receiver::try_read), Took::End)
     }
 }
 
@@ -238,7 +281,13 @@ enum Took {
 }
 
 impl State {
-    /// Takes what both pipes hold. With too much held back already, what is in them stays there.
+    fn place_of(&self, end: &Arc<pipe::Receiver>) -> Option<usize> {
+        self.pipes
+            .iter()
+            .position(|pipe| Arc::ptr_eq(&pipe.end, end))
+    }
+
+    /// Takes what the pipes hold. With too much held back already, what is in them stays there.
     fn drain(&mut self) {
         if self.outbox_bytes >= OUTBOX_BYTES {
             return;

@@ -36,6 +36,7 @@ impl PlatformEvent {
             E::RestoreStart { .. } => "platform.restoreStart",
             E::RestoreRuntimeDone { .. } => "platform.restoreRuntimeDone",
             E::RestoreReport { .. } => "platform.restoreReport",
+            E::Extension(_) => "platform.extension",
             E::Start { .. } => "platform.start",
             E::RuntimeDone(_) => "platform.runtimeDone",
             E::Report(_) => "platform.report",
@@ -81,6 +82,17 @@ impl PlatformEvent {
             E::RestoreReport { status, length } => {
                 let mut record = with_status(json!({}), status);
                 record["metrics"] = json!({ "durationMs": ms(*length) });
+                record
+            }
+            E::Extension(told) => {
+                let mut record = json!({
+                    "name": told.name,
+                    "state": told.state.as_str(),
+                    "events": told.events,
+                });
+                if let Some(error_type) = &told.error_type {
+                    record["errorType"] = json!(error_type);
+                }
                 record
             }
             E::Start {

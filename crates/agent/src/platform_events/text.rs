@@ -5,6 +5,7 @@ use std::time::Duration;
 use pilotlight_model::ids::RequestId;
 
 use super::{PlatformEvent, Report, RuntimeVersion, Status, timestamp};
+use crate::extensions::Subscribed;
 use crate::failure::timed_out;
 
 impl PlatformEvent {
@@ -25,6 +26,7 @@ impl PlatformEvent {
                 ms(*length),
                 told(status)
             ),
+            E::Extension(told) => extension(told),
             E::Start {
                 request, version, ..
             } => format!("START RequestId: {request} Version: {version}"),
@@ -46,6 +48,15 @@ impl std::fmt::Display for RuntimeVersion {
         let Self { label, arn } = self;
         write!(f, "Runtime Version: {label}\tRuntime Version ARN: {arn}")
     }
+}
+
+fn extension(told: &Subscribed) -> String {
+    let (name, state, events) = (&told.name, told.state.as_str(), told.events.join(","));
+    let mut line = format!("EXTENSION\tName: {name}\tState: {state}\tEvents: [{events}]");
+    if let Some(error_type) = &told.error_type {
+        line.push_str(&format!("\tError Type: {error_type}"));
+    }
+    line
 }
 
 /// `REPORT`, with the tab that Lambda's own line ends with.

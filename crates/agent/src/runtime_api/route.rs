@@ -15,6 +15,11 @@ pub(super) enum Route {
     /// A template asks whether it is a fork.
     Restore,
     RestoreError,
+    /// An extension registers, asks for an event, or says that it failed.
+    Register,
+    ExtensionNext,
+    ExtensionInitError,
+    ExtensionExitError,
     /// The path is known, with another method.
     WrongMethod,
     /// A request id that is none.
@@ -37,6 +42,15 @@ impl Route {
         );
         if path == "/pilotlight/assignment" {
             return get(Route::Assignment);
+        }
+        if let Some(path) = path.strip_prefix("/2020-01-01/extension/") {
+            return match path {
+                "register" => post(Route::Register),
+                "event/next" => get(Route::ExtensionNext),
+                "init/error" => post(Route::ExtensionInitError),
+                "exit/error" => post(Route::ExtensionExitError),
+                _ => Route::Unknown,
+            };
         }
         let Some(path) = path.strip_prefix("/2018-06-01/runtime/") else {
             return Route::Unknown;
@@ -100,9 +114,14 @@ mod tests {
             Route::Unknown
         );
         assert_eq!(of(Method::GET, ""), Route::Unknown);
-        assert_eq!(
-            Route::of(&Method::GET, "/2020-01-01/extension/register"),
-            Route::Unknown
-        );
+        let of = |method: Method, path: &str| {
+            Route::of(&method, &format!("/2020-01-01/extension/{path}"))
+        };
+        assert_eq!(of(Method::POST, "register"), Route::Register);
+        assert_eq!(of(Method::GET, "register"), Route::WrongMethod);
+        assert_eq!(of(Method::GET, "event/next"), Route::ExtensionNext);
+        assert_eq!(of(Method::POST, "init/error"), Route::ExtensionInitError);
+        assert_eq!(of(Method::POST, "exit/error"), Route::ExtensionExitError);
+        assert_eq!(of(Method::GET, "event"), Route::Unknown);
     }
 }

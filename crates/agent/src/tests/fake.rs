@@ -1,5 +1,6 @@
 //! A launcher whose processes are tasks of the test, with real pipes and a real Runtime API connection.
 
+pub(super) mod companions;
 pub(super) mod forks;
 mod program;
 
@@ -23,10 +24,12 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::clock;
+use crate::extensions::Accompaniment;
 use crate::launcher::{
-    Exit, FreezeError, Launch, LaunchError, Launched, Launcher, Marks, Process, RootKey, Slot,
-    Template,
+    Company, Exit, FreezeError, Launch, LaunchError, Launched, Launcher, Marks, Process, RootKey,
+    Slot, Template,
 };
+use companions::ExtensionScript;
 use forks::Forks;
 
 use program::Position;
@@ -83,6 +86,11 @@ impl FakeRuntime {
     /// Whether a connection was inherited.
     pub(super) fn inherits(&self) -> bool {
         self.socket.is_some()
+    }
+
+    /// The Extensions API, for what the runtime's own process registers.
+    pub(super) fn extensions(&self) -> companions::ExtensionsApi {
+        companions::ExtensionsApi::at(self.api_address)
     }
 
     /// A connection of its own, as a runtime makes it that inherits none.
@@ -208,6 +216,8 @@ pub(super) struct FakeLauncher {
     pub(super) prepared: Mutex<Vec<(VersionKey, RootKey)>>,
     pub(super) forgotten: Mutex<Vec<VersionKey>>,
     pub(super) programs: Mutex<Vec<String>>,
+    /// What runs beside every program of a version with layers.
+    pub(super) extensions: Mutex<Vec<(String, ExtensionScript)>>,
     /// What can be done beside launching, where anything can.
     pub(super) forks: Option<Arc<Forks>>,
 }
@@ -222,6 +232,7 @@ impl FakeLauncher {
             prepared: Mutex::default(),
             forgotten: Mutex::default(),
             programs: Mutex::default(),
+            extensions: Mutex::default(),
             forks: None,
         }
     }
@@ -296,6 +307,14 @@ impl ApiPort {
 impl Slot for FakeSlot {
     fn take_runtime_api(&mut self) -> Option<TcpListener> {
         self.api.listener.take()
+    }
+
+    fn accompany(
+        &mut self,
+        company: Company,
+    ) -> BoxFuture<'_, Result<Option<(Accompaniment, Marks)>, LaunchError>> {
+        let started = self.launcher.accompany(&company, self.api.address);
+        Box::pin(async { Ok(started) })
     }
 
     fn launch(
@@ -430,6 +449,10 @@ impl Process for FakeProcess {
                 Err(_) => Exit::Signal(9),
             }
         })
+    }
+
+    fn terminate(&self) {
+        self.task.0.abort();
     }
 
     fn kill(&self) {

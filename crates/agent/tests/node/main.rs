@@ -29,6 +29,7 @@ struct World {
     sandboxes: Sandboxes,
     spec: FunctionSpec,
     empty: Digest,
+    layer: Digest,
     _folder: tempfile::TempDir,
 }
 
@@ -52,6 +53,7 @@ impl World {
         };
         let code = publish(code_tree);
         let empty = publish(|_| ());
+        let layer = publish(layer_tree);
         let sandboxes = Sandboxes::start(sandbox_config()).await.unwrap();
         let config = Config {
             node: "node".to_owned(),
@@ -66,6 +68,7 @@ impl World {
             sandboxes,
             spec: spec(code),
             empty,
+            layer,
             _folder: folder,
         }
     }
@@ -111,13 +114,20 @@ fn runtime_tree(root: &Path) {
 }
 
 fn code_tree(root: &Path) {
+    compile("bootstrap.c", &root.join("bootstrap"));
+}
+
+fn layer_tree(root: &Path) {
+    std::fs::create_dir(root.join("extensions")).unwrap();
+    compile("extension.c", &root.join("extensions/follower"));
+}
+
+fn compile(source: &str, program: &Path) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node");
     let built = Command::new("cc")
         .args(["-static", "-O1", "-D_GNU_SOURCE", "-o"])
-        .arg(root.join("bootstrap"))
-        .arg(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/node/bootstrap.c"
-        ))
+        .arg(program)
+        .arg(Path::new(folder).join(source))
         .status()
         .unwrap();
     assert!(built.success());
@@ -194,6 +204,7 @@ async fn story() {
     let world = World::new().await;
     cold_and_warm(&world).await;
     failures(&world).await;
+    extensions(&world).await;
     at_once(&world).await;
     world.end().await;
 }
@@ -280,6 +291,50 @@ async fn failures(world: &World) {
         &world.invoke(&world.spec, "again").await.payload[..],
         b"again"
     );
+}
+
+/// Beside a runtime that makes its own connection: such a version boots.
+async fn extensions(world: &World) {
+    let mut spec = world.spec.clone();
+    spec.key.name = "extended".parse().unwrap();
+    spec.log_group = "extended".to_owned();
+    spec.layers = vec![world.layer.clone()];
+    world.agent.prepare(Arc::new(spec.clone())).await.unwrap();
+    assert_eq!(world.agent.status().ladder.refusals["extensions"], 1);
+    for event in ["pone", "ptwo"] {
+        assert_eq!(world.invoke(&spec, event).await.function_error, None);
+    }
+    let mut booted = request(&spec, "three");
+    booted.cold = Some(Cold::Kind(StartKind::Booted));
+    let cold = world.agent.invoke(booted).await.unwrap();
+    assert_eq!(&cold.payload[..], b"three");
+    let phases = cold.timeline.phases();
+    assert!(
+        phases.iter().any(|(phase, _)| *phase == Phase::Extensions),
+        "{phases:?}"
+    );
+    world.agent.retire(&spec.key);
+    let count = |log: &[String], wanted: &str| {
+        let lines = log.iter().filter(|line| line.starts_with(wanted));
+        lines.count()
+    };
+    let log = loop {
+        let (account, region) = (AccountId::default(), Region::default());
+        let log = world
+            .agent
+            .read_logs(&account, &region, "extended", 0, 1_000)
+            .await;
+        let log: Vec<String> = log.unwrap().into_iter().map(|line| line.message).collect();
+        // A request that came before the extension was done may have ordered an instance of its own.
+        let registered = count(&log, "follower: registered");
+        if registered >= 2 && registered == count(&log, "follower: shutdown") {
+            break log;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    assert_eq!(count(&log, "follower: invoke"), 3, "{log:#?}");
+    let ready = "EXTENSION\tName: follower\tState: Ready\tEvents: [INVOKE,SHUTDOWN]";
+    assert!(count(&log, ready) >= 2, "{log:#?}");
 }
 
 async fn at_once(world: &World) {

@@ -119,9 +119,9 @@ async fn booted(world: World) {
     companions.kill(0);
     let killed = (0, CompanionEnd::Ended(Exit::Signal(9)));
     assert_eq!(companions.next_end().await, Some(killed));
-    // The program's end is that of all.
+    process.terminate().unwrap();
+    assert_eq!(process.wait().await, Exit::Signal(15));
     process.kill();
-    assert_eq!(process.wait().await, Exit::Signal(9));
     assert_eq!(companions.next_end().await, None);
     world.sandboxes.shutdown().await;
 }
@@ -139,7 +139,10 @@ async fn forked(mut world: World) {
         let fork = berth.fork(Some(theirs)).await.unwrap();
         assert!(ask(&mut socket, "one").starts_with("one: generation 1 "));
         drop(socket);
+        // They are to hear of the program's end before theirs comes.
         assert_eq!(fork.wait().await, Exit::Code(0));
+        assert!(fork.terminate().is_err());
+        fork.kill();
         assert_eq!(companions.next_end().await, None);
     }
     drop((process, template));

@@ -11,8 +11,11 @@ use pilotlight_model::node::BoxFuture;
 use tokio::sync::{Semaphore, watch};
 
 use super::{ApiPort, FakeLauncher, Frozen, Living, Position, Task};
+use crate::extensions::Accompaniment;
 use crate::ladder::berths::BERTH_BYTES;
-use crate::launcher::{Berth, Exit, FreezeError, Furnishing, LaunchError, Launched, Template};
+use crate::launcher::{
+    Berth, Company, Exit, FreezeError, Furnishing, LaunchError, Launched, Marks, Template,
+};
 
 /// What every template and every spare has for itself.
 pub(in crate::tests) const TEMPLATE_BYTES: u64 = 10 << 20;
@@ -163,6 +166,15 @@ impl Berth for FakeBerth {
             template.forks.furnished.lock().push(furnishing);
         }
         Box::pin(async { Ok(()) })
+    }
+
+    fn accompany(
+        &mut self,
+        company: Company,
+    ) -> BoxFuture<'_, Result<Option<(Accompaniment, Marks)>, LaunchError>> {
+        let template = self.template.upgrade();
+        let started = template.and_then(|it| it.launcher.accompany(&company, self.api.address));
+        Box::pin(async { Ok(started) })
     }
 
     fn fork(
