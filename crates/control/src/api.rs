@@ -24,6 +24,7 @@ mod runtime_updates;
 mod settings;
 pub(crate) mod tags;
 mod update;
+mod urls;
 mod waiting;
 
 use std::sync::Arc;
@@ -201,6 +202,21 @@ async fn dispatch(
             .and_then(json),
         "RemovePermission" => permissions::remove_permission(parts, caller, typed(input)?).await,
         "GetPolicy" => permissions::get_policy(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "CreateFunctionUrlConfig" => urls::create_function_url_config(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "GetFunctionUrlConfig" => urls::get_function_url_config(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "UpdateFunctionUrlConfig" => urls::update_function_url_config(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "DeleteFunctionUrlConfig" => {
+            urls::delete_function_url_config(parts, caller, typed(input)?).await
+        }
+        "ListFunctionUrlConfigs" => urls::list_function_url_configs(parts, caller, typed(input)?)
             .await
             .and_then(json),
         "PutFunctionEventInvokeConfig" => event_invoke::put(parts, caller, typed(input)?)

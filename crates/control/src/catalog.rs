@@ -17,6 +17,7 @@ mod open;
 pub(crate) mod record;
 mod sealed;
 mod statements;
+pub(crate) mod urls;
 mod versions;
 
 use std::cell::RefCell;
@@ -105,6 +106,7 @@ impl Catalog {
         index.apply(session.index_aliases()?);
         index.apply(session.claims()?);
         index.apply(session.index_policies()?);
+        index.apply(session.index_urls()?);
         let (jobs, queue) = mpsc::channel(WAITING);
         let (applied, key) = (Arc::clone(&index), sealing.clone());
         let thread = std::thread::Builder::new()

@@ -11,7 +11,8 @@ use pilotlight_model::names::Target;
 use pilotlight_model::node::{
     Api, BoxFuture, Caller, Directory, EventQueue, Node, QueuedEvent, Resolved,
 };
-use pilotlight_model::{AccountId, ErrorKind, FunctionName, LambdaError, Region};
+use pilotlight_model::url::FunctionUrl;
+use pilotlight_model::{AccountId, ErrorKind, FunctionName, LambdaError, Region, UrlId};
 use pilotlight_store::Store;
 use tokio::sync::Notify;
 use tokio::task::JoinError;
@@ -184,6 +185,10 @@ impl Directory for Control {
 
     fn policy(&self, target: &Target) -> Arc<Policy> {
         self.parts.catalog.index().policy(target)
+    }
+
+    fn function_url(&self, id: &UrlId) -> Option<Arc<FunctionUrl>> {
+        self.parts.catalog.index().url(id)
     }
 }
 

@@ -1,5 +1,6 @@
-//! What invocations are resolved from: for every version the spec that is ready to run, and for every
-//! alias the versions that it points at; and the policies that let others in. In memory. The catalog's writer changes it in commit order;
+//! What invocations are resolved from: for every version the spec that is ready to run, for every alias
+//! the versions that it points at, for every function URL what it invokes; and the policies that let
+//! others in. In memory. The catalog's writer changes it in commit order;
 //! nothing else does.
 
 use std::collections::HashMap;
@@ -9,9 +10,10 @@ use parking_lot::RwLock;
 use pilotlight_model::function_policy::Policy;
 use pilotlight_model::names::{Qualifier, Target};
 use pilotlight_model::node::Resolved;
+use pilotlight_model::url::FunctionUrl;
 use pilotlight_model::{
     AccountId, AliasName, Digest, ErrorKind, FunctionName, FunctionSpec, LambdaError, Region,
-    Routing, Version, VersionKey,
+    Routing, UrlId, Version, VersionKey,
 };
 
 use crate::claims::{Claim, Claims};
@@ -31,6 +33,7 @@ struct Tables {
     aliases: HashMap<AliasKey, Routing>,
     claims: Claims,
     policies: HashMap<PolicyKey, Arc<Policy>>,
+    urls: HashMap<UrlId, Arc<FunctionUrl>>,
 }
 
 /// Names one policy of one function.
@@ -93,6 +96,8 @@ pub(crate) enum Change {
     Claim(VersionKey, Claim),
     /// One without statements is none.
     PutPolicy(PolicyKey, Policy),
+    PutUrl(Arc<FunctionUrl>),
+    RemoveUrl(UrlId),
 }
 
 impl Index {
@@ -127,6 +132,8 @@ impl Index {
                 Change::PutPolicy(key, policy) => {
                     drop(tables.policies.insert(key, Arc::new(policy)));
                 }
+                Change::PutUrl(url) => drop(tables.urls.insert(url.id.clone(), url)),
+                Change::RemoveUrl(id) => drop(tables.urls.remove(&id)),
             }
         }
     }
@@ -204,6 +211,11 @@ impl Index {
         };
         let found = self.tables.read().policies.get(&key).cloned();
         found.unwrap_or_else(Policy::none)
+    }
+
+    /// The function URL of that id.
+    pub(crate) fn url(&self, id: &UrlId) -> Option<Arc<FunctionUrl>> {
+        self.tables.read().urls.get(id).cloned()
     }
 
     /// Images that running versions may mount.

@@ -36,29 +36,64 @@ pub(crate) trait Framing: fmt::Debug + Send {
     fn end(&mut self, reply: &InvokeReply) -> Result<Option<Bytes>, BrokenOff>;
 }
 
+/// The pieces as they are; an error of the function breaks the body off.
+#[derive(Debug)]
+pub(crate) struct Plain;
+
+impl Framing for Plain {
+    fn chunk(&mut self, data: Bytes) -> Bytes {
+        data
+    }
+
+    fn end(&mut self, reply: &InvokeReply) -> Result<Option<Bytes>, BrokenOff> {
+        match reply.function_error {
+            None => Ok(None),
+            Some(_) => Err(BrokenOff),
+        }
+    }
+}
+
 /// A body in pieces. Dropped before its end it leaves the function to run on.
 pub(crate) struct Streamed {
     pieces: Pieces,
+    /// A piece that was looked at already.
+    first: Option<Bytes>,
     framing: Box<dyn Framing>,
     wire: Arc<Wire>,
     /// The function has ended: its record, finished when the body is written.
     over: Option<Responding>,
+    /// The body is to be broken off.
+    broken: bool,
 }
 
 impl Streamed {
     pub(crate) fn new(pieces: Pieces, framing: Box<dyn Framing>, wire: Arc<Wire>) -> Self {
         Self {
             pieces,
+            first: None,
             framing,
             wire,
             over: None,
+            broken: false,
         }
     }
 
+    /// With these bytes before all others.
+    pub(crate) fn beginning_with(mut self, first: Bytes) -> Self {
+        self.first = Some(first).filter(|first| !first.is_empty());
+        self
+    }
+
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
+        if self.broken {
+            return Poll::Ready(Some(Err(BrokenOff)));
+        }
         if let Some(responding) = self.over.take() {
             self.wire.answer(Some(responding));
             return Poll::Ready(None);
+        }
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(self.framing.chunk(first))));
         }
         let (reply, responding) = match ready!(self.pieces.poll(context)) {
             Piece::Chunk(chunk) => return Poll::Ready(Some(Ok(self.framing.chunk(chunk)))),
@@ -66,7 +101,7 @@ impl Streamed {
                 Ok(ended) => ended,
                 Err(error) => {
                     tracing::error!(%error, "node failed while an answer was streamed");
-                    return Poll::Ready(Some(Err(BrokenOff)));
+                    return self.break_off(context);
                 }
             },
         };
@@ -79,8 +114,15 @@ impl Streamed {
                 self.wire.answer(Some(responding));
                 Poll::Ready(None)
             }
-            Err(broken) => Poll::Ready(Some(Err(broken))),
+            Err(BrokenOff) => self.break_off(context),
         }
+    }
+
+    /// The connection throws away what it has not written when a body fails: it gets a moment for that.
+    fn break_off(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
+        self.broken = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 

@@ -99,8 +99,29 @@ impl Authenticator {
                 proof: Proof::Nothing,
                 encoding: Encoding::of(&head.headers)?,
             }),
-            Some(keys) => keyed(&keys, head, now),
+            Some(keys) => keyed(&keys, head, now, service(head)),
         }
+    }
+
+    /// The same for a request to a function URL that asks for a signature, which web pages of all the world may send.
+    /// Returns the id of the access key too. An open gateway takes any signature, and still asks for one: who has
+    /// forgotten to sign learns it here and not on AWS.
+    pub(crate) fn claim_of_url(
+        &self,
+        head: &Parts,
+        now: SystemTime,
+    ) -> Result<(Claim, String), LambdaError> {
+        let keys = self.keys.read().clone();
+        let (key, caller) = open::credential_of(head)?;
+        let claim = match keys {
+            None => Claim {
+                caller,
+                proof: Proof::Nothing,
+                encoding: Encoding::of(&head.headers)?,
+            },
+            Some(keys) => keyed(&keys, head, now, ApiId::Lambda.signing_name())?,
+        };
+        Ok((claim, key))
     }
 }
 
@@ -155,11 +176,11 @@ pub fn authenticate(
     Ok((caller, received.bytes))
 }
 
-fn keyed(keys: &Keys, head: &Parts, now: SystemTime) -> Result<Claim, LambdaError> {
+fn keyed(keys: &Keys, head: &Parts, now: SystemTime, service: &str) -> Result<Claim, LambdaError> {
     let signed = Signed::read(head)?;
     signed.check_time(now)?;
     let scope = &signed.credential;
-    check_service(head, &scope.service)?;
+    check_service(head, service, &scope.service)?;
     let region: Region = scope.region.parse().map_err(|_| {
         LambdaError::new(
             ErrorKind::InvalidSignature,
@@ -197,9 +218,13 @@ fn keyed(keys: &Keys, head: &Parts, now: SystemTime) -> Result<Claim, LambdaErro
     })
 }
 
+/// The service that an API request is signed for.
+fn service(head: &Parts) -> &'static str {
+    ApiId::of(&head.method, &head.uri, &head.headers).signing_name()
+}
+
 /// A signature for one service opens no other.
-fn check_service(head: &Parts, signed: &str) -> Result<(), LambdaError> {
-    let service = ApiId::of(&head.method, &head.uri, &head.headers).signing_name();
+fn check_service(head: &Parts, service: &str, signed: &str) -> Result<(), LambdaError> {
     if signed == service || signed == OWN_SERVICE && own::is_own(head.uri.path()) {
         return Ok(());
     }

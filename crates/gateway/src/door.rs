@@ -104,7 +104,8 @@ async fn connection(
     let Ok(peer) = stream.set_nodelay(true).and_then(|()| stream.peer_addr()) else {
         return;
     };
-    let wire = Arc::new(Wire::new(peer, accepted));
+    let port = stream.local_addr().map_or(0, |address| address.port());
+    let wire = Arc::new(Wire::new(peer, port, accepted));
     let io = TokioIo::new(Stamped::new(
         stream,
         Arc::clone(&wire),

@@ -25,9 +25,10 @@ use crate::door::{self, Drained};
 use crate::invoke::{self, Style};
 use crate::own::Own;
 use crate::record::{Recorder, Records, Responding};
+use crate::urls::{self, Address};
 use crate::{api, own};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
 /// The HTTP front door. A handle: clones are the same gateway.
 #[derive(Clone)]
@@ -65,6 +66,8 @@ pub(crate) struct Answer {
 
 /// Where a request goes.
 enum Route<'a> {
+    /// A function URL, whose host name or path says so: here.
+    Url(Address<'a>),
     /// The invocation path: here.
     Invoke(Style, &'a str),
     /// Pilotlight's own read API: here.
@@ -148,6 +151,7 @@ impl Gateway {
             wire,
         };
         let answer = match route(&head) {
+            Route::Url(address) => Ok(urls::serve(&self.0, &call, address, &mut body).await),
             Route::Invoke(style, name) => {
                 invoke::invoke(&self.0, &call, style, name, &mut body).await
             }
@@ -201,6 +205,10 @@ fn id_value(id: RequestId) -> HeaderValue {
 }
 
 fn route(head: &http::request::Parts) -> Route<'_> {
+    // Before all else: what is sent to a function URL never reaches the API.
+    if let Some(address) = Address::of(head) {
+        return Route::Url(address);
+    }
     let path = head.uri.path();
     if let Some(rest) = path.strip_prefix("/2015-03-31/functions/") {
         // The one route that every invocation takes is found without a table.

@@ -32,6 +32,7 @@ mod query;
 mod record;
 mod starts;
 mod stream;
+mod urls;
 
 pub use admission::Admission;
 pub use auth::{OpenListenRefused, authenticate, refuse_open_listen};

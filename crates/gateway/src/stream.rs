@@ -108,4 +108,9 @@ impl Pieces {
             (None, None) => Poll::Pending,
         }
     }
+
+    /// The next piece.
+    pub(crate) async fn next(&mut self) -> Piece {
+        std::future::poll_fn(|context| self.poll(context)).await
+    }
 }

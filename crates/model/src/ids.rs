@@ -93,6 +93,13 @@ text_id!(
 );
 
 text_id!(
+    /// Names a function URL: the first label of its host name, 32 lower-case letters and digits.
+    UrlId, "function url id",
+    |text| text.len() == 32
+        && text.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase())
+);
+
+text_id!(
     /// BLAKE3 digest of an artifact, 64 lower-case hexadecimal digits.
     Digest, "digest",
     |text| text.len() == 64

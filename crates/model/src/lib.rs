@@ -18,10 +18,11 @@ pub mod node;
 pub mod routing;
 pub mod service;
 pub mod start;
+pub mod url;
 
 pub use error::{ErrorKind, LambdaError};
 pub use function::{FunctionSpec, Runtime, VersionKey};
-pub use ids::{AccountId, AliasName, Digest, FunctionName, Region, RequestId, Version};
+pub use ids::{AccountId, AliasName, Digest, FunctionName, Region, RequestId, UrlId, Version};
 pub use ladder::{Refusal, Rung};
 pub use layers::{LayerKey, LayerVersionKey};
 pub use limits::Limits;

@@ -13,10 +13,11 @@ use crate::concurrency::Share;
 use crate::error::LambdaError;
 use crate::function::{FunctionSpec, Runtime, VersionKey};
 use crate::function_policy::Policy;
-use crate::ids::{AccountId, Digest, FunctionName, InstanceId, Region, RequestId};
+use crate::ids::{AccountId, Digest, FunctionName, InstanceId, Region, RequestId, UrlId};
 use crate::ladder::{LadderCounters, Refusal, Rung, ZygoteStatus};
 use crate::names::Target;
 use crate::start::{Cold, StartKind, Timeline};
+use crate::url::FunctionUrl;
 
 /// A boxed future, as object-safe traits return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -250,7 +251,7 @@ pub struct Resolved {
     pub share: Share,
 }
 
-/// Finds the version that an invocation means. Answered from memory: it is on the request path.
+/// Finds what an invocation means. Answered from memory: it is on the request path.
 pub trait Directory: Send + Sync + 'static {
     /// Resolves a function and an optional qualifier. Errors are `ResourceNotFound`, `ResourceConflict`
     /// (still Pending) and the like, as Invoke answers them.
@@ -265,6 +266,9 @@ pub trait Directory: Send + Sync + 'static {
     /// The policy that holds for a function or, where the target has a qualifier, for that version or
     /// alias. One that allows nothing where there is none, or nothing to have one.
     fn policy(&self, target: &Target) -> Arc<Policy>;
+
+    /// The function URL of that id.
+    fn function_url(&self, id: &UrlId) -> Option<Arc<FunctionUrl>>;
 }
 
 /// One asynchronous invocation to be kept until it has been delivered.

@@ -78,13 +78,14 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Removes an alias with its policy, if it is there.
+    /// Removes an alias with its policy and its URL, if it is there.
     pub(crate) fn delete_alias(
         &self,
         function: &VersionKey,
         name: &AliasName,
     ) -> Result<(), CatalogError> {
         self.settle_events(function, Some(name.as_str()))?;
+        self.delete_url(function, Some(name))?;
         self.connection
             .prepare_cached(
                 "DELETE FROM alias WHERE alias.name = ?4 AND function =

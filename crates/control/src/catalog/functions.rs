@@ -188,6 +188,9 @@ impl Session<'_> {
         for alias in self.aliases(key, None, "", None)? {
             self.change(Change::RemoveAlias(AliasKey::of(key, &alias.name)));
         }
+        for record in self.urls(key, None, None)? {
+            self.change(Change::RemoveUrl(record.url.id));
+        }
         self.connection
             .prepare_cached(
                 "DELETE FROM function WHERE account = ?1 AND region = ?2 AND name = ?3",

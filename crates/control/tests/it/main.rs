@@ -16,4 +16,5 @@ mod permissions;
 mod revisions;
 mod small;
 mod tags;
+mod urls;
 mod versions;

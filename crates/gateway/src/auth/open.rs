@@ -10,6 +10,7 @@ use pilotlight_model::{ErrorKind, LambdaError};
 
 use super::credential::Credential;
 use crate::query;
+use crate::urls::is_function_url;
 
 /// Without access keys the gateway does not listen where others can reach it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,13 +38,29 @@ pub fn refuse_open_listen(
 /// id of 12 digits is its own account, any other belongs to the default one.
 pub(super) fn caller(head: &Parts) -> Result<Caller, LambdaError> {
     refuse_web_pages(head)?;
-    let credential = credential(head);
-    let account = credential.as_ref().and_then(|it| it.key_id.parse().ok());
-    let region = credential.as_ref().and_then(|it| it.region.parse().ok());
-    Ok(Caller {
+    Ok(named(credential(head).as_ref()))
+}
+
+/// Access key id, account and region as the credential scope of a request names them that must have one. Nothing is
+/// verified.
+pub(super) fn credential_of(head: &Parts) -> Result<(String, Caller), LambdaError> {
+    let Some(credential) = credential(head) else {
+        return Err(LambdaError::new(
+            ErrorKind::MissingAuthenticationToken,
+            "Missing Authentication Token",
+        ));
+    };
+    let caller = named(Some(&credential));
+    Ok((credential.key_id, caller))
+}
+
+fn named(credential: Option<&Credential>) -> Caller {
+    let account = credential.and_then(|it| it.key_id.parse().ok());
+    let region = credential.and_then(|it| it.region.parse().ok());
+    Caller {
         account: account.unwrap_or_default(),
         region: region.unwrap_or_default(),
-    })
+    }
 }
 
 fn credential(head: &Parts) -> Option<Credential> {
@@ -57,7 +74,8 @@ fn credential(head: &Parts) -> Option<Credential> {
 }
 
 /// A browser sends requests to loopback for any page that asks it to, by address or by a name that was
-/// made to resolve there. It marks them, and both marks must then name this machine.
+/// made to resolve there. It marks them, and both marks must then name this machine. The pages of function URLs come
+/// from it too, and are as little to be trusted as their functions.
 fn refuse_web_pages(head: &Parts) -> Result<(), LambdaError> {
     let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let origin = head.headers.get(ORIGIN);
@@ -67,7 +85,7 @@ fn refuse_web_pages(head: &Parts) -> Result<(), LambdaError> {
     let from_here = origin.is_none()
         || text(ORIGIN)
             .and_then(|origin| origin.split_once("://"))
-            .is_some_and(|(_, authority)| is_local(authority));
+            .is_some_and(|(_, authority)| is_local(authority) && !is_function_url(authority));
     if from_here && text(HOST).is_some_and(is_local) {
         return Ok(());
     }

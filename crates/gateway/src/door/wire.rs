@@ -25,6 +25,7 @@ const AT_ONCE: Duration = Duration::from_millis(1);
 /// What the socket and the service of one connection tell each other.
 pub(crate) struct Wire {
     peer: SocketAddr,
+    port: u16,
     /// Both sides run in the connection's task, so this is never contended; it is a lock only because
     /// that task may move between threads.
     stage: Mutex<Stage>,
@@ -44,9 +45,10 @@ enum Stage {
 }
 
 impl Wire {
-    pub(crate) fn new(peer: SocketAddr, accepted: Instant) -> Self {
+    pub(crate) fn new(peer: SocketAddr, port: u16, accepted: Instant) -> Self {
         Self {
             peer,
+            port,
             stage: Mutex::new(Stage::Fresh(accepted)),
         }
     }
@@ -54,6 +56,11 @@ impl Wire {
     /// The client's address.
     pub(crate) fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// The port that the client has connected to.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// A request's head has been read; returns when its first byte was. A pipelined request, whose

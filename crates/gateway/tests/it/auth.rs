@@ -1,12 +1,14 @@
 //! Signature Version 4 through the front door. The signer here is written from the specification, apart
 //! from the code under test.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use hmac::{Hmac, Mac};
 use http::{Method, Request};
 use pilotlight_gateway::{AccessKey, Config, Secret};
+use pilotlight_model::url::{AuthType, FunctionUrl, InvokeMode};
 use sha2::{Digest, Sha256};
 
 use crate::support::*;
@@ -214,4 +216,73 @@ async fn a_signature_opens_the_service_that_it_names_and_no_other() {
     assert_eq!(refused.status(), 400);
     let body: serde_json::Value = serde_json::from_slice(refused.body()).unwrap();
     assert_eq!(body["__type"], "InvalidSignatureException");
+}
+
+#[tokio::test]
+async fn function_urls_that_ask_for_a_signature_get_one_for_lambda_whatever_their_path() {
+    let stage = Stage::configured(config()).await;
+    let url = |account: &str| FunctionUrl {
+        id: "a".repeat(32).parse().unwrap(),
+        account: account.parse().unwrap(),
+        region: "eu-west-1".parse().unwrap(),
+        name: "hello".parse().unwrap(),
+        alias: None,
+        auth: AuthType::Iam,
+        mode: InvokeMode::Buffered,
+        cors: None,
+    };
+    stage.fakes.urls.lock().push(Arc::new(url(ACCOUNT)));
+    // The scheduler's own path: behind a function URL it is the function's.
+    let path = format!("/lambda-url/{}/schedules/x", "a".repeat(32));
+    let response = stage
+        .send(signed(Method::POST, &path, "lambda", None, "hi"))
+        .await;
+    assert_eq!(response.status(), 200, "{response:?}");
+    let event: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+    assert_eq!(event["rawPath"], "/schedules/x");
+    assert_eq!(
+        event["requestContext"]["authorizer"]["iam"]["accessKey"],
+        "AKID"
+    );
+    assert_eq!(event["requestContext"]["accountId"], ACCOUNT);
+
+    let other_body = signed(Method::POST, &path, "lambda", None, "hi").map(|_| "ho".into());
+    let for_other = signed(Method::POST, &path, "scheduler", None, "hi");
+    let unsigned = request(Method::POST, &path, &[], "hi");
+    for refused in [other_body, for_other, unsigned] {
+        assert_eq!(stage.send(refused).await.status(), 403);
+    }
+    // An account's keys open its own URLs alone.
+    *stage.fakes.urls.lock() = vec![Arc::new(url("000000000001"))];
+    let response = stage
+        .send(signed(Method::POST, &path, "lambda", None, "hi"))
+        .await;
+    assert_eq!(
+        (response.status().as_u16(), &response.body()[..]),
+        (403, &br#"{"Message":"Forbidden"}"#[..])
+    );
+    assert_eq!(stage.fakes.invoked.lock().len(), 1);
+
+    // Others need the function's policy, and so does everyone where nobody has to sign.
+    for (name, auth, signs, status) in [
+        ("partner", AuthType::Iam, true, 200),
+        ("public", AuthType::Iam, true, 403),
+        ("partner", AuthType::Iam, false, 403),
+        ("public", AuthType::None, false, 200),
+        ("partner", AuthType::None, false, 403),
+        ("hello", AuthType::None, true, 403),
+    ] {
+        let url = FunctionUrl {
+            name: name.parse().unwrap(),
+            auth,
+            ..url("000000000001")
+        };
+        *stage.fakes.urls.lock() = vec![Arc::new(url)];
+        let request = match signs {
+            true => signed(Method::POST, &path, "lambda", None, "hi"),
+            false => request(Method::POST, &path, &[], "hi"),
+        };
+        let found = stage.send(request).await.status();
+        assert_eq!(found, status, "{name} {auth:?} {signs}");
+    }
 }

@@ -11,3 +11,4 @@ mod otlp;
 mod own;
 mod streaming;
 mod support;
+mod urls;

@@ -26,14 +26,16 @@ fn streaming(name: &str) -> String {
 }
 
 /// What a function does next.
-enum Step {
+pub(crate) enum Step {
+    /// The `Content-Type`, before the first chunk.
+    Type(&'static str),
     Send(&'static str),
     End,
     Fail(&'static str),
 }
 
 /// A gateway whose node streams what the test says, and the way to say it.
-async fn directed() -> (Stage, mpsc::UnboundedSender<Step>) {
+pub(crate) async fn directed() -> (Stage, mpsc::UnboundedSender<Step>) {
     let (say, steps) = mpsc::unbounded_channel();
     let steps = Arc::new(tokio::sync::Mutex::new(steps));
     let stage = Stage::start(
@@ -66,6 +68,10 @@ async fn perform(
     let mut begun = Some(begun);
     let (payload, function_error) = loop {
         match steps.recv().await.expect("the test says how it ends") {
+            Step::Type(text) => {
+                let begun = begun.as_mut().expect("the type comes first");
+                begun.content_type = Some(http::HeaderValue::from_static(text));
+            }
             Step::Send(chunk) => {
                 if let Some(begun) = begun.take() {
                     sink.begin(begun);

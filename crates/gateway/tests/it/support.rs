@@ -16,7 +16,7 @@ use pilotlight_model::concurrency::Share;
 use pilotlight_model::error::ErrorKind;
 use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
 use pilotlight_model::function_policy::{
-    Conditions, Effect, INVOKE_FUNCTION, Policy, Principal, Statement,
+    Conditions, Effect, INVOKE_FUNCTION, INVOKE_FUNCTION_URL, Policy, Principal, Statement,
 };
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::{LadderCounters, Rung, ZygoteStatus};
@@ -28,9 +28,10 @@ use pilotlight_model::node::{
     WarmedUp,
 };
 use pilotlight_model::start::Instant;
+use pilotlight_model::url::FunctionUrl;
 use pilotlight_model::{
-    AccountId, Digest, FunctionName, LambdaError, Phase, Region, Routing, StartKind, Version,
-    Weight,
+    AccountId, Digest, FunctionName, LambdaError, Phase, Region, Routing, StartKind, UrlId,
+    Version, Weight,
 };
 use prometheus_client::metrics::counter::Counter;
 use serde_json::{Value, json};
@@ -59,6 +60,7 @@ pub(crate) struct Fakes {
     pub(crate) invoked: Mutex<Vec<InvokeRequest>>,
     pub(crate) queued: Mutex<Vec<QueuedEvent>>,
     pub(crate) logs: Mutex<Vec<LogLine>>,
+    pub(crate) urls: Mutex<Vec<Arc<FunctionUrl>>>,
 }
 
 impl Stage {
@@ -81,6 +83,7 @@ impl Stage {
             invoked: Mutex::default(),
             queued: Mutex::default(),
             logs: Mutex::default(),
+            urls: Mutex::default(),
         });
         let records = Records::new(&config, "node-1".to_owned());
         records.add_metrics(|registry| {
@@ -348,20 +351,37 @@ impl Directory for Fakes {
         }
     }
 
-    /// The function `shared` may be invoked by everybody.
+    /// The function `shared` may be invoked by everybody; so may the URLs of `public`, and those of `partner`
+    /// by whoever signs.
     fn policy(&self, target: &Target) -> Arc<Policy> {
-        let statement = Statement {
+        let statement = |action: &str, auth_type: Option<&str>| Statement {
             sid: "everybody".to_owned(),
             effect: Effect::Allow,
             principal: Principal::Everyone,
-            action: INVOKE_FUNCTION.to_owned(),
+            action: action.to_owned(),
             resource: target.function_arn(),
-            condition: Conditions::default(),
+            condition: Conditions {
+                string_equals: auth_type
+                    .map(|it| ("lambda:FunctionUrlAuthType".to_owned(), it.to_owned()))
+                    .into_iter()
+                    .collect(),
+                ..Conditions::default()
+            },
         };
-        let shared = target.name.as_str() == "shared";
+        let statement = match target.name.as_str() {
+            "shared" => Some(statement(INVOKE_FUNCTION, None)),
+            "public" => Some(statement(INVOKE_FUNCTION_URL, Some("NONE"))),
+            "partner" => Some(statement(INVOKE_FUNCTION_URL, Some("AWS_IAM"))),
+            _ => None,
+        };
         Arc::new(Policy {
-            statements: shared.then_some(statement).into_iter().collect(),
+            statements: statement.into_iter().collect(),
         })
+    }
+
+    fn function_url(&self, id: &UrlId) -> Option<Arc<FunctionUrl>> {
+        let urls = self.urls.lock();
+        urls.iter().find(|url| url.id == *id).cloned()
     }
 }
 

@@ -1,0 +1,128 @@
+//! A function URL as the API shows it, and what is made with it: its id and its address.
+
+use pilotlight_model::url::{AuthType, Cors, FunctionUrl, InvokeMode};
+use pilotlight_model::{AliasName, UrlId, Version, VersionKey};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+use uuid::Uuid;
+
+use crate::catalog::urls::UrlRecord;
+use crate::control::Parts;
+
+const TIME: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+
+/// As the API shows a function URL.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::api) struct UrlConfiguration {
+    function_url: String,
+    function_arn: String,
+    auth_type: AuthType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cors: Option<Cors>,
+    creation_time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_modified_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invoke_mode: Option<InvokeMode>,
+}
+
+impl UrlConfiguration {
+    /// A URL as it is.
+    pub(super) fn of(parts: &Parts, record: &UrlRecord) -> Self {
+        let url = &record.url;
+        let function = VersionKey {
+            account: url.account.clone(),
+            region: url.region.clone(),
+            name: url.name.clone(),
+            version: Version::Latest,
+        };
+        Self {
+            function_url: address(&parts.config.endpoint_url, url),
+            function_arn: arn(&function, url.alias.as_ref()),
+            auth_type: url.auth,
+            cors: url.cors.clone(),
+            creation_time: text(record.created_ms),
+            last_modified_time: Some(text(record.modified_ms)),
+            invoke_mode: Some(url.mode),
+        }
+    }
+
+    /// The answer to its creation. As on AWS it repeats the mode only where it was asked for.
+    pub(super) fn created(parts: &Parts, record: &UrlRecord, asked: Option<InvokeMode>) -> Self {
+        Self {
+            last_modified_time: None,
+            ..Self::updated(parts, record, asked)
+        }
+    }
+
+    /// The answer to a change of it, of which the same holds.
+    pub(super) fn updated(parts: &Parts, record: &UrlRecord, asked: Option<InvokeMode>) -> Self {
+        Self {
+            invoke_mode: asked,
+            ..Self::of(parts, record)
+        }
+    }
+}
+
+/// `http://<id>.lambda-url.<region>.localhost:<port>/`: names below `localhost` are this machine's, for browsers and
+/// resolvers without further ado.
+fn address(endpoint: &str, url: &FunctionUrl) -> String {
+    let (scheme, host) = endpoint.split_once("://").unwrap_or(("http", endpoint));
+    let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+    let colon = if port.is_empty() { "" } else { ":" };
+    format!(
+        "{scheme}://{}.lambda-url.{}.localhost{colon}{port}/",
+        url.id, url.region
+    )
+}
+
+/// ARN of a function, or of one of its aliases.
+pub(in crate::api) fn arn(function: &VersionKey, alias: Option<&AliasName>) -> String {
+    match alias {
+        None => function.function_arn(),
+        Some(alias) => format!("{}:{alias}", function.function_arn()),
+    }
+}
+
+/// Nobody guesses it, and none is given twice: two random UUIDs hold 244 random bits, of which 32 digits of base 36 show
+/// some 160.
+pub(in crate::api) fn fresh_id() -> UrlId {
+    const DIGITS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let random = Sha256::new()
+        .chain_update(Uuid::new_v4())
+        .chain_update(Uuid::new_v4())
+        .finalize();
+    let digit = |byte: &u8| char::from(DIGITS[usize::from(*byte) % DIGITS.len()]);
+    let text: String = random.iter().map(digit).collect();
+    text.parse().expect("32 lower-case letters and digits")
+}
+
+fn text(unix_ms: u64) -> String {
+    let nanoseconds = i128::from(unix_ms) * 1_000_000;
+    OffsetDateTime::from_unix_timestamp_nanos(nanoseconds)
+        .ok()
+        .and_then(|time| time.format(TIME).ok())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_of_the_right_form_and_differ() {
+        let ids: std::collections::HashSet<String> =
+            (0..1_000).map(|_| fresh_id().to_string()).collect();
+        assert_eq!(ids.len(), 1_000);
+    }
+
+    #[test]
+    fn times_are_as_aws_writes_them() {
+        assert_eq!(text(1_650_655_158_178), "2022-04-22T19:19:18.178000Z");
+    }
+}
