@@ -10,6 +10,7 @@ use pilotlight_model::error::Causes;
 use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region};
 use pilotlight_model::limits::Limits;
+use pilotlight_model::logs::Logs;
 use pilotlight_model::node::{
     BoxFuture, Compiled, Folder, InvokeReply, InvokeRequest, LogLine, Node as NodeApi, NodeError,
     NodeStatus, WarmUpOrder, WarmedUp,
@@ -36,6 +37,7 @@ use crate::warm_up;
 const CONCURRENT_COMPILES: usize = 2;
 /// Time that killed instances have to be gone at the end of a drain.
 const KILL: Duration = Duration::from_secs(5);
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// How a node is set up.
 #[derive(Debug, Clone)]
@@ -73,6 +75,8 @@ pub struct Agent {
     pub(crate) node: Arc<Node>,
     /// Runs the keep-alive policy's clock for as long as there is an agent.
     _clock: Arc<AbortOnDropHandle<()>>,
+    /// Has the log store let go of what has been kept long enough.
+    _expiry: Arc<AbortOnDropHandle<()>>,
     /// Keeps the zygotes for as long as there is an agent.
     _ladder: Arc<Vec<AbortOnDropHandle<()>>>,
 }
@@ -140,12 +144,19 @@ impl Agent {
             }
         });
         let clock = tokio::spawn(Arc::clone(&node.pool).keep_time());
+        let expiry = tokio::spawn(expire_logs(node.logs.clone()));
         let ladder = node.ladder.run(&node);
         Ok(Self {
             node,
             _clock: Arc::new(AbortOnDropHandle::new(clock)),
+            _expiry: Arc::new(AbortOnDropHandle::new(expiry)),
             _ladder: Arc::new(ladder),
         })
+    }
+
+    /// The node's log store, for the API that reads it.
+    pub fn logs(&self) -> Arc<dyn Logs> {
+        Arc::new(self.node.logs.clone())
     }
 
     /// Stops accepting invocations, lets running ones end for that long, then ends every instance and
@@ -166,6 +177,15 @@ impl Agent {
         }
         self.node.ladder.write_uses(&self.node).await;
         self.node.logs.written().await;
+    }
+}
+
+/// Lets log lines go that have been kept long enough. Retention is counted in days.
+async fn expire_logs(logs: LogStore) {
+    let mut hours = tokio::time::interval(HOUR);
+    loop {
+        hours.tick().await;
+        logs.expire();
     }
 }
 

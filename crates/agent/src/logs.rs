@@ -4,8 +4,13 @@
 //! What waits to be written is bounded in bytes; who finds no room waits, and with it the pipe of the
 //! instance and the function that floods it. A full disk loses lines, counts them, and harms nobody.
 
+mod groups;
+mod index;
 mod journal;
 mod output;
+mod reading;
+mod segment;
+mod select;
 mod tail;
 mod writer;
 
@@ -13,9 +18,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use pilotlight_model::ids::{AccountId, Region};
+pub(crate) use pilotlight_model::logs::LogGroup;
 use pilotlight_model::node::LogLine;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -29,14 +35,6 @@ const WAITING_BYTES: u32 = 16 * 1024 * 1024;
 const READERS: usize = 64;
 /// What a line costs beside its text while it waits.
 const LINE_OVERHEAD_BYTES: usize = 64;
-
-/// A log group of one account in one region: names a journal.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct LogGroup {
-    pub(crate) account: AccountId,
-    pub(crate) region: Region,
-    pub(crate) name: String,
-}
 
 /// One line of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,14 +56,29 @@ pub(crate) struct Batch {
     pub(crate) group: Arc<LogGroup>,
     pub(crate) stream: Arc<str>,
     pub(crate) lines: Vec<Line>,
+    /// When they came in, where that is not the lines' own time.
+    pub(crate) ingested_ms: Option<u64>,
 }
 
 enum Command {
     /// Append; the permit is the room that the batch took.
     Append(Batch, OwnedSemaphorePermit),
+    /// Append, and tell when it is on stable storage.
+    Store(Batch, OwnedSemaphorePermit, Done),
+    /// Mark what a stream has said so far as deleted.
+    DeleteStream(Arc<LogGroup>, String, Done),
+    /// Remove a group.
+    DeleteGroup(Arc<LogGroup>, Done),
+    /// Keep lines of a group for so long, or as long as there is room.
+    Retain(LogGroup, Option<Duration>),
+    /// Let go of what has been kept long enough.
+    Expire,
     /// Tell when everything before has been written.
     Barrier(oneshot::Sender<()>),
 }
+
+/// Who waits for a command, and hears how it went.
+type Done = oneshot::Sender<io::Result<()>>;
 
 /// Handle of the store. The writer ends when every handle is gone or the store is closed.
 #[derive(Clone)]
@@ -75,6 +88,7 @@ pub(crate) struct LogStore {
     /// Bounds `commands`: no batch without its permit, and readers have a bound of their own.
     room: Arc<Semaphore>,
     readers: Arc<Semaphore>,
+    indexes: Arc<reading::Indexes>,
     dropped: Arc<AtomicU64>,
     thread: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
 }
@@ -94,6 +108,7 @@ impl LogStore {
             commands,
             room: Arc::new(Semaphore::new(WAITING_BYTES as usize)),
             readers: Arc::new(Semaphore::new(READERS)),
+            indexes: Arc::default(),
             dropped,
             thread: Arc::new(Mutex::new(Some(thread))),
         })
@@ -119,9 +134,8 @@ impl LogStore {
     }
 
     fn send(&self, batch: Batch, permit: OwnedSemaphorePermit) {
-        if let Err(mpsc::error::SendError(Command::Append(batch, _))) =
-            self.commands.send(Command::Append(batch, permit))
-        {
+        let append = Command::Append(batch, permit);
+        if let Err(mpsc::error::SendError(Command::Append(batch, _))) = self.commands.send(append) {
             self.dropped
                 .fetch_add(batch.lines.len() as u64, Ordering::Relaxed);
         }
@@ -140,7 +154,7 @@ impl LogStore {
             .await
             .expect("the semaphore is never closed");
         self.written().await;
-        let folder = journal::folder_of(&self.folder, &group);
+        let folder = groups::folder_of(&self.folder, &group);
         tokio::task::spawn_blocking(move || journal::read(&folder, position, limit))
             .await
             .map_err(io::Error::other)?

@@ -13,6 +13,7 @@ pub mod layers;
 pub mod limits;
 pub mod lineage;
 pub mod logging;
+pub mod logs;
 pub mod names;
 pub mod node;
 pub mod routing;

@@ -1,35 +1,24 @@
-//! One log group on disk: segment files of JSON lines, each named by the position of its first byte.
+//! One log group on disk, open for appending: segments, each named by the position of its first byte.
 //!
 //! A position is the number of bytes ever written before it, so it grows for ever and outlives
-//! rotation: the oldest segments go, the names of the others do not change. A line is
-//! `{"t":<ms>,"s":"<stream>","m":"<message>"}` and a line feed; JSON escapes any line feed inside, so the line
-//! feed is the mark of a whole record. A torn last line is cut off when the journal is opened, and a
-//! line that does not parse is stepped over, so that garbage costs itself and nothing else.
+//! rotation: the oldest segments go, the names of the others do not change. A torn last line is cut off
+//! when the journal is opened.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use pilotlight_model::node::LogLine;
-use serde::{Deserialize, Serialize};
 
-use super::{Batch, LINE_BYTES, LogGroup};
+use super::Batch;
+use super::segment::{self, Lines, Record, Segment};
 
 /// A journal consists of about this many segments, so that rotation loses this part of it at most.
 const SEGMENTS: u64 = 8;
-/// Longest record that is read: every byte of a message may be escaped to six.
-const RECORD_BYTES: usize = 6 * LINE_BYTES + 4096;
 /// Bytes that one call of [`read`] looks at.
 const READ_BYTES: u64 = 16 * 1024 * 1024;
-
-#[derive(Serialize, Deserialize)]
-struct Record<'a> {
-    t: u64,
-    #[serde(borrow)]
-    s: std::borrow::Cow<'a, str>,
-    #[serde(borrow)]
-    m: std::borrow::Cow<'a, str>,
-}
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A journal open for appending.
 #[derive(Debug)]
@@ -42,57 +31,14 @@ pub(super) struct Journal {
     file: File,
 }
 
-#[derive(Debug, Clone)]
-struct Segment {
-    /// Position of its first byte.
-    base: u64,
-    len: u64,
-    path: PathBuf,
-}
-
-impl Segment {
-    fn end(&self) -> u64 {
-        self.base + self.len
-    }
-}
-
-/// Where the journal of that group is.
-pub(super) fn folder_of(store: &Path, group: &LogGroup) -> PathBuf {
-    store
-        .join(group.account.as_str())
-        .join(group.region.as_str())
-        .join(file_name(&group.name))
-}
-
-/// A group's name as a file name: readable, unambiguous and never too long.
-fn file_name(group: &str) -> String {
-    let mut name = String::new();
-    for byte in group.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => name.push(char::from(byte)),
-            other => name.push_str(&format!("%{other:02X}")),
-        }
-    }
-    if name.len() > 200 {
-        name.truncate(120);
-        name.push('~');
-        name.push_str(&blake3::hash(group.as_bytes()).to_hex());
-    }
-    name
-}
-
 impl Journal {
     /// Opens the journal, makes it if it is new, and cuts off a torn last line.
     pub(super) fn open(folder: &Path, limit: u64) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
-        let mut segments = segments(folder)?;
+        let mut segments = segment::all(folder)?;
         let (file, last) = match segments.pop() {
-            Some(last) => open_segment(last)?,
-            None => open_segment(Segment {
-                base: 0,
-                len: 0,
-                path: segment_path(folder, 0),
-            })?,
+            Some(last) => open_segment(folder, last.base)?,
+            None => open_segment(folder, 0)?,
         };
         segments.push(last);
         Ok(Self {
@@ -111,14 +57,40 @@ impl Journal {
                 t: line.at_ms,
                 s: (&*batch.stream).into(),
                 m: line.message.as_str().into(),
+                i: batch.ingested_ms,
+                d: false,
             };
             serde_json::to_writer(&mut bytes, &record)?;
             bytes.push(b'\n');
         }
+        self.write(&bytes)
+    }
+
+    /// Marks everything so far of a stream as deleted.
+    pub(super) fn delete_stream(&mut self, stream: &str, now_ms: u64) -> io::Result<()> {
+        let record = Record {
+            t: now_ms,
+            s: stream.into(),
+            m: "".into(),
+            i: None,
+            d: true,
+        };
+        let mut bytes = serde_json::to_vec(&record)?;
+        bytes.push(b'\n');
+        self.write(&bytes)?;
+        self.sync()
+    }
+
+    /// Resolves what was appended to stable storage.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.last().len > 0 && self.last().len + bytes.len() as u64 > self.limit / SEGMENTS {
             self.rotate()?;
         }
-        if let Err(error) = self.file.write_all(&bytes) {
+        if let Err(error) = self.file.write_all(bytes) {
             // Part of it may have been written; what is there is taken back, or cut off when the
             // journal is opened again.
             let _ = self.file.set_len(self.last().len);
@@ -129,10 +101,50 @@ impl Journal {
         Ok(())
     }
 
+    /// Forgets segments that nothing has been written to for that long, and begins a new one where the open
+    /// one would otherwise hold on to lines much older than those.
+    pub(super) fn expire(&mut self, keep: Duration, now: SystemTime) -> io::Result<()> {
+        let older = |since: SystemTime, than: Duration| {
+            now.duration_since(since).is_ok_and(|age| age > than)
+        };
+        if let Some(began) = self.began()?
+            && older(began, (keep / SEGMENTS as u32).max(DAY).min(keep))
+        {
+            self.rotate()?;
+        }
+        while self.segments.len() > 1 {
+            // Those that are not open do not change any more.
+            let oldest = Segment::of(self.segments[0].path.clone(), self.segments[0].base);
+            match oldest {
+                Ok(oldest) if !older(oldest.modified, keep) => break,
+                Ok(_) => self.remove_oldest(),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.segments.remove(0);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Time of the first line of the open segment.
+    fn began(&self) -> io::Result<Option<SystemTime>> {
+        let last = self.last();
+        if last.len == 0 {
+            return Ok(None);
+        }
+        let mut lines = Lines::open(last, last.base)?;
+        while let Some(line) = lines.next()? {
+            if let Some(record) = line {
+                let at = Duration::from_millis(record.i.unwrap_or(record.t));
+                return Ok(SystemTime::UNIX_EPOCH.checked_add(at));
+            }
+        }
+        Ok(None)
+    }
+
     fn rotate(&mut self) -> io::Result<()> {
-        let base = self.last().end();
-        let path = segment_path(&self.folder, base);
-        let (file, segment) = open_segment(Segment { base, len: 0, path })?;
+        let (file, segment) = open_segment(&self.folder, self.last().end())?;
         self.file = file;
         self.segments.push(segment);
         Ok(())
@@ -142,11 +154,15 @@ impl Journal {
     fn forget_oldest(&mut self) {
         let mut total: u64 = self.segments.iter().map(|segment| segment.len).sum();
         while total > self.limit && self.segments.len() > 1 {
-            let oldest = self.segments.remove(0);
-            total -= oldest.len;
-            if let Err(error) = fs::remove_file(&oldest.path) {
-                tracing::warn!(path = %oldest.path.display(), %error, "old log segment stays");
-            }
+            total -= self.segments[0].len;
+            self.remove_oldest();
+        }
+    }
+
+    fn remove_oldest(&mut self) {
+        let oldest = self.segments.remove(0);
+        if let Err(error) = fs::remove_file(&oldest.path) {
+            tracing::warn!(path = %oldest.path.display(), %error, "old log segment stays");
         }
     }
 
@@ -163,17 +179,15 @@ impl Journal {
     }
 }
 
-fn segment_path(folder: &Path, base: u64) -> PathBuf {
-    folder.join(format!("{base:020}.jsonl"))
-}
-
 /// Opens a segment for appending, without a torn last line.
-fn open_segment(mut segment: Segment) -> io::Result<(File, Segment)> {
+fn open_segment(folder: &Path, base: u64) -> io::Result<(File, Segment)> {
+    let path = segment::path_of(folder, base);
     let mut file = OpenOptions::new()
         .read(true)
         .append(true)
         .create(true)
-        .open(&segment.path)?;
+        .open(&path)?;
+    let mut segment = Segment::of(path, base)?;
     let whole = whole_bytes(&mut file, segment.len)?;
     if whole < segment.len {
         file.set_len(whole)?;
@@ -200,42 +214,18 @@ fn whole_bytes(file: &mut File, len: u64) -> io::Result<u64> {
     Ok(0)
 }
 
-/// The segments that are there, oldest first. Files that are none are left alone.
-fn segments(folder: &Path) -> io::Result<Vec<Segment>> {
-    let mut found = Vec::new();
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
-        let path = entry?.path();
-        let base = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .and_then(|name| name.strip_suffix(".jsonl"))
-            .and_then(|digits| digits.parse().ok());
-        let Some(base) = base else { continue };
-        match fs::metadata(&path) {
-            Ok(metadata) => found.push(Segment {
-                base,
-                len: metadata.len(),
-                path,
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    found.sort_unstable_by_key(|segment| segment.base);
-    Ok(found)
-}
-
 /// Up to `limit` lines behind `position`. A position that rotation has overtaken reads on at the
-/// oldest line kept.
+/// oldest line kept; one that the journal has not come to belongs to a journal that was deleted, and reads
+/// this one from its beginning.
 pub(super) fn read(folder: &Path, position: u64, limit: usize) -> io::Result<Vec<LogLine>> {
     let mut lines = Vec::new();
     let mut budget = READ_BYTES;
-    for segment in segments(folder)? {
+    let segments = segment::all(folder)?;
+    let position = match segments.last() {
+        Some(last) if last.end() < position => 0,
+        _ => position,
+    };
+    for segment in segments {
         if segment.end() <= position {
             continue;
         }
@@ -258,34 +248,23 @@ fn read_segment(
     budget: &mut u64,
     lines: &mut Vec<LogLine>,
 ) -> io::Result<()> {
-    let mut at = position.max(segment.base);
-    let mut file = File::open(&segment.path)?;
-    file.seek(SeekFrom::Start(at - segment.base))?;
-    let mut reader = BufReader::with_capacity(64 * 1024, file);
-    let mut bytes = Vec::new();
-    while lines.len() < limit && *budget > 0 {
-        bytes.clear();
-        let read = reader
-            .by_ref()
-            .take(RECORD_BYTES as u64)
-            .read_until(b'\n', &mut bytes)?;
-        if read == 0 {
-            break;
-        }
-        at += read as u64;
-        *budget = budget.saturating_sub(read as u64);
-        if bytes.last() != Some(&b'\n') && read < RECORD_BYTES {
-            // Still being written, or torn off: not a line yet.
-            break;
-        }
-        if let Ok(record) = serde_json::from_slice::<Record<'_>>(&bytes) {
+    let begin = position.max(segment.base);
+    let mut reader = Lines::open(segment, begin)?;
+    let last = begin + *budget;
+    while lines.len() < limit && reader.position() < last {
+        let Some(line) = reader.next()? else { break };
+        let read = line
+            .filter(|record| !record.d)
+            .map(|record| (record.t, record.s.into_owned(), record.m.into_owned()));
+        if let Some((at_ms, stream, message)) = read {
             lines.push(LogLine {
-                position: at,
-                at_ms: record.t,
-                stream: record.s.into_owned(),
-                message: record.m.into_owned(),
+                position: reader.position(),
+                at_ms,
+                stream,
+                message,
             });
         }
     }
+    *budget = budget.saturating_sub(reader.position() - begin);
     Ok(())
 }

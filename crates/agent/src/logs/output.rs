@@ -212,6 +212,7 @@ impl InstanceLog {
             group: Arc::clone(&self.group),
             stream: Arc::clone(&self.stream),
             lines: std::mem::take(&mut state.outbox),
+            ingested_ms: None,
         })
     }
 

@@ -5,8 +5,13 @@ use std::io::Write;
 
 use proptest::prelude::*;
 
-use super::journal::{Journal, folder_of, read};
+use pilotlight_model::ids::{AccountId, Region};
+
+use super::groups::folder_of;
+use super::journal::{Journal, read};
 use super::*;
+
+mod queries;
 
 fn group() -> LogGroup {
     LogGroup {
@@ -28,6 +33,7 @@ fn batch(messages: &[String]) -> Batch {
         group: Arc::new(group()),
         stream: "2026/01/02/[$LATEST]ab".into(),
         lines,
+        ingested_ms: None,
     }
 }
 
@@ -159,40 +165,6 @@ fn garbage_in_the_middle_is_stepped_over() {
         .append(&batch(&["b".to_owned()]))
         .unwrap();
     assert_eq!(messages(&read(folder.path(), 0, 100).unwrap()), ["a", "b"]);
-}
-
-#[test]
-fn groups_never_share_a_folder_or_leave_the_store() {
-    let store = Path::new("/store");
-    let of = |name: &str| {
-        folder_of(
-            store,
-            &LogGroup {
-                name: name.to_owned(),
-                ..group()
-            },
-        )
-    };
-    let long = "x".repeat(500);
-    let longer = format!("{long}y");
-    let names = [
-        "/aws/lambda/f",
-        "/aws/lambda_f",
-        "..",
-        ".",
-        "a/../b",
-        "%2F",
-        "/",
-        &long,
-        &longer,
-    ];
-    let folders: std::collections::HashSet<PathBuf> = names.iter().map(|name| of(name)).collect();
-    assert_eq!(folders.len(), names.len());
-    for folder in folders {
-        let name = folder.file_name().unwrap().to_str().unwrap();
-        assert!(name.len() <= 255 && !name.starts_with('.'), "{name}");
-        assert_eq!(folder.components().count(), store.components().count() + 3);
-    }
 }
 
 #[tokio::test]

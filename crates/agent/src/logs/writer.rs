@@ -1,15 +1,17 @@
 //! The thread that writes the journals.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
 
-use super::journal::{self, Journal};
-use super::{Batch, Command, LogGroup};
+use super::journal::Journal;
+use super::{Batch, Command, LogGroup, groups};
+use crate::clock;
 
 /// Journals held open; beyond it the one used longest ago is closed.
 const OPEN_JOURNALS: usize = 128;
@@ -25,6 +27,8 @@ pub(super) struct Writer {
     group_bytes: u64,
     dropped: Arc<AtomicU64>,
     open: HashMap<Arc<LogGroup>, Open>,
+    /// How long lines are kept, for the groups where that is said.
+    retained: HashMap<LogGroup, Duration>,
     round: u64,
     /// Whether the last write failed: the first failure is told, the ones behind it are counted.
     failing: bool,
@@ -42,6 +46,7 @@ impl Writer {
             group_bytes,
             dropped,
             open: HashMap::new(),
+            retained: HashMap::new(),
             round: 0,
             failing: false,
         }
@@ -56,6 +61,20 @@ impl Writer {
             for command in taken.drain(..) {
                 match command {
                     Command::Append(batch, _room) => self.append(&batch),
+                    Command::Store(batch, _room, done) => {
+                        awaited = true;
+                        let _ = done.send(self.store(&batch));
+                    }
+                    Command::DeleteStream(group, stream, done) => {
+                        let journal = self.journal(&group);
+                        let now = clock::unix_ms();
+                        let _ = done.send(journal.and_then(|it| it.delete_stream(&stream, now)));
+                    }
+                    Command::DeleteGroup(group, done) => {
+                        let _ = done.send(self.delete(&group));
+                    }
+                    Command::Retain(group, time) => self.retain(group, time),
+                    Command::Expire => self.expire(),
                     Command::Barrier(done) => {
                         awaited = true;
                         let _ = done.send(());
@@ -88,11 +107,64 @@ impl Writer {
         }
     }
 
-    fn journal(&mut self, group: &Arc<LogGroup>) -> std::io::Result<&mut Journal> {
+    /// Appends for somebody who waits until it is on stable storage, and hears of a failure.
+    fn store(&mut self, batch: &Batch) -> io::Result<()> {
+        let stored = self.journal(&batch.group).and_then(|journal| {
+            journal.append(batch)?;
+            journal.sync()
+        });
+        if stored.is_err() {
+            self.open.remove(&batch.group);
+        }
+        stored
+    }
+
+    fn delete(&mut self, group: &LogGroup) -> io::Result<()> {
+        self.open.remove(group);
+        self.retained.remove(group);
+        let folder = groups::folder_of(&self.folder, group);
+        match std::fs::remove_dir_all(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    fn retain(&mut self, group: LogGroup, time: Option<Duration>) {
+        match time {
+            Some(time) => {
+                self.expire_group(&Arc::new(group.clone()), time);
+                self.retained.insert(group, time);
+            }
+            None => {
+                self.retained.remove(&group);
+            }
+        }
+    }
+
+    fn expire(&mut self) {
+        let retained: Vec<_> = self.retained.iter().map(|(k, v)| (k.clone(), *v)).collect();
+        for (group, time) in retained {
+            self.expire_group(&Arc::new(group), time);
+        }
+    }
+
+    fn expire_group(&mut self, group: &Arc<LogGroup>, time: Duration) {
+        // One that has not been written to has nothing to let go of.
+        if !groups::folder_of(&self.folder, group).exists() {
+            return;
+        }
+        let journal = self.journal(group);
+        if let Err(error) = journal.and_then(|it| it.expire(time, SystemTime::now())) {
+            tracing::warn!(group = %group.name, %error, "old log lines stay");
+        }
+    }
+
+    fn journal(&mut self, group: &Arc<LogGroup>) -> io::Result<&mut Journal> {
         if !self.open.contains_key(group) {
             self.make_room();
-            let folder = journal::folder_of(&self.folder, group);
+            let folder = groups::folder_of(&self.folder, group);
             let journal = Journal::open(&folder, self.group_bytes)?;
+            groups::describe(&folder, group, clock::unix_ms())?;
             self.open.insert(
                 Arc::clone(group),
                 Open {
