@@ -5,7 +5,7 @@ VENV := .venv
 # javac is for the functions of the tests alone; the platform builds its images without.
 PACKAGES := ca-certificates curl erofs-utils gcc iproute2 libc6-dev nftables openjdk-17-jdk-headless openssl python3 python3-venv
 # For functions in Go, and for AWS's Node.js client, which npm builds from source.
-TEST_PACKAGES := autoconf automake cmake g++ golang-go libtool make
+TEST_PACKAGES := autoconf automake awscli cmake g++ golang-go libtool make
 BENCH_PACKAGES := nginx-light runc
 NEXTEST_VERSION := 0.9.143
 DENY_VERSION := 0.20.2

@@ -108,9 +108,9 @@ class Platform:
     def port(self):
         return int(self.url.rsplit(":", 1)[1])
 
-    def client(self, key="test", secret="test", region="us-east-1", validate=True):
+    def client(self, key="test", secret="test", region="us-east-1", validate=True, service="lambda"):
         return boto3.client(
-            "lambda", endpoint_url=self.url, region_name=region,
+            service, endpoint_url=self.url, region_name=region,
             aws_access_key_id=key, aws_secret_access_key=secret,
             config=botocore.config.Config(
                 retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=120,

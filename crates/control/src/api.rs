@@ -39,10 +39,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::control::Parts;
+use crate::logs;
 use crate::warm_up;
 
 /// What an operation answers with success.
-enum Answer {
+pub(crate) enum Answer {
     /// The model's status, and a body.
     Json(Value),
     /// A status of its own, and no body.
@@ -116,7 +117,8 @@ async fn operate(
             let acting = ownership::acting(parts, caller, operation, &input)?;
             dispatch(parts, &acting, operation, input).await?
         }
-        ApiId::Scheduler | ApiId::Logs => return Err(not_yet(operation.name())),
+        ApiId::Logs => logs::dispatch(parts, caller, operation, input).await?,
+        ApiId::Scheduler => return Err(not_yet(operation.name())),
     };
     Ok((operation, answer))
 }
@@ -287,7 +289,7 @@ async fn dispatch(
 }
 
 /// 404 for an operation of AWS's that this platform does not have.
-fn not_yet(name: &str) -> LambdaError {
+pub(crate) fn not_yet(name: &str) -> LambdaError {
     LambdaError::new(
         ErrorKind::UnknownOperation,
         format!("{name} is not available on this platform yet."),
@@ -295,11 +297,11 @@ fn not_yet(name: &str) -> LambdaError {
 }
 
 /// The model has checked the types, so that this can only fail where struct and model differ.
-fn typed<T: DeserializeOwned>(input: Value) -> Result<T, LambdaError> {
+pub(crate) fn typed<T: DeserializeOwned>(input: Value) -> Result<T, LambdaError> {
     serde_json::from_value(input).map_err(|error| ours("a request", &error))
 }
 
-fn json(body: impl Serialize) -> Result<Answer, LambdaError> {
+pub(crate) fn json(body: impl Serialize) -> Result<Answer, LambdaError> {
     serde_json::to_value(body)
         .map(Answer::Json)
         .map_err(|error| ours("an answer", &error))
@@ -311,6 +313,6 @@ fn ours(what: &str, error: &serde_json::Error) -> LambdaError {
 }
 
 /// 400 for a parameter whose meaning is wrong.
-fn invalid(message: impl Into<String>) -> LambdaError {
+pub(crate) fn invalid(message: impl Into<String>) -> LambdaError {
     LambdaError::new(ErrorKind::InvalidParameterValue, message)
 }

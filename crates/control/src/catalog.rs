@@ -13,6 +13,7 @@ pub(crate) mod event_invoke;
 pub(crate) mod events;
 mod functions;
 pub(crate) mod layers;
+pub(crate) mod logs;
 mod open;
 pub(crate) mod record;
 mod sealed;

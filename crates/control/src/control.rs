@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use pilotlight_model::concurrency::Admit;
 use pilotlight_model::function_policy::Policy;
+use pilotlight_model::logs::Logs;
 use pilotlight_model::names::Target;
 use pilotlight_model::node::{
     Api, BoxFuture, Caller, Directory, EventQueue, Node, QueuedEvent, Resolved,
@@ -26,7 +27,7 @@ use crate::deliveries::Deliveries;
 use crate::metrics::Metrics;
 use crate::packages::Packages;
 use crate::sealing::SealingKey;
-use crate::{api, deliveries, deploy, events, restore};
+use crate::{api, deliveries, deploy, events, logs, restore};
 
 /// The control plane. Dropping it stops its workers where they are; [`Control::drain`] lets them end.
 pub struct Control {
@@ -44,6 +45,8 @@ pub(crate) struct Parts {
     pub(crate) node: Arc<dyn Node>,
     /// Says which events may be delivered now.
     pub(crate) admit: Arc<dyn Admit>,
+    /// What functions have logged.
+    pub(crate) logs: Arc<dyn Logs>,
     /// The node's name, which stays the same.
     pub(crate) node_name: String,
     pub(crate) metrics: Metrics,
@@ -81,6 +84,7 @@ impl Control {
         store: Arc<Store>,
         node: Arc<dyn Node>,
         admit: Arc<dyn Admit>,
+        logs: Arc<dyn Logs>,
     ) -> Result<Arc<Self>, OpenError> {
         let (data_dir, key_file) = (config.data_dir.clone(), config.key_file.clone());
         let concurrency = config.limits.account_concurrency;
@@ -109,11 +113,13 @@ impl Control {
             node_name: node.status().node,
             node,
             admit,
+            logs,
             metrics,
             secret,
             unsettled: Notify::new(),
             unreferenced: Notify::new(),
         });
+        logs::tell_retention(&parts).await?;
         // What a crash left published but unnamed.
         parts.unreferenced.notify_one();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());

@@ -21,6 +21,7 @@ mod events;
 mod index;
 mod layers;
 mod lifecycle;
+mod logs;
 mod metrics;
 mod packages;
 mod restore;

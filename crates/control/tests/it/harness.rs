@@ -28,6 +28,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::{Notify, Semaphore};
 
+use crate::no_logs::NoLogs;
+
 /// Longest wait for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -283,6 +285,7 @@ impl Platform {
             Arc::clone(&store),
             Arc::clone(&node) as Arc<dyn Node>,
             Arc::clone(&admission) as Arc<dyn Admit>,
+            Arc::new(NoLogs),
         )
         .await
         .unwrap();

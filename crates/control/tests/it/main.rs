@@ -12,6 +12,7 @@ mod events;
 mod functions;
 mod harness;
 mod layers;
+mod no_logs;
 mod permissions;
 mod revisions;
 mod small;

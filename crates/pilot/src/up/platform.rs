@@ -128,7 +128,7 @@ impl Platform {
         // Whoever invokes functions draws on the same concurrency.
         let admission = Admission::new();
         let admit = Arc::new(admission.clone());
-        let control = Control::open(control_config, store, observed, admit)
+        let control = Control::open(control_config, store, observed, admit, agent.logs())
             .await
             .context("cannot open the catalog")?;
         records.add_metrics(|registry| control.metrics().register(registry));

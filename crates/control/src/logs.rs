@@ -1,0 +1,93 @@
+//! The API of CloudWatch Logs: log groups, streams, events, retention and tags.
+//!
+//! What was said of a group is in the catalog; what was written to it is in the node's log store. A group
+//! or stream is there if either knows of it: those of functions appear when they are first written to.
+
+mod events;
+mod groups;
+mod identifier;
+mod pattern;
+mod put;
+mod retention;
+mod streams;
+mod tags;
+mod token;
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use pilotlight_model::node::Caller;
+use pilotlight_model::service::Operation;
+use pilotlight_model::{ErrorKind, LambdaError};
+use serde_json::Value;
+
+use crate::api::{Answer, json, not_yet, typed};
+use crate::control::Parts;
+
+pub(crate) use retention::tell as tell_retention;
+
+/// The table of operations. What is not in it is one of AWS's that this platform does not have yet.
+pub(crate) async fn dispatch(
+    parts: &Arc<Parts>,
+    caller: &Caller,
+    operation: &Operation,
+    input: Value,
+) -> Result<Answer, LambdaError> {
+    match operation.name() {
+        "CreateLogGroup" => done(groups::create(parts, caller, typed(input)?).await),
+        "DeleteLogGroup" => done(groups::delete(parts, caller, typed(input)?).await),
+        "DescribeLogGroups" => groups::describe(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "PutRetentionPolicy" => done(retention::put(parts, caller, typed(input)?).await),
+        "DeleteRetentionPolicy" => done(retention::delete(parts, caller, typed(input)?).await),
+        "CreateLogStream" => done(streams::create(parts, caller, typed(input)?).await),
+        "DeleteLogStream" => done(streams::delete(parts, caller, typed(input)?).await),
+        "DescribeLogStreams" => streams::describe(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "PutLogEvents" => put::put(parts, caller, typed(input)?).await.and_then(json),
+        "GetLogEvents" => events::get(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "FilterLogEvents" => events::filter(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "TagResource" => done(tags::tag(parts, caller, typed(input)?).await),
+        "UntagResource" => done(tags::untag(parts, caller, typed(input)?).await),
+        "ListTagsForResource" => tags::list(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "TagLogGroup" => done(tags::tag_group(parts, caller, typed(input)?).await),
+        "UntagLogGroup" => done(tags::untag_group(parts, caller, typed(input)?).await),
+        "ListTagsLogGroup" => tags::list_group(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        name => Err(not_yet(name)),
+    }
+}
+
+/// The answer of an operation that has nothing to say.
+fn done(outcome: Result<(), LambdaError>) -> Result<Answer, LambdaError> {
+    outcome.map(|()| Answer::Empty(StatusCode::OK))
+}
+
+fn no_group() -> LambdaError {
+    LambdaError::new(
+        ErrorKind::ResourceNotFound,
+        "The specified log group does not exist.",
+    )
+}
+
+fn no_stream() -> LambdaError {
+    LambdaError::new(
+        ErrorKind::ResourceNotFound,
+        "The specified log stream does not exist.",
+    )
+}
+
+/// The log store could not do what it was asked.
+fn failed(error: std::io::Error) -> LambdaError {
+    tracing::error!(%error, "the log store failed");
+    LambdaError::new(ErrorKind::Service, "The log store failed.")
+}

@@ -1,0 +1,272 @@
+//! CreateLogGroup, DeleteLogGroup, DescribeLogGroups.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use pilotlight_model::logs::{GroupFacts, LogGroup};
+use pilotlight_model::node::Caller;
+use pilotlight_model::{ErrorKind, LambdaError};
+use serde::{Deserialize, Serialize};
+
+use super::{failed, identifier, no_group, tags, token};
+use crate::api::invalid;
+use crate::catalog::logs::LogGroupRow;
+use crate::control::Parts;
+
+/// The class of groups where none is given.
+pub(super) const STANDARD: &str = "STANDARD";
+/// Groups of an account and region that something was said of; others take room in the log store alone.
+const MOST: usize = 100_000;
+/// Groups on a page (AWS's limit, and default).
+const PAGE: usize = 50;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CreateLogGroupRequest {
+    log_group_name: String,
+    kms_key_id: Option<String>,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+    log_group_class: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DeleteLogGroupRequest {
+    log_group_name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DescribeLogGroupsRequest {
+    log_group_name_prefix: Option<String>,
+    log_group_name_pattern: Option<String>,
+    #[serde(default)]
+    log_group_identifiers: Vec<String>,
+    log_group_class: Option<String>,
+    next_token: Option<String>,
+    limit: Option<usize>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DescribeLogGroupsResponse {
+    log_groups: Vec<Shown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    log_group_name: String,
+    creation_time: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention_in_days: Option<u32>,
+    metric_filter_count: u32,
+    arn: String,
+    stored_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kms_key_id: Option<String>,
+    log_group_class: String,
+    log_group_arn: String,
+}
+
+/// A group that is there.
+pub(super) struct Known {
+    /// What was said of it.
+    pub(super) said: Option<LogGroupRow>,
+    /// What was written to it.
+    pub(super) written: Option<GroupFacts>,
+}
+
+impl Known {
+    /// What is to be said of it from now on, as it is so far.
+    pub(super) fn row(self) -> LogGroupRow {
+        let created_ms = self.written.map_or(0, |facts| facts.created_ms);
+        self.said.unwrap_or_else(|| LogGroupRow {
+            created_ms,
+            retention_days: None,
+            class: STANDARD.to_owned(),
+            kms_key: None,
+            tags: BTreeMap::new(),
+        })
+    }
+}
+
+/// The group, if it is there.
+pub(super) async fn find(parts: &Parts, group: &LogGroup) -> Result<Option<Known>, LambdaError> {
+    let key = group.clone();
+    let said = parts
+        .catalog
+        .read(move |session| Ok::<_, LambdaError>(session.log_group(&key)?))
+        .await?;
+    let written = parts.logs.group(group).await.map_err(failed)?;
+    Ok((said.is_some() || written.is_some()).then_some(Known { said, written }))
+}
+
+/// The group, which has to be there.
+pub(super) async fn get(parts: &Parts, group: &LogGroup) -> Result<Known, LambdaError> {
+    find(parts, group).await?.ok_or_else(no_group)
+}
+
+/// Changes what is said of a group that is there.
+pub(super) async fn change(
+    parts: &Parts,
+    group: LogGroup,
+    change: impl FnOnce(&mut LogGroupRow) -> Result<(), LambdaError> + Send + 'static,
+) -> Result<(), LambdaError> {
+    let known = get(parts, &group).await?.row();
+    parts
+        .catalog
+        .write(move |session| {
+            let mut row = session.log_group(&group)?.unwrap_or(known);
+            change(&mut row)?;
+            Ok(session.set_log_group(&group, &row)?)
+        })
+        .await
+}
+
+pub(super) async fn create(
+    parts: &Arc<Parts>,
+    caller: &Caller,
+    request: CreateLogGroupRequest,
+) -> Result<(), LambdaError> {
+    tags::check(&request.tags)?;
+    let group = identifier::named(caller, &request.log_group_name);
+    if find(parts, &group).await?.is_some() {
+        return Err(exists());
+    }
+    let row = LogGroupRow {
+        created_ms: parts.config.clock.unix_ms(),
+        retention_days: None,
+        class: request
+            .log_group_class
+            .unwrap_or_else(|| STANDARD.to_owned()),
+        kms_key: request.kms_key_id,
+        tags: request.tags,
+    };
+    parts
+        .catalog
+        .write(move |session| {
+            if session.log_group(&group)?.is_some() {
+                return Err(exists());
+            }
+            if session.log_groups(&group.account, &group.region)?.len() >= MOST {
+                return Err(LambdaError::new(
+                    ErrorKind::QuotaExceeded,
+                    "Resource limit exceeded.",
+                ));
+            }
+            Ok(session.set_log_group(&group, &row)?)
+        })
+        .await
+}
+
+fn exists() -> LambdaError {
+    LambdaError::new(
+        ErrorKind::ResourceConflict,
+        "The specified log group already exists",
+    )
+}
+
+/// What was written goes first: a group of which something is said can be deleted once more.
+pub(super) async fn delete(
+    parts: &Arc<Parts>,
+    caller: &Caller,
+    request: DeleteLogGroupRequest,
+) -> Result<(), LambdaError> {
+    let group = identifier::named(caller, &request.log_group_name);
+    get(parts, &group).await?;
+    parts.logs.delete_group(&group).await.map_err(failed)?;
+    parts
+        .catalog
+        .write(move |session| Ok(session.delete_log_group(&group)?))
+        .await
+}
+
+pub(super) async fn describe(
+    parts: &Arc<Parts>,
+    caller: &Caller,
+    request: DescribeLogGroupsRequest,
+) -> Result<DescribeLogGroupsResponse, LambdaError> {
+    if request.log_group_name_prefix.is_some() && request.log_group_name_pattern.is_some() {
+        return Err(invalid(
+            "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.",
+        ));
+    }
+    let after = token::read_behind(request.next_token.as_deref())?;
+    let limit = request.limit.unwrap_or(PAGE).min(PAGE);
+    let mut page = DescribeLogGroupsResponse {
+        log_groups: Vec::new(),
+        next_token: None,
+    };
+    for name in names(parts, caller).await? {
+        if after.as_ref().is_some_and(|after| name <= *after) || !request.asks_for(caller, &name) {
+            continue;
+        }
+        let group = identifier::named(caller, &name);
+        // One that has just been deleted is not shown.
+        let Some(known) = find(parts, &group).await? else {
+            continue;
+        };
+        let shown = shown(&group, known);
+        if let Some(class) = &request.log_group_class
+            && *class != shown.log_group_class
+        {
+            continue;
+        }
+        if page.log_groups.len() == limit {
+            let last = page.log_groups.last();
+            page.next_token = last.map(|last| token::behind(&last.log_group_name));
+            break;
+        }
+        page.log_groups.push(shown);
+    }
+    Ok(page)
+}
+
+impl DescribeLogGroupsRequest {
+    fn asks_for(&self, caller: &Caller, name: &str) -> bool {
+        let prefixed = self.log_group_name_prefix.as_ref();
+        // AWS takes the pattern as a part of the name, in any case.
+        let pattern = self.log_group_name_pattern.as_ref();
+        let identified = &self.log_group_identifiers;
+        prefixed.is_none_or(|prefix| name.starts_with(prefix.as_str()))
+            && pattern.is_none_or(|part| name.to_lowercase().contains(&part.to_lowercase()))
+            && (identified.is_empty()
+                || identified.iter().any(|text| {
+                    identifier::identified(caller, text).is_ok_and(|group| group.name == name)
+                }))
+    }
+}
+
+/// Names of all groups of the caller, in order.
+async fn names(parts: &Parts, caller: &Caller) -> Result<BTreeSet<String>, LambdaError> {
+    let (account, region) = (caller.account.clone(), caller.region.clone());
+    let said = parts
+        .catalog
+        .read(move |session| Ok::<_, LambdaError>(session.log_groups(&account, &region)?))
+        .await?;
+    let written = parts.logs.groups(&caller.account, &caller.region).await;
+    let mut names: BTreeSet<String> = said.into_iter().collect();
+    names.extend(written.map_err(failed)?);
+    Ok(names)
+}
+
+fn shown(group: &LogGroup, known: Known) -> Shown {
+    let stored_bytes = known.written.as_ref().map_or(0, |facts| facts.bytes);
+    let row = known.row();
+    let arn = identifier::arn(group);
+    Shown {
+        log_group_name: group.name.clone(),
+        creation_time: row.created_ms,
+        retention_in_days: row.retention_days,
+        metric_filter_count: 0,
+        arn: format!("{arn}:*"),
+        stored_bytes,
+        kms_key_id: row.kms_key,
+        log_group_class: row.class,
+        log_group_arn: arn,
+    }
+}
