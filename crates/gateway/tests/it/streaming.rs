@@ -16,7 +16,7 @@ use pilotlight_model::start::{Instant, StartKind};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::sleep;
 
 use crate::support::*;
@@ -335,4 +335,59 @@ async fn a_client_that_takes_nothing_makes_the_function_wait_and_is_cut_off() {
         .until_metric("pilotlight_invocations_in_flight", 0.0)
         .await;
     assert_eq!(sent.load(Ordering::Relaxed), 2_000);
+}
+
+#[tokio::test]
+async fn a_thousand_answers_are_under_way_at_once() {
+    const CLIENTS: usize = 1_000;
+    let end = Arc::new(Semaphore::new(0));
+    let go_on = Arc::clone(&end);
+    let node: Behaviour = Arc::new(move |request| {
+        let go_on = Arc::clone(&go_on);
+        Box::pin(async move {
+            let sink = request.stream.clone().unwrap();
+            sink.begin(StreamBegun {
+                content_type: None,
+                instance: InstanceId(7),
+                kind: StartKind::Warm,
+                timeline: request.timeline.clone(),
+            });
+            sink.send(request.payload.clone()).await;
+            go_on.acquire().await.unwrap().forget();
+            sink.send(Bytes::from_static(b"!")).await;
+            Ok(reply(request, Bytes::new()))
+        })
+    });
+    let stage = Stage::start(Config::default(), node).await;
+    let mut streams = Vec::new();
+    for number in 0..CLIENTS {
+        let mut client = stage.connect().await;
+        let body = number.to_string();
+        let request = request(Method::POST, &streaming("hello"), &[], &body);
+        client.0.ready().await.unwrap();
+        let mut response = client.0.send_request(request.map(Full::new)).await.unwrap();
+        let first = response
+            .frame()
+            .await
+            .unwrap()
+            .unwrap()
+            .into_data()
+            .unwrap();
+        assert_eq!(events(&first)[0].1, body.as_bytes());
+        streams.push((client, response));
+    }
+    // They hold their concurrency; one more is too many.
+    let throttled = stage.post(&streaming("hello"), &[], "{}").await;
+    assert_eq!(throttled.status(), 429);
+    end.add_permits(CLIENTS);
+    for (_client, response) in streams {
+        let rest = events(&response.collect().await.unwrap().to_bytes());
+        assert_eq!(
+            (rest[0].1.as_slice(), rest[1].0.as_str()),
+            (&b"!"[..], "InvokeComplete")
+        );
+    }
+    stage
+        .until_metric("pilotlight_invocations_in_flight", 0.0)
+        .await;
 }
