@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, COOKIE, USER_AGENT};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 use pilotlight_model::RequestId;
@@ -120,8 +120,10 @@ impl Told<'_> {
     fn headers(&self) -> Map<String, Value> {
         let mut found: Map<String, Value> = Map::new();
         for name in self.head.headers.keys() {
-            // Cookies stand apart, and a connection is nobody's business but its ends'.
-            if [COOKIE, CONNECTION].contains(name) {
+            // Cookies stand apart, a connection is nobody's business but its ends', and a signature that has been
+            // judged is no more of use.
+            let judged = self.signer.is_some() && name == AUTHORIZATION;
+            if judged || [COOKIE, CONNECTION].contains(name) {
                 continue;
             }
             found.insert(name.to_string(), joined(&self.head.headers, name).into());
@@ -322,7 +324,10 @@ mod tests {
             account: Default::default(),
             region: Default::default(),
         };
-        let found = event(http::Request::builder(), "", Some((&caller, "AKIA")));
+        let head = || http::Request::builder().header("Authorization", "a");
+        assert_eq!(event(head(), "", None)["headers"]["authorization"], "a");
+        let found = event(head(), "", Some((&caller, "AKIA")));
+        assert_eq!(found["headers"].get("authorization"), None);
         let context = &found["requestContext"];
         assert_eq!(context["accountId"], "123456789012");
         let iam = &context["authorizer"]["iam"];
