@@ -212,6 +212,24 @@ def test_two_functions_that_call_each_other_are_stopped(quick):
     assert depth == 33
 
 
+def test_a_loop_that_waits_for_itself_is_refused_unless_it_is_wanted(quick):
+    client = quick.client()
+    function = deploy_to(client, "import os\ndef lambda_handler(event, context):\n    return os.environ['_X_AMZN_TRACE_ID']\n", name="loop")
+    trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+
+    # What AWS's SDKs do inside a function: they pass its own header on.
+    def pass_on(request, **_):
+        request.headers["X-Amzn-Trace-Id"] = trace
+
+    client.meta.events.register("before-sign.lambda.Invoke", pass_on)
+    for _ in range(16):
+        trace = function.call()
+    with pytest.raises(client.exceptions.RecursiveInvocationException):
+        function.call()
+    client.put_function_recursion_config(FunctionName="loop", RecursiveLoop="Allow")
+    assert function.call().startswith("Root=1-5759e988-bd862e3fe1be46a994272793;")
+
+
 def test_what_waits_can_be_seen_and_a_crowd_holds_up_no_other(new_platform):
     platform = new_platform("[async]\nconcurrency = 4\n")
     client = platform.client()

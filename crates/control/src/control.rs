@@ -13,7 +13,9 @@ use pilotlight_model::node::{
     Api, BoxFuture, Caller, Directory, EventQueue, Node, QueuedEvent, Resolved,
 };
 use pilotlight_model::url::FunctionUrl;
-use pilotlight_model::{AccountId, ErrorKind, FunctionName, LambdaError, Region, UrlId};
+use pilotlight_model::{
+    AccountId, ErrorKind, FunctionName, LambdaError, Region, UrlId, VersionKey,
+};
 use pilotlight_store::Store;
 use tokio::sync::Notify;
 use tokio::task::JoinError;
@@ -195,6 +197,10 @@ impl Directory for Control {
 
     fn function_url(&self, id: &UrlId) -> Option<Arc<FunctionUrl>> {
         self.parts.catalog.index().url(id)
+    }
+
+    fn may_loop<'a>(&'a self, version: &'a VersionKey) -> BoxFuture<'a, bool> {
+        Box::pin(events::may_loop(&self.parts, version))
     }
 }
 

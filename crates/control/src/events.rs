@@ -27,6 +27,7 @@ use crate::control::Parts;
 use crate::destination;
 use crate::metrics::{Ending, Metrics};
 use attempt::Attempt;
+pub(crate) use attempt::may_loop;
 use dispatch::{Desk, Work};
 use record::{Condition, Ended};
 use retry::{Outcome, Reason, Verdict};

@@ -2,6 +2,7 @@
 
 mod answer;
 mod asked;
+pub(crate) mod chain;
 mod payload;
 pub(crate) mod run;
 mod streaming;
@@ -116,8 +117,9 @@ pub(crate) async fn invoke(
             Ok(answer::accepted(style, &trace))
         }
         InvocationType::RequestResponse => {
-            // A throttled request must cost next to nothing, so the permit comes before the node.
             let Resolved { spec, share, .. } = &resolved;
+            let trace = chain::arrive(parts, trace, &spec.key).await?;
+            // A throttled request must cost next to nothing, so the permit comes before the node.
             let permit = parts.admission.admit(&spec.key, share).map_err(|reason| {
                 let metrics = &parts.recorder.metrics;
                 metrics.refused(&target.name, Outcome::Throttled);

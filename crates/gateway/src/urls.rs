@@ -25,6 +25,7 @@ use pilotlight_model::url::{AuthType, FunctionUrl, InvokeMode};
 use crate::answer_body::AnswerBody;
 use crate::body::{BodyError, Received};
 use crate::front::{Answer, Call, Parts, REQUEST_ID};
+use crate::invoke::chain;
 use crate::invoke::run::{Admitted, Ran};
 use crate::invoke::trace_id::TraceId;
 use crate::metrics::Outcome;
@@ -142,6 +143,9 @@ async fn invoke(
 
     // From here on it is an invocation like any other.
     let Resolved { spec, share, .. } = &resolved;
+    let trace = chain::arrive(parts, trace, &spec.key)
+        .await
+        .map_err(refused)?;
     let permit = parts.admission.admit(&spec.key, share).map_err(|reason| {
         parts
             .recorder

@@ -8,6 +8,8 @@
 
 use std::fmt::Write;
 
+use crate::function::VersionKey;
+
 /// Invocations of one function in one chain; one more is a loop.
 pub const LOOPS: u32 = 16;
 /// Functions that a chain remembers; of more, the first are forgotten.
@@ -29,9 +31,9 @@ impl Arrived {
     }
 }
 
-/// Counts the function of that ARN, without a qualifier, in the chain of `header`.
-pub fn arrive(header: &str, function_arn: &str) -> Arrived {
-    let this = hash(function_arn);
+/// Counts the function of that version in the chain of `header`.
+pub fn arrive(header: &str, version: &VersionKey) -> Arrived {
+    let this = hash(version);
     let (mut before, mut chain, mut rest) = (0, Vec::new(), String::new());
     for part in header.split(';') {
         match part.trim().split_once('=') {
@@ -77,9 +79,17 @@ fn link(text: &str) -> Option<(u32, u32)> {
     Some((hash, count.parse().ok()?))
 }
 
-/// FNV-1a: the names are not secret, and nobody gains by two of them being alike.
-fn hash(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5, |hash, byte| {
+/// FNV-1a of what tells functions apart: it is not secret, and nobody gains by two of them being alike.
+fn hash(version: &VersionKey) -> u32 {
+    let VersionKey {
+        account,
+        region,
+        name,
+        ..
+    } = version;
+    let parts = [region.as_str(), ":", account.as_str(), ":", name.as_str()];
+    let bytes = parts.into_iter().flat_map(str::bytes);
+    bytes.fold(0x811c_9dc5, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     })
 }
@@ -90,22 +100,32 @@ mod tests {
 
     use super::*;
 
-    const F: &str = "arn:aws:lambda:us-east-1:123456789012:function:f";
-    const G: &str = "arn:aws:lambda:us-east-1:123456789012:function:g";
+    fn version(name: &str) -> VersionKey {
+        VersionKey {
+            account: Default::default(),
+            region: Default::default(),
+            name: name.parse().unwrap(),
+            version: crate::Version::Latest,
+        }
+    }
+
+    fn come(header: &str, name: &str) -> Arrived {
+        arrive(header, &version(name))
+    }
 
     #[test]
     fn a_chain_counts_each_of_its_functions() {
-        let first = arrive("Root=1-2-3;Sampled=0", F);
-        let (f, g) = (hash(F), hash(G));
+        let first = come("Root=1-2-3;Sampled=0", "f");
+        let (f, g) = (hash(&version("f")), hash(&version("g")));
         assert_eq!(
             first.header,
             format!("Root=1-2-3;Sampled=0;Lineage=1:{f:08x}:0")
         );
         assert_eq!((first.before, first.is_loop()), (0, false));
-        let second = arrive(&first.header, G);
+        let second = come(&first.header, "g");
         let lineage = format!("Lineage=1:{f:08x}:0|1:{g:08x}:0");
         assert_eq!(second.header, format!("Root=1-2-3;Sampled=0;{lineage}"));
-        let third = arrive(&second.header, F);
+        let third = come(&second.header, "f");
         let lineage = format!("Lineage=1:{g:08x}:0|1:{f:08x}:1");
         assert_eq!(third.header, format!("Root=1-2-3;Sampled=0;{lineage}"));
     }
@@ -114,23 +134,23 @@ mod tests {
     fn the_seventeenth_time_is_a_loop() {
         let mut header = "Root=1-2-3".to_owned();
         for time in 0..LOOPS {
-            let arrived = arrive(&header, F);
+            let arrived = come(&header, "f");
             assert!(!arrived.is_loop(), "{time}");
             header = arrived.header;
         }
-        assert!(arrive(&header, F).is_loop());
-        assert!(!arrive(&header, G).is_loop());
+        assert!(come(&header, "f").is_loop());
+        assert!(!come(&header, "g").is_loop());
     }
 
     #[test]
     fn both_forms_are_read_and_what_is_none_is_left_out() {
-        let f = hash(F);
+        let f = hash(&version("f"));
         for lineage in [
             format!("{f:08x}:3"),
             format!("1:{f:08x}:3|x|:|1:zz:4|1:{f:08x}"),
         ] {
             assert_eq!(
-                arrive(&format!("Lineage={lineage}"), F).before,
+                come(&format!("Lineage={lineage}"), "f").before,
                 4,
                 "{lineage}"
             );
@@ -142,8 +162,8 @@ mod tests {
         fn whatever_comes_the_count_only_grows_and_the_header_stays_short(
             header in "(Root=[ -~]{0,20};)?(Lineage=[0-9a-f:|]{0,300})?", other in "[a-z]{1,8}",
         ) {
-            let arrived = arrive(&header, F);
-            let again = arrive(&arrive(&arrived.header, &other).header, F);
+            let arrived = come(&header, "f");
+            let again = come(&come(&arrived.header, &format!("g{other}")).header, "f");
             prop_assert_eq!(again.before, arrived.before.saturating_add(1));
             prop_assert!(again.header.len() <= header.len() + 9 + FUNCTIONS * 22);
         }

@@ -263,6 +263,10 @@ pub trait Directory: Send + Sync + 'static {
         qualifier: Option<&str>,
     ) -> Result<Resolved, LambdaError>;
 
+    /// Whether invocations that go on with a loop through the function may run. Asked only where a loop has
+    /// been found, so that it may take a while.
+    fn may_loop<'a>(&'a self, version: &'a VersionKey) -> BoxFuture<'a, bool>;
+
     /// The policy that holds for a function or, where the target has a qualifier, for that version or
     /// alias. One that allows nothing where there is none, or nothing to have one.
     fn policy(&self, target: &Target) -> Arc<Policy>;

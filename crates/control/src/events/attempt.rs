@@ -105,7 +105,7 @@ pub(super) async fn make(parts: &Parts, event: &Event) -> Attempt {
         }
     };
     let key = resolved.spec.key.clone();
-    let arrived = lineage::arrive(&event.event.trace_id, &key.function_arn());
+    let arrived = lineage::arrive(&event.event.trace_id, &key);
     if arrived.is_loop() && !may_loop(parts, &key).await {
         let error = LambdaError::recursive();
         return Attempt {
@@ -207,7 +207,7 @@ fn refusal(error: &NodeError) -> LambdaError {
 }
 
 /// Whether the function's owner wants its loops to go on. Asked of the catalog, and only where one is found.
-async fn may_loop(parts: &Parts, function: &VersionKey) -> bool {
+pub(crate) async fn may_loop(parts: &Parts, function: &VersionKey) -> bool {
     let function = function.clone();
     let setting = parts
         .catalog

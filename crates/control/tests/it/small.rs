@@ -1,8 +1,8 @@
 //! Small operations: settings that are kept beside a function's own, and what is out of scope.
 
 use http::Method;
-use pilotlight_model::lineage;
 use pilotlight_model::node::EventQueue;
+use pilotlight_model::{Version, VersionKey, lineage};
 use serde_json::{Value, json};
 
 use crate::events::{event, queue_is};
@@ -129,8 +129,14 @@ async fn a_loop_goes_on_where_it_is_allowed() {
     let platform = Platform::open().await;
     platform.active("f").await;
     let mut looping = event("f", "{}");
+    let version = VersionKey {
+        account: looping.account.clone(),
+        region: looping.region.clone(),
+        name: looping.name.clone(),
+        version: Version::Latest,
+    };
     for _ in 0..=lineage::LOOPS {
-        looping.trace_id = lineage::arrive(&looping.trace_id, &format!("{ARN}f")).header;
+        looping.trace_id = lineage::arrive(&looping.trace_id, &version).header;
     }
     platform.control.enqueue(looping.clone()).await.unwrap();
     queue_is(&platform, 0).await;

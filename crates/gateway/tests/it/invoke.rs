@@ -46,7 +46,7 @@ async fn a_synchronous_invocation_answers_with_all_its_headers() {
         invoked.trace_id
     );
     assert!(
-        invoked.trace_id.ends_with(";Sampled=0"),
+        invoked.trace_id.contains(";Sampled=0;Lineage=1:"),
         "{}",
         invoked.trace_id
     );
@@ -226,7 +226,13 @@ async fn client_context_trace_and_forced_cold_start_reach_the_node() {
         )
         .await;
     assert_eq!(response.status(), 200);
-    assert_eq!(response.headers()["x-amzn-trace-id"], trace);
+    let told = response.headers()["x-amzn-trace-id"].to_str().unwrap();
+    let (kept, lineage) = told.rsplit_once(';').unwrap();
+    assert_eq!(kept, trace);
+    assert!(
+        lineage.starts_with("Lineage=1:") && lineage.ends_with(":0"),
+        "{lineage}"
+    );
     let timing = response.headers()["server-timing"].to_str().unwrap();
     assert!(
         timing.starts_with("start;desc=\"booted\", gateway;dur="),
@@ -237,7 +243,7 @@ async fn client_context_trace_and_forced_cold_start_reach_the_node() {
         invoked.client_context.unwrap(),
         "{\"custom\":  {\"k\": \"v\"}}"
     );
-    assert_eq!(invoked.trace_id, trace);
+    assert_eq!(invoked.trace_id, told);
     assert_eq!(invoked.cold, Some(Cold::Best));
     assert_eq!(invoked.payload, "{}", "an absent event is an empty object");
 
@@ -572,4 +578,27 @@ async fn another_account_invokes_what_a_policy_lets_it() {
         assert_eq!(error(&call(refused).await), expected);
     }
     assert!(stage.fakes.invoked.lock().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_that_comes_back_too_often_is_stopped_unless_it_may_loop() {
+    let stage = Stage::echoing().await;
+    for (name, last) in [("f", 400), ("looping", 200)] {
+        let mut trace = "Root=1-5759e988-bd862e3fe1be46a994272793".to_owned();
+        for time in 0..=16 {
+            let path = format!("/2015-03-31/functions/{name}/invocations");
+            let headers = [("x-amzn-trace-id", trace.as_str())];
+            let response = stage.post(&path, &headers, "{}").await;
+            let expected = if time < 16 { 200 } else { last };
+            assert_eq!(response.status(), expected, "{name} {time}");
+            match response.headers().get("x-amzn-errortype") {
+                Some(kind) => assert_eq!(kind, "RecursiveInvocationException"),
+                None => {
+                    let header = &response.headers()["x-amzn-trace-id"];
+                    trace = header.to_str().unwrap().to_owned();
+                }
+            }
+        }
+    }
+    assert_eq!(stage.fakes.invoked.lock().len(), 16 + 17);
 }
