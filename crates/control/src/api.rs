@@ -4,6 +4,7 @@
 
 mod account;
 mod aliases;
+mod code_signing;
 mod concurrency;
 mod configuration;
 mod create;
@@ -11,9 +12,11 @@ mod delete;
 mod download;
 mod event_invoke;
 mod event_sources;
+mod function_signing;
 mod layers;
 mod listing;
 mod logging;
+mod markers;
 mod ownership;
 mod permissions;
 mod publish;
@@ -194,10 +197,30 @@ async fn dispatch(
         "GetAccountSettings" => account::get_account_settings(parts, caller)
             .await
             .and_then(json),
-        "GetFunctionCodeSigningConfig" => {
-            read::get_code_signing_config(parts, caller, typed(input)?)
-                .await
-                .and_then(json)
+        "CreateCodeSigningConfig" => code_signing::create(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "GetCodeSigningConfig" => code_signing::get(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "UpdateCodeSigningConfig" => code_signing::update(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "DeleteCodeSigningConfig" => code_signing::delete(parts, caller, typed(input)?).await,
+        "ListCodeSigningConfigs" => code_signing::list(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "ListFunctionsByCodeSigningConfig" => function_signing::list(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "PutFunctionCodeSigningConfig" => function_signing::put(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "GetFunctionCodeSigningConfig" => function_signing::get(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "DeleteFunctionCodeSigningConfig" => {
+            function_signing::delete(parts, caller, typed(input)?).await
         }
         "AddPermission" => permissions::add_permission(parts, caller, typed(input)?)
             .await

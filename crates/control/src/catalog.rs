@@ -17,6 +17,7 @@ pub(crate) mod logs;
 mod open;
 pub(crate) mod record;
 mod sealed;
+pub(crate) mod signing;
 mod statements;
 pub(crate) mod urls;
 mod versions;

@@ -41,6 +41,10 @@ pub enum ErrorKind {
     Serialization,
     /// More code than the account may store.
     CodeStorageExceeded,
+    /// A function is to have a code signing configuration that is not there.
+    CodeSigningConfigNotFound,
+    /// Code without a signature, where one is asked for.
+    CodeVerificationFailed,
     /// A resource policy over the limit.
     PolicyLengthExceeded,
     /// More of something than the account may have.
@@ -107,6 +111,16 @@ impl ErrorKind {
                 StatusCode::BAD_REQUEST,
                 "CodeStorageExceededException",
                 Lower,
+            ),
+            ErrorKind::CodeSigningConfigNotFound => (
+                StatusCode::NOT_FOUND,
+                "CodeSigningConfigNotFoundException",
+                Upper,
+            ),
+            ErrorKind::CodeVerificationFailed => (
+                StatusCode::BAD_REQUEST,
+                "CodeVerificationFailedException",
+                Upper,
             ),
             ErrorKind::PolicyLengthExceeded => (
                 StatusCode::BAD_REQUEST,

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::StatusCode;
 use pilotlight_model::names::Target;
 use pilotlight_model::node::Caller;
@@ -12,7 +10,8 @@ use pilotlight_model::{AliasName, ErrorKind, LambdaError, Routing, Version, Vers
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::listing::{not_a_marker, page};
+use super::listing::page;
+use super::markers::{next, seen};
 use super::{Answer, invalid, rules};
 use crate::catalog::Session;
 use crate::catalog::aliases::Alias;
@@ -194,7 +193,7 @@ pub(super) async fn list_aliases(
 ) -> Result<ListAliasesResponse, LambdaError> {
     let function = rules::changeable(&Target::resolve(caller, &request.function_name, None)?)?;
     let page = page(request.max_items);
-    let after = request.marker.as_deref().map_or(Ok(String::new()), seen)?;
+    let after = seen(request.marker.as_deref())?;
     let only = request.function_version;
     let only = only.map(|text| version(&function, &text)).transpose()?;
     parts
@@ -202,11 +201,9 @@ pub(super) async fn list_aliases(
         .read(move |session| {
             exists(session, &function)?;
             let mut aliases = session.aliases(&function, only, &after, Some(page + 1))?;
-            let more = aliases.len() > page;
-            aliases.truncate(page);
-            let last = aliases.last().filter(|_| more);
+            let next_marker = next(&mut aliases, page, |alias| alias.name.as_str());
             Ok(ListAliasesResponse {
-                next_marker: last.map(|it| BASE64_URL_SAFE_NO_PAD.encode(it.name.as_str())),
+                next_marker,
                 aliases: aliases
                     .into_iter()
                     .map(|alias| AliasConfiguration::of(&function, alias))
@@ -222,7 +219,12 @@ fn named(
     function: &str,
     alias: &str,
 ) -> Result<(VersionKey, AliasName), LambdaError> {
-    let function = rules::changeable(&Target::resolve(caller, function, None)?)?;
+    let target = Target::resolve(caller, function, None)?;
+    // An alias may be named by its own ARN too.
+    let function = match target.qualifier.as_deref() == Some(alias) {
+        true => rules::latest(&target),
+        false => rules::changeable(&target)?,
+    };
     // The model has checked it.
     let name = alias
         .parse()
@@ -269,13 +271,6 @@ fn arn(function: &VersionKey, alias: &AliasName) -> String {
 fn not_found(words: &str, function: &VersionKey, alias: &AliasName) -> LambdaError {
     let arn = arn(function, alias);
     LambdaError::new(ErrorKind::ResourceNotFound, format!("{words}: {arn}"))
-}
-
-/// What a marker says: the alias that the client saw last.
-fn seen(marker: &str) -> Result<String, LambdaError> {
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(marker).ok();
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    text.ok_or_else(not_a_marker)
 }
 
 impl RoutingConfig {

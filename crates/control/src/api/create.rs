@@ -14,14 +14,14 @@ use uuid::Uuid;
 
 use super::configuration::Configuration;
 use super::settings::Changes;
-use super::{invalid, rules, tags, typed};
+use super::{function_signing, invalid, rules, tags, typed};
 use crate::catalog::record::{Code, Record};
 use crate::control::Parts;
 use crate::lifecycle::Lifecycle;
 use crate::packages::Package;
 
 /// Members that are read; others are refused where they say something.
-const READ: [&str; 19] = [
+const READ: [&str; 20] = [
     "FunctionName",
     "Runtime",
     "Role",
@@ -40,6 +40,7 @@ const READ: [&str; 19] = [
     "EphemeralStorage",
     "SnapStart",
     "LoggingConfig",
+    "CodeSigningConfigArn",
     "DeadLetterConfig",
 ];
 
@@ -64,6 +65,7 @@ struct CreateFunctionRequest {
     architectures: Vec<String>,
     #[serde(default)]
     tags: BTreeMap<String, String>,
+    code_signing_config_arn: Option<String>,
     #[serde(flatten)]
     changes: Changes,
 }
@@ -106,6 +108,9 @@ pub(super) async fn create_function(
             if session.find(&probe)?.is_some() {
                 return Err(exists(probe.name.as_str()));
             }
+            if let Some(arn) = &request.code_signing_config_arn {
+                function_signing::of_new(session, &probe, arn)?;
+            }
             request.changes.check_dead_letter(session, &probe)?;
             request.changes.attach(session, &probe, &mut asked)?;
             Ok(request)
@@ -146,6 +151,10 @@ pub(super) async fn create_function(
             };
             session.insert(&record)?;
             session.set_tags(&record.key, &request.tags)?;
+            if let Some(arn) = &request.code_signing_config_arn {
+                let config = function_signing::of_new(session, &record.key, arn)?;
+                session.set_signing(&record.key, Some(&config))?;
+            }
             match request.publish {
                 true => Ok(session.publish(&record, None, record.settings.modified_ms)?),
                 false => Ok(record),

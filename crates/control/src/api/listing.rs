@@ -10,7 +10,8 @@ use pilotlight_model::{LambdaError, Version};
 use serde::{Deserialize, Serialize};
 
 use super::configuration::Configuration;
-use super::{invalid, read};
+use super::markers::not_a_marker;
+use super::read;
 use crate::catalog::record::Record;
 use crate::control::Parts;
 
@@ -137,9 +138,4 @@ fn seen(marker: Option<&str>) -> Result<(String, Option<Version>), LambdaError> 
         Some((name.to_owned(), Some(version.parse().ok()?)))
     };
     read().ok_or_else(not_a_marker)
-}
-
-/// 400 for a marker that this platform has not given.
-pub(super) fn not_a_marker() -> LambdaError {
-    invalid("The Marker is not one that this operation answered.")
 }

@@ -40,13 +40,6 @@ struct CodeLocation {
     location: String,
 }
 
-/// A function without a code signing configuration has no ARN to show.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct CodeSigning {
-    function_name: String,
-}
-
 pub(super) async fn get_function(
     parts: &Arc<Parts>,
     caller: &Caller,
@@ -78,17 +71,6 @@ pub(super) async fn get_function_configuration(
         target.qualifier.as_deref(),
         &parts.config,
     ))
-}
-
-pub(super) async fn get_code_signing_config(
-    parts: &Arc<Parts>,
-    caller: &Caller,
-    request: FunctionRequest,
-) -> Result<CodeSigning, LambdaError> {
-    let (record, _) = find(parts, &request.target(caller)?).await?;
-    Ok(CodeSigning {
-        function_name: record.key.name.to_string(),
-    })
 }
 
 /// A function with its tags.

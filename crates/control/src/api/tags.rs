@@ -10,10 +10,13 @@ use pilotlight_model::node::Caller;
 use pilotlight_model::{ErrorKind, LambdaError, VersionKey};
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, invalid, read, rules};
+use super::{Answer, code_signing, invalid, read, rules};
 use crate::catalog::{CatalogError, Session};
 use crate::control::Parts;
 use crate::restore;
+
+/// Tags by name.
+type Tags = BTreeMap<String, String>;
 
 /// Seconds that an idle instance of the function is kept.
 pub(crate) const KEEP_ALIVE: &str = "pilotlight:keep-alive";
@@ -56,7 +59,13 @@ pub(super) async fn list_tags(
     caller: &Caller,
     request: ListTagsRequest,
 ) -> Result<ListTagsResponse, LambdaError> {
-    let (_, tags) = read::find(parts, &function(caller, &request.resource)?).await?;
+    let tags = if of_code_signing(&request.resource) {
+        code_signing_tags(parts, caller, request.resource).await?
+    } else {
+        read::find(parts, &function(caller, &request.resource)?)
+            .await?
+            .1
+    };
     Ok(ListTagsResponse { tags })
 }
 
@@ -70,11 +79,12 @@ pub(super) async fn tag_resource(
             "An error occurred and the request cannot be processed.",
         ));
     }
+    let add = move |tags: &mut Tags| tags.extend(request.tags);
+    if of_code_signing(&request.resource) {
+        return change_code_signing(parts, caller, request.resource, add).await;
+    }
     let target = function(caller, &request.resource)?;
-    change(parts, rules::latest(&target), move |tags| {
-        tags.extend(request.tags)
-    })
-    .await
+    change(parts, rules::latest(&target), add).await
 }
 
 pub(super) async fn untag_resource(
@@ -82,14 +92,53 @@ pub(super) async fn untag_resource(
     caller: &Caller,
     request: UntagResourceRequest,
 ) -> Result<Answer, LambdaError> {
-    let target = function(caller, &request.resource)?;
-    let remove = move |tags: &mut BTreeMap<String, String>| {
+    let remove = move |tags: &mut Tags| {
         tags.retain(|name, _| !request.tag_keys.contains(name));
     };
+    if of_code_signing(&request.resource) {
+        return change_code_signing(parts, caller, request.resource, remove).await;
+    }
+    let target = function(caller, &request.resource)?;
     change(parts, rules::latest(&target), remove).await
 }
 
-/// Whether tags can be a function's.
+fn of_code_signing(resource: &str) -> bool {
+    resource.contains(":code-signing-config:")
+}
+
+async fn code_signing_tags(
+    parts: &Arc<Parts>,
+    caller: &Caller,
+    arn: String,
+) -> Result<Tags, LambdaError> {
+    let owner = caller.clone();
+    parts
+        .catalog
+        .read(move |session| Ok(code_signing::find(session, &owner, &arn)?.tags))
+        .await
+}
+
+/// Changes the tags of a code signing configuration.
+async fn change_code_signing(
+    parts: &Arc<Parts>,
+    caller: &Caller,
+    arn: String,
+    edit: impl FnOnce(&mut Tags) + Send + 'static,
+) -> Result<Answer, LambdaError> {
+    let owner = caller.clone();
+    parts
+        .catalog
+        .write(move |session| {
+            let mut config = code_signing::find(session, &owner, &arn)?;
+            edit(&mut config.tags);
+            check(&config.tags)?;
+            Ok::<_, LambdaError>(session.put_code_signing(&owner, &config)?)
+        })
+        .await?;
+    Ok(Answer::Empty(StatusCode::NO_CONTENT))
+}
+
+/// Whether tags can be a resource's.
 pub(super) fn check(tags: &BTreeMap<String, String>) -> Result<(), LambdaError> {
     if tags.len() > MOST {
         return Err(invalid("Number of tags exceeds resource tag limit."));

@@ -14,7 +14,7 @@ use super::configuration::Configuration;
 use super::create::CodeSource;
 use super::layers::attach;
 use super::settings::Changes;
-use super::{rules, typed};
+use super::{function_signing, rules, typed};
 use crate::catalog::Session;
 use crate::catalog::record::{Code, Record};
 use crate::control::Parts;
@@ -90,7 +90,10 @@ pub(super) async fn update_function_code(
     let (probe, known) = (key.clone(), revision_id.clone());
     parts
         .catalog
-        .read(move |session| changeable(session, &probe, known.as_deref()))
+        .read(move |session| {
+            changeable(session, &probe, known.as_deref())?;
+            function_signing::check(session, &probe)
+        })
         .await?;
     rules::architectures(&request.architectures)?;
     let zip = request.source.zip()?;
@@ -102,6 +105,7 @@ pub(super) async fn update_function_code(
         .catalog
         .write(move |session| {
             let mut record = changeable(session, &key, revision_id.as_deref())?;
+            function_signing::check(session, &key)?;
             record.settings.describe(&package);
             attach::fits(&record.settings)?;
             if dry_run {

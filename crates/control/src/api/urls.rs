@@ -15,7 +15,8 @@ use pilotlight_model::url::{AuthType, Cors, FunctionUrl, InvokeMode};
 use pilotlight_model::{AliasName, ErrorKind, LambdaError, VersionKey};
 use serde::{Deserialize, Serialize};
 
-use super::listing::{not_a_marker, page};
+use super::listing::page;
+use super::markers::not_a_marker;
 use super::{Answer, rules};
 use crate::catalog::Session;
 use crate::catalog::urls::UrlRecord;

@@ -20,8 +20,14 @@ fn stranger() -> Caller {
     }
 }
 
-/// Everything that an account can have.
-async fn furnish(platform: &Platform) {
+/// What requests name of another account.
+struct Names<'a> {
+    function: &'a str,
+    code_signing: &'a str,
+}
+
+/// Everything that an account can have; answers the ARN of its code signing configuration.
+async fn furnish(platform: &Platform) -> String {
     let created = platform
         .create_with("f", |body| {
             body["Environment"] = json!({ "Variables": { "SECRET": "s3cr3t" } });
@@ -50,9 +56,20 @@ async fn furnish(platform: &Platform) {
         let made = platform.call(Method::POST, &path, body).await;
         assert_eq!(made.status, 201, "{path}: {}", made.body);
     }
+    let signing = json!({ "AllowedPublishers": { "SigningProfileVersionArns": [
+        "arn:aws:signer:us-east-1:123456789012:/signing-profiles/p/abcdef1234",
+    ] } });
+    let made = platform
+        .call(Method::POST, "/2020-04-22/code-signing-configs", signing)
+        .await;
+    let arn = made.body["CodeSigningConfig"]["CodeSigningConfigArn"].clone();
+    let path = "/2020-06-30/functions/f/code-signing-config";
+    let given = json!({ "CodeSigningConfigArn": arn });
+    assert_eq!(platform.call(Method::PUT, path, given).await.status, 200);
     let reserved = json!({ "ReservedConcurrentExecutions": 5 });
     let path = "/2017-10-31/functions/f/concurrency";
     assert_eq!(platform.call(Method::PUT, path, reserved).await.status, 200);
+    arn.as_str().unwrap().to_owned()
 }
 
 /// All of it, as its owner sees it.
@@ -70,6 +87,8 @@ async fn seen(platform: &Platform) -> Vec<Value> {
         "/2021-07-20/functions/f/runtime-management-config",
         &format!("/2017-03-31/tags/{ARN}f"),
         "/2016-08-19/account-settings",
+        "/2020-04-22/code-signing-configs",
+        "/2020-06-30/functions/f/code-signing-config",
     ] {
         let reply = platform.get(path).await;
         assert_eq!(reply.status, 200, "{path}: {}", reply.body);
@@ -79,34 +98,34 @@ async fn seen(platform: &Platform) -> Vec<Value> {
 }
 
 /// A value that the shape accepts. What names something names what the other account has.
-fn value(name: &str, shape: &Shape, function: &str) -> Value {
+fn value(name: &str, shape: &Shape, names: &Names<'_>) -> Value {
     if !shape.values.is_empty() {
         return json!(shape.values[0]);
     }
     match &shape.kind {
         Type::Structure { members, .. } => {
             let required = members.iter().filter(|member| member.required);
-            let fields = required.map(|it| (it.name.clone(), value(&it.name, &it.shape, function)));
+            let fields = required.map(|it| (it.name.clone(), value(&it.name, &it.shape, names)));
             Value::Object(fields.collect())
         }
-        Type::List(element) => json!([value(name, element, function)]),
+        Type::List(element) => json!([value(name, element, names)]),
         Type::Map(key, element) => {
-            let key = value(name, key, function).as_str().unwrap().to_owned();
-            json!({ key: value(name, element, function) })
+            let key = value(name, key, names).as_str().unwrap().to_owned();
+            json!({ key: value(name, element, names) })
         }
         Type::Integer | Type::Long => json!(shape.min.unwrap_or(1.0) as i64),
         Type::Double => json!(0.5),
         Type::Boolean => json!(true),
         Type::Blob => json!(inline("theirs")),
         Type::Timestamp => json!(1_767_323_045),
-        Type::String => json!(text(name, shape, function)),
+        Type::String => json!(text(name, shape, names)),
     }
 }
 
-fn text(name: &str, shape: &Shape, function: &str) -> String {
+fn text(name: &str, shape: &Shape, names: &Names<'_>) -> String {
     let arn = format!("{ARN}f");
     let known = match name {
-        "FunctionName" => function,
+        "FunctionName" => names.function,
         "Resource" | "FunctionArn" => &arn,
         "Name" => "live",
         "StatementId" => "s3",
@@ -123,7 +142,7 @@ fn text(name: &str, shape: &Shape, function: &str) -> String {
         "abcdefgh-ijkl",
         "csc-12345678901234567",
         "arn:aws:lambda:us-east-1:123456789012:layer:l:1",
-        "arn:aws:lambda:us-east-1:123456789012:code-signing-config:csc-12345678901234567",
+        names.code_signing,
         "arn:aws:lambda:us-east-1::runtime:0000000000000000000000000000000000000000000000000000000000000000",
     ];
     let fits = |text: &&&str| shape.pattern.as_ref().is_none_or(|it| it.matches(text));
@@ -131,7 +150,7 @@ fn text(name: &str, shape: &Shape, function: &str) -> String {
 }
 
 /// The request for an operation: path with query, and body.
-fn request(operation: &Operation, uri: &str, function: &str) -> (String, Value) {
+fn request(operation: &Operation, uri: &str, names: &Names<'_>) -> (String, Value) {
     let (mut path, mut query, mut body) = (uri.to_owned(), Vec::new(), BTreeMap::new());
     let members: &[Member] = match operation.input().map(|input| &input.kind) {
         Some(Type::Structure { members, .. }) => members,
@@ -150,7 +169,7 @@ fn request(operation: &Operation, uri: &str, function: &str) -> (String, Value) 
         .iter()
         .filter(|it| it.required || !left_out.contains(&it.name.as_str()))
     {
-        let value = value(&member.name, &member.shape, function);
+        let value = value(&member.name, &member.shape, names);
         let plain = value
             .as_str()
             .map_or_else(|| value.to_string(), str::to_owned);
@@ -193,7 +212,10 @@ fn percent_encoded(text: &str) -> String {
 }
 
 /// What a stranger is answered to every operation, by operation and name.
-async fn asked_by_a_stranger(platform: &Platform) -> BTreeMap<String, (u16, Value)> {
+async fn asked_by_a_stranger(
+    platform: &Platform,
+    code_signing: &str,
+) -> BTreeMap<String, (u16, Value)> {
     let model: Value = serde_json::from_str(MODEL).unwrap();
     let mut answers = BTreeMap::new();
     let forms = [
@@ -208,13 +230,19 @@ async fn asked_by_a_stranger(platform: &Platform) -> BTreeMap<String, (u16, Valu
             .as_str()
             .unwrap();
         for function in &forms {
-            // Under a name of its own an account may make what it likes.
-            if function == "f"
-                && matches!(operation.name(), "CreateFunction" | "PublishLayerVersion")
-            {
+            // Under a name of its own an account may make what it likes, and what has none anyway.
+            let own = match operation.name() {
+                "CreateFunction" | "PublishLayerVersion" => function == "f",
+                name => name == "CreateCodeSigningConfig",
+            };
+            if own {
                 continue;
             }
-            let (path, body) = request(operation, uri, function);
+            let names = Names {
+                function,
+                code_signing,
+            };
+            let (path, body) = request(operation, uri, &names);
             let body = match *operation.method() {
                 Method::GET | Method::DELETE => Value::Null,
                 _ => body,
@@ -232,11 +260,11 @@ async fn asked_by_a_stranger(platform: &Platform) -> BTreeMap<String, (u16, Valu
 #[tokio::test(flavor = "multi_thread")]
 async fn no_operation_sees_changes_or_tells_what_another_account_has() {
     let (full, empty) = (Platform::open().await, Platform::open().await);
-    furnish(&full).await;
+    let code_signing = furnish(&full).await;
     let before = seen(&full).await;
     let (told, expected) = (
-        asked_by_a_stranger(&full).await,
-        asked_by_a_stranger(&empty).await,
+        asked_by_a_stranger(&full, &code_signing).await,
+        asked_by_a_stranger(&empty, &code_signing).await,
     );
     assert_eq!(told.len(), expected.len());
     for (asked, answer) in &told {

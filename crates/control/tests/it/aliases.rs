@@ -87,6 +87,9 @@ async fn an_alias_is_made_moved_and_deleted() {
         })
     );
     assert_eq!(platform.get(&format!("{ALIASES}/live")).await.body, made);
+    // By its own ARN too.
+    let path = format!("{FUNCTIONS}/{ARN}f:live/aliases/live");
+    assert_eq!(platform.get(&path).await.body, made);
     assert_eq!(resolve(&platform, "live"), Some(Version::Number(1)));
 
     let moved = json!({

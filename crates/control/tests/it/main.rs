@@ -3,6 +3,7 @@
 
 mod accounts;
 mod aliases;
+mod code_signing;
 mod concurrency;
 mod deploys;
 mod endings;
