@@ -26,6 +26,7 @@ use crate::compile;
 use crate::invoke;
 use crate::ladder::{Ladder, START_FIRST};
 use crate::launcher::{LaunchError, Launcher, RootKey, Sandboxed};
+use crate::live::Live;
 use crate::logs::{LogGroup, LogStore};
 use crate::memory;
 use crate::pool::{Call, Pool};
@@ -90,6 +91,7 @@ pub(crate) struct Node {
     pub(crate) ladder: Ladder,
     pub(crate) logs: LogStore,
     pub(crate) compiles: Semaphore,
+    pub(crate) live: Live,
     /// Instances outlive the task that asked for them.
     pub(crate) handle: Handle,
 }
@@ -140,6 +142,7 @@ impl Agent {
                 ladder,
                 logs,
                 compiles: Semaphore::new(CONCURRENT_COMPILES),
+                live: Live::default(),
                 handle: Handle::current(),
             }
         });
@@ -222,12 +225,16 @@ impl NodeApi for Agent {
     fn prepare(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<(), NodeError>> {
         Box::pin(async move {
             let image = self.node.image(spec.runtime)?;
-            let root = RootKey::of(&spec, &image.digest);
-            self.node
-                .launcher
-                .prepare(spec.key.clone(), root)
-                .await
-                .map_err(|error| internal(&error))?;
+            // A folder that is edited is bound afresh for each start.
+            if spec.live_code.is_none() {
+                let root = RootKey::of(&spec, &image.digest);
+                self.node
+                    .launcher
+                    .prepare(spec.key.clone(), root)
+                    .await
+                    .map_err(|error| internal(&error))?;
+                self.node.live.forget(&spec.key);
+            }
             self.node.ladder.prepare(&self.node, &spec).await;
             self.node.pool.refresh(&spec);
             Ok(())
@@ -254,6 +261,7 @@ impl NodeApi for Agent {
     fn retire(&self, key: &VersionKey) {
         self.node.ladder.forget(key);
         self.node.pool.retire(key);
+        self.node.live.forget(key);
         self.node.launcher.forget(key);
     }
 

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use crate::agent::Node;
 use crate::clock;
 use crate::instance::{Ended, Instance, found_idle};
+use crate::live;
 use crate::pool::{Grant, Place};
 
 /// How often a request is given to another instance because one died before it took the event.
@@ -30,6 +31,7 @@ pub(crate) async fn run(
     node: &Arc<Node>,
     mut request: InvokeRequest,
 ) -> Result<InvokeReply, NodeError> {
+    live::freshen(node, &request.spec).await?;
     // The warm path: no task, no queue, no timer. An instance that is there, idle or spare, gets the event
     // now, and the next thing to happen is its answer.
     if let Some((instance, kind)) = node.pool.take_ready(&request.spec, request.cold)? {

@@ -20,6 +20,7 @@ mod invoke;
 mod ladder;
 mod launch;
 mod launcher;
+mod live;
 mod log_stream;
 mod logs;
 mod memory;

@@ -316,6 +316,14 @@ impl Pool {
         self.carry_out(effects);
     }
 
+    /// Lets go of what runs from a version's folder as it was before: idle instances at once, the others
+    /// after what they do. Starts to come see it as it is.
+    pub(crate) fn outdate(self: &Arc<Self>, key: &VersionKey) {
+        let mut effects = Effects::default();
+        self.state.lock().outdate(key, &mut effects);
+        self.carry_out(effects);
+    }
+
     /// Runs the policy's clock; never ends by itself.
     pub(crate) async fn keep_time(self: Arc<Self>) {
         loop {

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use crate::agent::Node;
 use crate::clock;
 use crate::instance::{Ended, Instance};
+use crate::live;
 use crate::pool::Purpose;
 use crate::runtime_api::{OnFree, Via};
 use crate::start::released;
@@ -41,6 +42,7 @@ pub(crate) async fn run(node: &Arc<Node>, order: WarmUpOrder) -> Result<WarmedUp
     if node.pool.is_draining() {
         return Err(NodeError::Draining);
     }
+    live::freshen(node, spec).await?;
     let idle = node.pool.keep(spec, order.instances);
     let missing = (order.instances as usize).saturating_sub(idle);
     let started = start(node, spec, missing).await;

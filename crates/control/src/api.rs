@@ -13,6 +13,7 @@ mod download;
 mod event_invoke;
 mod event_sources;
 mod function_signing;
+mod hot_reload;
 mod layers;
 mod listing;
 mod logging;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pilotlight_model::{Digest, Limits, Runtime};
@@ -45,10 +46,36 @@ pub struct Config {
     pub delivery_max_age: Duration,
     /// Rest between two collections of the store, so that many deletions share one.
     pub collect_rest: Duration,
+    /// Which folders of this machine callers may load code from.
+    pub hot_reload: HotReload,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
     /// What decides between the versions of a weighted alias.
     pub chance: Arc<dyn Chance>,
+}
+
+/// Which folders of this machine callers may load code from (hot reload).
+#[derive(Debug, Clone)]
+pub enum HotReload {
+    /// None.
+    Never,
+    /// Any, while this is true: as long as everybody who can call is on this machine.
+    While(Arc<AtomicBool>),
+    /// Any.
+    Always,
+    /// Those in one of these.
+    Within(Vec<PathBuf>),
+}
+
+impl HotReload {
+    /// Whether there are any.
+    pub(crate) fn is_on(&self) -> bool {
+        match self {
+            HotReload::Never => false,
+            HotReload::While(open) => open.load(Ordering::Relaxed),
+            HotReload::Always | HotReload::Within(_) => true,
+        }
+    }
 }
 
 /// How asynchronous events are tried again. The defaults are Lambda's.
@@ -97,6 +124,7 @@ impl Config {
             dead_letter_bytes: 64 * 1024 * 1024,
             delivery_max_age: Duration::from_secs(24 * 3600),
             collect_rest: Duration::from_secs(5),
+            hot_reload: HotReload::Never,
             clock: Arc::new(SystemClock),
             chance: Arc::new(SystemChance),
         }

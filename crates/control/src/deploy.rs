@@ -175,7 +175,9 @@ async fn deploy(parts: Arc<Parts>, record: Record) -> bool {
 }
 
 async fn make_ready(parts: &Parts, mut record: Record) -> Result<Arc<FunctionSpec>, Failure> {
-    if record.code.compiled != Some(record.settings.runtime) {
+    // What is edited has no byte code: it would be that of the source as it was.
+    let compiles = record.settings.live_code.is_none();
+    if compiles && record.code.compiled != Some(record.settings.runtime) {
         record.code = compiled(parts, &record).await?;
     }
     let layers = layers::images(parts, &record).await?;

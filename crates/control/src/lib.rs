@@ -32,7 +32,7 @@ pub use access_keys::{AccessKey, AccessKeys, AccessKeysError, Stamp};
 pub use catalog::OpenError;
 pub use chance::{Chance, SystemChance};
 pub use clock::{Clock, SystemClock};
-pub use config::{Config, KEY_FILE, Retries};
+pub use config::{Config, HotReload, KEY_FILE, Retries};
 pub use control::Control;
 pub use deliveries::{Destination, Destinations, InvalidDestination};
 pub use metrics::{Ending, Metrics, OfKind, Place};

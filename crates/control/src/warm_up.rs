@@ -157,6 +157,7 @@ pub(crate) async fn answer(
             tracing::error!(cause, "node failed to warm up");
             LambdaError::new(ErrorKind::Service, "The node failed.")
         }
+        Failure::Node(NodeError::CodeMissing(folder)) => LambdaError::code_missing(&folder),
         Failure::Node(error) => LambdaError::new(ErrorKind::Service, error.to_string()),
     })
 }

@@ -238,6 +238,17 @@ impl LambdaError {
         )
     }
 
+    /// 400 for a function whose code is loaded from a folder that is not there.
+    pub fn code_missing(folder: &std::path::Path) -> Self {
+        Self::new(
+            ErrorKind::InvalidParameterValue,
+            format!(
+                "The folder {} that the function's code is loaded from does not exist.",
+                folder.display()
+            ),
+        )
+    }
+
     /// 429 with AWS's own words.
     pub fn throttled(reason: ThrottleReason) -> Self {
         Self {

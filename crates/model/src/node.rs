@@ -109,6 +109,9 @@ pub enum NodeError {
     /// The node is shutting down. Try again.
     #[error("the node is draining")]
     Draining,
+    /// The folder that the version's code is loaded from (hot reload) is not there.
+    #[error("the folder {} that the function's code is loaded from is not there", .0.display())]
+    CodeMissing(std::path::PathBuf),
     /// The platform failed. Try again.
     #[error("{0}")]
     Internal(String),

@@ -340,6 +340,14 @@ impl State {
     }
 
     pub(super) fn retire(&mut self, key: &VersionKey, effects: &mut Effects) {
+        self.outdate(key, effects);
+        if let Some(version) = self.versions.get_mut(key) {
+            version.retired = true;
+        }
+    }
+
+    /// Every instance that has been attached takes no new request.
+    pub(super) fn outdate(&mut self, key: &VersionKey, effects: &mut Effects) {
         for member in self.members.values() {
             if let Some(Occupant::Instance(instance)) = &member.occupant
                 && instance.spec.key == *key
@@ -349,7 +357,6 @@ impl State {
         }
         self.end_held(|it| it.key == *key, effects);
         if let Some(version) = self.versions.get_mut(key) {
-            version.retired = true;
             let idle = std::mem::take(&mut version.idle);
             self.end_idle(idle, effects);
         }

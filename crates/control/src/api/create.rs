@@ -1,6 +1,7 @@
 //! CreateFunction.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -14,7 +15,7 @@ use uuid::Uuid;
 
 use super::configuration::Configuration;
 use super::settings::Changes;
-use super::{function_signing, invalid, rules, tags, typed};
+use super::{function_signing, hot_reload, invalid, rules, tags, typed};
 use crate::catalog::record::{Code, Record};
 use crate::control::Parts;
 use crate::lifecycle::Lifecycle;
@@ -76,6 +77,7 @@ struct CreateFunctionRequest {
 pub(super) struct CodeSource {
     zip_file: Option<String>,
     s3_bucket: Option<String>,
+    s3_key: Option<String>,
     image_uri: Option<String>,
 }
 
@@ -98,7 +100,7 @@ pub(super) async fn create_function(
         .changes
         .first(key.name.as_str(), &parts.config.runtimes)?;
     tags::check(&request.tags)?;
-    let zip = request.code.zip()?;
+    let (zip, folder) = request.code.read(parts).await?;
 
     // Cheap to find out before the package is unpacked; the write below decides.
     let (probe, mut asked) = (key.clone(), settings.clone());
@@ -118,7 +120,7 @@ pub(super) async fn create_function(
         .await?;
     let held = parts.packages.hold().await;
     let package = parts.packages.accept(zip, &held).await?;
-    settings.describe(&package);
+    settings.describe(&package, folder);
     settings.modified_ms = parts.config.clock.unix_ms();
     let (most, index) = (
         parts.config.limits.functions,
@@ -174,6 +176,21 @@ fn exists(name: &str) -> LambdaError {
 }
 
 impl CodeSource {
+    /// The bytes of a function's zip; for a folder that is to be loaded as it changes, those of one that
+    /// stands for it, and the folder.
+    pub(super) async fn read(
+        &self,
+        parts: &Parts,
+    ) -> Result<(Bytes, Option<PathBuf>), LambdaError> {
+        let bucket = self.s3_bucket.as_deref();
+        if bucket == Some(hot_reload::BUCKET) && parts.config.hot_reload.is_on() {
+            let key = self.s3_key.as_deref().unwrap_or_default();
+            let folder = hot_reload::folder(&parts.config, key).await?;
+            return Ok((Bytes::from_static(hot_reload::PACKAGE), Some(folder)));
+        }
+        Ok((self.zip()?, None))
+    }
+
     /// The bytes of an inline zip.
     pub(super) fn zip(&self) -> Result<Bytes, LambdaError> {
         if self.image_uri.is_some() {

@@ -2,10 +2,16 @@
 //! and written over what was there.
 
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 
 use pilotlight_model::logging::LogFormat;
 use pilotlight_model::{Digest, LambdaError, Runtime, VersionKey};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
 use super::layers::attach;
 use super::logging::LoggingChanges;
@@ -92,6 +98,7 @@ impl Changes {
             dead_letter: None,
             code_sha256: String::new(),
             code_size: 0,
+            live_code: None,
             code_unpacked_bytes: 0,
             layers: Vec::new(),
             modified_ms: 0,
@@ -203,11 +210,18 @@ fn set<T: Clone>(target: &mut T, given: &Option<T>) {
 }
 
 impl Settings {
-    /// Takes over what the package says about itself.
-    pub(super) fn describe(&mut self, package: &Package) {
+    /// Takes over what the package says about itself; of a folder, whose contents change, its name.
+    pub(super) fn describe(&mut self, package: &Package, folder: Option<PathBuf>) {
         self.code_sha256.clone_from(&package.sha256);
         self.code_size = package.size;
         self.code_unpacked_bytes = package.unpacked_bytes;
+        if let Some(folder) = &folder {
+            let name = Sha256::digest(folder.as_os_str().as_bytes());
+            self.code_sha256 = BASE64_STANDARD.encode(name);
+            self.code_size = 0;
+            self.code_unpacked_bytes = 0;
+        }
+        self.live_code = folder;
     }
 }
 

@@ -96,7 +96,7 @@ pub(super) async fn update_function_code(
         })
         .await?;
     rules::architectures(&request.architectures)?;
-    let zip = request.source.zip()?;
+    let (zip, folder) = request.source.read(parts).await?;
     let held = parts.packages.hold().await;
     let package = parts.packages.accept(zip, &held).await?;
     let now_ms = parts.config.clock.unix_ms();
@@ -106,7 +106,7 @@ pub(super) async fn update_function_code(
         .write(move |session| {
             let mut record = changeable(session, &key, revision_id.as_deref())?;
             function_signing::check(session, &key)?;
-            record.settings.describe(&package);
+            record.settings.describe(&package, folder);
             attach::fits(&record.settings)?;
             if dry_run {
                 return Ok(record);

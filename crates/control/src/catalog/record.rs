@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +65,9 @@ pub(crate) struct Settings {
     pub(crate) dead_letter: Option<String>,
     pub(crate) code_sha256: String,
     pub(crate) code_size: u64,
+    /// Folder of this machine that the code is loaded from in place of the package (hot reload).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) live_code: Option<PathBuf>,
     /// Absent in rows of before it was counted, and then from what versions are compared by too.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) code_unpacked_bytes: u64,
@@ -117,7 +121,7 @@ impl Record {
             keep_alive,
             log_group: self.settings.log_group.clone(),
             log_format: self.settings.log_format,
-            live_code: None,
+            live_code: self.settings.live_code.clone(),
             snap_start_refused: self.settings.snap_start_refused,
         }
     }

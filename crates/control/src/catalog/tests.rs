@@ -41,6 +41,7 @@ fn record(name: &str, revision: u64) -> Record {
             dead_letter: None,
             code_sha256: "x".to_owned(),
             code_size: 7,
+            live_code: None,
             code_unpacked_bytes: 0,
             layers: Vec::new(),
             modified_ms: 1,

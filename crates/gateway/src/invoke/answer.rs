@@ -95,6 +95,10 @@ pub(super) fn node_error(error: &NodeError, id: RequestId) -> (Outcome, Response
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             (Outcome::Failed, response)
         }
+        NodeError::CodeMissing(folder) => (
+            Outcome::Failed,
+            LambdaError::code_missing(folder).response(),
+        ),
         NodeError::Internal(cause) => {
             // What went wrong inside is for the operator, who finds it by the request id.
             tracing::error!(cause, "node failed to run an invocation");

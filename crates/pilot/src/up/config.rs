@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 use asynchronous::Asynchronous;
 
-use super::file::{AccessKey, File, LimitsTable, LogFormat};
+use super::file::{AccessKey, File, HotReload, LimitsTable, LogFormat};
 use crate::cli::UpArgs;
 
 /// A node's sandboxes are told apart by user id, and there is a range of ids for four times as many and a pool.
@@ -43,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) log_filter: String,
     /// Collector of traces (OTLP over HTTP).
     pub(crate) otlp_endpoint: Option<Endpoint>,
+    /// Which folders functions may be loaded from as they change; absent, any while the platform is open.
+    pub(crate) hot_reload: Option<HotReload>,
     /// Who may call; empty is open, on loopback only.
     pub(crate) access_keys: Vec<AccessKey>,
     /// Limits of the installation.
@@ -106,6 +108,7 @@ impl Default for Config {
             log_format: LogFormat::Text,
             log_filter: "info".to_owned(),
             otlp_endpoint: None,
+            hot_reload: None,
             access_keys: Vec::new(),
             limits: Limits::default(),
             asynchronous: Asynchronous::default(),
@@ -181,6 +184,7 @@ impl Config {
             log_format: file.log_format.unwrap_or(self.log_format),
             log_filter: file.log_filter.unwrap_or(self.log_filter),
             otlp_endpoint,
+            hot_reload: file.hot_reload.or(self.hot_reload),
             access_keys: file.access_keys.unwrap_or(self.access_keys),
             limits,
             asynchronous: self
@@ -235,6 +239,7 @@ impl Config {
             drain_seconds: Some(self.drain.as_secs()),
             log_format: Some(self.log_format),
             log_filter: Some(self.log_filter.clone()),
+            hot_reload: self.hot_reload.clone(),
             otlp_endpoint: self.otlp_endpoint.as_ref().map(Endpoint::to_string),
             limits: Some(LimitsTable {
                 account_concurrency: Some(account_concurrency),
@@ -272,6 +277,12 @@ impl Config {
                     format!("the id '{}' is there twice", key.id),
                 ));
             }
+        }
+        if let Some(HotReload::Within(roots)) = &self.hot_reload
+            && let Some(root) = roots.iter().find(|root| !root.is_absolute())
+        {
+            let root = root.display();
+            return Err(value("hot_reload", format!("{root} is not absolute")));
         }
         in_range("pool_size", self.pool_size.into(), 0..=1_024)?;
         in_range("drain_seconds", self.drain.as_secs(), 0..=3_600)?;

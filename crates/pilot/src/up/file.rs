@@ -24,6 +24,7 @@ pub(crate) struct File {
     pub(crate) log_format: Option<LogFormat>,
     pub(crate) log_filter: Option<String>,
     pub(crate) otlp_endpoint: Option<String>,
+    pub(crate) hot_reload: Option<HotReload>,
     pub(crate) limits: Option<LimitsTable>,
     #[serde(rename = "async")]
     pub(crate) asynchronous: Option<AsyncTable>,
@@ -54,6 +55,16 @@ pub(crate) struct AccessKey {
     /// Account that requests signed with the key act for.
     #[serde(default)]
     pub(crate) account: AccountId,
+}
+
+/// Which folders of this machine functions may be loaded from as they change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum HotReload {
+    /// Any or none.
+    Switch(bool),
+    /// Those in one of these.
+    Within(Vec<PathBuf>),
 }
 
 /// How the platform's own log is written.

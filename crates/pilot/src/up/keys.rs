@@ -1,6 +1,8 @@
 //! Which access keys count: those of the configuration and those of the data directory, which may change
 //! while the platform runs.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pilotlight_control::{AccessKeys, AccessKeysError, Stamp};
@@ -17,6 +19,8 @@ pub(super) struct KeySource {
     configured: Vec<AccessKey>,
     stored: AccessKeys,
     seen: Option<Stamp>,
+    /// True until there has been a key.
+    open: Arc<AtomicBool>,
 }
 
 impl KeySource {
@@ -31,6 +35,7 @@ impl KeySource {
             configured: configured.collect(),
             stored: config.stored_keys()?,
             seen: None,
+            open: Arc::new(AtomicBool::new(true)),
         })
     }
 
@@ -43,7 +48,16 @@ impl KeySource {
             secret: Secret::new(key.secret),
             account: key.account,
         });
-        Ok(self.configured.iter().cloned().chain(stored).collect())
+        let keys: Vec<_> = self.configured.iter().cloned().chain(stored).collect();
+        if !keys.is_empty() {
+            self.open.store(false, Ordering::Relaxed);
+        }
+        Ok(keys)
+    }
+
+    /// Whether everybody on this machine may call: what has had a key is never open again.
+    pub(super) fn open(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.open)
     }
 
     /// Tells the gateway of every change; never ends. What cannot be read leaves the keys as they are.

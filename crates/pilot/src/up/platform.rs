@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use pilotlight_agent::{Agent, RuntimeImage};
-use pilotlight_control::Control;
+use pilotlight_control::{Control, HotReload};
 use pilotlight_gateway::{Admission, Gateway, Records};
 use pilotlight_model::Runtime;
 use pilotlight_sandbox::Sandboxes;
@@ -24,7 +24,7 @@ use tokio::task::spawn_blocking;
 use super::config::Config;
 use super::keys::KeySource;
 use super::signals::Signals;
-use super::{images, ready};
+use super::{file, images, ready};
 use crate::exit::Exit;
 
 /// First of the user ids of all platforms of a machine, in a range that systemd's table of ids leaves
@@ -118,8 +118,10 @@ impl Platform {
         .context("cannot start the node")?;
         let node = Arc::new(agent.clone());
         let mut keys = KeySource::of(config)?;
+        let access_keys = keys.read().context("cannot read the access keys")?;
+        control_config.hot_reload = hot_reload(config, keys.open());
         let gateway_config = pilotlight_gateway::Config {
-            access_keys: keys.read().context("cannot read the access keys")?,
+            access_keys,
             ..gateway_config(config)
         };
         let records = Records::new(&gateway_config, config.node_name.clone());
@@ -211,6 +213,15 @@ fn url(mut address: SocketAddr) -> String {
         address.set_ip(Ipv4Addr::LOCALHOST.into());
     }
     format!("http://{address}")
+}
+
+fn hot_reload(config: &Config, open: Arc<AtomicBool>) -> HotReload {
+    match &config.hot_reload {
+        None => HotReload::While(open),
+        Some(file::HotReload::Switch(true)) => HotReload::Always,
+        Some(file::HotReload::Switch(false)) => HotReload::Never,
+        Some(file::HotReload::Within(roots)) => HotReload::Within(roots.clone()),
+    }
 }
 
 fn sandbox_config(config: &Config) -> pilotlight_sandbox::Config {
