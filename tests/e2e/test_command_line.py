@@ -121,6 +121,8 @@ def test_logs_follow(platform, greeter):
                 break
         assert "greeting one" in seen
         following.terminate()
+    assert "greeting one" in platform.pilot("logs", greeter, "--since", "1d").stdout
+    assert "greeting" not in platform.pilot("logs", greeter, "--since", "0s").stdout
     assert platform.pilot("logs", "nobody", check=False).returncode == 4
     assert platform.pilot("starts", "nobody", check=False).returncode == 4
 

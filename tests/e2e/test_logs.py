@@ -220,6 +220,7 @@ def test_groups_are_paged_and_found_by_parts_of_names(logs):
     assert [found["logGroupName"] for page in pages for found in page["logGroups"]] == names[:7]
     found = logs.describe_log_groups(logGroupNamePattern="paged")["logGroups"]
     assert [it["logGroupName"] for it in found] == sorted(names)
+    assert all(not {"storedBytes", "deletionProtectionEnabled"} & it.keys() for it in found)
     for name in names:
         logs.delete_log_group(logGroupName=name)
 
@@ -241,6 +242,22 @@ def test_accounts_and_regions_are_kept_apart(platform, logs, group):
 
 def test_what_is_wrong_is_refused_in_aws_s_words(logs, group, refused):
     assert refused("create_log_group", logGroupName="a b")["Code"] == "InvalidParameterException"
+    assert refused("create_log_group", logGroupName="a" * 513) == {
+        "Code": "InvalidParameterException",
+        "Message": "Invalid LogGroup or LogStream, both must have length less than or equal to 512.",
+    }
+    assert refused("describe_log_streams", logGroupName=group, logGroupIdentifier=group) == {
+        "Code": "ValidationException", "Message": "LogGroup name and LogGroup ARN are mutually exclusive parameters.",
+    }
+    for operation in ("filter_log_events", "get_log_events"):
+        more = {"logStreamName": "s"} if operation == "get_log_events" else {}
+        assert refused(operation, logGroupName=group, limit=10001, **more) == {
+            "Code": "InvalidParameterException",
+            "Message": "1 validation error detected: Value '10001' at 'limit' failed to satisfy constraint: Member must have "
+            "value less than or equal to 10000",
+        }
+    both = refused("describe_log_groups", logGroupNamePrefix="a", logGroupNamePattern="a")
+    assert both["Message"] == "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters."
     assert refused("describe_log_groups", limit=51)["Code"] == "InvalidParameterException"
     assert refused("filter_log_events", logGroupName=group, nextToken="x") == BAD_TOKEN
     assert refused("describe_log_groups", nextToken="!") == BAD_TOKEN

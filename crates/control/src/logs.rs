@@ -21,10 +21,13 @@ use pilotlight_model::service::Operation;
 use pilotlight_model::{ErrorKind, LambdaError};
 use serde_json::Value;
 
-use crate::api::{Answer, json, not_yet, typed};
+use crate::api::{Answer, invalid, json, not_yet, typed};
 use crate::control::Parts;
 
 pub(crate) use retention::tell as tell_retention;
+
+/// Characters of the name of a group or a stream.
+const NAME_CHARS: usize = 512;
 
 /// The table of operations. What is not in it is one of AWS's that this platform does not have yet.
 pub(crate) async fn dispatch(
@@ -33,6 +36,7 @@ pub(crate) async fn dispatch(
     operation: &Operation,
     input: Value,
 ) -> Result<Answer, LambdaError> {
+    check_names(&input)?;
     match operation.name() {
         "CreateLogGroup" => done(groups::create(parts, caller, typed(input)?).await),
         "DeleteLogGroup" => done(groups::delete(parts, caller, typed(input)?).await),
@@ -64,6 +68,20 @@ pub(crate) async fn dispatch(
             .await
             .and_then(json),
         name => Err(not_yet(name)),
+    }
+}
+
+/// The service model leaves this to the service, which has words of its own for it.
+fn check_names(input: &Value) -> Result<(), LambdaError> {
+    let long = |member: &str| {
+        let name = input[member].as_str().unwrap_or_default();
+        name.chars().count() > NAME_CHARS
+    };
+    match long("logGroupName") || long("logStreamName") {
+        true => Err(invalid(format!(
+            "Invalid LogGroup or LogStream, both must have length less than or equal to {NAME_CHARS}."
+        ))),
+        false => Ok(()),
     }
 }
 

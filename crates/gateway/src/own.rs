@@ -33,7 +33,7 @@ pub(crate) enum Own {
     Starts,
     /// `GET /pilotlight/v1/nodes`.
     Nodes,
-    /// `GET /pilotlight/v1/logs?function=|log_group=&position=&limit=&wait=`.
+    /// `GET /pilotlight/v1/logs?function=|log_group=&position=&since=&limit=&wait=`.
     Logs,
     /// `GET /pilotlight/v1/health`: 200 when ready, 503 while draining.
     Health,

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -246,7 +246,7 @@ pub(crate) struct ListArgs {
 
 /// Options of `pilot logs`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  pilot logs -f word-stats")]
+#[command(after_help = "Example:\n  pilot logs -f word-stats --since 10m")]
 pub(crate) struct LogsArgs {
     #[command(flatten)]
     pub(crate) target: Target,
@@ -255,6 +255,9 @@ pub(crate) struct LogsArgs {
     /// Go on printing as lines come, until Ctrl-C.
     #[arg(long, short)]
     pub(crate) follow: bool,
+    /// Only lines not older than this, such as 90s, 10m, 2h or 1d.
+    #[arg(long, value_parser = age, value_name = "AGE")]
+    pub(crate) since: Option<Duration>,
     /// How to print: lines as they were written, or one JSON object per line.
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) output: Format,
@@ -432,6 +435,14 @@ fn pair(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected KEY=VALUE".to_owned()),
     }
+}
+
+/// When it was that long ago, in milliseconds since 1970.
+pub(crate) fn moment_ms(age: Duration) -> u128 {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    now.saturating_sub(age).as_millis()
 }
 
 fn age(text: &str) -> Result<Duration, String> {

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::cli::{Format, LogsArgs};
+use crate::cli::{Format, LogsArgs, moment_ms};
 use crate::client::{Client, encode};
 use crate::exit::Exit;
 use crate::output;
@@ -31,7 +31,9 @@ struct Line {
 /// Prints all kept lines, and with `--follow` those that come.
 pub(crate) async fn run(args: LogsArgs) -> anyhow::Result<Exit> {
     let client = Client::new(&args.target)?;
-    let mut read = read(&client, &args.function, 0, 0).await?;
+    // The moment stays where it was while lines are followed.
+    let since = args.since.map_or(0, moment_ms);
+    let mut read = read(&client, &args.function, since, 0, 0).await?;
     if read.lines.is_empty() {
         // One that has not run yet has no lines; one that is not there is an error.
         let function = encode(&args.function);
@@ -42,7 +44,7 @@ pub(crate) async fn run(args: LogsArgs) -> anyhow::Result<Exit> {
         let wait = if args.follow { WAIT_SECONDS } else { 0 };
         while args.follow || !read.lines.is_empty() {
             print(&read.lines, args.output)?;
-            read = self::read(&client, &args.function, read.next, wait).await?;
+            read = self::read(&client, &args.function, since, read.next, wait).await?;
         }
         Ok(Exit::Done)
     };
@@ -55,9 +57,15 @@ pub(crate) async fn run(args: LogsArgs) -> anyhow::Result<Exit> {
     }
 }
 
-async fn read(client: &Client, function: &str, position: u64, wait: u64) -> anyhow::Result<Lines> {
+async fn read(
+    client: &Client,
+    function: &str,
+    since: u128,
+    position: u64,
+    wait: u64,
+) -> anyhow::Result<Lines> {
     let path = format!(
-        "/pilotlight/v1/logs?function={}&position={position}&limit={LINES}&wait={wait}",
+        "/pilotlight/v1/logs?function={}&since={since}&position={position}&limit={LINES}&wait={wait}",
         encode(function)
     );
     client.get(&path).await

@@ -4,12 +4,11 @@ mod medians;
 pub(crate) mod waterfall;
 
 use std::fmt::Write;
-use std::time::{Duration, SystemTime};
 
 use pilotlight_model::{StartKind, StartRecord};
 use serde::Deserialize;
 
-use crate::cli::{Format, StartsArgs};
+use crate::cli::{Format, StartsArgs, moment_ms};
 use crate::client::{Client, encode};
 use crate::exit::Exit;
 use crate::output;
@@ -93,11 +92,7 @@ fn path(args: &StartsArgs, kind: Option<StartKind>, limit: u32) -> String {
         path.push_str(&format!("&kind={kind}"));
     }
     if let Some(since) = args.since {
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        let since: Duration = now.saturating_sub(since);
-        path.push_str(&format!("&since={}", since.as_millis()));
+        path.push_str(&format!("&since={}", moment_ms(since)));
     }
     path
 }

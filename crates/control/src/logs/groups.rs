@@ -28,6 +28,8 @@ pub(super) struct CreateLogGroupRequest {
     #[serde(default)]
     tags: BTreeMap<String, String>,
     log_group_class: Option<String>,
+    #[serde(default)]
+    deletion_protection_enabled: bool,
 }
 
 #[derive(Deserialize)]
@@ -65,7 +67,10 @@ struct Shown {
     retention_in_days: Option<u32>,
     metric_filter_count: u32,
     arn: String,
-    stored_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stored_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deletion_protection_enabled: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kms_key_id: Option<String>,
     log_group_class: String,
@@ -133,6 +138,11 @@ pub(super) async fn create(
     request: CreateLogGroupRequest,
 ) -> Result<(), LambdaError> {
     tags::check(&request.tags)?;
+    if request.deletion_protection_enabled {
+        return Err(invalid(
+            "deletionProtectionEnabled is not supported on this platform yet; leave it out.",
+        ));
+    }
     let group = identifier::named(caller, &request.log_group_name);
     if find(parts, &group).await?.is_some() {
         return Err(exists());
@@ -210,7 +220,11 @@ pub(super) async fn describe(
         let Some(known) = find(parts, &group).await? else {
             continue;
         };
-        let shown = shown(&group, known);
+        let mut shown = shown(&group, known);
+        if request.log_group_name_pattern.is_some() {
+            // AWS finds these another way, and shows less of them.
+            (shown.stored_bytes, shown.deletion_protection_enabled) = (None, None);
+        }
         if let Some(class) = &request.log_group_class
             && *class != shown.log_group_class
         {
@@ -264,7 +278,8 @@ fn shown(group: &LogGroup, known: Known) -> Shown {
         retention_in_days: row.retention_days,
         metric_filter_count: 0,
         arn: format!("{arn}:*"),
-        stored_bytes,
+        stored_bytes: Some(stored_bytes),
+        deletion_protection_enabled: Some(false),
         kms_key_id: row.kms_key,
         log_group_class: row.class,
         log_group_arn: arn,

@@ -1,8 +1,8 @@
 //! Names and ARNs of log groups and streams.
 
-use pilotlight_model::LambdaError;
 use pilotlight_model::logs::LogGroup;
 use pilotlight_model::node::Caller;
+use pilotlight_model::{ErrorKind, LambdaError};
 
 use super::no_group;
 use crate::api::invalid;
@@ -25,8 +25,12 @@ pub(super) fn either(
     match (name, identifier) {
         (Some(name), None) => Ok(named(caller, name)),
         (None, Some(identifier)) => identified(caller, identifier),
-        _ => Err(invalid(
-            "Exactly one of logGroupName and logGroupIdentifier must be specified.",
+        (Some(_), Some(_)) => Err(LambdaError::new(
+            ErrorKind::InvalidRequestContent,
+            "LogGroup name and LogGroup ARN are mutually exclusive parameters.",
+        )),
+        (None, None) => Err(invalid(
+            "Either logGroupName or logGroupIdentifier must be specified.",
         )),
     }
 }

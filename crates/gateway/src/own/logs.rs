@@ -2,7 +2,8 @@
 //! soon as there are any.
 //!
 //! Parameters: `function` (a name in any form) or `log_group`; `position` (that of the last line seen; 0,
-//! the default, is the oldest kept); `limit` (lines, at most 10,000); `wait` (seconds, at most 20).
+//! the default, is the oldest kept); `since` (milliseconds since 1970: lines that are older are passed over);
+//! `limit` (lines, at most 10,000); `wait` (seconds, at most 20).
 //! Answers `{"lines": [{"position", "at_ms", "stream", "message"}, …], "next": position}`.
 
 use std::time::Duration;
@@ -45,18 +46,27 @@ pub(super) async fn read(
     query: &str,
 ) -> Result<Response<Bytes>, LambdaError> {
     let group = log_group(parts, caller, query)?;
-    let position = parameter(query, "position")?.unwrap_or(0);
+    let mut position = parameter(query, "position")?.unwrap_or(0);
+    let since_ms: u64 = parameter(query, "since")?.unwrap_or(0);
     let limit = parameter(query, "limit")?
         .unwrap_or(LINES)
         .clamp(1, MOST_LINES);
     let wait = Duration::from_secs(parameter(query, "wait")?.unwrap_or(0)).min(LONGEST_WAIT);
     let deadline = Instant::now() + wait;
     loop {
-        let lines = parts
+        let mut lines = parts
             .node
             .read_logs(&caller.account, &caller.region, &group, position, limit)
             .await
             .or_else(none_yet)?;
+        let read_to = lines.last().map(|line| line.position);
+        lines.retain(|line| line.at_ms >= since_ms);
+        if let Some(read_to) = read_to
+            && lines.is_empty()
+        {
+            position = read_to;
+            continue;
+        }
         // A client that waits has a connection, and a drain ends the wait.
         if !lines.is_empty() || Instant::now() >= deadline || parts.is_draining() {
             return json(StatusCode::OK, &Lines::of(&lines, position));

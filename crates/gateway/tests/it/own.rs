@@ -159,6 +159,14 @@ async fn logs_are_read_from_a_position_on() {
     let none = json!({"lines": [], "next": 5});
     let path = "/pilotlight/v1/logs?function=hello&position=5";
     assert_eq!(stage.get_json(path).await, none);
+    let path = "/pilotlight/v1/logs?function=hello&limit=1&since=40";
+    let new = stage.get_json(path).await;
+    assert_eq!(
+        (&new["lines"][0]["position"], &new["next"]),
+        (&json!(4), &json!(4))
+    );
+    let path = "/pilotlight/v1/logs?function=hello&limit=1&since=51";
+    assert_eq!(stage.get_json(path).await, none);
     let missing = stage.get_json("/pilotlight/v1/logs?function=missing").await;
     assert_eq!(missing, json!({"lines": [], "next": 0}));
     let neither = stage.get("/pilotlight/v1/logs").await;

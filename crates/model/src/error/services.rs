@@ -59,9 +59,9 @@ fn scheduler(kind: ErrorKind) -> (StatusCode, &'static str) {
 /// Every fault of the client is a 400 in this protocol.
 fn logs(kind: ErrorKind) -> (StatusCode, &'static str) {
     let name = match kind {
-        ErrorKind::Validation
-        | ErrorKind::InvalidParameterValue
-        | ErrorKind::InvalidRequestContent => "InvalidParameterException",
+        ErrorKind::Validation | ErrorKind::InvalidParameterValue => "InvalidParameterException",
+        // Members that exclude each other.
+        ErrorKind::InvalidRequestContent => "ValidationException",
         ErrorKind::ResourceConflict => "ResourceAlreadyExistsException",
         ErrorKind::QuotaExceeded | ErrorKind::CodeStorageExceeded => "LimitExceededException",
         ErrorKind::TooManyRequests => "ThrottlingException",

@@ -40,6 +40,11 @@ OVERLAY = {
     # The service's own order, which its errors show.
     "RecursiveLoop": {"enum": ["Terminate", "Allow"]},
     },
+    "logs": {
+        # The service has words of its own for names that are too long; see the control plane.
+        "LogGroupName": {"max": None},
+        "LogStreamName": {"max": None},
+    },
 }
 LAYER_VERSION = (
     r"arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}"
