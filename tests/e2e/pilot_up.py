@@ -127,8 +127,8 @@ class Platform:
             "AWS_MAX_ATTEMPTS": "1",
         }
 
-    def aws(self, *args, check=True, **env):
-        command = [ROOT / ".venv" / "bin" / "aws", "lambda", *args, "--output", "json"]
+    def aws(self, *args, check=True, service="lambda", **env):
+        command = [ROOT / ".venv" / "bin" / "aws", service, *args, "--output", "json"]
         return self._run(command, check, self.env(**env))
 
     def pilot(self, *args, check=True, stdin=None, env=None):

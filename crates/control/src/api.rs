@@ -25,6 +25,7 @@ mod read;
 mod recursion;
 mod rules;
 mod runtime_updates;
+mod scheduler;
 mod settings;
 pub(crate) mod tags;
 mod update;
@@ -122,7 +123,7 @@ async fn operate(
             dispatch(parts, &acting, operation, input).await?
         }
         ApiId::Logs => logs::dispatch(parts, caller, operation, input).await?,
-        ApiId::Scheduler => return Err(not_yet(operation.name())),
+        ApiId::Scheduler => scheduler::dispatch(parts, caller, operation, input).await?,
     };
     Ok((operation, answer))
 }

@@ -29,7 +29,7 @@ use crate::deliveries::Deliveries;
 use crate::metrics::Metrics;
 use crate::packages::Packages;
 use crate::sealing::SealingKey;
-use crate::{api, deliveries, deploy, events, logs, restore};
+use crate::{api, deliveries, deploy, events, logs, restore, schedules};
 
 /// The control plane. Dropping it stops its workers where they are; [`Control::drain`] lets them end.
 pub struct Control {
@@ -59,6 +59,10 @@ pub(crate) struct Parts {
     pub(crate) secret: String,
     /// Something waits to be made ready.
     pub(crate) unsettled: Notify,
+    /// A schedule was made, changed, or is to go.
+    pub(crate) schedules_changed: Notify,
+    /// There are firings to be seen to.
+    pub(crate) firings_changed: Notify,
     /// Something in the store may be no longer needed.
     pub(crate) unreferenced: Notify,
 }
@@ -119,6 +123,8 @@ impl Control {
             metrics,
             secret,
             unsettled: Notify::new(),
+            schedules_changed: Notify::new(),
+            firings_changed: Notify::new(),
             unreferenced: Notify::new(),
         });
         logs::tell_retention(&parts).await?;
@@ -130,6 +136,8 @@ impl Control {
         tasks.spawn(deploy::collect(Arc::clone(&parts), stop.clone()));
         tasks.spawn(events::run(Arc::clone(&parts), stop.clone()));
         tasks.spawn(deliveries::run(Arc::clone(&parts), stop.clone()));
+        tasks.spawn(schedules::run(Arc::clone(&parts), stop.clone()));
+        tasks.spawn(schedules::run_firings(Arc::clone(&parts), stop.clone()));
         tracing::info!(
             versions = parts.catalog.index().len(),
             queued,

@@ -66,7 +66,7 @@ impl Queue {
     }
 
     /// Takes a place in the queue, if there is one.
-    fn enter(&self) -> bool {
+    pub(crate) fn enter(&self) -> bool {
         let taken = self
             .length
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |length| {
@@ -76,6 +76,12 @@ impl Queue {
             self.metrics.events_queued.inc();
         }
         taken.is_ok()
+    }
+
+    /// What has taken places is written down: it is delivered from now on.
+    pub(crate) fn entered(&self, entries: Vec<Entry>) {
+        self.desk.add(entries);
+        self.show_oldest();
     }
 
     /// Takes places for what follows an event that was accepted: it is not refused.
@@ -88,7 +94,7 @@ impl Queue {
         self.desk.add(entries);
     }
 
-    fn leave(&self) {
+    pub(crate) fn leave(&self) {
         self.length.fetch_sub(1, Ordering::Relaxed);
         self.metrics.events_queued.dec();
     }
@@ -127,8 +133,7 @@ pub(crate) async fn enqueue(parts: Arc<Parts>, event: QueuedEvent) -> Result<(),
         .await;
     match kept {
         Ok(entry) => {
-            parts.queue.desk.add([entry]);
-            parts.queue.show_oldest();
+            parts.queue.entered(vec![entry]);
             Ok(())
         }
         Err(error) => {

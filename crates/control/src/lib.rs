@@ -25,6 +25,7 @@ mod logs;
 mod metrics;
 mod packages;
 mod restore;
+mod schedules;
 mod sealing;
 mod warm_up;
 

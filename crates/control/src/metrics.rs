@@ -33,6 +33,8 @@ pub struct Metrics {
     pub deliveries_failed: Family<Place, Counter>,
     /// Full files of messages that were dropped for newer ones.
     pub dead_letter_files_dropped: Counter,
+    /// Firings of schedules.
+    pub schedules_fired: Counter,
     /// Warm-ups, asked for or scheduled.
     pub warm_ups: Counter,
     /// Instances that warm-ups started; no request waited for them.
@@ -90,6 +92,7 @@ impl Metrics {
             events_oldest,
             events_failed,
             events_dropped,
+            schedules_fired,
             warm_ups,
             warm_up_starts,
             warm_up_calls,
@@ -117,6 +120,7 @@ impl Metrics {
             "Asynchronous events given up without anybody to be told",
             events_dropped,
         );
+        registry.register("schedules_fired", "Firings of schedules", schedules_fired);
         registry.register("warm_ups", "Warm-ups", warm_ups);
         registry.register(
             "warm_up_starts",

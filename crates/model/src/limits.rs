@@ -19,6 +19,10 @@ pub const CODE_ZIP_BYTES: u64 = 50 * 1024 * 1024;
 pub const CODE_UNPACKED_BYTES: u64 = 262_144_000;
 /// Bytes of `X-Amz-Client-Context` in base64.
 pub const CLIENT_CONTEXT_BYTES: usize = 3_583;
+/// Schedules of one account and region.
+pub const SCHEDULES: u64 = 1_000_000;
+/// Schedule groups of one account and region.
+pub const SCHEDULE_GROUPS: u64 = 500;
 /// Instances that one warm-up may ask for.
 pub const WARM_UP_INSTANCES: u32 = 1_000;
 /// Bytes of log that `LogType: Tail` returns.

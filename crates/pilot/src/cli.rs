@@ -214,6 +214,7 @@ pub(crate) struct InvokeArgs {
 Examples:
   pilot warm word-stats --instances 5            started and initialised; the handler is not called
   pilot warm word-stats:live --instances 2 --payload '{\"path\": \"/health\"}'
+  pilot warm word-stats -n 5 --schedule 'cron(55 7 ? * MON-FRI *)' --timezone Europe/Berlin
 
 With a payload the handler of each instance is called once; client_context.custom has
 \"pilotlight-warm-up\": \"true\". Exit code 1: there are fewer idle instances than were asked for.")]
@@ -228,6 +229,21 @@ pub(crate) struct WarmArgs {
     /// Call the handler with this event: JSON.
     #[arg(long, short, value_name = "JSON")]
     pub(crate) payload: Option<String>,
+    /// Not now, but at these times: rate(…), cron(…) or at(…) of EventBridge Scheduler. Makes a schedule, or
+    /// changes the one that is there.
+    #[arg(long, value_name = "EXPRESSION")]
+    pub(crate) schedule: Option<String>,
+    /// Time zone of the schedule.
+    #[arg(
+        long,
+        value_name = "ZONE",
+        default_value = "UTC",
+        requires = "schedule"
+    )]
+    pub(crate) timezone: String,
+    /// Name of the schedule; warm-FUNCTION unless given.
+    #[arg(long, requires = "schedule")]
+    pub(crate) name: Option<String>,
     /// How to print.
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) output: Format,

@@ -201,6 +201,11 @@ impl ApiError {
         }
     }
 
+    /// Whether what was to be made is there already.
+    pub(crate) fn is_conflict(&self) -> bool {
+        self.kind == "ConflictException"
+    }
+
     /// Whether what was named does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
         self.kind == "ResourceNotFoundException"

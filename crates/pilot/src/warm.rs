@@ -1,5 +1,7 @@
 //! `pilot warm`: instances that are ready before requests come.
 
+mod scheduled;
+
 use anyhow::Context;
 use http::Method;
 use pilotlight_model::node::WARM_UP_PATH;
@@ -23,12 +25,19 @@ struct Warmed {
     failed: u32,
 }
 
-/// Warms the function up.
+/// Warms the function up, now or by a schedule.
 pub(crate) async fn run(args: WarmArgs) -> anyhow::Result<Exit> {
     let client = Client::new(&args.target)?;
-    let told = client
-        .send(Method::POST, WARM_UP_PATH, &request(&args)?)
-        .await?;
+    let request = request(&args)?;
+    if let Some(expression) = &args.schedule {
+        let (name, arn) = scheduled::put(&client, &args, expression, &request).await?;
+        output::print(&match args.output {
+            Format::Json => format!("{}\n", json!({ "Name": name, "ScheduleArn": arn })),
+            Format::Table => format!("{name}: {expression}\n"),
+        })?;
+        return Ok(Exit::Done);
+    }
+    let told = client.send(Method::POST, WARM_UP_PATH, &request).await?;
     if args.output == Format::Json {
         output::print(&format!("{}\n", serde_json::to_string_pretty(&told)?))?;
     }

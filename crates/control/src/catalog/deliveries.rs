@@ -36,6 +36,8 @@ pub(crate) enum Kind {
     Success,
     Failure,
     DeadLetter,
+    /// What a schedule sends.
+    Scheduled,
 }
 
 /// A message as it waits.
@@ -74,6 +76,7 @@ impl Kind {
             Kind::Success => "success",
             Kind::Failure => "failure",
             Kind::DeadLetter => "dead_letter",
+            Kind::Scheduled => "scheduled",
         }
     }
 }

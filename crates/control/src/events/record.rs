@@ -4,6 +4,8 @@
 //! Source: "Capturing records of Lambda asynchronous invocations" and "Adding a dead-letter queue" in the AWS
 //! Lambda developer guide; where these leave something open, what AWS was recorded to send.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use pilotlight_model::RequestId;
 use serde::de::IgnoredAny;
@@ -66,12 +68,21 @@ pub(crate) struct Attributes {
     pub(crate) request_id: String,
     pub(crate) error_code: Option<u16>,
     pub(crate) error_message: Option<String>,
+    /// What other senders than functions say, by name; such a letter has nothing of the above.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) others: BTreeMap<String, String>,
 }
 
 impl Attributes {
     /// As a message of SQS has them.
     pub(crate) fn message_attributes(&self) -> Value {
         let attribute = |kind: &str, value: String| json!({"DataType": kind, "StringValue": value});
+        if !self.others.is_empty() {
+            let texts = self.others.iter();
+            return texts
+                .map(|(name, value)| (name.clone(), attribute("String", value.clone())))
+                .collect();
+        }
         let mut attributes = json!({ "RequestID": attribute("String", self.request_id.clone()) });
         if let Some(code) = self.error_code {
             attributes["ErrorCode"] = attribute("Number", code.to_string());
@@ -170,6 +181,7 @@ impl Ended<'_> {
             request_id: self.request_id.to_string(),
             error_code: self.response.map(|response| response.status),
             error_message: message.or(disabled),
+            others: BTreeMap::new(),
         }
     }
 }
@@ -263,6 +275,7 @@ mod tests {
                 request_id: ended.request_id.to_string(),
                 error_code: Some(200),
                 error_message: Some("boom".to_owned()),
+                others: BTreeMap::new(),
             }
         );
     }

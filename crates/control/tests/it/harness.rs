@@ -11,7 +11,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use http::{Method, Request};
+use http::{HeaderMap, Method, Request};
 use parking_lot::Mutex;
 use pilotlight_control::{Clock, Config, Control};
 use pilotlight_model::concurrency::{Admit, Permit, Share};
@@ -20,7 +20,7 @@ use pilotlight_model::node::{
     Api, BoxFuture, Caller, Compiled, CompiledFile, Folder, InvokeReply, InvokeRequest, LogLine,
     Node, NodeError, NodeStatus, WarmUpOrder, WarmedUp,
 };
-use pilotlight_model::service::{Location, Shape, Type, lambda};
+use pilotlight_model::service::{ApiId, Location, Shape, Type};
 use pilotlight_model::start::{Instant, StartKind};
 use pilotlight_model::{AccountId, Digest, FunctionSpec, Region, Runtime, VersionKey};
 use pilotlight_store::Store;
@@ -261,15 +261,15 @@ impl Platform {
     }
 
     pub(crate) async fn open_with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::open_in(tempfile::tempdir().unwrap(), change).await
+        Self::open_in(tempfile::tempdir().unwrap(), START_MS, change).await
     }
 
-    async fn open_in(dir: TempDir, change: impl FnOnce(&mut Config)) -> Self {
+    async fn open_in(dir: TempDir, now_ms: u64, change: impl FnOnce(&mut Config)) -> Self {
         let store = Arc::new(Store::open(&dir.path().join("store")).unwrap());
         let node = Arc::new(FakeNode::new());
         let admission = Arc::new(FakeAdmission::default());
         let clock = Arc::new(ManualClock {
-            now_ms: AtomicU64::new(START_MS),
+            now_ms: AtomicU64::new(now_ms),
             moved: Notify::new(),
         });
         let runtimes: BTreeMap<Runtime, Digest> =
@@ -307,9 +307,18 @@ impl Platform {
 
     /// The same, with another configuration from then on.
     pub(crate) async fn killed_with(&self, change: impl FnOnce(&mut Config)) -> Self {
+        self.copied(START_MS, change).await
+    }
+
+    /// The same, opened at that time.
+    pub(crate) async fn killed_until(&self, now_ms: u64) -> Self {
+        self.copied(now_ms, |_| {}).await
+    }
+
+    async fn copied(&self, now_ms: u64, change: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         copy(self.dir.path(), dir.path());
-        Self::open_in(dir, change).await
+        Self::open_in(dir, now_ms, change).await
     }
 
     pub(crate) async fn call_as(
@@ -340,7 +349,10 @@ impl Platform {
             kind: kind.map_or(String::new(), |kind| kind.to_str().unwrap().to_owned()),
             body,
         };
-        if let (200..300, Some((operation, _))) = (reply.status, lambda().route(&method, path))
+        let uri = path.parse().unwrap();
+        let api = ApiId::of(&method, &uri, &HeaderMap::new());
+        let operation = api.operation(&method, &uri, &HeaderMap::new());
+        if let (200..300, Some((operation, _))) = (reply.status, operation)
             && let Some(output) = operation.output()
         {
             conforms(output, &reply.body, operation.name());

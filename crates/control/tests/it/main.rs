@@ -16,6 +16,7 @@ mod layers;
 mod no_logs;
 mod permissions;
 mod revisions;
+mod schedules;
 mod small;
 mod tags;
 mod urls;

@@ -8,6 +8,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use hmac::{Hmac, Mac};
 use http::{HeaderName, HeaderValue, Request};
+use pilotlight_model::service::ApiId;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -23,7 +24,7 @@ pub(super) struct Credentials {
     pub(super) token: Option<String>,
 }
 
-/// Signs requests for one region.
+/// Signs requests for one region, each for the service whose operation it is.
 pub(super) struct Signer {
     credentials: Credentials,
     region: String,
@@ -72,13 +73,14 @@ impl Signer {
             headers.insert("x-amz-security-token", HeaderValue::from_str(token)?);
         }
 
+        let service = ApiId::of(request.method(), request.uri(), request.headers()).signing_name();
         let (canonical, signed) = canonical(request, &payload);
-        let scope = format!("{}/{}/lambda/aws4_request", &date[..8], self.region);
+        let scope = format!("{}/{}/{service}/aws4_request", &date[..8], self.region);
         let text = format!(
             "AWS4-HMAC-SHA256\n{date}\n{scope}\n{}",
             hex(&Sha256::digest(canonical))
         );
-        let signature = hex(&hmac(&self.key(&date[..8]), &text));
+        let signature = hex(&hmac(&self.key(&date[..8], service), &text));
         let authorization = format!(
             "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={signed}, Signature={signature}",
             self.credentials.id
@@ -90,9 +92,9 @@ impl Signer {
         Ok(())
     }
 
-    fn key(&self, day: &str) -> [u8; 32] {
+    fn key(&self, day: &str, service: &str) -> [u8; 32] {
         let secret = format!("AWS4{}", self.credentials.secret);
-        let parts = [day, &self.region, "lambda", "aws4_request"];
+        let parts = [day, &self.region, service, "aws4_request"];
         let first = hmac(secret.as_bytes(), parts[0]);
         parts[1..].iter().fold(first, |key, part| hmac(&key, part))
     }
