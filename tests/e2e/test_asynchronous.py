@@ -138,6 +138,18 @@ def test_records_and_dead_letters_are_as_on_aws(quick):
     assert quick.pilot("dead-letters", "none", check=False).returncode == 4
 
 
+def test_invoke_async_still_answers_as_it_did(quick):
+    client = quick.client()
+    deploy_to(client, FUNCTION, name="old")
+    client.put_function_event_invoke_config(FunctionName="old", DestinationConfig=on(queue("old")))
+    assert client.invoke_async(FunctionName="old", InvokeArgs=b'{"id": 3}')["Status"] == 202
+    assert json.loads(told(quick, "old")[0]["Body"])["responsePayload"]["id"] == 3
+    with pytest.raises(client.exceptions.InvalidRequestContentException):
+        client.invoke_async(FunctionName="old", InvokeArgs=b"{no json")
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.invoke_async(FunctionName="none", InvokeArgs=b"{}")
+
+
 def test_a_function_is_told_and_no_retries_means_none(quick):
     client = quick.client()
     deploy_to(client, FUNCTION, name="listener")

@@ -113,18 +113,30 @@ async fn send(parts: &Parts, delivery: &Delivery) -> (Place, Result<(), String>)
             let sent = parts.deliveries.endpoints.post(url, delivery).await;
             (Place::HTTP, sent)
         }
-        Some(Destination::File(path)) => (Place::FILE, write(parts, path.clone(), delivery).await),
+        Some(Destination::File(path)) => {
+            let sent = write(parts, path.clone(), false, delivery).await;
+            (Place::FILE, sent)
+        }
         // An endpoint that did not take it for so long does not get it any more; nothing is thrown away.
         Some(Destination::Http(_)) | None => {
             let path = default_file(&config.data_dir, delivery);
-            (Place::FILE, write(parts, path, delivery).await)
+            (Place::FILE, write(parts, path, true, delivery).await)
         }
     }
 }
 
-async fn write(parts: &Parts, path: PathBuf, delivery: &Delivery) -> Result<(), String> {
+async fn write(
+    parts: &Parts,
+    path: PathBuf,
+    named: bool,
+    delivery: &Delivery,
+) -> Result<(), String> {
     let line = line(delivery).map_err(|error| error.to_string())?;
-    let written = parts.deliveries.files.append(path, line).await?;
+    let files = &parts.deliveries.files;
+    let written = match named {
+        true => files.append_named(path, line).await?,
+        false => files.append(path, line).await?,
+    };
     if written.dropped {
         parts.metrics.dead_letter_files_dropped.inc();
     }

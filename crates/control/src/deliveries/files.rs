@@ -12,6 +12,10 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Lines that wait for the writer; more wait in the callers.
 const WAITING: usize = 256;
+/// Files of one folder that are named by users; what would need another goes to [`OTHERS`].
+const NAMED: usize = 1_000;
+/// The file for all targets that came when there were too many.
+const OTHERS: &str = "others.jsonl";
 
 /// The writer's handle; dropping it ends the writer after what it was given.
 pub(super) struct Files {
@@ -27,6 +31,8 @@ pub(super) struct Written {
 
 struct Job {
     path: PathBuf,
+    /// A user chose the name.
+    named: bool,
     line: Vec<u8>,
     answer: oneshot::Sender<Result<Written, String>>,
 }
@@ -41,11 +47,29 @@ impl Files {
         Ok(Self { jobs })
     }
 
-    /// Appends a line, which is on stable storage when this returns.
+    /// Appends a line to a file that the operator has named; on stable storage when this returns.
     pub(super) async fn append(&self, path: PathBuf, line: Vec<u8>) -> Result<Written, String> {
+        self.write(path, false, line).await
+    }
+
+    /// Appends a line to a file that a user has named, or to one for all of them where there are too many.
+    pub(super) async fn append_named(
+        &self,
+        path: PathBuf,
+        line: Vec<u8>,
+    ) -> Result<Written, String> {
+        self.write(path, true, line).await
+    }
+
+    async fn write(&self, path: PathBuf, named: bool, line: Vec<u8>) -> Result<Written, String> {
         let closed = || "the writer of files has ended".to_owned();
         let (answer, written) = oneshot::channel();
-        let job = Job { path, line, answer };
+        let job = Job {
+            path,
+            named,
+            line,
+            answer,
+        };
         self.jobs.send(job).await.map_err(|_| closed())?;
         written.await.unwrap_or_else(|_| Err(closed()))
     }
@@ -63,6 +87,10 @@ fn write_loop(mut queue: mpsc::Receiver<Job>, limit: u64) {
             by_path.entry(job.path.clone()).or_default().push(job);
         }
         for (path, jobs) in by_path {
+            let path = match jobs.iter().any(|job| job.named) {
+                true => among_named(path, NAMED),
+                false => path,
+            };
             let lines: Vec<u8> = jobs
                 .iter()
                 .flat_map(|job| job.line.iter().copied())
@@ -74,6 +102,16 @@ fn write_loop(mut queue: mpsc::Receiver<Job>, limit: u64) {
                 let _ = job.answer.send(written.clone());
             }
         }
+    }
+}
+
+/// The path, or that of the file for all where its folder is full of others.
+fn among_named(path: PathBuf, most: usize) -> PathBuf {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let full = || std::fs::read_dir(folder).is_ok_and(|entries| entries.count() >= most);
+    match !path.exists() && full() {
+        true => folder.join(OTHERS),
+        false => path,
     }
 }
 
@@ -159,6 +197,19 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "4234567\n");
         let older = dir.path().join("q.1.jsonl");
         assert_eq!(std::fs::read_to_string(older).unwrap(), "3234567\n");
+    }
+
+    #[test]
+    fn users_cannot_name_more_files_than_there_may_be() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a", "b"] {
+            let path = dir.path().join(format!("{name}.jsonl"));
+            assert_eq!(among_named(path.clone(), 2), path);
+            append(&path, b"{}\n", 1_000).unwrap();
+        }
+        let (known, new) = (dir.path().join("b.jsonl"), dir.path().join("c.jsonl"));
+        assert_eq!(among_named(known.clone(), 2), known);
+        assert_eq!(among_named(new, 2), dir.path().join(OTHERS));
     }
 
     #[tokio::test]

@@ -236,3 +236,21 @@ async fn drain_ends_what_runs_and_leaves_the_rest() {
     queue_is(&next, 0).await;
     assert_eq!(next.node.invoked.lock()[0].payload, "late");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_told_of_an_event_before_it_is_on_disk() {
+    let platform = Platform::open().await;
+    platform.active("f").await;
+    // Whoever else writes to the file keeps the catalog waiting, as a slow disk would.
+    let other =
+        rusqlite::Connection::open(platform.dir.path().join("data/catalog.sqlite")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut enqueued = platform.control.enqueue(event("f", "1"));
+    let first = tokio::time::timeout(Duration::from_millis(100), &mut enqueued).await;
+    assert!(first.is_err(), "accepted before it was written: {first:?}");
+    assert!(platform.node.invoked.lock().is_empty());
+    other.execute_batch("COMMIT").unwrap();
+    enqueued.await.unwrap();
+    queue_is(&platform, 0).await;
+    assert_eq!(platform.node.invoked.lock().len(), 1);
+}
