@@ -56,6 +56,26 @@ async fn furnish(platform: &Platform) -> String {
         let made = platform.call(Method::POST, &path, body).await;
         assert_eq!(made.status, 201, "{path}: {}", made.body);
     }
+    for (method, path, body) in [
+        (
+            Method::POST,
+            "/2018-10-31/layers/l/versions",
+            json!({ "Content": { "ZipFile": inline("layer") } }),
+        ),
+        (
+            Method::POST,
+            "/2021-10-31/functions/f/url",
+            json!({ "AuthType": "AWS_IAM" }),
+        ),
+        (
+            Method::PUT,
+            "/2019-09-25/functions/f/event-invoke-config",
+            json!({ "MaximumRetryAttempts": 1 }),
+        ),
+    ] {
+        let made = platform.call(method, path, body).await;
+        assert!(matches!(made.status, 200 | 201), "{path}: {}", made.body);
+    }
     let signing = json!({ "AllowedPublishers": { "SigningProfileVersionArns": [
         "arn:aws:signer:us-east-1:123456789012:/signing-profiles/p/abcdef1234",
     ] } });
@@ -87,6 +107,10 @@ async fn seen(platform: &Platform) -> Vec<Value> {
         "/2021-07-20/functions/f/runtime-management-config",
         &format!("/2017-03-31/tags/{ARN}f"),
         "/2016-08-19/account-settings",
+        "/2018-10-31/layers",
+        "/2018-10-31/layers/l/versions/1",
+        "/2021-10-31/functions/f/url",
+        "/2019-09-25/functions/f/event-invoke-config/list",
         "/2020-04-22/code-signing-configs",
         "/2020-06-30/functions/f/code-signing-config",
     ] {
@@ -127,6 +151,7 @@ fn text(name: &str, shape: &Shape, names: &Names<'_>) -> String {
     let known = match name {
         "FunctionName" => names.function,
         "Resource" | "FunctionArn" => &arn,
+        "LayerName" => "arn:aws:lambda:us-east-1:123456789012:layer:l",
         "Name" => "live",
         "StatementId" => "s3",
         "Principal" => "999999999999",
