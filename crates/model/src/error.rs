@@ -41,6 +41,8 @@ pub enum ErrorKind {
     Serialization,
     /// More code than the account may store.
     CodeStorageExceeded,
+    /// More aliases than a function may have.
+    AliasLimitExceeded,
     /// A function is to have a code signing configuration that is not there.
     CodeSigningConfigNotFound,
     /// Code without a signature, where one is asked for.
@@ -110,6 +112,11 @@ impl ErrorKind {
             ErrorKind::CodeStorageExceeded => (
                 StatusCode::BAD_REQUEST,
                 "CodeStorageExceededException",
+                Lower,
+            ),
+            ErrorKind::AliasLimitExceeded => (
+                StatusCode::BAD_REQUEST,
+                "AliasLimitExceededException",
                 Lower,
             ),
             ErrorKind::CodeSigningConfigNotFound => (

@@ -31,6 +31,8 @@ pub const LOG_TAIL_BYTES: usize = 4 * 1024;
 pub const ENVIRONMENT_BYTES: usize = 4 * 1024;
 /// Memory of one function, in MiB.
 pub const MEMORY_MB: u32 = 10_240;
+/// Aliases of one function.
+pub const ALIASES: usize = 1_000;
 /// Bytes of a function policy as JSON.
 pub const FUNCTION_POLICY_BYTES: usize = 20 * 1024;
 /// Layers of one function.

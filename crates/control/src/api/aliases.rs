@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::StatusCode;
+use pilotlight_model::limits::ALIASES;
 use pilotlight_model::names::Target;
 use pilotlight_model::node::Caller;
 use pilotlight_model::{AliasName, ErrorKind, LambdaError, Routing, Version, VersionKey, Weight};
@@ -103,6 +104,12 @@ pub(super) async fn create_alias(
                 return Err(LambdaError::new(
                     ErrorKind::ResourceConflict,
                     format!("Alias already exists: {}", arn(&function, &name)),
+                ));
+            }
+            if session.count_aliases(&function)? >= ALIASES {
+                return Err(LambdaError::new(
+                    ErrorKind::AliasLimitExceeded,
+                    format!("The function has {ALIASES} aliases, the most that it can have."),
                 ));
             }
             let alias = Alias {

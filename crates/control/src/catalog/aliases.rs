@@ -132,6 +132,20 @@ impl Session<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// How many aliases a function has.
+    pub(crate) fn count_aliases(&self, function: &VersionKey) -> Result<usize, CatalogError> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT count(*) FROM function JOIN alias ON alias.function = function.id
+             WHERE account = ?1 AND region = ?2 AND function.name = ?3",
+        )?;
+        let key = params![
+            function.account.as_str(),
+            function.region.as_str(),
+            function.name.as_str()
+        ];
+        Ok(query.query_row(key, |row| row.get(0))?)
+    }
+
     /// What the index holds of every alias.
     pub(super) fn index_aliases(&self) -> Result<Vec<Change>, CatalogError> {
         let mut query = self.connection.prepare(&format!(

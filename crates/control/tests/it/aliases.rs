@@ -6,8 +6,8 @@ use std::sync::Arc;
 use http::Method;
 use parking_lot::Mutex;
 use pilotlight_control::Chance;
-use pilotlight_model::Version;
 use pilotlight_model::node::{Directory, EventQueue};
+use pilotlight_model::{Version, limits};
 use serde_json::{Value, json};
 
 use crate::events::{event, queue_is};
@@ -288,6 +288,23 @@ async fn aliases_are_listed_by_name_in_pages_and_by_version() {
     assert_eq!(list("&FunctionVersion=3").await, [""; 0]);
     let wrong = platform.get(&format!("{ALIASES}?Marker=~")).await;
     assert_eq!(wrong.kind, "InvalidParameterValueException");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_has_so_many_aliases_and_no_more() {
+    let platform = versions().await;
+    for number in 0..limits::ALIASES {
+        created(&platform, &format!("a{number}"), "1", Value::Null).await;
+    }
+    let refused = create(&platform, "more", "1", Value::Null).await;
+    assert_eq!(
+        (refused.status, refused.kind.as_str()),
+        (400, "AliasLimitExceededException")
+    );
+    platform
+        .call(Method::DELETE, &format!("{ALIASES}/a0"), Value::Null)
+        .await;
+    created(&platform, "more", "1", Value::Null).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
