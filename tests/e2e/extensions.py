@@ -48,3 +48,34 @@ while event=$(api GET event/next "Lambda-Extension-Identifier: $id" ''); [ -n "$
     echo "bash heard $event"
 done
 '''
+
+# Follows AWS's sample: it listens first, subscribes, and for each request waits for the telemetry of its end.
+LISTEN = PYTHON + '''
+import http.server, queue, threading
+heard = queue.Queue()
+class Listener(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        for told in json.loads(self.rfile.read(int(self.headers["Content-Length"]))):
+            heard.put(told)
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+listener = http.server.ThreadingHTTPServer(("sandbox.localdomain", 4243), Listener)
+threading.Thread(target=listener.serve_forever, daemon=True).start()
+subscription = {
+    "schemaVersion": "2022-12-13", "types": ["platform", "function"], "buffering": {"timeoutMs": 25},
+    "destination": {"protocol": "HTTP", "URI": "http://sandbox.localdomain:4243"},
+}
+request = urllib.request.Request(f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2022-07-01/telemetry",
+                                 json.dumps(subscription).encode(), {"Lambda-Extension-Identifier": identifier}, method="PUT")
+assert urllib.request.urlopen(request).status == 200
+while True:
+    event = json.load(call("event/next", Lambda_Extension_Identifier=identifier))
+    if event["eventType"] == "SHUTDOWN":
+        break
+    told = []
+    while not told or told[-1]["type"] != "platform.runtimeDone":
+        told.append(heard.get(timeout=10))
+    print(NAME, "heard", json.dumps(told), flush=True)
+'''

@@ -2,14 +2,17 @@
 
 import itertools
 import json
+import os
+import pathlib
+import subprocess
 import time
 
 import pytest
 
 from conftest import wait_active
-from extensions import BASH, FOLLOW, PYTHON
+from extensions import BASH, FOLLOW, LISTEN, PYTHON
 from packages import ECHO, package
-from pilot_up import eventually
+from pilot_up import ROOT, eventually
 
 _numbers = itertools.count()
 
@@ -194,3 +197,51 @@ def lambda_handler(event, context):
     assert "EXTENSION\tName: inner\tState: Ready\tEvents: [INVOKE]" in lines(function)
     shown = json.loads(platform.pilot("ls", "--output", "json").stdout)
     assert "internal_extension" in json.dumps([it for it in shown if it["name"] == function.name])
+
+
+def test_telemetry_reaches_its_listener_within_the_instance_and_nobody_else(extended, lines):
+    function = extended({"listens": LISTEN}, "def lambda_handler(event, context):\n    print('said', event)\n")
+    for kind in ("booted", "forked"):
+        answer = function.invoke(kind, cold=kind)
+        mark = request_id(answer)
+        said = eventually(
+            lambda: [line for line in lines(function) if line.startswith("listens heard") and mark in line], "telemetry",
+        )
+        told = json.loads(said[0].removeprefix("listens heard "))
+        kinds = [event["type"].removeprefix("platform.") for event in told]
+        begin = {"booted": "initStart", "forked": "restoreStart"}[kind]
+        assert kinds[0] == begin and kinds[-3:] == ["start", "function", "runtimeDone"], kinds
+        assert {"extension", "telemetrySubscription"} <= set(kinds)
+        assert told[-2]["record"] == f"said {kind}\n"
+        done = told[-1]["record"]
+        assert (done["requestId"], done["status"]) == (mark, "success")
+        assert {span["name"] for span in done["spans"]} >= {"responseLatency", "responseDuration"}
+        assert done["metrics"]["producedBytes"] == len("null")
+    assert "TELEMETRY\tName: listens\tState: Subscribed\tTypes: [Platform, Function]" in lines(function)
+
+
+@pytest.fixture(scope="module")
+def rust_extension():
+    """An extension written with AWS's crate, as cargo builds it."""
+    target = ROOT / "target" / "extension_rust"
+    subprocess.run(
+        ["cargo", "build", "--quiet", "--locked", "--release", "--manifest-path", LOCK / "Cargo.toml"],
+        env=os.environ | {"CARGO_TARGET_DIR": str(target)}, check=True, timeout=600,
+    )
+    return (target / "release" / "follower").read_bytes()
+
+
+LOCK = pathlib.Path(__file__).parent / "extension_rust"
+
+
+def test_an_extension_of_aws_s_crate_works_unmodified(client, extended, lines, rust_extension):
+    function = extended({"follower": rust_extension}, "def lambda_handler(event, context):\n    print('said', event)\n")
+    for kind in ("forked", "zygote", "booted"):
+        mark = request_id(function.invoke(kind, cold=kind))
+        for line in (f"rust INVOKE {mark}", f"rust runtimeDone {mark} Success", f"rust function said {kind}"):
+            eventually(lambda: line in lines(function), line)
+        eventually(lambda: any(it.startswith(f"rust report {mark} ") for it in lines(function)), "the report")
+    assert "rust initStart" in lines(function)
+    client.update_function_configuration(FunctionName=function.name, Description="other")
+    wait_active(client, function.name)
+    eventually(lambda: "rust SHUTDOWN SPINDOWN" in lines(function), "its end is heard of")

@@ -9,9 +9,10 @@ mod machine;
 mod origin;
 mod oversight;
 mod start_trace;
+mod telemetry;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,6 +24,7 @@ use pilotlight_model::limits::{INVOKE_RESPONSE_BYTES, STREAMED_RESPONSE_BYTES};
 use pilotlight_model::node::{InvokeReply, InvokeRequest, ResponseSink, StreamBegun};
 use pilotlight_model::start::{Instant, Phase, StartKind, Timeline};
 use time::OffsetDateTime;
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant as Deadline;
 
@@ -38,6 +40,7 @@ pub(crate) use machine::{Asked, Machine, Refusal};
 pub(crate) use origin::{Begin, Restore};
 pub(crate) use oversight::Verdict;
 pub(crate) use start_trace::{InitMarks, StartTrace};
+pub(crate) use telemetry::NotSubscribed;
 
 /// One instance.
 pub(crate) struct Instance {
@@ -65,6 +68,8 @@ struct State {
     waiting: Option<oneshot::Sender<Event>>,
     current: Option<Current>,
     extensions: Registry,
+    /// Where its processes are listened to.
+    listener: Weak<TcpListener>,
     /// What the runtime has asked for the end of, while extensions have not.
     round: Option<Asked>,
     /// A request has been answered and is not over.
@@ -119,7 +124,7 @@ struct Unreported {
     began_at: OffsetDateTime,
     answer: Option<AnswerTimes>,
     /// What the runtime did has been told.
-    runtime_done: bool,
+    runtime_done: Option<Instant>,
 }
 
 /// How a delivery ended.
@@ -444,7 +449,7 @@ impl Instance {
             }),
             began,
             began_at,
-            runtime_done: false,
+            runtime_done: None,
             report: Report {
                 request: request.request_id,
                 duration,
@@ -453,6 +458,7 @@ impl Instance {
                 memory_mb: self.spec.memory_mb,
                 peak_bytes: 0,
                 error: function_error.is_some(),
+                overhead: None,
                 failure,
                 trace: request.trace_id.clone(),
             },
@@ -493,7 +499,7 @@ impl Instance {
     fn report(&self, state: &mut State) -> Option<Vec<u8>> {
         let mut unreported = state.unreported.take()?;
         unreported.report.peak_bytes = state.peak();
-        if !unreported.runtime_done {
+        if unreported.runtime_done.is_none() {
             let done = unreported.done(clock::now());
             self.log.event(&PlatformEvent::RuntimeDone(done));
         }
@@ -507,7 +513,7 @@ impl Instance {
         if let Some(unreported) = &mut state.unreported {
             self.log
                 .event(&PlatformEvent::RuntimeDone(unreported.done(now)));
-            unreported.runtime_done = true;
+            unreported.runtime_done = Some(now);
         }
     }
 
@@ -517,7 +523,12 @@ impl Instance {
             && !state.extensions.is_empty()
         {
             // What extensions do for a request is part of it.
-            unreported.report.duration = clock::now().since(unreported.began);
+            let (now, began) = (clock::now(), unreported.began);
+            unreported.report.duration = now.since(began);
+            if let Some(done) = unreported.runtime_done {
+                let start = unreported.began_at + done.since(began);
+                unreported.report.overhead = Some((start, now.since(done)));
+            }
         }
         self.report(state);
         state.deadline = None;
@@ -534,6 +545,7 @@ impl State {
             waiting: None,
             current: None,
             extensions: Registry::new(&[]),
+            listener: Weak::new(),
             round: None,
             answered: false,
             fetched: false,

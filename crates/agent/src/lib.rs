@@ -31,6 +31,7 @@ mod roots;
 mod runtime;
 mod runtime_api;
 mod start;
+mod telemetry;
 mod warm_up;
 mod watch;
 

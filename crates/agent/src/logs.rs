@@ -25,7 +25,7 @@ pub(crate) use pilotlight_model::logs::LogGroup;
 use pilotlight_model::node::LogLine;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-pub(crate) use output::InstanceLog;
+pub(crate) use output::{InstanceLog, Source};
 
 /// Longest line kept, as CloudWatch has it for an event; the rest of a longer one is a line of its own.
 pub(crate) const LINE_BYTES: usize = 256 * 1024;

@@ -17,6 +17,7 @@ use crate::environment::Initialization;
 use crate::extensions::Subscribed;
 use crate::failure::Failure;
 use crate::runtime::RuntimeImage;
+use crate::telemetry::Api;
 
 pub(crate) use json::{envelope, timestamp};
 pub(crate) use text::task_timed_out;
@@ -50,6 +51,12 @@ pub(crate) enum PlatformEvent {
     RestoreReport { status: Status, length: Duration },
     /// An extension has come through the init phase, or has not.
     Extension(Subscribed),
+    /// An extension has subscribed to telemetry.
+    Subscribed {
+        api: Api,
+        name: String,
+        types: Vec<&'static str>,
+    },
     /// A request begins.
     Start {
         request: RequestId,
@@ -118,6 +125,8 @@ pub(crate) struct Report {
     pub(crate) failure: Option<Failure>,
     /// The runtime's answer was an error.
     pub(crate) error: bool,
+    /// When the runtime was done, and how long extensions took after it.
+    pub(crate) overhead: Option<(OffsetDateTime, Duration)>,
     pub(crate) trace: String,
 }
 
@@ -146,6 +155,16 @@ impl PlatformEvent {
         }
     }
 
+    /// Whether it tells of a fork's start, which not every version of the Telemetry API knows.
+    pub(crate) fn is_restore(&self) -> bool {
+        matches!(
+            self,
+            PlatformEvent::RestoreStart { .. }
+                | PlatformEvent::RestoreRuntimeDone { .. }
+                | PlatformEvent::RestoreReport { .. }
+        )
+    }
+
     /// How important it is: what a log with a higher level leaves out.
     pub(crate) fn level(&self) -> LogLevel {
         use PlatformEvent as E;
@@ -154,7 +173,10 @@ impl PlatformEvent {
             Status::Error(_) | Status::Timeout => LogLevel::Warn,
         };
         match self {
-            E::InitStart { .. } | E::RestoreStart { .. } | E::Start { .. } => LogLevel::Info,
+            E::InitStart { .. }
+            | E::RestoreStart { .. }
+            | E::Start { .. }
+            | E::Subscribed { .. } => LogLevel::Info,
             E::InitRuntimeDone { status, .. } | E::RestoreRuntimeDone { status } => {
                 unless(status, LogLevel::Debug)
             }

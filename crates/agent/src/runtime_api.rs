@@ -26,8 +26,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::extensions;
 use crate::instance::{Asked, Event, InitMarks, Instance, Next, Refusal, Restore};
+use crate::{extensions, telemetry};
 use inherited::Inherited;
 use outstanding::Begun;
 use route::Route;
@@ -94,6 +94,10 @@ impl Server {
         }
         let (stop, stopped) = oneshot::channel();
         let (joining, joined) = mpsc::channel(1);
+        let listener = listener.map(Arc::new);
+        if let Some(listener) = &listener {
+            connections.instance.listens_at(listener);
+        }
         let task = AbortOnDropHandle::new(tokio::spawn(connections.run(listener, joined, stopped)));
         Self {
             stop,
@@ -127,7 +131,7 @@ struct Connections {
 impl Connections {
     async fn run(
         mut self,
-        listener: Option<TcpListener>,
+        listener: Option<Arc<TcpListener>>,
         mut joined: mpsc::Receiver<Joining>,
         mut stopped: oneshot::Receiver<()>,
     ) {
@@ -139,12 +143,12 @@ impl Connections {
                 Some((stream, outstanding)) = joined.recv() => {
                     self.serve_inherited(stream, outstanding);
                 }
-                stream = accept(listener.as_ref()), if room => self.serve_accepted(stream),
+                stream = accept(listener.as_deref()), if room => self.serve_accepted(stream),
             }
         }
         // What was queued when the process ended may hold its answer.
         while self.all.len() < CONNECTIONS
-            && let Ok(stream) = timeout(Duration::ZERO, accept(listener.as_ref())).await
+            && let Ok(stream) = timeout(Duration::ZERO, accept(listener.as_deref())).await
         {
             self.serve_accepted(stream);
         }
@@ -235,6 +239,7 @@ async fn answer(
         Route::ExtensionNext => extensions::api::next(instance, on_free, request.headers()).await,
         Route::ExtensionInitError => Ok(extensions::api::init_error(instance, request).await),
         Route::ExtensionExitError => Ok(extensions::api::exit_error(instance, request).await),
+        Route::Subscribe(api) => Ok(telemetry::api::subscribe(instance, api, request).await),
         Route::WrongMethod => Ok(error(
             StatusCode::METHOD_NOT_ALLOWED,
             "MethodNotAllowed",

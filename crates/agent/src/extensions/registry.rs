@@ -208,6 +208,13 @@ impl Registry {
         }
     }
 
+    /// The name behind an identifier.
+    pub(crate) fn name_of(&self, id: Uuid) -> Result<String, Refusal> {
+        let mut all = self.all.iter();
+        let found = all.find(|it| it.id == id && it.state != State::Started);
+        found.map(|it| it.name.clone()).ok_or(Refusal::Unknown(id))
+    }
+
     /// The process of that external extension could not be started.
     pub(crate) fn not_launched(&mut self, index: usize, error_type: &str) {
         if let Some(it) = self.all.get_mut(index) {

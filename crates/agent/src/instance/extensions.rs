@@ -105,6 +105,7 @@ impl Instance {
         let mut state = self.state.lock();
         let told = state.extensions.hear_of_shutdown();
         state.extensions.leave();
+        self.log.flush_telemetry();
         state.extensions.tell(event);
         told
     }
@@ -154,6 +155,7 @@ impl Instance {
             Asked::First => {
                 state.extensions.close();
                 self.report_start(state);
+                self.log.close_telemetry();
                 if let Some(current) = &state.current {
                     let event = current.invoke_event();
                     state.extensions.tell(&event);

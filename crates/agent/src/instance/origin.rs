@@ -94,6 +94,7 @@ impl Instance {
             state.machine = Machine::Init;
         }
         state.extensions = Registry::new(&[]);
+        self.log.open_telemetry();
         state.trace.begin_process();
         let origin = &mut state.origin;
         origin.init_ended = false;
@@ -308,5 +309,8 @@ impl Instance {
             state.init = Some(state.trace.user_init());
         }
         self.tell_runtime_done(&state.origin, Status::Success);
+        if state.origin.template {
+            self.log.close_telemetry();
+        }
     }
 }

@@ -129,6 +129,7 @@ impl Instance {
         state.peak_bytes = state.peak();
         state.process = None;
         state.extensions.hang_up();
+        self.log.end_telemetry();
     }
 
     /// How the process of this instance ended, in Lambda's words.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use pilotlight_model::logging::LogFormat;
+use pilotlight_sandbox::network::NetNs;
 use tokio::net::unix::pipe;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -19,6 +20,7 @@ use super::tail::{Splitter, Tail};
 use super::{Batch, Line, LogGroup, LogStore};
 use crate::clock;
 use crate::platform_events::{PlatformEvent, envelope};
+use crate::telemetry::{Hub, Subscription, Told};
 
 /// Bytes taken from one pipe at the end of a request: what a pipe holds.
 const PIPE_BYTES: usize = 64 * 1024;
@@ -48,6 +50,7 @@ struct State {
     outbox_bytes: usize,
     /// The reading task is bringing older lines to the store: newer ones must wait behind them.
     pushing: bool,
+    hub: Hub,
     /// Reading tasks, each of which brings the outbox to the store.
     attending: usize,
 }
@@ -57,6 +60,16 @@ struct State {
 pub(crate) enum Source {
     Function,
     Extension,
+}
+
+impl Source {
+    /// As telemetry has it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Source::Function => "function",
+            Source::Extension => "extension",
+        }
+    }
 }
 
 struct Pipe {
@@ -121,8 +134,49 @@ impl InstanceLog {
         Ok(Arc::clone(self).read([stdout, stderr]))
     }
 
+    /// A process begins: from now on extensions may subscribe to what is told here.
+    pub(crate) fn open_telemetry(&self) {
+        self.state.lock().hub.open();
+    }
+
+    /// No more extensions may.
+    pub(crate) fn close_telemetry(&self) {
+        self.state.lock().hub.close();
+    }
+
+    /// Those that have are sent at once what there is.
+    pub(crate) fn flush_telemetry(&self) {
+        let mut state = self.state.lock();
+        state.drain();
+        state.hub.flush();
+    }
+
+    /// The process is gone, and with it those that have.
+    pub(crate) fn end_telemetry(&self) {
+        let ended = std::mem::take(&mut self.state.lock().hub);
+        drop(ended);
+    }
+
+    /// An extension subscribes to what is told, from the beginning of its process on; false if it comes too late.
+    pub(crate) fn subscribe(
+        &self,
+        name: &str,
+        subscription: Subscription,
+        inside: Arc<NetNs>,
+    ) -> bool {
+        self.state.lock().hub.subscribe(name, subscription, inside)
+    }
+
     /// Tells of an event, in the log's format, behind everything that the runtime has written so far.
     pub(crate) fn event(&self, event: &PlatformEvent) {
+        {
+            let mut state = self.state.lock();
+            if state.hub.listens() {
+                state.drain();
+                state.end_partial_lines();
+                state.hub.tell(clock::utc(), Told::Event(event.clone()));
+            }
+        }
         let lines = match self.format {
             LogFormat::Text => event.lines(),
             LogFormat::Json { system, .. } if event.level() >= system => {
@@ -324,7 +378,8 @@ impl State {
             }
             Ok(count) => {
                 let mut lines = std::mem::take(&mut pipe.lines);
-                lines.feed(&buffer[..count], |line| self.push(line));
+                let source = pipe.source;
+                lines.feed(&buffer[..count], |line| self.hear(source, line));
                 self.pipes[index].lines = lines;
                 Took::Some(count)
             }
@@ -340,9 +395,19 @@ impl State {
     fn end_partial_lines(&mut self) {
         for index in 0..self.pipes.len() {
             let mut lines = std::mem::take(&mut self.pipes[index].lines);
-            lines.flush(|line| self.push(line));
+            let source = self.pipes[index].source;
+            lines.flush(|line| self.hear(source, line));
             self.pipes[index].lines = lines;
         }
+    }
+
+    /// A line of an instance's own.
+    fn hear(&mut self, source: Source, line: String) {
+        if self.hub.listens() {
+            self.hub
+                .tell(clock::utc(), Told::Line(source, line.clone()));
+        }
+        self.push(line);
     }
 
     fn push(&mut self, message: String) {

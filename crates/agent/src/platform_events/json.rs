@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::{PlatformEvent, Report, RuntimeDone, RuntimeVersion, Status};
 use crate::environment::Initialization;
+use crate::telemetry::Api;
 
 /// `{"time":…,"type":…,"record":…}`: an event, or a line of a function's.
 pub(crate) fn envelope(at: OffsetDateTime, kind: &str, record: Value) -> Value {
@@ -37,6 +38,10 @@ impl PlatformEvent {
             E::RestoreRuntimeDone { .. } => "platform.restoreRuntimeDone",
             E::RestoreReport { .. } => "platform.restoreReport",
             E::Extension(_) => "platform.extension",
+            E::Subscribed { api, .. } => match api {
+                Api::Telemetry => "platform.telemetrySubscription",
+                Api::Logs => "platform.logsSubscription",
+            },
             E::Start { .. } => "platform.start",
             E::RuntimeDone(_) => "platform.runtimeDone",
             E::Report(_) => "platform.report",
@@ -95,6 +100,9 @@ impl PlatformEvent {
                 }
                 record
             }
+            E::Subscribed { name, types, .. } => {
+                json!({ "name": name, "state": "Subscribed", "types": types })
+            }
             E::Start {
                 request,
                 version,
@@ -144,7 +152,12 @@ fn report(report: &Report) -> Value {
         metrics["restoreDurationMs"] = json!(ms(restore));
         metrics["billedRestoreDurationMs"] = json!(0);
     }
-    let record = json!({ "requestId": report.request, "metrics": metrics });
+    let mut record = json!({ "requestId": report.request, "metrics": metrics });
+    if let Some((start, length)) = report.overhead {
+        let start = timestamp(start);
+        record["spans"] =
+            json!([{ "name": "extensionOverhead", "start": start, "durationMs": ms(length) }]);
+    }
     with_trace(with_status(record, &report.status()), &report.trace)
 }
 

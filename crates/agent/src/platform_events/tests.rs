@@ -10,6 +10,7 @@ fn report() -> Report {
         peak_bytes: 36 * 1024 * 1024,
         failure: None,
         error: false,
+        overhead: None,
         trace: String::new(),
     }
 }

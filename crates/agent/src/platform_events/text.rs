@@ -7,6 +7,7 @@ use pilotlight_model::ids::RequestId;
 use super::{PlatformEvent, Report, RuntimeVersion, Status, timestamp};
 use crate::extensions::Subscribed;
 use crate::failure::timed_out;
+use crate::telemetry::Api;
 
 impl PlatformEvent {
     /// The event's lines. Most of what only a program would want to know has none.
@@ -27,6 +28,7 @@ impl PlatformEvent {
                 told(status)
             ),
             E::Extension(told) => extension(told),
+            E::Subscribed { api, name, types } => subscribed(*api, name, types),
             E::Start {
                 request, version, ..
             } => format!("START RequestId: {request} Version: {version}"),
@@ -48,6 +50,17 @@ impl std::fmt::Display for RuntimeVersion {
         let Self { label, arn } = self;
         write!(f, "Runtime Version: {label}\tRuntime Version ARN: {arn}")
     }
+}
+
+fn subscribed(api: Api, name: &str, types: &[&str]) -> String {
+    let api = match api {
+        Api::Telemetry => "TELEMETRY",
+        Api::Logs => "LOGS",
+    };
+    let capital = |kind: &&str| kind[..1].to_uppercase() + &kind[1..];
+    let types: Vec<String> = types.iter().map(capital).collect();
+    let types = types.join(", ");
+    format!("{api}\tName: {name}\tState: Subscribed\tTypes: [{types}]")
 }
 
 fn extension(told: &Subscribed) -> String {

@@ -3,6 +3,8 @@
 use http::Method;
 use pilotlight_model::ids::RequestId;
 
+use crate::telemetry::Api;
+
 /// What a runtime asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
@@ -20,6 +22,8 @@ pub(super) enum Route {
     ExtensionNext,
     ExtensionInitError,
     ExtensionExitError,
+    /// It subscribes to telemetry.
+    Subscribe(Api),
     /// The path is known, with another method.
     WrongMethod,
     /// A request id that is none.
@@ -42,6 +46,12 @@ impl Route {
         );
         if path == "/pilotlight/assignment" {
             return get(Route::Assignment);
+        }
+        let subscribe = |api| only(Method::PUT, Route::Subscribe(api));
+        match path.trim_end_matches('/') {
+            "/2022-07-01/telemetry" => return subscribe(Api::Telemetry),
+            "/2020-08-15/logs" => return subscribe(Api::Logs),
+            _ => {}
         }
         if let Some(path) = path.strip_prefix("/2020-01-01/extension/") {
             return match path {
@@ -123,5 +133,13 @@ mod tests {
         assert_eq!(of(Method::POST, "init/error"), Route::ExtensionInitError);
         assert_eq!(of(Method::POST, "exit/error"), Route::ExtensionExitError);
         assert_eq!(of(Method::GET, "event"), Route::Unknown);
+        for (path, api) in [
+            ("/2022-07-01/telemetry", Api::Telemetry),
+            ("/2022-07-01/telemetry/", Api::Telemetry),
+            ("/2020-08-15/logs", Api::Logs),
+        ] {
+            assert_eq!(Route::of(&Method::PUT, path), Route::Subscribe(api));
+            assert_eq!(Route::of(&Method::POST, path), Route::WrongMethod);
+        }
     }
 }

@@ -25,6 +25,14 @@ impl NetNs {
         NetNs::current()
     }
 
+    /// The one that a socket is in, whoever made it.
+    ///
+    /// # Errors
+    /// The caller lacks CAP_NET_ADMIN there.
+    pub fn of_socket(socket: &impl AsFd) -> io::Result<NetNs> {
+        namespace::network_of(socket.as_fd()).map(NetNs)
+    }
+
     /// The one of the calling thread.
     ///
     /// # Errors
