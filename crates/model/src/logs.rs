@@ -153,8 +153,8 @@ pub trait Logs: Send + Sync + 'static {
         region: &Region,
     ) -> BoxFuture<'_, io::Result<Vec<String>>>;
 
-    /// A group, if it has been written to.
-    fn group(&self, group: &LogGroup) -> BoxFuture<'_, io::Result<Option<GroupFacts>>>;
+    /// What is known of each of some groups, if it has been written to.
+    fn facts(&self, groups: Vec<LogGroup>) -> BoxFuture<'_, io::Result<Vec<Option<GroupFacts>>>>;
 
     /// Streams of a group that have been written to, in no order.
     fn streams(&self, group: &LogGroup) -> BoxFuture<'_, io::Result<Vec<StreamFacts>>>;

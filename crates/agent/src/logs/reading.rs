@@ -155,9 +155,11 @@ impl Logs for LogStore {
         Box::pin(self.read_blocking(move |reader| groups::names(&reader.folder, &account, &region)))
     }
 
-    fn group(&self, group: &LogGroup) -> BoxFuture<'_, io::Result<Option<GroupFacts>>> {
-        let group = group.clone();
-        Box::pin(self.read_blocking(move |reader| groups::facts(&reader.folder_of(&group))))
+    fn facts(&self, groups: Vec<LogGroup>) -> BoxFuture<'_, io::Result<Vec<Option<GroupFacts>>>> {
+        Box::pin(self.read_blocking(move |reader| {
+            let facts = |group| groups::facts(&reader.folder_of(group));
+            groups.iter().map(facts).collect()
+        }))
     }
 
     fn streams(&self, group: &LogGroup) -> BoxFuture<'_, io::Result<Vec<StreamFacts>>> {

@@ -8,6 +8,7 @@ use pilotlight_model::logs::{Cursor, LogEvent, LogGroup, LogPage, LogQuery, Matc
 use pilotlight_model::node::Caller;
 use serde::{Deserialize, Serialize};
 
+use super::groups::Known;
 use super::pattern::Pattern;
 use super::{failed, groups, identifier, no_stream, retention, streams, token};
 use crate::api::invalid;
@@ -96,7 +97,7 @@ pub(super) async fn get(
         request.log_group_identifier.as_deref(),
     )?;
     let after = request.next_token.as_deref().map(read_token).transpose()?;
-    streams::check(parts, &group, &request.log_stream_name).await?;
+    let known = streams::check(parts, &group, &request.log_stream_name).await?;
     let backwards = match after {
         // A token knows where it leads.
         Some((direction, _)) => direction == Direction::Backward,
@@ -113,7 +114,7 @@ pub(super) async fn get(
         limit: request.limit.unwrap_or(PAGE),
         bytes: PAGE_BYTES,
     };
-    let page = read(parts, &group, query).await?;
+    let page = read(parts, &group, known, query).await?;
     let (backward, forward) = ends(&page, from, backwards);
     Ok(GetLogEventsResponse {
         next_forward_token: write_token(Direction::Forward, forward),
@@ -145,6 +146,7 @@ pub(super) async fn filter(
             ));
         }
     };
+    let known = groups::get(parts, &group).await?;
     check_streams(parts, &group, &streams).await?;
     let backwards = request.start_from_head == Some(false);
     let query = LogQuery {
@@ -160,7 +162,7 @@ pub(super) async fn filter(
         limit: request.limit.unwrap_or(PAGE),
         bytes: PAGE_BYTES,
     };
-    let page = read(parts, &group, query).await?;
+    let page = read(parts, &group, known, query).await?;
     let mut events: Vec<_> = page.events.into_iter().map(FilteredEvent::of).collect();
     if backwards {
         events.reverse();
@@ -172,13 +174,14 @@ pub(super) async fn filter(
     })
 }
 
-/// Reads what is still to be seen of a group that is there.
+/// Reads what is still to be seen of a group.
 async fn read(
     parts: &Parts,
     group: &LogGroup,
+    known: Known,
     mut query: LogQuery,
 ) -> Result<LogPage, LambdaError> {
-    let days = groups::get(parts, group).await?.row().retention_days;
+    let days = known.row().retention_days;
     let begin_ms = retention::begin_ms(parts.config.clock.unix_ms(), days);
     query.from_ms = query.from_ms.max(begin_ms);
     parts.logs.query(group, query).await.map_err(failed)
@@ -193,7 +196,6 @@ async fn check_streams(
     let Streams::Named(names) = streams else {
         return Ok(());
     };
-    groups::get(parts, group).await?;
     let key = group.clone();
     let made = parts
         .catalog

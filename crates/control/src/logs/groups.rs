@@ -101,13 +101,27 @@ impl Known {
 
 /// The group, if it is there.
 pub(super) async fn find(parts: &Parts, group: &LogGroup) -> Result<Option<Known>, LambdaError> {
-    let key = group.clone();
-    let said = parts
+    let mut found = find_all(parts, vec![group.clone()]).await?;
+    Ok(found.pop().flatten())
+}
+
+/// Those of some groups that are there, each in its place.
+async fn find_all(parts: &Parts, groups: Vec<LogGroup>) -> Result<Vec<Option<Known>>, LambdaError> {
+    let keys = groups.clone();
+    let said: Vec<Option<LogGroupRow>> = parts
         .catalog
-        .read(move |session| Ok::<_, LambdaError>(session.log_group(&key)?))
+        .read(move |session| {
+            let rows = keys.iter().map(|group| session.log_group(group));
+            Ok::<_, LambdaError>(rows.collect::<Result<_, _>>()?)
+        })
         .await?;
-    let written = parts.logs.group(group).await.map_err(failed)?;
-    Ok((said.is_some() || written.is_some()).then_some(Known { said, written }))
+    let written = parts.logs.facts(groups).await.map_err(failed)?;
+    let known = said.into_iter().zip(written);
+    Ok(known
+        .map(|(said, written)| {
+            (said.is_some() || written.is_some()).then_some(Known { said, written })
+        })
+        .collect())
 }
 
 /// The group, which has to be there.
@@ -207,40 +221,49 @@ pub(super) async fn describe(
     }
     let after = token::read_behind(request.next_token.as_deref())?;
     let limit = request.limit.unwrap_or(PAGE).min(PAGE);
-    let mut page = DescribeLogGroupsResponse {
-        log_groups: Vec::new(),
-        next_token: None,
-    };
-    for name in names(parts, caller).await? {
-        if after.as_ref().is_some_and(|after| name <= *after) || !request.asks_for(caller, &name) {
-            continue;
-        }
-        let group = identifier::named(caller, &name);
-        // One that has just been deleted is not shown.
-        let Some(known) = find(parts, &group).await? else {
-            continue;
-        };
-        let mut shown = shown(&group, known);
-        if request.log_group_name_pattern.is_some() {
-            // AWS finds these another way, and shows less of them.
-            (shown.stored_bytes, shown.deletion_protection_enabled) = (None, None);
-        }
-        if let Some(class) = &request.log_group_class
-            && *class != shown.log_group_class
-        {
-            continue;
-        }
-        if page.log_groups.len() == limit {
-            let last = page.log_groups.last();
-            page.next_token = last.map(|last| token::behind(&last.log_group_name));
+    let mut names = names(parts, caller)
+        .await?
+        .into_iter()
+        .filter(|name| after.as_ref().is_none_or(|after| name > after))
+        .filter(|name| request.asks_for(caller, name));
+    let mut found: Vec<Shown> = Vec::new();
+    // One more than a page says whether there is another.
+    while found.len() <= limit {
+        let some = names.by_ref().take(limit + 1 - found.len());
+        let groups: Vec<_> = some.map(|name| identifier::named(caller, &name)).collect();
+        if groups.is_empty() {
             break;
         }
-        page.log_groups.push(shown);
+        let known = find_all(parts, groups.clone()).await?;
+        // One that has just been deleted is not shown.
+        let there = groups.iter().zip(known);
+        let shown = there.filter_map(|(group, known)| Some(request.shown(group, known?)));
+        found.extend(shown.filter(|it| request.is_of_class(it)));
     }
-    Ok(page)
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let last = found.last().filter(|_| more);
+    Ok(DescribeLogGroupsResponse {
+        next_token: last.map(|last| token::behind(&last.log_group_name)),
+        log_groups: found,
+    })
 }
 
 impl DescribeLogGroupsRequest {
+    fn is_of_class(&self, shown: &Shown) -> bool {
+        let class = self.log_group_class.as_ref();
+        class.is_none_or(|class| *class == shown.log_group_class)
+    }
+
+    /// As this request gets it. AWS finds groups by a pattern another way, and shows less of them.
+    fn shown(&self, group: &LogGroup, known: Known) -> Shown {
+        let mut shown = shown(group, known);
+        if self.log_group_name_pattern.is_some() {
+            (shown.stored_bytes, shown.deletion_protection_enabled) = (None, None);
+        }
+        shown
+    }
+
     fn asks_for(&self, caller: &Caller, name: &str) -> bool {
         let prefixed = self.log_group_name_prefix.as_ref();
         // AWS takes the pattern as a part of the name, in any case.

@@ -9,7 +9,7 @@ use pilotlight_model::logs::NewEvent;
 use pilotlight_model::node::Caller;
 use serde::{Deserialize, Serialize};
 
-use super::{failed, groups, identifier, retention, streams};
+use super::{failed, identifier, retention, streams};
 use crate::api::invalid;
 use crate::control::Parts;
 
@@ -65,9 +65,9 @@ pub(super) async fn put(
 ) -> Result<PutLogEventsResponse, LambdaError> {
     check(&request.log_events)?;
     let group = identifier::named(caller, &request.log_group_name);
-    streams::check(parts, &group, &request.log_stream_name).await?;
+    let known = streams::check(parts, &group, &request.log_stream_name).await?;
     let now_ms = parts.config.clock.unix_ms();
-    let days = groups::get(parts, &group).await?.row().retention_days;
+    let days = known.row().retention_days;
     let (taken, rejected) = judge(
         &request.log_events,
         now_ms,

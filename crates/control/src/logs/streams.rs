@@ -8,6 +8,7 @@ use pilotlight_model::node::Caller;
 use pilotlight_model::{ErrorKind, LambdaError};
 use serde::{Deserialize, Serialize};
 
+use super::groups::Known;
 use super::{failed, groups, identifier, no_stream, token};
 use crate::api::invalid;
 use crate::control::Parts;
@@ -118,16 +119,20 @@ pub(super) async fn delete(
         .await
 }
 
-/// Whether a group has a stream; an error says which of both is not there.
-pub(super) async fn check(parts: &Parts, group: &LogGroup, name: &str) -> Result<(), LambdaError> {
-    groups::get(parts, group).await?;
+/// The group, if it has the stream; an error says which of both is not there.
+pub(super) async fn check(
+    parts: &Parts,
+    group: &LogGroup,
+    name: &str,
+) -> Result<Known, LambdaError> {
+    let known = groups::get(parts, group).await?;
     let (key, made) = (group.clone(), name.to_owned());
     let made = parts
         .catalog
         .read(move |session| Ok::<_, LambdaError>(session.has_log_stream(&key, &made)?))
         .await?;
     match made || written(parts, group).await?.contains_key(name) {
-        true => Ok(()),
+        true => Ok(known),
         false => Err(no_stream()),
     }
 }

@@ -20,8 +20,8 @@ impl Logs for NoLogs {
         answer(Vec::new())
     }
 
-    fn group(&self, _: &LogGroup) -> BoxFuture<'_, io::Result<Option<GroupFacts>>> {
-        answer(None)
+    fn facts(&self, groups: Vec<LogGroup>) -> BoxFuture<'_, io::Result<Vec<Option<GroupFacts>>>> {
+        answer(vec![None; groups.len()])
     }
 
     fn streams(&self, _: &LogGroup) -> BoxFuture<'_, io::Result<Vec<StreamFacts>>> {

@@ -294,7 +294,7 @@ async fn a_group_s_life() {
     let store = LogStore::open(folder.path(), 1 << 20).unwrap();
     let (account, region) = (AccountId::default(), Region::default());
     assert!(store.groups(&account, &region).await.unwrap().is_empty());
-    assert_eq!(store.group(&group()).await.unwrap(), None);
+    assert_eq!(store.facts(vec![group()]).await.unwrap(), [None]);
 
     store.push(batch(&["line".to_owned()])).await;
     let event = NewEvent {
@@ -306,7 +306,8 @@ async fn a_group_s_life() {
         store.groups(&account, &region).await.unwrap(),
         ["/aws/lambda/f"]
     );
-    assert!(store.group(&group()).await.unwrap().unwrap().bytes > 0);
+    let facts = store.facts(vec![group()]).await.unwrap();
+    assert!(facts[0].as_ref().unwrap().bytes > 0);
     let page = store.query(&group(), everything()).await.unwrap();
     let told: Vec<_> = page.events.iter().map(|it| it.message.as_str()).collect();
     // A function's line has the line end that it was written with.
