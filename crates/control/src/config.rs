@@ -11,6 +11,7 @@ use pilotlight_model::{Digest, Limits, Runtime};
 use crate::chance::{Chance, SystemChance};
 use crate::clock::{Clock, SystemClock};
 use crate::deliveries::Destinations;
+use crate::url_base::UrlBase;
 
 /// Where the key for secrets at rest is, in the data directory, unless told otherwise.
 pub const KEY_FILE: &str = "secret.key";
@@ -24,6 +25,8 @@ pub struct Config {
     pub key_file: PathBuf,
     /// `http://host:port` under which clients reach the API: download URLs begin with it.
     pub endpoint_url: String,
+    /// Where function URLs are shown to be.
+    pub url_base: UrlBase,
     /// The runtimes that functions may have, each with its image in the store. The images are never
     /// collected, and stand in `RuntimeVersionArn`.
     pub runtimes: BTreeMap<Runtime, Digest>,
@@ -110,10 +113,12 @@ impl Config {
         runtimes: BTreeMap<Runtime, Digest>,
     ) -> Self {
         let data_dir = data_dir.into();
+        let endpoint_url = endpoint_url.into();
         Self {
             key_file: data_dir.join(KEY_FILE),
             data_dir,
-            endpoint_url: endpoint_url.into(),
+            url_base: UrlBase::local(&endpoint_url),
+            endpoint_url,
             runtimes,
             limits: Limits::default(),
             deploys: 2,

@@ -27,6 +27,7 @@ mod packages;
 mod restore;
 mod schedules;
 mod sealing;
+mod url_base;
 mod warm_up;
 
 pub use access_keys::{AccessKey, AccessKeys, AccessKeysError, Stamp};
@@ -38,3 +39,4 @@ pub use control::Control;
 pub use deliveries::{Destination, Destinations, InvalidDestination};
 pub use metrics::{Ending, Metrics, OfKind, Place};
 pub use sealing::{SealingKey, SealingKeyError};
+pub use url_base::{InvalidUrlBase, UrlBase};

@@ -234,3 +234,23 @@ async fn what_has_no_url_is_told_as_on_aws() {
         assert_eq!(words(&reply).1, "ValidationException", "{body}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn urls_are_shown_below_the_base_that_is_configured() {
+    let platform = Platform::open_with(|config| {
+        config.url_base = "https://fn.example.com".parse().unwrap();
+    });
+    let platform = platform.await;
+    platform.active("f").await;
+    let made = create(&platform, "", json!({ "AuthType": "NONE" })).await;
+    let address = made["FunctionUrl"].as_str().unwrap();
+    let (id, rest) = address
+        .strip_prefix("https://")
+        .unwrap()
+        .split_once('.')
+        .unwrap();
+    assert_eq!(
+        (id.len(), rest),
+        (32, "lambda-url.us-east-1.fn.example.com/")
+    );
+}

@@ -7,7 +7,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pilotlight_control::{AccessKeys, KEY_FILE, SealingKey, SealingKeyError};
+use pilotlight_control::{
+    AccessKeys, InvalidUrlBase, KEY_FILE, SealingKey, SealingKeyError, UrlBase,
+};
 use pilotlight_gateway::{Endpoint, InvalidEndpoint, refuse_open_listen};
 use pilotlight_model::limits::{DEFAULT_DRAIN, Limits};
 use tracing_subscriber::EnvFilter;
@@ -29,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     /// Key that secrets at rest are sealed with; in the data directory unless given.
     pub(crate) key_file: Option<PathBuf>,
+    /// Where function URLs are shown to be; below `localhost` unless given.
+    pub(crate) function_url_base: Option<UrlBase>,
     /// Name of this node in start records and traces.
     pub(crate) node_name: String,
     /// Addresses of the instances: network and prefix length.
@@ -95,6 +99,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
             data_dir: PathBuf::from("/var/lib/pilotlight"),
             key_file: None,
+            function_url_base: None,
             node_name: rustix::system::uname()
                 .nodename()
                 .to_string_lossy()
@@ -147,6 +152,13 @@ impl Config {
             })?,
             None => self.subnet,
         };
+        let function_url_base =
+            match file.function_url_base {
+                Some(text) => Some(text.parse().map_err(|error: InvalidUrlBase| {
+                    value("function_url_base", error.to_string())
+                })?),
+                None => self.function_url_base,
+            };
         let otlp_endpoint = match file.otlp_endpoint {
             Some(text) => Some(
                 text.parse()
@@ -177,6 +189,7 @@ impl Config {
             listen: file.listen.unwrap_or(self.listen),
             data_dir: file.data_dir.unwrap_or(self.data_dir),
             key_file: file.key_file.or(self.key_file),
+            function_url_base,
             node_name: file.node_name.unwrap_or(self.node_name),
             subnet,
             pool_size: file.pool_size.unwrap_or(self.pool_size),
@@ -232,6 +245,7 @@ impl Config {
             listen: Some(self.listen),
             data_dir: Some(self.data_dir.clone()),
             key_file: self.key_file.clone(),
+            function_url_base: self.function_url_base.as_ref().map(UrlBase::to_string),
             node_name: Some(self.node_name.clone()),
             subnet: Some(format!("{}/{}", self.subnet.network, self.subnet.prefix)),
             pool_size: Some(self.pool_size),

@@ -16,6 +16,7 @@ pub(crate) struct File {
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) key_file: Option<PathBuf>,
+    pub(crate) function_url_base: Option<String>,
     pub(crate) node_name: Option<String>,
     pub(crate) subnet: Option<String>,
     pub(crate) pool_size: Option<u32>,

@@ -101,6 +101,9 @@ impl Platform {
             pilotlight_control::Config::new(&config.data_dir, url(address), digests);
         control_config.limits = config.limits;
         control_config.key_file = config.key_file();
+        if let Some(base) = &config.function_url_base {
+            control_config.url_base = base.clone();
+        }
         config.asynchronous.apply(&mut control_config);
         let agent_config = pilotlight_agent::Config {
             node: config.node_name.clone(),

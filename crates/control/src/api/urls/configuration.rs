@@ -1,6 +1,6 @@
 //! A function URL as the API shows it, and what is made with it: its id and its address.
 
-use pilotlight_model::url::{AuthType, Cors, FunctionUrl, InvokeMode};
+use pilotlight_model::url::{AuthType, Cors, InvokeMode};
 use pilotlight_model::{AliasName, UrlId, Version, VersionKey};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -42,7 +42,7 @@ impl UrlConfiguration {
             version: Version::Latest,
         };
         Self {
-            function_url: address(&parts.config.endpoint_url, url),
+            function_url: parts.config.url_base.address(url),
             function_arn: arn(&function, url.alias.as_ref()),
             auth_type: url.auth,
             cors: url.cors.clone(),
@@ -67,18 +67,6 @@ impl UrlConfiguration {
             ..Self::of(parts, record)
         }
     }
-}
-
-/// `http://<id>.lambda-url.<region>.localhost:<port>/`: names below `localhost` are this machine's, for browsers and
-/// resolvers without further ado.
-fn address(endpoint: &str, url: &FunctionUrl) -> String {
-    let (scheme, host) = endpoint.split_once("://").unwrap_or(("http", endpoint));
-    let port = host.rsplit_once(':').map_or("", |(_, port)| port);
-    let colon = if port.is_empty() { "" } else { ":" };
-    format!(
-        "{scheme}://{}.lambda-url.{}.localhost{colon}{port}/",
-        url.id, url.region
-    )
 }
 
 /// ARN of a function, or of one of its aliases.

@@ -17,6 +17,7 @@ fn resolve(text: &str) -> Result<Config, String> {
 const EVERYTHING: &str = r#"
 listen = "0.0.0.0:8080"
 data_dir = "/srv/pilot"
+function_url_base = "https://fn.example.com"
 node_name = "edge-1"
 subnet = "10.99.0.0/20"
 pool_size = 3
@@ -125,6 +126,10 @@ fn values_that_cannot_work_are_refused() {
         ),
         ("subnet = \"10.0.0.1/16\"", "subnet"),
         ("otlp_endpoint = \"nowhere\"", "otlp_endpoint"),
+        (
+            "function_url_base = \"fn.example.com\"",
+            "function_url_base",
+        ),
         ("log_filter = \"info=loud\"", "log_filter"),
         (
             "[limits]\nconcurrent_starts = 0",
