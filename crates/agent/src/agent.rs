@@ -15,6 +15,7 @@ use pilotlight_model::node::{
     BoxFuture, Compiled, Folder, InvokeReply, InvokeRequest, LogLine, Node as NodeApi, NodeError,
     NodeStatus, WarmUpOrder, WarmedUp,
 };
+use pilotlight_model::provisioned::Provisioned;
 use pilotlight_sandbox::Sandboxes;
 use pilotlight_store::Store;
 use tokio::runtime::Handle;
@@ -254,6 +255,14 @@ impl NodeApi for Agent {
         })
     }
 
+    fn provision(&self, spec: &Arc<FunctionSpec>, count: u32) {
+        self.node.pool.provision(spec, count);
+    }
+
+    fn provisioned(&self, key: &VersionKey) -> Option<Provisioned> {
+        self.node.pool.provisioned(key)
+    }
+
     fn most_used_first(&self, keys: &mut [VersionKey]) {
         self.node.ladder.most_used_first(keys);
     }
@@ -286,6 +295,7 @@ impl NodeApi for Agent {
             versions,
             zygotes: self.node.ladder.zygotes(),
             ladder: self.node.ladder.counters(),
+            provisioned: self.node.pool.provisioned_usage(),
         }
     }
 

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use pilotlight_model::function::{FunctionSpec, Runtime};
 use pilotlight_model::logging::LogFormat;
 use pilotlight_model::node::Folder;
-use pilotlight_model::start::StartKind;
 
 use serde_json::json;
 
@@ -24,12 +23,15 @@ const WORKING_DIRECTORY: &str = "/var/task";
 /// Where the layers are.
 const LAYERS: &str = "/opt";
 const LOG_STREAM: &str = "AWS_LAMBDA_LOG_STREAM_NAME";
+const INITIALIZATION_TYPE: &str = "AWS_LAMBDA_INITIALIZATION_TYPE";
 
 /// `AWS_LAMBDA_INITIALIZATION_TYPE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Initialization {
     /// For a request.
     OnDemand,
+    /// As one of those that are provisioned.
+    Provisioned,
     /// To become a template: a runtime that knows it asks whether it is a fork before it serves.
     SnapStart,
 }
@@ -39,6 +41,7 @@ impl Initialization {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Initialization::OnDemand => "on-demand",
+            Initialization::Provisioned => "provisioned-concurrency",
             Initialization::SnapStart => "snap-start",
         }
     }
@@ -69,14 +72,15 @@ pub(crate) fn assignment(
         .into()
 }
 
-/// What a fork of a template is told: what is its own; and a spare, that nobody waits for it, so that it
-/// may do ahead of time what its first request would have to wait for.
-pub(crate) fn restored(stream: &str, kind: StartKind) -> Bytes {
+/// What a fork of a template is told: what is its own, the template's init being snap-start's; and one that
+/// nobody waits for, that it may do ahead of time what its first request would have to wait for.
+pub(crate) fn restored(stream: &str, initialization: Initialization, ahead: bool) -> Bytes {
     let mut env: BTreeMap<&str, String> = credentials().into();
     env.insert(LOG_STREAM, stream.to_owned());
-    let told = match kind {
-        StartKind::Spare => json!({ "env": env, "spare": true }),
-        _ => json!({ "env": env }),
+    env.insert(INITIALIZATION_TYPE, initialization.as_str().to_owned());
+    let told = match ahead {
+        true => json!({ "env": env, "spare": true }),
+        false => json!({ "env": env }),
     };
     told.to_string().into()
 }
@@ -192,10 +196,7 @@ fn reserved<'a>(
         ),
         ("AWS_LAMBDA_FUNCTION_NAME", key.name.to_string()),
         ("AWS_LAMBDA_FUNCTION_VERSION", key.version.to_string()),
-        (
-            "AWS_LAMBDA_INITIALIZATION_TYPE",
-            initialization.as_str().to_owned(),
-        ),
+        (INITIALIZATION_TYPE, initialization.as_str().to_owned()),
         ("AWS_LAMBDA_LOG_GROUP_NAME", spec.log_group.clone()),
         (LOG_STREAM, stream.to_owned()),
         ("AWS_LAMBDA_RUNTIME_API", RUNTIME_API.to_owned()),

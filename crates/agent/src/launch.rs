@@ -45,11 +45,20 @@ impl Launching<'_> {
         loop {
             let origin = ladder.origin(&self.instance.spec, cheapest);
             let (kind, launched) = match &origin {
-                Origin::Template(template) => (
-                    StartKind::Forked,
-                    self.fork_template(template, template.berths.take(), StartKind::Forked)
-                        .await,
-                ),
+                Origin::Template(template) => {
+                    // Of one that is made ahead: see `run_spare`.
+                    let forked = match self.initialization {
+                        Initialization::Provisioned => {
+                            let berth = template.berths.build_ahead();
+                            self.fork_template(template, berth, true).await
+                        }
+                        _ => {
+                            let berth = template.berths.take();
+                            self.fork_template(template, berth, false).await
+                        }
+                    };
+                    (StartKind::Forked, forked)
+                }
                 Origin::Zygote(zygote) => (StartKind::Zygote, self.fork_zygote(zygote).await),
                 Origin::Nothing => return self.boot_in_one_of_two().await,
             };
@@ -89,7 +98,7 @@ impl Launching<'_> {
         };
         // Nobody waits for it: the berth that is ready is for a request.
         let forked = self
-            .fork_template(template, template.berths.build_ahead(), StartKind::Spare)
+            .fork_template(template, template.berths.build_ahead(), true)
             .await;
         if matches!(&forked, Err(error) if !matches!(error, LaunchError::Extensions(_))) {
             origin.forked(false);
@@ -100,15 +109,15 @@ impl Launching<'_> {
         })
     }
 
-    /// A fork of the version's template, for a request or as a spare.
+    /// A fork of the version's template, for a request or ahead of one.
     async fn fork_template(
         &self,
         template: &Parked,
         berth: impl Future<Output = Result<Box<dyn Berth>, LaunchError>>,
-        kind: StartKind,
+        ahead: bool,
     ) -> Result<Running, LaunchError> {
         let instance = self.instance;
-        let told = environment::restored(instance.log.stream(), kind);
+        let told = environment::restored(instance.log.stream(), self.initialization, ahead);
         instance.begin(Begin::Template(told), self.image, self.initialization);
         let mut berth = berth.await?;
         instance.trace(|trace| trace.end(Phase::Slot, clock::now()));

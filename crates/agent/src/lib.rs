@@ -32,6 +32,7 @@ mod runtime;
 mod runtime_api;
 mod start;
 mod telemetry;
+mod tries;
 mod warm_up;
 mod watch;
 

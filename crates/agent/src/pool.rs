@@ -12,6 +12,7 @@ mod admission;
 mod counts;
 mod handles;
 mod holdings;
+mod provisions;
 mod state;
 
 use std::sync::Arc;
@@ -80,6 +81,8 @@ pub(crate) enum Purpose {
     Template(Done),
     /// To be idle, initialised, before a request comes.
     WarmUp(Expected),
+    /// To serve, as one of those that are provisioned.
+    Provisioned,
 }
 
 /// Dropped when a start off the path is over, whichever way, for those who wait for it.
@@ -329,11 +332,13 @@ impl Pool {
         loop {
             let mut effects = Effects::default();
             let wake_at = {
-                let mut state = self.state.lock();
-                state.tick(clock::now(), &mut effects);
-                state.wake_at
+                let (mut state, now) = (self.state.lock(), clock::now());
+                state.tick(now, &mut effects);
+                let provisions = state.provisions.wake_at(now);
+                [state.wake_at, provisions].into_iter().flatten().min()
             };
             self.carry_out(effects);
+            self.pump();
             let pause = wake_at.map(|at| at.since(clock::now()));
             tokio::select! {
                 () = sleep_or_never(pause) => {}

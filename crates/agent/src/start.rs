@@ -8,6 +8,7 @@ use pilotlight_model::error::Causes;
 use pilotlight_model::function::Runtime;
 use pilotlight_model::limits;
 use pilotlight_model::node::NodeError;
+use pilotlight_model::provisioned::Trouble;
 use pilotlight_model::start::{Phase, StartKind};
 use pilotlight_sandbox::Lesson;
 
@@ -44,7 +45,7 @@ pub(crate) fn begin(node: Arc<Node>, order: StartOrder) {
     let runtime = node.handle.clone();
     match order.purpose {
         Purpose::Template(_) => runtime.spawn(preparation::run(node, instance, order)),
-        Purpose::Request(_) | Purpose::Spare(_) | Purpose::WarmUp(_) => {
+        Purpose::Request(_) | Purpose::Spare(_) | Purpose::WarmUp(_) | Purpose::Provisioned => {
             runtime.spawn(live(node, instance, order))
         }
     };
@@ -60,12 +61,13 @@ async fn live(node: Arc<Node>, instance: Arc<Instance>, order: StartOrder) {
         ..
     } = order;
     instance.trace(|trace| trace.end(Phase::Place, clock::now()));
-    let spare = matches!(purpose, Purpose::Spare(_));
-    let (ticket, on_free) = match purpose {
-        Purpose::Request(ticket) => (Some(ticket), Free::of(&node, ticket)),
-        Purpose::Spare(done) | Purpose::Template(done) => (None, Stock::of(&node, done)),
-        Purpose::WarmUp(expected) => (None, warm_up::Ready::of(&node, expected)),
+    let (beginning, on_free) = match purpose {
+        Purpose::Request(ticket) => (For::Request(ticket), Free::of(&node, ticket)),
+        Purpose::Spare(done) | Purpose::Template(done) => (For::Spare, Stock::of(&node, done)),
+        Purpose::WarmUp(expected) => (For::WarmUp, warm_up::Ready::of(&node, expected)),
+        Purpose::Provisioned => (For::Provision, Ready::of(&node)),
     };
+    let ticket = beginning.ticket();
     let Some(image) = node.runtimes.get(&instance.spec.runtime) else {
         let why = format!("this node has no image of {}", instance.spec.runtime);
         refuse(&node.pool, ticket, &why);
@@ -75,16 +77,23 @@ async fn live(node: Arc<Node>, instance: Arc<Instance>, order: StartOrder) {
         node: &node,
         instance: &instance,
         image,
-        ticket,
-        spare,
+        beginning,
         on_free,
     };
-    if let Err(error) = start.run(turn, cheapest).await {
+    let ended = start.run(turn, cheapest).await;
+    if let For::Provision = beginning {
+        let trouble = match ended {
+            Ok(()) => Trouble::InitFailed,
+            Err(_) => Trouble::Platform,
+        };
+        node.pool.provisioned_over(&instance, trouble);
+    }
+    if let Err(error) = ended {
         let why = Causes(&error).to_string();
         instance.end(None);
         // Whoever handles the refusal tells of it; where nobody waits any more, it is told here. A spare's
         // template may just have been let go.
-        if ticket.is_none() {
+        if let For::Spare | For::WarmUp = beginning {
             tracing::info!(version = %instance.spec.key, error = why, "start off the path not made");
         } else if !refuse(&node.pool, ticket, &why) {
             tracing::error!(
@@ -100,15 +109,51 @@ fn refuse(pool: &Pool, ticket: Option<Ticket>, why: &str) -> bool {
     ticket.is_some_and(|ticket| pool.refuse(ticket, NodeError::Internal(why.to_owned())))
 }
 
+/// What a start is for.
+#[derive(Debug, Clone, Copy)]
+enum For {
+    Request(Ticket),
+    Spare,
+    WarmUp,
+    Provision,
+}
+
+impl For {
+    /// The request that waits for it, if one does.
+    fn ticket(self) -> Option<Ticket> {
+        match self {
+            For::Request(ticket) => Some(ticket),
+            For::Spare | For::WarmUp | For::Provision => None,
+        }
+    }
+
+    /// Whether anything but a fork of the template will do.
+    fn pays_init(self) -> bool {
+        !matches!(self, For::Spare)
+    }
+
+    /// How long its init may take before it is given up.
+    fn init_limit(self, timeout: Duration) -> Duration {
+        match self {
+            For::Request(_) | For::Spare | For::WarmUp => limits::INIT,
+            For::Provision => limits::PROVISIONED_INIT.max(timeout),
+        }
+    }
+
+    fn initialization(self) -> Initialization {
+        match self {
+            For::Request(_) | For::Spare | For::WarmUp => Initialization::OnDemand,
+            For::Provision => Initialization::Provisioned,
+        }
+    }
+}
+
 /// One instance's start and what it needs.
 struct Start<'a> {
     node: &'a Arc<Node>,
     instance: &'a Arc<Instance>,
     image: &'a RuntimeImage,
-    /// The request that it is for; one that is made off the path has none.
-    ticket: Option<Ticket>,
-    /// It is to be forked from the version's template, or not at all.
-    spare: bool,
+    beginning: For,
     on_free: Arc<dyn OnFree>,
 }
 
@@ -116,12 +161,13 @@ impl Start<'_> {
     /// Runs the instance to its end. An error is the platform's: the function's own are answers.
     async fn run(&self, turn: Turn, cheapest: StartKind) -> Result<(), LaunchError> {
         let instance = self.instance;
-        let mut watched = self.attempt(limits::INIT, Some(turn), cheapest).await?;
-        if !self.spare && matches!(watched, Watched::Stillborn) {
+        let limit = self.beginning.init_limit(instance.spec.timeout);
+        let mut watched = self.attempt(limit, Some(turn), cheapest).await?;
+        if self.beginning.pays_init() && matches!(watched, Watched::Stillborn) {
             // A request hears nothing of it but the time that it took.
             instance.begin_init();
             let next = cheapest.max(StartKind::Zygote);
-            watched = self.attempt(limits::INIT, None, next).await?;
+            watched = self.attempt(limit, None, next).await?;
         }
         match watched {
             Watched::Killed(Verdict::InitTimedOut) => {
@@ -149,8 +195,8 @@ impl Start<'_> {
 
     /// Gives the instance, as it is, to the request that the start is for, if that still waits.
     fn hand_over(&self) -> bool {
-        self.ticket
-            .is_some_and(|ticket| self.node.pool.hand_over(self.instance, ticket))
+        let ticket = self.beginning.ticket();
+        ticket.is_some_and(|ticket| self.node.pool.hand_over(self.instance, ticket))
     }
 
     /// One process from its launch to its end. Afterwards the instance has no process, and its request
@@ -166,14 +212,14 @@ impl Start<'_> {
             node: self.node,
             instance,
             image: self.image,
-            initialization: Initialization::OnDemand,
+            initialization: self.beginning.initialization(),
             limit,
             on_free: Arc::clone(&self.on_free),
         };
         let launched = async {
-            match self.spare {
-                false => launching.run(cheapest).await,
-                true => launching.run_spare().await,
+            match self.beginning {
+                For::Request(_) | For::WarmUp | For::Provision => launching.run(cheapest).await,
+                For::Spare => launching.run_spare().await,
             }
         };
         let launched = match instance.spec.layers.is_empty() {
@@ -200,7 +246,7 @@ impl Start<'_> {
         drop(turn);
         let again = match &watched {
             Watched::Killed(Verdict::InitTimedOut) => true,
-            Watched::Stillborn => !self.spare,
+            Watched::Stillborn => self.beginning.pays_init(),
             _ => false,
         };
         running.part(instance, &watched, again).await;
@@ -210,7 +256,7 @@ impl Start<'_> {
                 instance.forget_process();
                 return Ok(watched);
             }
-            Watched::Stillborn if !self.spare => {
+            Watched::Stillborn if self.beginning.pays_init() => {
                 // Of the function's own making, most likely.
                 tracing::info!(
                     instance = %instance.id, version = %instance.spec.key,
@@ -295,6 +341,29 @@ fn teach(node: &Node, instance: &Instance, lesson: Lesson) {
     let process = instance.process();
     if process.is_some_and(|process| process.teach_template(lesson)) {
         node.ladder.taught(&instance.spec);
+    }
+}
+
+/// Lets a provisioned instance serve when it is initialised.
+struct Ready {
+    node: Arc<Node>,
+}
+
+impl Ready {
+    fn of(node: &Arc<Node>) -> Arc<dyn OnFree> {
+        Arc::new(Self {
+            node: Arc::clone(node),
+        })
+    }
+}
+
+impl OnFree for Ready {
+    fn free(&self, instance: &Arc<Instance>, first: bool, _via: Via) {
+        if !first {
+            return released(&self.node, instance, None);
+        }
+        instance.made_ahead();
+        self.node.pool.provisioned_ready(instance);
     }
 }
 

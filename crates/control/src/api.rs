@@ -20,6 +20,7 @@ mod logging;
 mod markers;
 mod ownership;
 mod permissions;
+mod provisioned;
 mod publish;
 mod read;
 mod recursion;
@@ -196,6 +197,18 @@ async fn dispatch(
         "DeleteFunctionConcurrency" => {
             concurrency::delete_function_concurrency(parts, caller, typed(input)?).await
         }
+        "PutProvisionedConcurrencyConfig" => provisioned::put(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "GetProvisionedConcurrencyConfig" => provisioned::get(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
+        "DeleteProvisionedConcurrencyConfig" => {
+            provisioned::delete(parts, caller, typed(input)?).await
+        }
+        "ListProvisionedConcurrencyConfigs" => provisioned::list(parts, caller, typed(input)?)
+            .await
+            .and_then(json),
         "GetAccountSettings" => account::get_account_settings(parts, caller)
             .await
             .and_then(json),

@@ -7,7 +7,7 @@
 
 pub(crate) mod aliases;
 pub(crate) mod asides;
-mod concurrency;
+pub(crate) mod concurrency;
 pub(crate) mod deliveries;
 pub(crate) mod event_invoke;
 pub(crate) mod events;

@@ -29,7 +29,7 @@ use crate::deliveries::Deliveries;
 use crate::metrics::Metrics;
 use crate::packages::Packages;
 use crate::sealing::SealingKey;
-use crate::{api, deliveries, deploy, events, logs, restore, schedules};
+use crate::{api, deliveries, deploy, events, logs, provision, restore, schedules};
 
 /// The control plane. Dropping it stops its workers where they are; [`Control::drain`] lets them end.
 pub struct Control {
@@ -132,6 +132,7 @@ impl Control {
         parts.unreferenced.notify_one();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(restore::run(Arc::clone(&parts), stop.clone()));
+        tasks.spawn(provision::run(Arc::clone(&parts), stop.clone()));
         tasks.spawn(deploy::run(Arc::clone(&parts), stop.clone()));
         tasks.spawn(deploy::collect(Arc::clone(&parts), stop.clone()));
         tasks.spawn(events::run(Arc::clone(&parts), stop.clone()));

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use pilotlight_model::concurrency::Share;
 use pilotlight_model::function_policy::Policy;
 use pilotlight_model::names::{Qualifier, Target};
 use pilotlight_model::node::Resolved;
@@ -15,8 +16,9 @@ use pilotlight_model::{
     AccountId, AliasName, Digest, ErrorKind, FunctionName, FunctionSpec, LambdaError, Region,
     Routing, UrlId, Version, VersionKey,
 };
+use tokio::sync::Notify;
 
-use crate::claims::{Claim, Claims};
+use crate::claims::{Allotment, Claim, Claims};
 use crate::lifecycle::State;
 
 /// Every version and alias, by its key. The lock is held for a look-up or an insert, never across an
@@ -25,6 +27,8 @@ pub(crate) struct Index {
     tables: RwLock<Tables>,
     /// Concurrency of one account and region.
     account_concurrency: u32,
+    /// Rings after every change.
+    pub(crate) changed: Notify,
 }
 
 #[derive(Default)]
@@ -55,6 +59,17 @@ impl PolicyKey {
             name: function.name.clone(),
             qualifier: qualifier.to_owned(),
         }
+    }
+}
+
+impl Tables {
+    fn route(&self, function: &VersionKey, alias: &AliasName) -> Option<Routing> {
+        self.aliases.get(&AliasKey::of(function, alias)).copied()
+    }
+
+    fn share(&self, version: &VersionKey, limit: u32) -> Share {
+        let route = |alias: &AliasName| self.route(version, alias);
+        self.claims.share(version, limit, route)
     }
 }
 
@@ -106,6 +121,7 @@ impl Index {
         Self {
             tables: RwLock::default(),
             account_concurrency,
+            changed: Notify::new(),
         }
     }
 
@@ -136,6 +152,8 @@ impl Index {
                 Change::RemoveUrl(id) => drop(tables.urls.remove(&id)),
             }
         }
+        drop(tables);
+        self.changed.notify_one();
     }
 
     /// The spec that `name` and `qualifier` mean to one invocation. `draw` gives a number from 0 up to but
@@ -170,7 +188,7 @@ impl Index {
                 key.version = version;
                 tables.versions.get(&key).cloned()
             });
-            (entry, tables.claims.share(&key, self.account_concurrency))
+            (entry, tables.share(&key, self.account_concurrency))
         };
         let function_arn = key.function_arn();
         // AWS names `$LATEST` here even where the caller did not.
@@ -192,6 +210,47 @@ impl Index {
     pub(crate) fn claim(&self, version: &VersionKey) -> Claim {
         let tables = self.tables.read();
         tables.claims.of(version).cloned().unwrap_or_default()
+    }
+
+    /// What of the function's provisioned concurrency goes where: of that qualifier, and with the sum of
+    /// all qualifiers for each of its versions.
+    pub(crate) fn allotments(
+        &self,
+        function: &VersionKey,
+        qualifier: &Qualifier,
+    ) -> Vec<(Allotment, u32)> {
+        let tables = self.tables.read();
+        let Some(claim) = tables.claims.of(function) else {
+            return Vec::new();
+        };
+        let all = claim.allotments(|alias| tables.route(function, alias));
+        let own = all.iter().filter(|(of, _)| *of == qualifier);
+        own.map(|(_, own)| {
+            let same = all.iter().filter(|(_, it)| it.version == own.version);
+            (*own, same.map(|(_, it)| it.count).sum())
+        })
+        .collect()
+    }
+
+    /// How many instances of which versions are to be provisioned: of those that serve.
+    pub(crate) fn provisions(&self) -> HashMap<VersionKey, (Arc<FunctionSpec>, u32)> {
+        let tables = self.tables.read();
+        let mut wanted: HashMap<VersionKey, (Arc<FunctionSpec>, u32)> = HashMap::new();
+        for (function, claim) in tables.claims.provisioning() {
+            for (_, allotment) in claim.allotments(|alias| tables.route(&function, alias)) {
+                let version = allotment.version;
+                let key = VersionKey {
+                    version,
+                    ..function.clone()
+                };
+                let entry = tables.versions.get(&key);
+                if let Some(spec) = entry.and_then(|entry| entry.serving.as_ref()) {
+                    let spec = Arc::clone(spec);
+                    wanted.entry(key).or_insert((spec, 0)).1 += allotment.count;
+                }
+            }
+        }
+        wanted
     }
 
     /// What the functions of an account and region have together that claim nothing.

@@ -24,6 +24,7 @@ mod lifecycle;
 mod logs;
 mod metrics;
 mod packages;
+mod provision;
 mod restore;
 mod schedules;
 mod sealing;

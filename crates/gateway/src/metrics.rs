@@ -2,6 +2,7 @@
 //! after the limit share a label.
 
 mod ladder;
+mod provisioned;
 
 use std::array;
 use std::collections::HashSet;
@@ -21,6 +22,7 @@ use prometheus_client::registry::Registry;
 
 use crate::record::Finished;
 use ladder::LadderMetrics;
+use provisioned::ProvisionedMetrics;
 
 /// Label of the functions that came after the limit.
 const OTHER: &str = "_other";
@@ -82,6 +84,7 @@ pub(crate) struct Metrics {
     capacity: Gauge,
     instances: Family<OfState, Gauge>,
     ladder: LadderMetrics,
+    provisioned: ProvisionedMetrics,
     dropped_log_lines: Counter,
     /// Spans that the trace exporter could not deliver.
     pub(crate) dropped_spans: Counter,
@@ -151,6 +154,7 @@ impl Metrics {
             capacity: registered(r, "node_capacity_bytes", "Memory that may be promised"),
             instances: registered(r, "node_instances", "Instances by state"),
             ladder: LadderMetrics::new(r),
+            provisioned: ProvisionedMetrics::new(r),
             dropped_log_lines: registered(
                 r,
                 "node_dropped_log_lines",
@@ -212,6 +216,7 @@ impl Metrics {
             set(&self.instances.get_or_create(&OfState { state }), value);
         }
         self.ladder.set(node);
+        self.provisioned.set(node);
         let mut out = String::with_capacity(16 * 1024);
         text::encode(&mut out, &self.registry.lock())?;
         Ok(out)

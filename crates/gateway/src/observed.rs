@@ -11,6 +11,8 @@ use pilotlight_model::node::{
     WarmUpOrder, WarmedUp,
 };
 
+use pilotlight_model::provisioned::Provisioned;
+
 use crate::invoke::trace_id::TraceId;
 use crate::record::{Finished, Recorder};
 
@@ -51,6 +53,14 @@ impl Node for Observed {
 
     fn restore(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<bool, NodeError>> {
         self.node.restore(spec)
+    }
+
+    fn provision(&self, spec: &Arc<FunctionSpec>, count: u32) {
+        self.node.provision(spec, count);
+    }
+
+    fn provisioned(&self, key: &VersionKey) -> Option<Provisioned> {
+        self.node.provisioned(key)
     }
 
     fn most_used_first(&self, keys: &mut [VersionKey]) {

@@ -27,6 +27,8 @@ pub enum ErrorKind {
     ResourceNotFound,
     /// The named thing is there already, or is being changed.
     ResourceConflict,
+    /// Nothing is provisioned for the named thing.
+    ProvisionedConcurrencyConfigNotFound,
     /// RevisionId does not match.
     PreconditionFailed,
     /// Throttled; may be tried again.
@@ -83,6 +85,11 @@ impl ErrorKind {
             ErrorKind::ResourceConflict => {
                 (StatusCode::CONFLICT, "ResourceConflictException", Lower)
             }
+            ErrorKind::ProvisionedConcurrencyConfigNotFound => (
+                StatusCode::NOT_FOUND,
+                "ProvisionedConcurrencyConfigNotFoundException",
+                Lower,
+            ),
             ErrorKind::PreconditionFailed => (
                 StatusCode::PRECONDITION_FAILED,
                 "PreconditionFailedException",

@@ -16,6 +16,7 @@ pub mod logging;
 pub mod logs;
 pub mod names;
 pub mod node;
+pub mod provisioned;
 pub mod routing;
 pub mod service;
 pub mod start;

@@ -39,6 +39,8 @@ pub const FUNCTION_POLICY_BYTES: usize = 20 * 1024;
 pub const LAYERS: usize = 5;
 /// Longest initialisation before it is repeated within the invocation's own timeout.
 pub const INIT: Duration = Duration::from_secs(10);
+/// Longest initialisation of a provisioned instance, unless the function's own timeout is longer.
+pub const PROVISIONED_INIT: Duration = Duration::from_secs(130);
 /// Longest way of a forked process from its template to its first event.
 pub const RESTORE: Duration = Duration::from_secs(10);
 /// How long a drain may take before running invocations are cut off, where nothing else is configured.

@@ -16,6 +16,7 @@ use crate::function_policy::Policy;
 use crate::ids::{AccountId, Digest, FunctionName, InstanceId, Region, RequestId, UrlId};
 use crate::ladder::{LadderCounters, Refusal, Rung, ZygoteStatus};
 use crate::names::Target;
+use crate::provisioned::{Provisioned, Usage};
 use crate::start::{Cold, StartKind, Timeline};
 use crate::url::FunctionUrl;
 
@@ -210,9 +211,17 @@ pub trait Node: Send + Sync + 'static {
     /// Brings the version to at least so many idle instances, room permitting: nothing that runs or is idle
     /// is reclaimed for them. Returns when they are there, or will not be.
     fn warm_up(&self, order: WarmUpOrder) -> BoxFuture<'_, Result<WarmedUp, NodeError>>;
+
     /// Does what [`Node::prepare`] does for a version that nobody asks for now: nothing that is kept
     /// for others is given up for it. False, and nothing is done, when the node has no room for more.
     fn restore(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<bool, NodeError>>;
+
+    /// From now on the node keeps so many instances of the version, initialised ahead: nothing reclaims them
+    /// until another number is given. With fewer, running invocations end first. Repeatable.
+    fn provision(&self, spec: &Arc<FunctionSpec>, count: u32);
+
+    /// What the version has of what was asked for; `None` where nothing was.
+    fn provisioned(&self, key: &VersionKey) -> Option<Provisioned>;
 
     /// Puts the versions that were used most in front, as far as the node remembers.
     fn most_used_first(&self, keys: &mut [VersionKey]);
@@ -344,6 +353,9 @@ pub struct VersionCounts {
     pub spare_bytes: u64,
     /// Why the version has no template, if its process could not be one.
     pub refusal: Option<Refusal>,
+    /// What it has of what is provisioned for it. Its instances are counted above too.
+    #[serde(default)]
+    pub provisioned: Option<Provisioned>,
 }
 
 /// A snapshot of a node.
@@ -367,4 +379,7 @@ pub struct NodeStatus {
     /// What the ladder has done since the node started.
     #[serde(default)]
     pub ladder: LadderCounters,
+    /// What provisioned instances of all versions have done and cost since the node started.
+    #[serde(default)]
+    pub provisioned: Usage,
 }

@@ -120,6 +120,9 @@ fn by_function(nodes: &[NodeStatus]) -> BTreeMap<String, VersionCounts> {
         sum.rung = sum.rung.max(counts.rung);
         sum.template_bytes += counts.template_bytes;
         sum.spare_bytes += counts.spare_bytes;
+        if let Some(provisioned) = &counts.provisioned {
+            *sum.provisioned.get_or_insert_default() += provisioned.clone();
+        }
         if counts.refusal.is_some() {
             sum.refusal.clone_from(&counts.refusal);
         }
@@ -129,8 +132,18 @@ fn by_function(nodes: &[NodeStatus]) -> BTreeMap<String, VersionCounts> {
 
 fn table(rows: &[Row]) -> String {
     let head = [
-        "NAME", "RUNTIME", "MEMORY", "STATE", "RUNG", "HELD", "BUSY", "IDLE", "STARTING",
-        "MODIFIED", "NOTE",
+        "NAME",
+        "RUNTIME",
+        "MEMORY",
+        "STATE",
+        "RUNG",
+        "HELD",
+        "BUSY",
+        "IDLE",
+        "STARTING",
+        "PROVISIONED",
+        "MODIFIED",
+        "NOTE",
     ];
     let line = |row: &Row| {
         vec![
@@ -143,6 +156,7 @@ fn table(rows: &[Row]) -> String {
             row.counts.busy.to_string(),
             row.counts.idle.to_string(),
             row.counts.starting.to_string(),
+            provisioned(&row.counts),
             row.last_modified.clone(),
             note(&row.counts),
         ]
@@ -160,6 +174,14 @@ fn held(counts: &VersionCounts) -> String {
     }
 }
 
+/// How many of the provisioned instances are there, and what they have cost while they waited.
+fn provisioned(counts: &VersionCounts) -> String {
+    counts.provisioned.as_ref().map_or("-".to_owned(), |it| {
+        let cost = it.usage.idle_gb_seconds();
+        format!("{}/{}, {cost:.1} GB-s idle", it.allocated, it.wanted)
+    })
+}
+
 /// Why there is no template, where there is a reason.
 fn note(counts: &VersionCounts) -> String {
     let refusal = counts.refusal.as_ref();
@@ -168,6 +190,7 @@ fn note(counts: &VersionCounts) -> String {
 
 #[cfg(test)]
 mod tests {
+    use pilotlight_model::provisioned::{Provisioned, Usage};
     use pilotlight_model::{Refusal, Rung};
 
     use super::*;
@@ -191,6 +214,15 @@ mod tests {
                     rung: if busy > 1 { Rung::Busy } else { Rung::Template },
                     template_bytes: 3 << 19,
                     refusal: (busy > 1).then(refusal),
+                    provisioned: Some(Provisioned {
+                        wanted: 2,
+                        allocated: busy,
+                        usage: Usage {
+                            idle_mb_ms: 512 * 1_000,
+                            ..Usage::default()
+                        },
+                        ..Provisioned::default()
+                    }),
                     ..VersionCounts::default()
                 },
             )]
@@ -201,6 +233,8 @@ mod tests {
         let sum = &sums[arn];
         assert_eq!((sum.busy, sum.idle, sum.starting), (3, 2, 0));
         assert_eq!(sum.rung, Rung::Busy);
+        assert_eq!(provisioned(sum), "3/4, 1.0 GB-s idle");
+        assert_eq!(provisioned(&VersionCounts::default()), "-");
         assert_eq!(held(sum), "3.0 MB");
         assert_eq!(note(sum), "no template: open_connection: 10.0.0.1:5432");
     }

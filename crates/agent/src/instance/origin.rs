@@ -136,6 +136,12 @@ impl Instance {
         state.machine == Machine::Ready && state.round.is_none()
     }
 
+    /// Its start was for no request: none reports it or pays for it.
+    pub(crate) fn made_ahead(&self) {
+        let mut state = self.state.lock();
+        (state.init, state.restore) = (None, None);
+    }
+
     /// What the instance came from, as its first request reports it.
     pub(crate) fn started_as(&self) -> StartKind {
         self.state.lock().origin.kind

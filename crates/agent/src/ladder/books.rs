@@ -11,11 +11,7 @@ use pilotlight_model::start::Instant;
 use tokio::sync::watch;
 
 use super::Parked;
-
-/// After a template or a spare could not be made, the next is tried when the version is used and this
-/// long, doubled with every failure, has passed.
-const FIRST_REST: Duration = Duration::from_secs(1);
-const LONGEST_REST: Duration = Duration::from_secs(3_600);
+use crate::tries::Tries;
 
 #[derive(Default)]
 pub(super) struct Books {
@@ -48,13 +44,6 @@ pub(super) struct Known {
     pub(super) refusal: Option<Refusal>,
 }
 
-/// When something may be tried again.
-#[derive(Debug, Clone, Copy, Default)]
-struct Tries {
-    failures: u32,
-    not_before: Option<Instant>,
-}
-
 /// What becomes of the wish for a template.
 pub(super) enum Build {
     /// It is there, or there shall be none now.
@@ -63,22 +52,6 @@ pub(super) enum Build {
     UnderWay(watch::Receiver<()>),
     /// It is to be made, by the caller, who drops the sender when that is over.
     Start(watch::Sender<()>, watch::Receiver<()>),
-}
-
-impl Tries {
-    fn may(self, now: Instant) -> bool {
-        self.not_before.is_none_or(|at| at <= now)
-    }
-
-    /// Returns how long to rest.
-    fn failed(&mut self, now: Instant) -> Duration {
-        let rest = FIRST_REST
-            .saturating_mul(1 << self.failures.min(16))
-            .min(LONGEST_REST);
-        self.failures += 1;
-        self.not_before = Some(Instant(now.0 + rest.as_nanos() as u64));
-        rest
-    }
 }
 
 impl Books {

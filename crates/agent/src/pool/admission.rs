@@ -32,9 +32,9 @@ pub(super) struct Admitted {
 
 /// Room that is wanted.
 #[derive(Debug, Clone, Copy, Default)]
-struct Need {
-    memory_mb: u64,
-    instances: u64,
+pub(super) struct Need {
+    pub(super) memory_mb: u64,
+    pub(super) instances: u64,
     held: u64,
 }
 
@@ -43,8 +43,15 @@ impl State {
     pub(super) fn admit(&mut self, now: Instant, effects: &mut Effects) {
         self.admit_requests(now, effects);
         if self.starts_wanted.is_empty() && !self.draining {
+            self.admit_provisions(now, effects);
             self.admit_background(now, effects);
         }
+    }
+
+    /// Starts off the path have half of the turns, so that requests always find one soon.
+    pub(super) fn has_background_turn(&self) -> bool {
+        let turns = self.limits.concurrent_starts.max(1);
+        self.starting < turns && self.starting_background < turns.div_ceil(2)
     }
 
     /// Admits starts in order of arrival until one has to wait. Nobody overtakes: a large function
@@ -109,13 +116,10 @@ impl State {
         }
     }
 
-    /// Starts off the path have half of the turns, so that requests always find one soon. A spare or an
-    /// instance that finds no room is not made; a template waits for room.
+    /// A spare or an instance that finds no room is not made; a template waits for room.
     fn admit_background(&mut self, now: Instant, effects: &mut Effects) {
-        let turns = self.limits.concurrent_starts.max(1);
         let (mut orders, mut waiting) = (std::mem::take(&mut self.background), Vec::new());
-        while self.starting < turns
-            && self.starting_background < turns.div_ceil(2)
+        while self.has_background_turn()
             && let Some(order) = orders.pop_front()
         {
             let memory_mb = order.purpose.memory_mb(&order.spec);
@@ -167,7 +171,7 @@ impl State {
     /// Whether that fits now. If not, and idle instances or what is kept could make room, they are
     /// reclaimed, and the start is admitted when they are gone. What is kept and was used within the time
     /// `spared` stays.
-    fn has_room(
+    pub(super) fn has_room(
         &mut self,
         now: Instant,
         need: Need,
@@ -222,7 +226,7 @@ impl State {
         self.starting_background -= u32::from(background);
     }
 
-    fn promise(
+    pub(super) fn promise(
         &mut self,
         now: Instant,
         purpose: Purpose,
@@ -234,6 +238,9 @@ impl State {
         let memory_mb = purpose.memory_mb(&spec);
         let finishing = Arc::clone(&self.version(&spec).finishing);
         let instance = self.enroll(Some(spec.key.clone()), memory_mb, purpose.rung());
+        if let (Purpose::Provisioned, Some(member)) = (&purpose, self.members.get_mut(&instance)) {
+            member.provisioned = true;
+        }
         Admitted {
             instance,
             spec,
@@ -267,6 +274,7 @@ impl State {
             key,
             memory_mb,
             phase: MemberPhase::Starting,
+            provisioned: false,
             rung,
             bytes: 0,
             saves: Duration::ZERO,
@@ -287,7 +295,7 @@ impl State {
 }
 
 /// Room for one more instance.
-fn instance(memory_mb: u64) -> Need {
+pub(super) fn instance(memory_mb: u64) -> Need {
     Need {
         memory_mb,
         instances: 1,

@@ -6,6 +6,7 @@ use pilotlight_model::ladder::Rung;
 use pilotlight_model::node::VersionCounts;
 
 use super::state::{Member, MemberPhase, State};
+use crate::clock;
 
 impl State {
     /// What each version has, by qualified ARN, and the highest rung that this makes.
@@ -18,6 +19,10 @@ impl State {
             {
                 count(member, counts.entry(key.to_string()).or_default());
             }
+        }
+        for (key, provisioned) in self.provisions.shown(clock::now()) {
+            let counts = counts.entry(key.to_string()).or_default();
+            counts.provisioned = Some(provisioned);
         }
         counts
     }

@@ -84,13 +84,17 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let empty = {
+        let (empty, provisions) = {
             let mut state = self.pool.state.lock();
             state.gone(self.instance);
-            state.members.is_empty()
+            (state.members.is_empty(), !state.provisions.is_empty())
         };
         if empty {
             self.pool.emptied.notify_waiters();
+        }
+        // A provisioned one that is gone is made again, at once or at a time that is known now.
+        if provisions {
+            self.pool.wake_changed.notify_one();
         }
         self.pool.pump();
     }

@@ -63,7 +63,7 @@ impl Purpose {
     /// What the started process is kept as, unless it serves.
     pub(super) fn rung(&self) -> Option<Rung> {
         match self {
-            Purpose::Request(_) | Purpose::WarmUp(_) => None,
+            Purpose::Request(_) | Purpose::WarmUp(_) | Purpose::Provisioned => None,
             Purpose::Spare(_) => Some(Rung::Spare),
             Purpose::Template(_) => Some(Rung::Template),
         }
@@ -73,9 +73,10 @@ impl Purpose {
     pub(super) fn memory_mb(&self, spec: &FunctionSpec) -> u64 {
         match self {
             Purpose::Spare(_) => NEW_SPARE_MB.min(spec.memory_mb.into()),
-            Purpose::Request(_) | Purpose::Template(_) | Purpose::WarmUp(_) => {
-                spec.memory_mb.into()
-            }
+            Purpose::Request(_)
+            | Purpose::Template(_)
+            | Purpose::WarmUp(_)
+            | Purpose::Provisioned => spec.memory_mb.into(),
         }
     }
 }

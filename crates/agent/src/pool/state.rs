@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::admission::Admitted;
 use super::holdings::{Background, Occupant};
+use super::provisions::Provisions;
 use super::{Grant, Ticket};
 use crate::clock;
 use crate::instance::Instance;
@@ -33,6 +34,7 @@ pub(super) struct State {
     /// Starts that nobody waits for on the path, in order of their coming.
     pub(super) background: VecDeque<Background>,
     pub(super) policy: KeepAlive,
+    pub(super) provisions: Provisions,
     /// When the policy's clock rings next.
     pub(super) wake_at: Option<Instant>,
     pub(super) promised_mb: u64,
@@ -75,6 +77,8 @@ pub(super) struct Member {
     pub(super) key: Option<VersionKey>,
     pub(super) memory_mb: u64,
     pub(super) phase: MemberPhase,
+    /// Made to be one of those that are provisioned.
+    pub(super) provisioned: bool,
     /// What it is kept as; absent for what serves.
     pub(super) rung: Option<Rung>,
     /// Memory of its own, and time that it saves, as measured.
@@ -139,6 +143,7 @@ impl State {
             starts_wanted: BTreeSet::new(),
             background: VecDeque::new(),
             policy: KeepAlive::new(),
+            provisions: Provisions::default(),
             wake_at: None,
             promised_mb: 0,
             instances: 0,
@@ -155,6 +160,7 @@ impl State {
 
     /// Takes note of the version's newest spec and ends idle instances of older ones.
     pub(super) fn refresh(&mut self, spec: &Arc<FunctionSpec>, effects: &mut Effects) {
+        self.move_provision(spec, effects);
         let Some(version) = self.versions.get_mut(&spec.key) else {
             return;
         };
@@ -169,6 +175,7 @@ impl State {
         self.end_held(older, effects);
     }
 
+    /// What is provisioned is used first.
     pub(super) fn pop_idle(&mut self, key: &VersionKey) -> Option<Arc<Instance>> {
         let instance = self.take_idle(key)?;
         let version = self.versions.get_mut(key)?;
@@ -179,14 +186,18 @@ impl State {
 
     /// As [`State::pop_idle`], but for no request: it does not count as a use.
     pub(super) fn take_idle(&mut self, key: &VersionKey) -> Option<Arc<Instance>> {
-        let instance = self.versions.get_mut(key)?.idle.pop()?;
+        let provisioned = self.provisions.pop(key);
+        let instance = match provisioned {
+            Some(instance) => instance,
+            None => self.versions.get_mut(key)?.idle.pop()?,
+        };
         self.observe(Event::Busy(instance.id));
         self.set_busy(instance.id);
         Some(instance)
     }
 
-    /// Counts the version's idle instances. Those used last, up to `wanted`, are kept from now on as if
-    /// they had just become idle.
+    /// Counts the version's idle instances, provisioned ones among them. Of the others those used last, up
+    /// to `wanted` of all, are kept from now on as if they had just become idle.
     pub(super) fn keep(
         &mut self,
         spec: &Arc<FunctionSpec>,
@@ -198,10 +209,11 @@ impl State {
             return 0;
         };
         let idle = version.idle.clone();
-        for instance in idle.iter().rev().take(wanted) {
+        let provisioned = self.provisions.idle(&spec.key);
+        for instance in idle.iter().rev().take(wanted.saturating_sub(provisioned)) {
             self.keep_from_now(instance);
         }
-        idle.len()
+        provisioned + idle.len()
     }
 
     pub(super) fn set_busy(&mut self, instance: InstanceId) {
@@ -209,6 +221,9 @@ impl State {
             && member.phase != MemberPhase::Ending
         {
             member.phase = MemberPhase::Busy;
+            if let Some(key) = &member.key {
+                self.provisions.given(key, instance, clock::now());
+            }
         }
     }
 
@@ -307,6 +322,9 @@ impl State {
             return;
         }
         member.phase = MemberPhase::Idle;
+        if self.provisions.keep(instance, clock::now()) {
+            return;
+        }
         self.version(&instance.spec).idle.push(Arc::clone(instance));
         self.keep_from_now(instance);
     }
@@ -355,6 +373,7 @@ impl State {
                 instance.retire();
             }
         }
+        self.unprovision(key, effects);
         self.end_held(|it| it.key == *key, effects);
         if let Some(version) = self.versions.get_mut(key) {
             let idle = std::mem::take(&mut version.idle);
@@ -369,6 +388,7 @@ impl State {
     }
 
     pub(super) fn drain(&mut self, effects: &mut Effects) {
+        self.unprovision_all(effects);
         self.draining = true;
         self.end_held(|_| true, effects);
         let zygotes = self.members.values().filter_map(|it| it.occupant.clone());
@@ -403,6 +423,7 @@ impl State {
         let Some(key) = member.key else {
             return;
         };
+        self.provisions.gone(&key, instance, clock::now());
         if let Some(version) = self.versions.get_mut(&key) {
             version.members -= 1;
             version.idle.retain(|idle| idle.id != instance);

@@ -1,6 +1,7 @@
 //! The ladder: every way up, every way down, and what happens when both come at once.
 
 mod pressure;
+mod provisioned;
 mod starts;
 mod templates;
 mod warm_up;

@@ -126,7 +126,7 @@ fn check(
     wanted: u32,
     limit: u32,
 ) -> Result<(), LambdaError> {
-    session.claim(function)?.ok_or_else(|| missing(function))?;
+    let claim = session.claim(function)?.ok_or_else(|| missing(function))?;
     // Taking nothing away is possible however little is left.
     let others = if wanted == 0 {
         0
@@ -138,6 +138,14 @@ fn check(
         return Err(invalid(format!(
             "Specified ReservedConcurrentExecutions for function decreases account's \
              UnreservedConcurrentExecution below its minimum value of [{least}]."
+        )));
+    }
+    let provisioned = claim.all_provisioned();
+    if provisioned > wanted {
+        // The blanks are AWS's.
+        return Err(invalid(format!(
+            " ReservedConcurrentExecutions  {wanted} should not be lower than function's total \
+             provisioned concurrency [{provisioned}]."
         )));
     }
     Ok(())

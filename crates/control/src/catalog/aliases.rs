@@ -78,7 +78,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Removes an alias with its policy and its URL, if it is there.
+    /// Removes an alias with its policy, its URL and what is provisioned for it, if it is there.
     pub(crate) fn delete_alias(
         &self,
         function: &VersionKey,
@@ -99,6 +99,7 @@ impl Session<'_> {
             ])?;
         self.remove_event_invoke(function, name.as_str())?;
         self.change(Change::RemoveAlias(AliasKey::of(function, name)));
+        self.unprovision(function, name.as_str())?;
         self.remove_policy(function, name.as_str())
     }
 

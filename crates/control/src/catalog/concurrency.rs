@@ -1,12 +1,25 @@
-//! The catalog's queries for concurrency that functions have for themselves.
+//! The catalog's queries for concurrency that functions have for themselves: reserved and provisioned.
 
-use pilotlight_model::VersionKey;
-use rusqlite::{OptionalExtension, params};
+use pilotlight_model::names::Qualifier;
+use pilotlight_model::{Version, VersionKey};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::functions::parsed;
 use super::{CatalogError, Session};
 use crate::claims::Claim;
 use crate::index::Change;
+
+/// What is provisioned for one version or alias.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProvisionedConfig {
+    pub(crate) qualifier: Qualifier,
+    pub(crate) requested: u32,
+    /// When its owner last changed it, in milliseconds since 1970.
+    pub(crate) modified_ms: u64,
+}
+
+/// Columns of a configuration, in the order in which [`config`] reads them.
+const CONFIG: &str = "qualifier, requested, modified_ms";
 
 impl Session<'_> {
     /// What a function claims; `None` when there is no such function.
@@ -14,19 +27,22 @@ impl Session<'_> {
         let mut query = self.connection.prepare_cached(
             "SELECT reserved FROM function WHERE account = ?1 AND region = ?2 AND name = ?3",
         )?;
-        let claim = query.query_row(
+        let reserved = query.query_row(
             params![
                 function.account.as_str(),
                 function.region.as_str(),
                 function.name.as_str()
             ],
-            |row| {
-                Ok(Claim {
-                    reserved: row.get(0)?,
-                })
-            },
+            |row| row.get(0),
         );
-        Ok(claim.optional()?)
+        let Some(reserved) = reserved.optional()? else {
+            return Ok(None);
+        };
+        let configs = self.provisioned_configs(function)?.into_iter();
+        Ok(Some(Claim {
+            reserved,
+            provisioned: configs.map(|it| (it.qualifier, it.requested)).collect(),
+        }))
     }
 
     /// Makes that what a function reserves.
@@ -50,16 +66,83 @@ impl Session<'_> {
         if changed != 1 {
             return Err(rusqlite::Error::QueryReturnedNoRows.into());
         }
-        let claim = self.claim(function)?.unwrap_or_default();
-        self.change(Change::Claim(function.clone(), claim));
-        Ok(())
+        self.show_claim(function)
+    }
+
+    /// What is provisioned of a function, by qualifier.
+    pub(crate) fn provisioned_configs(
+        &self,
+        function: &VersionKey,
+    ) -> Result<Vec<ProvisionedConfig>, CatalogError> {
+        let mut query = self.connection.prepare_cached(&format!(
+            "SELECT {CONFIG} FROM function JOIN provisioned ON provisioned.function = function.id
+             WHERE account = ?1 AND region = ?2 AND name = ?3 ORDER BY qualifier"
+        ))?;
+        let function = params![
+            function.account.as_str(),
+            function.region.as_str(),
+            function.name.as_str()
+        ];
+        let rows = query.query_map(function, config)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Provisions that from now on. The function is there.
+    pub(crate) fn provision(
+        &self,
+        function: &VersionKey,
+        config: &ProvisionedConfig,
+    ) -> Result<(), CatalogError> {
+        self.connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO provisioned (function, qualifier, requested, modified_ms)
+                 SELECT id, ?4, ?5, ?6 FROM function
+                 WHERE account = ?1 AND region = ?2 AND name = ?3",
+            )?
+            .execute(params![
+                function.account.as_str(),
+                function.region.as_str(),
+                function.name.as_str(),
+                config.qualifier.to_string(),
+                config.requested,
+                config.modified_ms,
+            ])?;
+        self.show_claim(function)
+    }
+
+    /// Provisions nothing under that qualifier any more.
+    pub(crate) fn unprovision(
+        &self,
+        function: &VersionKey,
+        qualifier: &str,
+    ) -> Result<(), CatalogError> {
+        let changed = self
+            .connection
+            .prepare_cached(
+                "DELETE FROM provisioned WHERE qualifier = ?4 AND function =
+                     (SELECT id FROM function WHERE account = ?1 AND region = ?2 AND name = ?3)",
+            )?
+            .execute(params![
+                function.account.as_str(),
+                function.region.as_str(),
+                function.name.as_str(),
+                qualifier
+            ])?;
+        match changed {
+            0 => Ok(()),
+            _ => self.show_claim(function),
+        }
     }
 
     /// What all functions of the account and region take away from the account's limit, but for that one.
+    /// What a function has provisioned is part of what it reserves, where it reserves something.
     pub(crate) fn taken_by_others(&self, function: &VersionKey) -> Result<u64, CatalogError> {
         let mut query = self.connection.prepare_cached(
-            "SELECT coalesce(sum(reserved), 0) FROM function
-             WHERE account = ?1 AND region = ?2 AND reserved IS NOT NULL AND name != ?3",
+            "SELECT (SELECT coalesce(sum(reserved), 0) FROM function
+                     WHERE account = ?1 AND region = ?2 AND reserved IS NOT NULL AND name != ?3)
+                  + (SELECT coalesce(sum(requested), 0)
+                     FROM provisioned JOIN function ON provisioned.function = function.id
+                     WHERE account = ?1 AND region = ?2 AND reserved IS NULL AND name != ?3)",
         )?;
         let function = params![
             function.account.as_str(),
@@ -72,20 +155,39 @@ impl Session<'_> {
     /// Every claim, for the index.
     pub(super) fn claims(&self) -> Result<Vec<Change>, CatalogError> {
         let mut query = self.connection.prepare(
-            "SELECT account, region, name, reserved FROM function WHERE reserved IS NOT NULL",
+            "SELECT account, region, name FROM function
+             WHERE reserved IS NOT NULL OR id IN (SELECT function FROM provisioned)",
         )?;
-        let rows = query.query_map([], |row| {
-            let function = VersionKey {
+        let functions = query.query_map([], |row| {
+            Ok(VersionKey {
                 account: parsed(row, 0)?,
                 region: parsed(row, 1)?,
                 name: parsed(row, 2)?,
-                version: pilotlight_model::Version::Latest,
-            };
-            let claim = Claim {
-                reserved: row.get(3)?,
-            };
-            Ok(Change::Claim(function, claim))
+                version: Version::Latest,
+            })
         })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let mut claims = Vec::new();
+        for function in functions {
+            let function = function?;
+            let claim = self.claim(&function)?.unwrap_or_default();
+            claims.push(Change::Claim(function, claim));
+        }
+        Ok(claims)
     }
+
+    /// Shows to invocations what a function claims now.
+    fn show_claim(&self, function: &VersionKey) -> Result<(), CatalogError> {
+        let function = function.function();
+        let claim = self.claim(&function)?.unwrap_or_default();
+        self.change(Change::Claim(function, claim));
+        Ok(())
+    }
+}
+
+fn config(row: &Row<'_>) -> Result<ProvisionedConfig, rusqlite::Error> {
+    Ok(ProvisionedConfig {
+        qualifier: parsed(row, 0)?,
+        requested: row.get(1)?,
+        modified_ms: row.get(2)?,
+    })
 }

@@ -137,7 +137,7 @@ impl Session<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Removes a published version with its policy, if it is there.
+    /// Removes a published version with its policy and what is provisioned for it, if it is there.
     pub(crate) fn delete_version(&self, key: &VersionKey) -> Result<(), CatalogError> {
         self.settle_events(key, Some(&key.version.to_string()))?;
         self.connection
@@ -153,6 +153,7 @@ impl Session<'_> {
             ])?;
         self.remove_event_invoke(key, &key.version.to_string())?;
         self.change(Change::Remove(key.clone()));
+        self.unprovision(key, &key.version.to_string())?;
         self.remove_policy(key, &key.version.to_string())
     }
 }

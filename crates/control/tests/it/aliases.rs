@@ -16,7 +16,7 @@ use crate::harness::{ARN, FUNCTIONS, Platform, Reply, caller, until};
 const ALIASES: &str = "/2015-03-31/functions/f/aliases";
 
 /// A platform whose function `f` has the versions 1 to 3.
-async fn versions() -> Platform {
+pub(crate) async fn versions() -> Platform {
     let platform = Platform::open().await;
     publish(&platform).await;
     platform
@@ -43,18 +43,23 @@ async fn create(platform: &Platform, name: &str, version: &str, weights: Value) 
     platform.call(Method::POST, ALIASES, body).await
 }
 
-async fn created(platform: &Platform, name: &str, version: &str, weights: Value) -> Value {
+pub(crate) async fn created(
+    platform: &Platform,
+    name: &str,
+    version: &str,
+    weights: Value,
+) -> Value {
     let reply = create(platform, name, version, weights).await;
     assert_eq!(reply.status, 201, "{}", reply.body);
     reply.body
 }
 
-async fn update(platform: &Platform, name: &str, body: Value) -> Reply {
+pub(crate) async fn update(platform: &Platform, name: &str, body: Value) -> Reply {
     let path = format!("{ALIASES}/{name}");
     platform.call(Method::PUT, &path, body).await
 }
 
-fn words(reply: &Reply) -> (u16, &str, &str) {
+pub(crate) fn words(reply: &Reply) -> (u16, &str, &str) {
     let message = reply.body["message"]
         .as_str()
         .or(reply.body["Message"].as_str());

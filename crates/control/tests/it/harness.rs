@@ -20,6 +20,7 @@ use pilotlight_model::node::{
     Api, BoxFuture, Caller, Compiled, CompiledFile, Folder, InvokeReply, InvokeRequest, LogLine,
     Node, NodeError, NodeStatus, WarmUpOrder, WarmedUp,
 };
+use pilotlight_model::provisioned::Provisioned;
 use pilotlight_model::service::{ApiId, Location, Shape, Type};
 use pilotlight_model::start::{Instant, StartKind};
 use pilotlight_model::{AccountId, Digest, FunctionSpec, Region, Runtime, VersionKey};
@@ -96,6 +97,8 @@ pub(crate) struct FakeNode {
     pub(crate) warm_ups: Mutex<VecDeque<NodeError>>,
     pub(crate) warmed: Mutex<Vec<WarmUpOrder>>,
     pub(crate) retired: Mutex<Vec<VersionKey>>,
+    /// What is provisioned, and how it stands.
+    pub(crate) provisions: Mutex<BTreeMap<VersionKey, Provisioned>>,
 }
 
 impl FakeNode {
@@ -113,6 +116,7 @@ impl FakeNode {
             warm_ups: Mutex::default(),
             warmed: Mutex::default(),
             retired: Mutex::default(),
+            provisions: Mutex::default(),
         }
     }
 
@@ -198,6 +202,18 @@ impl Node for FakeNode {
             }
             self.prepare(spec).await.map(|()| true)
         })
+    }
+
+    fn provision(&self, spec: &Arc<FunctionSpec>, count: u32) {
+        let mut provisions = self.provisions.lock();
+        match count {
+            0 => drop(provisions.remove(&spec.key)),
+            count => provisions.entry(spec.key.clone()).or_default().wanted = count,
+        }
+    }
+
+    fn provisioned(&self, key: &VersionKey) -> Option<Provisioned> {
+        self.provisions.lock().get(key).cloned()
     }
 
     fn most_used_first(&self, _: &mut [VersionKey]) {}

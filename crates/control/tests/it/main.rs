@@ -15,6 +15,7 @@ mod harness;
 mod layers;
 mod no_logs;
 mod permissions;
+mod provisioned;
 mod revisions;
 mod schedules;
 mod small;

@@ -126,6 +126,10 @@ async fn nodes_show_the_callers_versions() {
         &json!({
             "busy": 1, "idle": 2, "starting": 3, "spares": 1, "berths": 1, "rung": "idle",
             "template_bytes": 2 << 20, "spare_bytes": 1 << 20, "refusal": null,
+            "provisioned": {
+                "wanted": 5, "allocated": 3, "available": 2, "trouble": null,
+                "usage": { "invocations": 0, "spillovers": 0, "idle_gb_seconds": 0.0 },
+            },
         })
     );
 }
@@ -238,6 +242,12 @@ async fn metrics_are_openmetrics_with_bounded_labels() {
         "pilotlight_node_capacity_bytes 1073741824",
         "pilotlight_node_instances{state=\"idle\"} 4",
         "pilotlight_node_dropped_log_lines_total 5",
+        "pilotlight_node_provisioned_instances{state=\"idle\"} 4",
+        "pilotlight_node_provisioned_instances{state=\"busy\"} 2",
+        "pilotlight_node_provisioned_instances{state=\"missing\"} 4",
+        "pilotlight_provisioned_concurrency_invocations_total 7",
+        "pilotlight_provisioned_concurrency_spillover_invocations_total 1",
+        "pilotlight_provisioned_concurrency_idle_gb_seconds_total 1.5",
         "pilotlight_other_total 0",
     ] {
         assert!(text.lines().any(|line| line == wanted), "{wanted}\n{text}");

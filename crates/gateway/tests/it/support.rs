@@ -27,6 +27,7 @@ use pilotlight_model::node::{
     LogLine, Node, NodeError, NodeStatus, QueuedEvent, Resolved, VersionCounts, WarmUpOrder,
     WarmedUp,
 };
+use pilotlight_model::provisioned::{Provisioned, Usage};
 use pilotlight_model::start::Instant;
 use pilotlight_model::url::FunctionUrl;
 use pilotlight_model::{
@@ -408,6 +409,14 @@ impl Node for Fakes {
         Box::pin(async { Ok(true) })
     }
 
+    fn provision(&self, _: &Arc<FunctionSpec>, _: u32) {
+        unreachable!("the gateway provisions nothing")
+    }
+
+    fn provisioned(&self, _: &VersionKey) -> Option<Provisioned> {
+        unreachable!("the gateway asks for the whole status")
+    }
+
     fn most_used_first(&self, _: &mut [VersionKey]) {}
 
     fn retire(&self, _: &VersionKey) {
@@ -435,6 +444,12 @@ impl Node for Fakes {
             template_bytes: 2 << 20,
             spare_bytes: 1 << 20,
             refusal: None,
+            provisioned: Some(Provisioned {
+                wanted: 5,
+                allocated: 3,
+                available: 2,
+                ..Provisioned::default()
+            }),
         };
         NodeStatus {
             node: "node-1".to_owned(),
@@ -457,6 +472,11 @@ impl Node for Fakes {
                 fork_us: 12_000,
                 refusals: [("open_connection".to_owned(), 2)].into(),
                 given_up: [("spare".to_owned(), 3)].into(),
+            },
+            provisioned: Usage {
+                invocations: 7,
+                spillovers: 1,
+                idle_mb_ms: 512 * 3_000,
             },
         }
     }

@@ -85,13 +85,7 @@ async fn a_forced_start_is_of_the_kind_that_is_wanted() {
         assert_eq!(&all[2..all.len() - 1], expected, "{kind}");
         assert_eq!(json(&reply.payload)["told"], serde_json::Value::Null);
         let kind_of_init = &json(&reply.payload)["type"];
-        assert_eq!(
-            kind_of_init,
-            match kind {
-                StartKind::Forked => "snap-start",
-                _ => "on-demand",
-            }
-        );
+        assert_eq!(kind_of_init, "on-demand", "what its template was is over");
         assert_eq!(world.of(&spec).spares, 1, "the spare is left alone");
     }
 }

@@ -1,0 +1,227 @@
+//! Provisioned instances: of each version so many as its owner asked for, made ahead, used first, and
+//! resident until they are released. They have all the room of an instance that serves, and neither
+//! keep-alive nor want of memory reclaims them; one that ends is made again.
+
+mod books;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pilotlight_model::function::{FunctionSpec, VersionKey};
+use pilotlight_model::ids::InstanceId;
+use pilotlight_model::provisioned::{Provisioned, Trouble, Usage};
+use pilotlight_model::start::{Instant, StartKind};
+
+use super::admission::{Need, instance};
+use super::holdings::Occupant;
+use super::state::{Effects, Member, MemberPhase, State};
+use super::{Pool, Purpose};
+use crate::clock;
+use crate::instance::Instance;
+use crate::tries::Tries;
+use books::Provision;
+
+pub(super) use books::Provisions;
+
+impl Pool {
+    /// So many instances of that version are provisioned from now on.
+    pub(crate) fn provision(self: &Arc<Self>, spec: &Arc<FunctionSpec>, count: u32) {
+        let mut effects = Effects::default();
+        self.state.lock().provision(spec, count, &mut effects);
+        self.carry_out(effects);
+        self.pump();
+    }
+
+    /// What that version has of what is provisioned for it.
+    pub(crate) fn provisioned(&self, key: &VersionKey) -> Option<Provisioned> {
+        self.state.lock().provisions.of(key, clock::now())
+    }
+
+    /// A provisioned instance is initialised, and serves from now on.
+    pub(crate) fn provisioned_ready(self: &Arc<Self>, instance: &Arc<Instance>) {
+        let mut effects = Effects::default();
+        self.state.lock().provisioned_ready(instance, &mut effects);
+        self.carry_out(effects);
+    }
+
+    /// A provisioned instance has ended, for that reason if it never came so far as to serve.
+    pub(crate) fn provisioned_over(&self, instance: &Instance, trouble: Trouble) {
+        self.state.lock().not_provisioned(instance, trouble);
+        // The next attempt has a time now.
+        self.wake_changed.notify_one();
+    }
+
+    /// What provisioned instances have done and cost.
+    pub(crate) fn provisioned_usage(&self) -> Usage {
+        self.state.lock().provisions.usage(clock::now())
+    }
+}
+
+impl State {
+    /// So many instances of that version are provisioned from now on.
+    pub(super) fn provision(
+        &mut self,
+        spec: &Arc<FunctionSpec>,
+        wanted: u32,
+        effects: &mut Effects,
+    ) {
+        if self.draining {
+            return;
+        }
+        let older = |it: &Provision| it.spec.revision < spec.revision;
+        if wanted == 0 || self.provisions.versions.get(&spec.key).is_some_and(older) {
+            self.unprovision(&spec.key, effects);
+        }
+        if wanted == 0 {
+            return;
+        }
+        let versions = &mut self.provisions.versions;
+        let provision = versions
+            .entry(spec.key.clone())
+            .or_insert_with(|| Provision::new(spec));
+        if provision.wanted != wanted {
+            provision.wanted = wanted;
+            provision.trouble = None;
+            provision.tries = Tries::default();
+        }
+        let mut too_many = Vec::new();
+        while provision.members() > wanted
+            && let Some(id) = provision.take_out(clock::now())
+        {
+            too_many.push(id);
+        }
+        for id in too_many {
+            self.let_go(id, effects);
+        }
+    }
+
+    /// Nothing is provisioned for that version any more.
+    pub(super) fn unprovision(&mut self, key: &VersionKey, effects: &mut Effects) {
+        let Some(mut provision) = self.provisions.versions.remove(key) else {
+            return;
+        };
+        let now = clock::now();
+        self.provisions.released += provision.usage(now);
+        while let Some(id) = provision.take_out(now) {
+            self.let_go(id, effects);
+        }
+    }
+
+    /// Nothing is provisioned for any version any more.
+    pub(super) fn unprovision_all(&mut self, effects: &mut Effects) {
+        let keys: Vec<VersionKey> = self.provisions.versions.keys().cloned().collect();
+        for key in keys {
+            self.unprovision(&key, effects);
+        }
+    }
+
+    /// What is provisioned for an older revision of the version is from now on for this one.
+    pub(super) fn move_provision(&mut self, spec: &Arc<FunctionSpec>, effects: &mut Effects) {
+        let provision = self.provisions.versions.get(&spec.key);
+        if let Some(wanted) = provision
+            .filter(|it| it.spec.revision < spec.revision)
+            .map(|it| it.wanted)
+        {
+            self.provision(spec, wanted, effects);
+        }
+    }
+
+    /// Ends a member that was provisioned: at once if it waits, else after what it does.
+    fn let_go(&mut self, id: InstanceId, effects: &mut Effects) {
+        let Some(member) = self.members.get_mut(&id) else {
+            return;
+        };
+        let Some(Occupant::Instance(instance)) = member.occupant.clone() else {
+            return;
+        };
+        instance.retire();
+        if member.phase == MemberPhase::Idle {
+            self.stop(&instance, effects);
+        }
+    }
+
+    /// Admits what is provisioned and not there, as far as there are turns and room.
+    pub(super) fn admit_provisions(&mut self, now: Instant, effects: &mut Effects) {
+        let lacking = |(_, it): &(&VersionKey, &Provision)| it.lacks(now);
+        let versions = self.provisions.versions.iter().filter(lacking);
+        let lacking: Vec<VersionKey> = versions.map(|(key, _)| key.clone()).collect();
+        for key in lacking {
+            while self.has_background_turn()
+                && let Some(spec) = self.next_provisioned(&key, now)
+                && self.has_room_for_provisioned(now, &spec, effects)
+            {
+                let admitted = self.promise(now, Purpose::Provisioned, spec, StartKind::Forked);
+                if let Some(provision) = self.provisions.versions.get_mut(&key) {
+                    provision.starting.insert(admitted.instance);
+                }
+                effects.start.push(admitted);
+            }
+        }
+    }
+
+    fn next_provisioned(&self, key: &VersionKey, now: Instant) -> Option<Arc<FunctionSpec>> {
+        let provision = self.provisions.versions.get(key)?;
+        provision.lacks(now).then(|| Arc::clone(&provision.spec))
+    }
+
+    /// What does not fit whatever is reclaimed takes nothing away from others.
+    fn has_room_for_provisioned(
+        &mut self,
+        now: Instant,
+        spec: &FunctionSpec,
+        effects: &mut Effects,
+    ) -> bool {
+        let need = instance(spec.memory_mb.into());
+        if self.could_fit(need) {
+            return self.has_room(now, need, Duration::ZERO, effects);
+        }
+        if let Some(provision) = self.provisions.versions.get_mut(&spec.key) {
+            let before = provision.trouble.replace(Trouble::NoRoom);
+            if before != Some(Trouble::NoRoom) {
+                tracing::warn!(version = %spec.key, "no room for a provisioned instance");
+            }
+        }
+        false
+    }
+
+    /// Whether that would fit if all went that can be reclaimed.
+    fn could_fit(&self, need: Need) -> bool {
+        let stays = |member: &&Member| match member.phase {
+            MemberPhase::Starting | MemberPhase::Busy => true,
+            MemberPhase::Held | MemberPhase::Ending => false,
+            MemberPhase::Idle => member.provisioned,
+        };
+        let stay: Vec<&Member> = self.members.values().filter(stays).collect();
+        let memory_mb: u64 = stay.iter().map(|member| member.memory_mb).sum();
+        let instances = stay.iter().filter(|member| member.rung.is_none()).count() as u64;
+        memory_mb + need.memory_mb <= self.capacity_mb
+            && instances + need.instances <= u64::from(self.limits.node_instances.max(1))
+    }
+
+    /// A provisioned instance is initialised. One that is too many by now ends.
+    pub(super) fn provisioned_ready(&mut self, instance: &Arc<Instance>, effects: &mut Effects) {
+        if let Some(provision) = self.provisions.versions.get_mut(&instance.spec.key)
+            && provision.starting.remove(&instance.id)
+        {
+            provision.ready.insert(instance.id, None);
+            provision.trouble = None;
+            self.release(instance, None, effects);
+        } else {
+            self.stop(instance, effects);
+        }
+    }
+
+    /// The start of a provisioned instance came to nothing, if it had not come to its end before.
+    pub(super) fn not_provisioned(&mut self, instance: &Instance, trouble: Trouble) {
+        if let Some(provision) = self.provisions.versions.get_mut(&instance.spec.key)
+            && provision.starting.remove(&instance.id)
+        {
+            provision.trouble = Some(trouble);
+            let rest = provision.tries.failed(clock::now());
+            tracing::warn!(
+                version = %instance.spec.key, ?trouble, rest_s = rest.as_secs(),
+                "provisioned instance not made"
+            );
+        }
+    }
+}
