@@ -53,6 +53,26 @@ const SCHEDULE: &str = "schedule.id, account, region, schedule_group.name, sched
                         deleting";
 const FROM: &str = "FROM schedule_group JOIN schedule ON schedule.\"group\" = schedule_group.id";
 
+const NEXT_FIRE: &str = "SELECT min(fire_ms) FROM schedule WHERE fire_ms IS NOT NULL";
+
+fn to_fire() -> String {
+    format!(
+        "SELECT {SCHEDULE} FROM schedule JOIN schedule_group ON schedule_group.id = schedule.\"group\"
+         WHERE fire_ms <= ?1 ORDER BY fire_ms LIMIT ?2"
+    )
+}
+
+fn listed() -> String {
+    format!(
+        "SELECT {SCHEDULE} {FROM} WHERE account = ?1 AND region = ?2
+         AND (?3 IS NULL OR schedule_group.name = ?3) AND schedule_group.name >= ?6
+         AND schedule.name >= CASE schedule_group.name WHEN ?6 THEN ?7 ELSE ?4 END
+         AND schedule.name < ?4 || '{{'
+         AND (?5 IS NULL OR enabled = ?5)
+         ORDER BY schedule_group.name, schedule.name LIMIT ?8"
+    )
+}
+
 impl Session<'_> {
     /// The schedule of that group and name.
     pub(crate) fn schedule(
@@ -76,15 +96,10 @@ impl Session<'_> {
         filter: &Filter,
         limit: usize,
     ) -> Result<Vec<Schedule>, CatalogError> {
-        let mut query = self.connection.prepare_cached(&format!(
-            "SELECT {SCHEDULE} {FROM} WHERE account = ?1 AND region = ?2
-             AND (?3 IS NULL OR schedule_group.name = ?3)
-             AND schedule.name >= ?4 AND schedule.name < ?4 || '{{'
-             AND (?5 IS NULL OR enabled = ?5)
-             AND (schedule_group.name, schedule.name) > (?6, ?7)
-             ORDER BY schedule_group.name, schedule.name LIMIT ?8"
-        ))?;
+        let mut query = self.connection.prepare_cached(&listed())?;
         let (group, name) = &filter.after;
+        // The first name that can come behind it, in its group: no name has a space.
+        let from = format!("{name} ").max(filter.prefix.clone());
         let rows = query.query_map(
             params![
                 caller.account.as_str(),
@@ -93,7 +108,7 @@ impl Session<'_> {
                 filter.prefix,
                 filter.state.map(|state| state == ScheduleState::Enabled),
                 group,
-                name,
+                from,
                 limit
             ],
             schedule,
@@ -182,19 +197,14 @@ impl Session<'_> {
         now_ms: u64,
         limit: usize,
     ) -> Result<Vec<Schedule>, CatalogError> {
-        let mut query = self.connection.prepare_cached(&format!(
-            "SELECT {SCHEDULE} FROM schedule JOIN schedule_group ON schedule_group.id = schedule.\"group\"
-             WHERE fire_ms <= ?1 ORDER BY fire_ms LIMIT ?2"
-        ))?;
+        let mut query = self.connection.prepare_cached(&to_fire())?;
         let rows = query.query_map(params![now_ms, limit], schedule)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// When the next schedule fires.
     pub(crate) fn next_fire(&self) -> Result<Option<u64>, CatalogError> {
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT min(fire_ms) FROM schedule WHERE fire_ms IS NOT NULL")?;
+        let mut query = self.connection.prepare_cached(NEXT_FIRE)?;
         Ok(query.query_row([], |row| row.get(0))?)
     }
 }
@@ -235,4 +245,49 @@ fn schedule(row: &Row<'_>) -> Result<Schedule, rusqlite::Error> {
         next,
         deleting: row.get(12)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::open::MIGRATIONS;
+
+    /// However many schedules there are, none is looked at that is not meant.
+    #[test]
+    fn indexes_find_what_is_due_and_what_is_listed() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        for sql in MIGRATIONS {
+            connection.execute_batch(sql).unwrap();
+        }
+        let plan = |sql: &str| {
+            let mut query = connection
+                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+                .unwrap();
+            let mut rows = query.raw_query();
+            let mut steps = Vec::new();
+            while let Some(row) = rows.next().unwrap() {
+                steps.push(row.get::<_, String>(3).unwrap());
+            }
+            steps.join("; ")
+        };
+        let fire = plan(&to_fire());
+        assert!(
+            fire.contains("schedule USING INDEX schedule_fire (fire_ms<?)"),
+            "{fire}"
+        );
+        let next = plan(NEXT_FIRE);
+        assert!(next.contains("INDEX schedule_fire"), "{next}");
+        let list = plan(&listed());
+        assert!(
+            list.contains("(account=? AND region=? AND name>?)"),
+            "{list}"
+        );
+        assert!(list.contains("(group=? AND name>? AND name<?)"), "{list}");
+        for plan in [fire, list] {
+            assert!(
+                !plan.contains("SCAN") && !plan.contains("TEMP B-TREE"),
+                "{plan}"
+            );
+        }
+    }
 }
