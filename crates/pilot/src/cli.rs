@@ -136,6 +136,9 @@ Examples:
   pilot deploy orders.jar --handler com.shop.Orders::handle
   pilot deploy . --name resize --memory 512 --timeout 30 --env STAGE=test --env DEBUG=1
 
+What a project depends on is installed or built first, by its own tools: pip for requirements.txt, npm for
+package.json, Maven or Gradle for Java, cargo for Rust.
+
 Runtime and handler are found for a folder with an executable `bootstrap` (provided.al2023), or with
 lambda_function.py, app.py, handler.py or main.py that defines a handler (python3.11), or with index.mjs,
 index.js or index.cjs (nodejs20.x, index.handler). A jar, or a folder with Java classes or with jars in `lib`,
@@ -163,9 +166,15 @@ pub(crate) struct DeployArgs {
     /// Environment variable; can be repeated. Any given replace all that the function had.
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) env: Vec<(String, String)>,
+    /// ARN of a layer's version; can be repeated, the lowest first. Any given replace all that the function had.
+    #[arg(long = "layer", value_name = "ARN")]
+    pub(crate) layers: Vec<String>,
     /// Role ARN. Kept and shown, as the API requires one; nothing is checked against it.
     #[arg(long, value_name = "ARN")]
     pub(crate) role: Option<String>,
+    /// Do without the trial init that shows what a package's dependencies cost.
+    #[arg(long)]
+    pub(crate) no_trial: bool,
     /// How to print the function.
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) output: Format,

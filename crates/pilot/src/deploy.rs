@@ -1,7 +1,10 @@
 //! `pilot deploy`: a folder or zip becomes a function that is ready to be invoked.
 
+mod build;
 mod detect;
 mod package;
+mod report;
+mod trial;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -19,6 +22,8 @@ use crate::cli::{DeployArgs, Format};
 use crate::client::{ApiError, Client, encode};
 use crate::exit::Exit;
 use crate::output;
+use build::Built;
+use report::Report;
 
 const FUNCTIONS: &str = "/2015-03-31/functions";
 /// Longest wait until a function is ready.
@@ -33,30 +38,61 @@ pub(crate) async fn run(args: DeployArgs) -> anyhow::Result<Exit> {
         Some(name) => name.clone(),
         None => name_of(&args.source)?,
     };
-    let zip = package(&args.source)?;
+    let built = build::build(&args.source, args.runtime)?;
+    let zip = package(&built)?;
     eprintln!("package: {} KiB", zip.len().div_ceil(1024));
     let path = format!("{FUNCTIONS}/{}", encode(name.as_str()));
     let current = client.get::<Value>(&format!("{path}/configuration")).await;
     match current {
         Ok(_) => update(&client, &path, &args, &zip).await?,
-        Err(error) if is_not_found(&error) => create(&client, &name, &args, &zip).await?,
+        Err(error) if is_not_found(&error) => create(&client, &name, &args, &built, &zip).await?,
         Err(error) => return Err(error),
     }
-    let function = wait(&client, &path).await?;
+    let mut function = wait(&client, &path).await?;
+    let report = report(&client, &function, &zip, args.no_trial).await?;
+    match args.output {
+        Format::Table => eprint!("{}", report.words()),
+        Format::Json => function["Package"] = serde_json::to_value(&report)?,
+    }
     print(&function, args.output)?;
     Ok(Exit::Done)
+}
+
+/// What the package is made of; with what a trial init shows, where there is more in it than the function's
+/// own code. A trial that fails costs nothing but what it would have told.
+async fn report(
+    client: &Client,
+    function: &Value,
+    zip: &[u8],
+    no_trial: bool,
+) -> anyhow::Result<Report> {
+    let layout = trial::layout(function["Runtime"].as_str().unwrap_or_default());
+    let mut report = Report::of(zip, layout)?;
+    if let Some(layout) = layout.filter(|_| !no_trial && !report.packages.is_empty()) {
+        eprintln!("trial init in a sandbox");
+        match trial::run(client, function, zip, layout).await {
+            Ok(imports) if !imports.is_empty() => report.tried(layout, imports),
+            Ok(_) => eprintln!("the trial init told nothing"),
+            Err(error) => eprintln!("no trial init: {error:#}"),
+        }
+    }
+    Ok(report)
 }
 
 async fn create(
     client: &Client,
     name: &FunctionName,
     args: &DeployArgs,
+    built: &Built,
     zip: &[u8],
 ) -> anyhow::Result<()> {
     let found = match args.runtime {
         // What is given need not be looked for.
         Some(_) if args.handler.is_some() => None,
-        _ => detect::detect(&args.source)?,
+        _ => match &built.found {
+            Some(found) => Some(found.clone()),
+            None => detect::detect(&args.source)?,
+        },
     };
     let runtime = args
         .runtime
@@ -142,6 +178,10 @@ fn configuration(args: &DeployArgs) -> Map<String, Value> {
     let members = [
         ("MemorySize", args.memory.map(|it| json!(it))),
         ("Timeout", args.timeout.map(|it| json!(it))),
+        (
+            "Layers",
+            (!args.layers.is_empty()).then(|| json!(args.layers)),
+        ),
         ("Role", args.role.as_ref().map(|it| json!(it))),
         (
             "Environment",
@@ -221,10 +261,11 @@ fn name_of(source: &Path) -> anyhow::Result<FunctionName> {
         .with_context(|| format!("give --name: '{name}' cannot be a function name"))
 }
 
-fn package(source: &Path) -> anyhow::Result<Vec<u8>> {
-    let zip = if source.is_dir() {
-        package::zip(source)?
+fn package(built: &Built) -> anyhow::Result<Vec<u8>> {
+    let zip = if built.parts.iter().all(|part| part.is_dir()) {
+        package::zip(&built.parts, built.without)?
     } else {
+        let source = &built.parts[0];
         let file =
             std::fs::read(source).with_context(|| format!("cannot read {}", source.display()))?;
         if !file.starts_with(b"PK") {

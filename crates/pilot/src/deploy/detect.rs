@@ -5,15 +5,13 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use pilotlight_model::Runtime;
 
 /// Files that a Python handler is looked for in.
 const PYTHON: [&str; 4] = ["lambda_function", "app", "handler", "main"];
 /// Names that a Python handler has.
 const HANDLERS: [&str; 3] = ["lambda_handler", "handler", "main"];
-/// Files that say that a folder is a project of which a jar can be built.
-const BUILDS: [&str; 3] = ["pom.xml", "build.gradle", "build.gradle.kts"];
 /// Levels of folders in which classes are looked for.
 const CLASS_DEPTH: u32 = 8;
 /// Bytes of a file that are looked at.
@@ -23,7 +21,7 @@ const SOURCE_BYTES: u64 = 1 << 20;
 const NODE: [&str; 3] = ["index.mjs", "index.js", "index.cjs"];
 
 /// What a folder is made for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) runtime: Runtime,
     /// Java's can be anywhere: it has to be given.
@@ -40,7 +38,7 @@ pub(super) fn detect(source: &Path) -> anyhow::Result<Option<Found>> {
     Ok(jar.then_some(JAVA))
 }
 
-const JAVA: Found = Found {
+pub(super) const JAVA: Found = Found {
     runtime: Runtime::Java17,
     handler: None,
 };
@@ -76,9 +74,6 @@ fn detect_in(folder: &Path) -> anyhow::Result<Option<Found>> {
     if let Some(found) = node(folder) {
         return Ok(Some(found));
     }
-    if let Some(file) = BUILDS.iter().find(|name| folder.join(name).is_file()) {
-        bail!("{file} is there: build the project, and deploy the jar that comes out of it");
-    }
     let java = holds(&folder.join("lib"), "jar") || holds_classes(folder, CLASS_DEPTH);
     Ok(java.then_some(JAVA))
 }
@@ -86,12 +81,22 @@ fn detect_in(folder: &Path) -> anyhow::Result<Option<Found>> {
 /// Names an `index` file's export `handler`, as AWS's console and samples do; what it exports is only known by
 /// running it.
 fn node(folder: &Path) -> Option<Found> {
-    let file = NODE.into_iter().find(|file| folder.join(file).is_file())?;
+    let index = NODE.into_iter().find(|file| folder.join(file).is_file());
+    let file = index.map(str::to_owned).or_else(|| main(folder))?;
     let (module, _) = file.rsplit_once('.')?;
     Some(Found {
         runtime: Runtime::Nodejs20x,
         handler: Some(format!("{module}.handler")),
     })
+}
+
+/// The file that a `package.json` names as the package's own.
+fn main(folder: &Path) -> Option<String> {
+    let manifest = fs::read(folder.join("package.json")).ok()?;
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).ok()?;
+    let main = manifest["main"].as_str()?;
+    let main = main.strip_prefix("./").unwrap_or(main);
+    folder.join(main).is_file().then(|| main.to_owned())
 }
 
 /// Whether a file with that extension lies in a folder.

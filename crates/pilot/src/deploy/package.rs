@@ -1,10 +1,11 @@
 //! From a folder to a zip. The same files make the same bytes, so that an unchanged folder is an
 //! unchanged function.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{Cursor, Seek, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use pilotlight_model::limits::CODE_UNPACKED_BYTES;
@@ -16,15 +17,25 @@ const SKIPPED: [&str; 5] = [".git", ".venv", "__pycache__", ".DS_Store", ".mypy_
 /// Folders within folders; links that lead back into themselves end here.
 const DEPTH: usize = 64;
 
-/// Zips a folder's contents. Symbolic links are followed: packages hold files.
-pub(super) fn zip(folder: &Path) -> anyhow::Result<Vec<u8>> {
+/// Zips the contents of folders, of the same path the first one's; `without` are names at the top of the first
+/// that stay out. Symbolic links are followed: packages hold files.
+pub(super) fn zip(
+    folders: &[PathBuf],
+    without: &'static [&'static str],
+) -> anyhow::Result<Vec<u8>> {
     let mut package = Package {
         writer: ZipWriter::new(Cursor::new(Vec::new())),
+        names: HashSet::new(),
+        without,
         left: CODE_UNPACKED_BYTES,
     };
-    package.add_folder(folder, "", 0)?;
+    for folder in folders {
+        package.add_folder(folder, "", 0)?;
+        package.without = &[];
+    }
     if package.left == CODE_UNPACKED_BYTES {
-        bail!("{} holds no code", folder.display());
+        let first = folders.first().map(|it| it.display().to_string());
+        bail!("{} holds no code", first.unwrap_or_default());
     }
     Ok(package
         .writer
@@ -35,6 +46,8 @@ pub(super) fn zip(folder: &Path) -> anyhow::Result<Vec<u8>> {
 
 struct Package<W: Write + Seek> {
     writer: ZipWriter<W>,
+    names: HashSet<String>,
+    without: &'static [&'static str],
     /// Bytes that may still be added.
     left: u64,
 }
@@ -57,7 +70,8 @@ impl<W: Write + Seek> Package<W> {
             let Ok(name) = entry.file_name().into_string() else {
                 bail!("{}: file names must be UTF-8", path.display());
             };
-            if SKIPPED.contains(&name.as_str()) || name.ends_with(".pyc") {
+            let stays_out = prefix.is_empty() && self.without.contains(&name.as_str());
+            if stays_out || SKIPPED.contains(&name.as_str()) || name.ends_with(".pyc") {
                 continue;
             }
             let name = format!("{prefix}{name}");
@@ -66,6 +80,9 @@ impl<W: Write + Seek> Package<W> {
             if metadata.is_dir() {
                 self.add_folder(&path, &format!("{name}/"), depth + 1)?;
             } else if metadata.is_file() {
+                if !self.names.insert(name.clone()) {
+                    continue;
+                }
                 self.add_file(&path, &name, metadata.permissions().mode())?;
             } else {
                 bail!("{} is neither a file nor a folder", path.display());
@@ -120,7 +137,7 @@ mod tests {
             }
             fs::write(root.join("bootstrap"), "#!").unwrap();
             fs::set_permissions(root.join("bootstrap"), fs::Permissions::from_mode(0o700)).unwrap();
-            zip(root).unwrap()
+            zip(&[root.to_owned()], &[]).unwrap()
         };
         let bytes = make();
         assert_eq!(bytes, make());
@@ -141,13 +158,37 @@ mod tests {
     }
 
     #[test]
+    fn folders_are_laid_over_one_another() {
+        let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for (folder, text) in [(&first, "first"), (&second, "second")] {
+            fs::create_dir_all(folder.path().join("node_modules")).unwrap();
+            fs::write(folder.path().join("same.py"), text).unwrap();
+            fs::write(folder.path().join(format!("node_modules/{text}")), text).unwrap();
+        }
+        let folders = [first.path().to_owned(), second.path().to_owned()];
+        let bytes = zip(&folders, &["node_modules"]).unwrap();
+        let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
+        let names: Vec<String> = archive.file_names().map(str::to_owned).collect();
+        assert_eq!(names, ["same.py", "node_modules/second"]);
+        let mut text = String::new();
+        archive
+            .by_name("same.py")
+            .unwrap()
+            .read_to_string(&mut text)
+            .unwrap();
+        assert_eq!(text, "first");
+    }
+
+    #[test]
     fn links_are_followed_but_not_for_ever() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("real.py"), "x").unwrap();
         std::os::unix::fs::symlink("real.py", folder.path().join("link.py")).unwrap();
-        let archive = zip::ZipArchive::new(Cursor::new(zip(folder.path()).unwrap())).unwrap();
+        let archive =
+            zip::ZipArchive::new(Cursor::new(zip(&[folder.path().to_owned()], &[]).unwrap()))
+                .unwrap();
         assert_eq!(archive.len(), 2);
         std::os::unix::fs::symlink(".", folder.path().join("again")).unwrap();
-        assert!(zip(folder.path()).is_err());
+        assert!(zip(&[folder.path().to_owned()], &[]).is_err());
     }
 }
