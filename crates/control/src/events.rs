@@ -124,7 +124,14 @@ pub(crate) async fn enqueue(parts: Arc<Parts>, event: QueuedEvent) -> Result<(),
     let now_ms = parts.config.clock.unix_ms();
     let kept: Result<Entry, LambdaError> = parts
         .catalog
-        .write(move |session| Ok(session.enqueue(&event, now_ms)?))
+        .write(move |session| {
+            // It may have been deleted since it was resolved, and what waited for it then was looked after;
+            // nobody would look after this one.
+            if !session.is_there(&event)? {
+                return Err(missing(&event));
+            }
+            Ok(session.enqueue(&event, now_ms)?)
+        })
         .await;
     match kept {
         Ok(entry) => {
@@ -136,6 +143,20 @@ pub(crate) async fn enqueue(parts: Arc<Parts>, event: QueuedEvent) -> Result<(),
             Err(error)
         }
     }
+}
+
+fn missing(event: &QueuedEvent) -> LambdaError {
+    let QueuedEvent {
+        account,
+        region,
+        name,
+        qualifier,
+        ..
+    } = event;
+    let qualifier = qualifier.as_deref().unwrap_or("$LATEST");
+    LambdaError::function_not_found(&format!(
+        "arn:aws:lambda:{region}:{account}:function:{name}:{qualifier}"
+    ))
 }
 
 /// Delivers events, as many at a time as configured, until stopped; then it lets those that run end.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::deliveries::Message;
 use super::event_invoke::EventInvoke;
-use super::functions::{json, parsed};
+use super::functions::{json, number, parsed};
 use super::{CatalogError, Session};
 use crate::destination;
 use crate::events::schedule::{Entry, Lane};
@@ -94,6 +94,34 @@ impl Session<'_> {
             queued_ms: now_ms,
             due_ms: now_ms,
         })
+    }
+
+    /// Whether there is what an event is for: the function, and the version or alias where it names one.
+    pub(crate) fn is_there(&self, event: &QueuedEvent) -> Result<bool, CatalogError> {
+        let function = VersionKey {
+            account: event.account.clone(),
+            region: event.region.clone(),
+            name: event.name.clone(),
+            version: Version::Latest,
+        };
+        let qualifier = event.qualifier.as_deref().unwrap_or("$LATEST");
+        let version = match qualifier.parse() {
+            Ok(Qualifier::Version(version)) => version,
+            Ok(Qualifier::Alias(alias)) => return Ok(self.alias(&function, &alias)?.is_some()),
+            Err(_) => return Ok(false),
+        };
+        let mut query = self.connection.prepare_cached(
+            "SELECT EXISTS (
+                 SELECT 1 FROM function JOIN version ON version.function = function.id
+                 WHERE account = ?1 AND region = ?2 AND name = ?3 AND number = ?4)",
+        )?;
+        let key = params![
+            function.account.as_str(),
+            function.region.as_str(),
+            function.name.as_str(),
+            number(version)
+        ];
+        Ok(query.query_row(key, |row| row.get(0))?)
     }
 
     /// Every event that waits, without what it holds.

@@ -254,3 +254,19 @@ async fn nobody_is_told_of_an_event_before_it_is_on_disk() {
     queue_is(&platform, 0).await;
     assert_eq!(platform.node.invoked.lock().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_gone_by_the_time_of_the_writing_is_not_accepted() {
+    let platform = Platform::open().await;
+    platform.active("f").await;
+    let mut of_alias = event("f", "1");
+    of_alias.qualifier = Some("live".to_owned());
+    for (given, qualifier) in [(event("g", "1"), "g:$LATEST"), (of_alias, "f:live")] {
+        let refused = platform.control.enqueue(given).await.unwrap_err();
+        assert_eq!(
+            refused.message,
+            format!("Function not found: {ARN}{qualifier}")
+        );
+    }
+    assert_eq!(platform.control.metrics().events_queued.get(), 0);
+}
