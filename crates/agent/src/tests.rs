@@ -9,6 +9,7 @@ mod ladder;
 mod limits;
 mod logging;
 mod streaming;
+mod telemetry;
 
 use std::sync::Arc;
 use std::time::Duration;
