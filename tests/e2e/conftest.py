@@ -62,6 +62,12 @@ def client(platform):
     return platform.client()
 
 
+@pytest.fixture
+def logs(platform):
+    """A client of CloudWatch Logs."""
+    return platform.client(service="logs")
+
+
 class Function:
     """A deployed function."""
 

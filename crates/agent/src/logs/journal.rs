@@ -29,6 +29,8 @@ pub(super) struct Journal {
     /// Segments oldest first, the last one open.
     segments: Vec<Segment>,
     file: File,
+    /// Whether the open segment's name is known to be on stable storage.
+    named: bool,
 }
 
 impl Journal {
@@ -46,6 +48,7 @@ impl Journal {
             limit: limit.max(1),
             segments,
             file,
+            named: false,
         })
     }
 
@@ -81,9 +84,17 @@ impl Journal {
         self.sync()
     }
 
-    /// Resolves what was appended to stable storage.
-    pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+    /// Returns when what was appended is on stable storage, and can be found there.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()?;
+        if !self.named {
+            // The folders of group, region, account and store may be as new as the file.
+            for folder in self.folder.ancestors().take(4) {
+                File::open(folder)?.sync_all()?;
+            }
+            self.named = true;
+        }
+        Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -146,6 +157,7 @@ impl Journal {
     fn rotate(&mut self) -> io::Result<()> {
         let (file, segment) = open_segment(&self.folder, self.last().end())?;
         self.file = file;
+        self.named = false;
         self.segments.push(segment);
         Ok(())
     }
