@@ -32,10 +32,9 @@ pub(super) fn supported(input: &Value) -> Result<(), LambdaError> {
     }
 }
 
-/// Judges a schedule's settings; `before` are those that it has, if there is one. Returns when it is due.
+/// Judges a schedule's settings. Returns when it is due.
 pub(super) fn judge(
     settings: &Settings,
-    before: Option<&Settings>,
     caller: &Caller,
     now_ms: u64,
 ) -> Result<impl FnOnce(u64, u64) -> Option<Timing> + use<>, LambdaError> {
@@ -52,7 +51,7 @@ pub(super) fn judge(
     window(settings)?;
     // Dates do not apply to a single time.
     if !matches!(expression, Expression::At(_)) {
-        dates(settings, before, now_ms)?;
+        dates(settings, now_ms)?;
     }
     Delivery::of(&settings.target, &sample(caller, now_ms))
         .map_err(|unusable| invalid(unusable.0))?;
@@ -74,7 +73,7 @@ fn window(settings: &Settings) -> Result<(), LambdaError> {
     }
 }
 
-fn dates(settings: &Settings, before: Option<&Settings>, now_ms: u64) -> Result<(), LambdaError> {
+fn dates(settings: &Settings, now_ms: u64) -> Result<(), LambdaError> {
     let negative = |date: Option<f64>| date.is_some_and(|date| date < 0.0);
     if negative(settings.start_date) || negative(settings.end_date) {
         return Err(invalid("Dates before 1970 are not supported."));
@@ -83,21 +82,20 @@ fn dates(settings: &Settings, before: Option<&Settings>, now_ms: u64) -> Result<
         settings.start_date.map(unix_ms),
         settings.end_date.map(unix_ms),
     );
-    let kept = before.is_some_and(|before| before.start_date == settings.start_date);
-    if !kept && start.is_some_and(|start| start + START_MS < now_ms) {
+    // Of an update too, which can therefore not repeat an old start.
+    if start.is_some_and(|start| start + START_MS < now_ms) {
         return Err(invalid(
             "The StartDate you specify cannot be earlier than 5 minutes ago.",
         ));
     }
-    let kept = before.is_some_and(|before| before.end_date == settings.end_date);
-    if !kept && end.is_some_and(|end| end < now_ms) {
+    if end.is_some_and(|end| end < now_ms) {
         return Err(invalid("The EndDate you specify cannot be in the past."));
     }
     if let (Some(start), Some(end)) = (start, end)
         && end <= start
     {
         return Err(invalid(
-            "The EndDate you specify must come after the StartDate.",
+            "The StartDate you specify must come before the EndDate.",
         ));
     }
     Ok(())

@@ -57,7 +57,7 @@ pub(super) async fn create(
     let named: Named = typed(input.clone())?;
     let settings: Settings = typed(input)?;
     let now_ms = parts.config.clock.unix_ms();
-    let timing = rules::judge(&settings, None, caller, now_ms)?;
+    let timing = rules::judge(&settings, caller, now_ms)?;
     let (seed, _) = Uuid::new_v4().as_u64_pair();
     let schedule = Schedule {
         id: 0,
@@ -155,7 +155,7 @@ pub(super) async fn update(
         .catalog
         .write(move |session| {
             let mut schedule = find(session, &caller, &named)?;
-            let timing = rules::judge(&settings, Some(&schedule.settings), &caller, now_ms)?;
+            let timing = rules::judge(&settings, &caller, now_ms)?;
             if schedule.settings.schedule_expression != settings.schedule_expression {
                 schedule.anchor_ms = now_ms;
             }

@@ -247,7 +247,7 @@ async fn what_makes_no_sense_is_refused() {
     .await;
     assert_eq!(
         message,
-        "The EndDate you specify must come after the StartDate."
+        "The StartDate you specify must come before the EndDate."
     );
     assert_eq!(platform.schedule_names("").await, [""; 0]);
 }
