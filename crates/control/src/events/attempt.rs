@@ -114,7 +114,8 @@ pub(super) async fn make(parts: &Parts, event: &Event) -> Attempt {
         };
     }
     let share = resolved.share;
-    if share.reserved == Some(0) && share.provisioned == 0 {
+    // Not what is left of it: that is nothing, too, where all that is reserved is provisioned.
+    if parts.catalog.index().claim(&key).reserved == Some(0) {
         return Attempt {
             version: Some(key),
             ..Attempt::disabled(&event.event)

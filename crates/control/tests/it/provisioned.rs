@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use http::Method;
-use pilotlight_model::node::Directory;
+use pilotlight_model::node::{Directory, EventQueue};
 use pilotlight_model::provisioned::{Provisioned, Trouble};
 use pilotlight_model::{Version, VersionKey};
 use serde_json::{Value, json};
 
 use crate::aliases::{created, update, versions, words};
+use crate::events::{event, queue_is};
 use crate::harness::{ARN, FUNCTIONS, Platform, Reply, caller, until};
 
 const CONFIG: &str = "/2019-09-30/functions/f/provisioned-concurrency";
@@ -262,6 +263,15 @@ async fn limits_of_account_and_reservation() {
     assert_eq!((own.provisioned, own.reserved), (2, Some(0)));
     assert_eq!((latest.provisioned, latest.reserved), (0, Some(0)));
     assert_eq!(latest.unreserved, 998);
+    // The function is not switched off for that: an event waits for its turn.
+    *platform.admission.throttled.lock() = Some("f");
+    platform.control.enqueue(event("f", "1")).await.unwrap();
+    until(|| async {
+        let retried = platform.control.metrics().events_retried.get();
+        (retried == 1).then_some(())
+    })
+    .await;
+    queue_is(&platform, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
