@@ -116,6 +116,8 @@ struct Current {
     restore: Option<Duration>,
     /// Its answer goes to the caller as it comes, and has begun.
     streamed: bool,
+    /// Bytes of it, once all have.
+    handed_on: u64,
     reply: oneshot::Sender<Ended>,
 }
 
@@ -154,8 +156,8 @@ pub(crate) enum Next {
 #[derive(Debug)]
 pub(crate) enum Answer {
     Response(Bytes),
-    /// All of it has been handed on.
-    Streamed,
+    /// All of it, so many bytes, has been handed on.
+    Streamed(u64),
     /// `POST …/error`, or what cut a streamed answer short.
     Error(Bytes),
     /// More bytes than an answer may have.
@@ -221,6 +223,7 @@ impl Instance {
             init,
             restore,
             streamed: false,
+            handed_on: 0,
             reply,
         });
         if let Some(failure) = state.failed.clone() {
@@ -343,7 +346,12 @@ impl Instance {
         state.answered = true;
         let (payload, failure) = match answer {
             Answer::Response(payload) => (payload, None),
-            Answer::Streamed => (Bytes::new(), None),
+            Answer::Streamed(bytes) => {
+                if let Some(current) = &mut state.current {
+                    current.handed_on = bytes;
+                }
+                (Bytes::new(), None)
+            }
             Answer::Error(payload) => {
                 self.reply(&mut state, at, payload, Some(UNHANDLED), None);
                 return;

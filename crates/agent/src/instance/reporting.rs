@@ -43,6 +43,7 @@ impl Instance {
             init,
             restore,
             streamed,
+            handed_on,
             reply,
         }) = state.current.take()
         else {
@@ -60,7 +61,7 @@ impl Instance {
             answer: answered.then(|| AnswerTimes {
                 latency: first_byte.since(began),
                 duration: at.since(first_byte),
-                bytes: payload.len() as u64,
+                bytes: payload.len() as u64 + handed_on,
             }),
             began,
             began_at,

@@ -61,7 +61,7 @@ pub(super) async fn hand_on(
             if !begun {
                 begin(&claim, sink, content_type);
             }
-            claim.finish(Answer::Streamed);
+            claim.finish(Answer::Streamed(count));
         }
     }
     accepted()

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use pilotlight_model::Phase;
 use pilotlight_model::limits::STREAMED_RESPONSE_BYTES;
+use pilotlight_model::logging::{LogFormat, LogLevel};
 use pilotlight_model::node::{BoxFuture, ResponseSink, StreamBegun};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -181,6 +182,44 @@ async fn an_answer_reaches_the_caller_while_the_function_runs() {
     assert_eq!(client.text(), "firstlast");
     assert_eq!(&cut.payload[..], br#"{"errorType":"E"}"#);
     assert_eq!(cut.function_error, Some("Unhandled"));
+}
+
+#[tokio::test]
+async fn the_log_tells_how_much_was_streamed() {
+    let world = World::new(script(|mut runtime| async move {
+        let mut socket = runtime.socket();
+        loop {
+            let (id, _) = event(&mut socket).await;
+            let answer = head(&id) + "5\r\nfirst\r\n0\r\n\r\n";
+            socket.write_all(answer.as_bytes()).await.unwrap();
+            assert_eq!(status(&mut socket).await, "202");
+        }
+    }));
+    let spec = Arc::new(FunctionSpec {
+        log_format: LogFormat::Json {
+            application: LogLevel::Info,
+            system: LogLevel::Debug,
+        },
+        ..spec()
+    });
+    for _ in 0..2 {
+        let client = Client::hungry();
+        world
+            .try_invoke(streamed(&spec, "!", &client))
+            .await
+            .unwrap();
+    }
+    let log: Vec<Value> = world
+        .log()
+        .await
+        .iter()
+        .map(|it| json(it.as_bytes()))
+        .collect();
+    let done = log
+        .iter()
+        .find(|it| it["type"] == "platform.runtimeDone")
+        .unwrap();
+    assert_eq!(done["record"]["metrics"]["producedBytes"], 5);
 }
 
 #[tokio::test]
