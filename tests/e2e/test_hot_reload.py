@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 
-from conftest import ROLE, deploy_to, wait_active
+from conftest import ROLE, deploy_to, eventually, wait_active
 from packages import ECHO, package
 
 NO_BUCKET = (
@@ -148,6 +148,24 @@ def test_code_moves_between_packages_and_folders(client, deploy, folder):
     client.update_function_code(FunctionName=function.name, ZipFile=zipped)
     wait_active(client, function.name)
     assert function.call() == "again"
+
+
+def test_provisioned_instances_are_made_again(client, deploy, folder):
+    (folder / "lambda_function.py").write_text("def lambda_handler(event, context):\n    return 1\n")
+    function = deploy(ECHO, Code=code(folder))
+    version = client.publish_version(FunctionName=function.name)["Version"]
+    which = dict(FunctionName=function.name, Qualifier=version)
+
+    def ready():
+        return client.get_provisioned_concurrency_config(**which)["Status"] == "READY"
+
+    client.put_provisioned_concurrency_config(**which, ProvisionedConcurrentExecutions=2)
+    eventually(ready, "the instances are there")
+    assert function.invoke(Qualifier=version)["json"] == 1
+    (folder / "lambda_function.py").write_text("def lambda_handler(event, context):\n    return 2\n")
+    assert function.invoke(Qualifier=version)["json"] == 2
+    eventually(ready, "the instances are there again")
+    client.delete_provisioned_concurrency_config(**which)
 
 
 def test_folders_that_cannot_be(platform, client, folder):

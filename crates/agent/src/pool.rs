@@ -325,6 +325,7 @@ impl Pool {
         let mut effects = Effects::default();
         self.state.lock().outdate(key, &mut effects);
         self.carry_out(effects);
+        self.pump();
     }
 
     /// Runs the policy's clock; never ends by itself.

@@ -107,6 +107,16 @@ impl State {
         }
     }
 
+    /// What is provisioned for that version is made again.
+    pub(super) fn renew_provision(&mut self, key: &VersionKey, effects: &mut Effects) {
+        let provision = self.provisions.versions.get(key);
+        let Some((spec, wanted)) = provision.map(|it| (Arc::clone(&it.spec), it.wanted)) else {
+            return;
+        };
+        self.unprovision(key, effects);
+        self.provision(&spec, wanted, effects);
+    }
+
     /// Nothing is provisioned for any version any more.
     pub(super) fn unprovision_all(&mut self, effects: &mut Effects) {
         let keys: Vec<VersionKey> = self.provisions.versions.keys().cloned().collect();

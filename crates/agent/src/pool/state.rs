@@ -358,6 +358,7 @@ impl State {
     }
 
     pub(super) fn retire(&mut self, key: &VersionKey, effects: &mut Effects) {
+        self.unprovision(key, effects);
         self.outdate(key, effects);
         if let Some(version) = self.versions.get_mut(key) {
             version.retired = true;
@@ -373,7 +374,7 @@ impl State {
                 instance.retire();
             }
         }
-        self.unprovision(key, effects);
+        self.renew_provision(key, effects);
         self.end_held(|it| it.key == *key, effects);
         if let Some(version) = self.versions.get_mut(key) {
             let idle = std::mem::take(&mut version.idle);
