@@ -115,6 +115,15 @@ def test_life(platform, client, version, aws_error):
     assert version.call({})[0] == "on-demand"
 
 
+def test_nodejs_can_tell(client, deploy):
+    source = "exports.handler = async () => [process.env.AWS_LAMBDA_INITIALIZATION_TYPE]"
+    version = Version(client, deploy({"index.js": source}, Runtime="nodejs20.x", Handler="index.handler").name)
+    version.provision(1)
+    version.ready(1)
+    assert version.call({}) == ["provisioned-concurrency"]
+    assert version.call({}, Qualifier="$LATEST") == ["on-demand"]
+
+
 def test_with_the_aws_cli(platform, version):
     of = ["--function-name", version.name, "--qualifier", version.number]
     platform.aws("put-provisioned-concurrency-config", *of, "--provisioned-concurrent-executions", "1")
