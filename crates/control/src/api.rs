@@ -18,6 +18,7 @@ mod layers;
 mod listing;
 mod logging;
 mod markers;
+mod operations;
 mod ownership;
 mod permissions;
 mod provisioned;
@@ -121,209 +122,12 @@ async fn operate(
     let answer = match api {
         ApiId::Lambda => {
             let acting = ownership::acting(parts, caller, operation, &input)?;
-            dispatch(parts, &acting, operation, input).await?
+            operations::dispatch(parts, &acting, operation, input).await?
         }
         ApiId::Logs => logs::dispatch(parts, caller, operation, input).await?,
         ApiId::Scheduler => scheduler::dispatch(parts, caller, operation, input).await?,
     };
     Ok((operation, answer))
-}
-
-/// The table of Lambda's operations. What is not in it is one of AWS's that this platform does not have yet.
-async fn dispatch(
-    parts: &Arc<Parts>,
-    caller: &Caller,
-    operation: &Operation,
-    input: Value,
-) -> Result<Answer, LambdaError> {
-    match operation.name() {
-        "CreateFunction" => create::create_function(parts, caller, input)
-            .await
-            .and_then(json),
-        "GetFunction" => read::get_function(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "GetFunctionConfiguration" => {
-            read::get_function_configuration(parts, caller, typed(input)?)
-                .await
-                .and_then(json)
-        }
-        "UpdateFunctionCode" => update::update_function_code(parts, caller, input)
-            .await
-            .and_then(json),
-        "UpdateFunctionConfiguration" => {
-            update::update_function_configuration(parts, caller, input)
-                .await
-                .and_then(json)
-        }
-        "PublishVersion" => publish::publish_version(parts, caller, input)
-            .await
-            .and_then(json),
-        "DeleteFunction" => delete::delete_function(parts, caller, typed(input)?).await,
-        "ListFunctions" => listing::list_functions(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "ListVersionsByFunction" => listing::list_versions(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "CreateAlias" => aliases::create_alias(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "GetAlias" => aliases::get_alias(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "UpdateAlias" => aliases::update_alias(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "DeleteAlias" => aliases::delete_alias(parts, caller, typed(input)?).await,
-        "ListAliases" => aliases::list_aliases(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "ListTags" => tags::list_tags(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "TagResource" => tags::tag_resource(parts, caller, typed(input)?).await,
-        "UntagResource" => tags::untag_resource(parts, caller, typed(input)?).await,
-        "PutFunctionConcurrency" => {
-            concurrency::put_function_concurrency(parts, caller, typed(input)?)
-                .await
-                .and_then(json)
-        }
-        "GetFunctionConcurrency" => {
-            concurrency::get_function_concurrency(parts, caller, typed(input)?)
-                .await
-                .and_then(json)
-        }
-        "DeleteFunctionConcurrency" => {
-            concurrency::delete_function_concurrency(parts, caller, typed(input)?).await
-        }
-        "PutProvisionedConcurrencyConfig" => provisioned::put(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "GetProvisionedConcurrencyConfig" => provisioned::get(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "DeleteProvisionedConcurrencyConfig" => {
-            provisioned::delete(parts, caller, typed(input)?).await
-        }
-        "ListProvisionedConcurrencyConfigs" => provisioned::list(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "GetAccountSettings" => account::get_account_settings(parts, caller)
-            .await
-            .and_then(json),
-        "CreateCodeSigningConfig" => code_signing::create(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "GetCodeSigningConfig" => code_signing::get(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "UpdateCodeSigningConfig" => code_signing::update(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "DeleteCodeSigningConfig" => code_signing::delete(parts, caller, typed(input)?).await,
-        "ListCodeSigningConfigs" => code_signing::list(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "ListFunctionsByCodeSigningConfig" => function_signing::list(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "PutFunctionCodeSigningConfig" => function_signing::put(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "GetFunctionCodeSigningConfig" => function_signing::get(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "DeleteFunctionCodeSigningConfig" => {
-            function_signing::delete(parts, caller, typed(input)?).await
-        }
-        "AddPermission" => permissions::add_permission(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "RemovePermission" => permissions::remove_permission(parts, caller, typed(input)?).await,
-        "GetPolicy" => permissions::get_policy(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "CreateFunctionUrlConfig" => urls::create_function_url_config(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "GetFunctionUrlConfig" => urls::get_function_url_config(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "UpdateFunctionUrlConfig" => urls::update_function_url_config(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "DeleteFunctionUrlConfig" => {
-            urls::delete_function_url_config(parts, caller, typed(input)?).await
-        }
-        "ListFunctionUrlConfigs" => urls::list_function_url_configs(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "PutFunctionEventInvokeConfig" => event_invoke::put(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "UpdateFunctionEventInvokeConfig" => event_invoke::update(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "GetFunctionEventInvokeConfig" => event_invoke::get(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "DeleteFunctionEventInvokeConfig" => {
-            event_invoke::delete(parts, caller, typed(input)?).await
-        }
-        "ListFunctionEventInvokeConfigs" => event_invoke::list(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "GetFunctionRecursionConfig" => {
-            recursion::get_function_recursion_config(parts, caller, typed(input)?)
-                .await
-                .and_then(json)
-        }
-        "PutFunctionRecursionConfig" => {
-            recursion::put_function_recursion_config(parts, caller, typed(input)?)
-                .await
-                .and_then(json)
-        }
-        "GetRuntimeManagementConfig" => {
-            runtime_updates::get_runtime_management_config(parts, caller, typed(input)?)
-                .await
-                .and_then(json)
-        }
-        "PutRuntimeManagementConfig" => {
-            runtime_updates::put_runtime_management_config(parts, caller, typed(input)?)
-                .await
-                .and_then(json)
-        }
-        "ListEventSourceMappings" => json(event_sources::list_event_source_mappings()),
-        "CreateEventSourceMapping" => Err(event_sources::not_here()),
-        "GetEventSourceMapping" | "UpdateEventSourceMapping" | "DeleteEventSourceMapping" => {
-            Err(event_sources::none_such())
-        }
-        "PublishLayerVersion" => layers::publish(parts, caller, input).await.and_then(json),
-        "GetLayerVersion" => layers::get(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "GetLayerVersionByArn" => layers::get_by_arn(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "DeleteLayerVersion" => layers::delete(parts, caller, typed(input)?).await,
-        "ListLayers" => layers::listing::layers(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "ListLayerVersions" => layers::listing::versions(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "AddLayerVersionPermission" => layers::policy::add(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "RemoveLayerVersionPermission" => {
-            layers::policy::remove(parts, caller, typed(input)?).await
-        }
-        "GetLayerVersionPolicy" => layers::policy::get(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        name => Err(not_yet(name)),
-    }
 }
 
 /// 404 for an operation of AWS's that this platform does not have.
@@ -339,6 +143,14 @@ pub(crate) fn typed<T: DeserializeOwned>(input: Value) -> Result<T, LambdaError>
     serde_json::from_value(input).map_err(|error| ours("a request", &error))
 }
 
+/// The answer of an operation that has something to say.
+pub(crate) async fn answered<T: Serialize>(
+    outcome: impl Future<Output = Result<T, LambdaError>>,
+) -> Result<Answer, LambdaError> {
+    outcome.await.and_then(json)
+}
+
+/// An answer with a body.
 pub(crate) fn json(body: impl Serialize) -> Result<Answer, LambdaError> {
     serde_json::to_value(body)
         .map(Answer::Json)

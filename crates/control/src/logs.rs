@@ -21,7 +21,7 @@ use pilotlight_model::service::Operation;
 use pilotlight_model::{ErrorKind, LambdaError};
 use serde_json::Value;
 
-use crate::api::{Answer, invalid, json, not_yet, typed};
+use crate::api::{Answer, answered, invalid, not_yet, typed};
 use crate::control::Parts;
 
 pub(crate) use retention::tell as tell_retention;
@@ -40,33 +40,21 @@ pub(crate) async fn dispatch(
     match operation.name() {
         "CreateLogGroup" => done(groups::create(parts, caller, typed(input)?).await),
         "DeleteLogGroup" => done(groups::delete(parts, caller, typed(input)?).await),
-        "DescribeLogGroups" => groups::describe(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
+        "DescribeLogGroups" => answered(groups::describe(parts, caller, typed(input)?)).await,
         "PutRetentionPolicy" => done(retention::put(parts, caller, typed(input)?).await),
         "DeleteRetentionPolicy" => done(retention::delete(parts, caller, typed(input)?).await),
         "CreateLogStream" => done(streams::create(parts, caller, typed(input)?).await),
         "DeleteLogStream" => done(streams::delete(parts, caller, typed(input)?).await),
-        "DescribeLogStreams" => streams::describe(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "PutLogEvents" => put::put(parts, caller, typed(input)?).await.and_then(json),
-        "GetLogEvents" => events::get(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "FilterLogEvents" => events::filter(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
+        "DescribeLogStreams" => answered(streams::describe(parts, caller, typed(input)?)).await,
+        "PutLogEvents" => answered(put::put(parts, caller, typed(input)?)).await,
+        "GetLogEvents" => answered(events::get(parts, caller, typed(input)?)).await,
+        "FilterLogEvents" => answered(events::filter(parts, caller, typed(input)?)).await,
         "TagResource" => done(tags::tag(parts, caller, typed(input)?).await),
         "UntagResource" => done(tags::untag(parts, caller, typed(input)?).await),
-        "ListTagsForResource" => tags::list(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
+        "ListTagsForResource" => answered(tags::list(parts, caller, typed(input)?)).await,
         "TagLogGroup" => done(tags::tag_group(parts, caller, typed(input)?).await),
         "UntagLogGroup" => done(tags::untag_group(parts, caller, typed(input)?).await),
-        "ListTagsLogGroup" => tags::list_group(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
+        "ListTagsLogGroup" => answered(tags::list_group(parts, caller, typed(input)?)).await,
         name => Err(not_yet(name)),
     }
 }

@@ -14,7 +14,7 @@ use pilotlight_model::{ErrorKind, LambdaError};
 use serde::Serialize;
 use serde_json::{Value, json as object};
 
-use super::{Answer, json, not_yet, typed};
+use super::{Answer, answered, not_yet, typed};
 use crate::catalog::Session;
 use crate::control::Parts;
 
@@ -37,28 +37,18 @@ pub(super) async fn dispatch(
     input: Value,
 ) -> Result<Answer, LambdaError> {
     match operation.name() {
-        "CreateSchedule" => schedules::create(parts, caller, input).await.and_then(json),
-        "GetSchedule" => schedules::get(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "UpdateSchedule" => schedules::update(parts, caller, input).await.and_then(json),
+        "CreateSchedule" => answered(schedules::create(parts, caller, input)).await,
+        "GetSchedule" => answered(schedules::get(parts, caller, typed(input)?)).await,
+        "UpdateSchedule" => answered(schedules::update(parts, caller, input)).await,
         "DeleteSchedule" => schedules::delete(parts, caller, input).await,
-        "ListSchedules" => listing::schedules(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
-        "CreateScheduleGroup" => groups::create(parts, caller, input).await.and_then(json),
-        "GetScheduleGroup" => groups::get(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
+        "ListSchedules" => answered(listing::schedules(parts, caller, typed(input)?)).await,
+        "CreateScheduleGroup" => answered(groups::create(parts, caller, input)).await,
+        "GetScheduleGroup" => answered(groups::get(parts, caller, typed(input)?)).await,
         "DeleteScheduleGroup" => groups::delete(parts, caller, input).await,
-        "ListScheduleGroups" => listing::groups(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
+        "ListScheduleGroups" => answered(listing::groups(parts, caller, typed(input)?)).await,
         "TagResource" => tags::tag(parts, caller, typed(input)?).await,
         "UntagResource" => tags::untag(parts, caller, typed(input)?).await,
-        "ListTagsForResource" => tags::list(parts, caller, typed(input)?)
-            .await
-            .and_then(json),
+        "ListTagsForResource" => answered(tags::list(parts, caller, typed(input)?)).await,
         name => Err(not_yet(name)),
     }
 }
