@@ -24,6 +24,7 @@ mod lifecycle;
 mod logs;
 mod metrics;
 mod packages;
+mod paging;
 mod provision;
 mod restore;
 mod schedules;

@@ -11,12 +11,12 @@ use pilotlight_model::{AliasName, ErrorKind, LambdaError, Routing, Version, Vers
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::listing::page;
-use super::markers::{next, seen};
+use super::markers::{page, seen};
 use super::{Answer, invalid, rules};
 use crate::catalog::Session;
 use crate::catalog::aliases::Alias;
 use crate::control::Parts;
+use crate::paging::cut;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -200,7 +200,7 @@ pub(super) async fn list_aliases(
 ) -> Result<ListAliasesResponse, LambdaError> {
     let function = rules::changeable(&Target::resolve(caller, &request.function_name, None)?)?;
     let page = page(request.max_items);
-    let after = seen(request.marker.as_deref())?;
+    let after = seen(request.marker.as_deref())?.unwrap_or_default();
     let only = request.function_version;
     let only = only.map(|text| version(&function, &text)).transpose()?;
     parts
@@ -208,7 +208,7 @@ pub(super) async fn list_aliases(
         .read(move |session| {
             exists(session, &function)?;
             let mut aliases = session.aliases(&function, only, &after, Some(page + 1))?;
-            let next_marker = next(&mut aliases, page, |alias| alias.name.as_str());
+            let next_marker = cut(&mut aliases, page, |last| last.name.to_string());
             Ok(ListAliasesResponse {
                 next_marker,
                 aliases: aliases

@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::configuration::date;
-use super::listing::page;
-use super::markers::{next, seen};
+use super::markers::{page, seen};
 use super::{Answer, invalid, tags};
 use crate::catalog::Session;
 use crate::catalog::signing::CodeSigning;
 use crate::control::Parts;
+use crate::paging::cut;
 
 /// Configurations of one account and region.
 const MOST: usize = 1_000;
@@ -200,12 +200,12 @@ pub(super) async fn list(
     request: ListRequest,
 ) -> Result<ListResponse, LambdaError> {
     let (owner, page) = (caller.clone(), page(request.max_items));
-    let after = seen(request.marker.as_deref())?;
+    let after = seen(request.marker.as_deref())?.unwrap_or_default();
     parts
         .catalog
         .read(move |session| {
             let mut found = session.code_signings(&owner, &after, page + 1)?;
-            let next_marker = next(&mut found, page, |config| &config.id);
+            let next_marker = cut(&mut found, page, |last| last.id.clone());
             let shown = found.into_iter().map(|config| Config::of(&owner, config));
             Ok(ListResponse {
                 code_signing_configs: shown.collect(),

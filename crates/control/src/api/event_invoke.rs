@@ -3,23 +3,20 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::StatusCode;
 use pilotlight_model::names::Target;
 use pilotlight_model::node::Caller;
 use pilotlight_model::{ErrorKind, LambdaError, VersionKey};
 use serde::{Deserialize, Serialize};
 
+use super::markers::{page, seen};
 use super::read::FunctionRequest;
 use super::{Answer, invalid, rules};
 use crate::catalog::Session;
 use crate::catalog::event_invoke::EventInvoke;
 use crate::control::Parts;
 use crate::destination::{self, Refused, Use};
-
-/// Configurations on one page, whatever is asked for.
-const PAGE: usize = 50;
+use crate::paging::cut;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -180,8 +177,8 @@ pub(super) async fn list(
     request: ListRequest,
 ) -> Result<EventInvokeConfigs, LambdaError> {
     let target = Target::resolve(caller, &request.function_name, None).map_err(missing)?;
-    let page = request.max_items.unwrap_or(PAGE).min(PAGE);
-    let after = seen(request.marker.as_deref())?;
+    let page = page(request.max_items);
+    let after = seen(request.marker.as_deref())?.unwrap_or_default();
     parts
         .catalog
         .read(move |session| {
@@ -190,10 +187,7 @@ pub(super) async fn list(
                 return Err(no_function());
             }
             let mut found = session.event_invokes(&function, &after, page + 1)?;
-            let more = found.len() > page;
-            found.truncate(page);
-            let last = found.last().filter(|_| more);
-            let next_marker = last.map(|(last, _)| BASE64_URL_SAFE_NO_PAD.encode(last));
+            let next_marker = cut(&mut found, page, |(last, _)| last.clone());
             let shown = found
                 .into_iter()
                 .map(|(qualifier, settings)| EventInvokeConfig::of(&target, &qualifier, settings));
@@ -338,15 +332,4 @@ fn missing(error: LambdaError) -> LambdaError {
         ErrorKind::ResourceNotFound => no_function(),
         _ => error,
     }
-}
-
-/// What a marker says: the qualifier that the client saw last.
-fn seen(marker: Option<&str>) -> Result<String, LambdaError> {
-    let Some(marker) = marker else {
-        return Ok(String::new());
-    };
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(marker).ok();
-    bytes
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| invalid("The Marker is not one that this operation answered."))
 }

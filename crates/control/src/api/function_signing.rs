@@ -12,12 +12,12 @@ use pilotlight_model::{ErrorKind, LambdaError, VersionKey};
 use serde::{Deserialize, Serialize};
 
 use super::code_signing::{arn_of, find, id};
-use super::listing::page;
-use super::markers::{next, seen};
+use super::markers::{page, seen};
 use super::{Answer, rules};
 use crate::catalog::Session;
 use crate::catalog::signing::CodeSigning;
 use crate::control::Parts;
+use crate::paging::cut;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -121,13 +121,13 @@ pub(super) async fn list(
     request: ListFunctionsRequest,
 ) -> Result<ListFunctionsResponse, LambdaError> {
     let (owner, page) = (caller.clone(), page(request.max_items));
-    let after = seen(request.marker.as_deref())?;
+    let after = seen(request.marker.as_deref())?.unwrap_or_default();
     parts
         .catalog
         .read(move |session| {
             let config = find(session, &owner, &request.code_signing_config_arn)?;
             let mut names = session.signed_functions(&owner, &config.id, &after, page + 1)?;
-            let next_marker = next(&mut names, page, |name| name.as_str());
+            let next_marker = cut(&mut names, page, |last| last.to_string());
             let Caller {
                 account, region, ..
             } = &owner;

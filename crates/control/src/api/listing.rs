@@ -2,21 +2,17 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use pilotlight_model::names::Target;
 use pilotlight_model::node::Caller;
 use pilotlight_model::{LambdaError, Version};
 use serde::{Deserialize, Serialize};
 
 use super::configuration::Configuration;
-use super::markers::not_a_marker;
+use super::markers::{not_a_marker, page, seen};
 use super::read;
 use crate::catalog::record::Record;
 use crate::control::Parts;
-
-/// Functions, versions or aliases on one page, whatever is asked for.
-const PAGE: usize = 50;
+use crate::paging::cut;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -58,7 +54,7 @@ pub(super) async fn list_functions(
     request: ListFunctionsRequest,
 ) -> Result<ListFunctionsResponse, LambdaError> {
     let page = page(request.max_items);
-    let (name, version) = seen(request.marker.as_deref())?;
+    let (name, version) = version_seen(request.marker.as_deref())?;
     let Caller { account, region } = caller.clone();
     let all = request.function_version.is_some();
     let records = parts
@@ -73,7 +69,7 @@ pub(super) async fn list_functions(
             })
         })
         .await?;
-    let (functions, next_marker) = cut(records, page, all);
+    let (functions, next_marker) = shown(records, page, all);
     Ok(ListFunctionsResponse {
         functions,
         next_marker,
@@ -89,35 +85,29 @@ pub(super) async fn list_versions(
     let target = Target::resolve(caller, &request.function_name, None)?;
     let (record, _) = read::find(parts, &target).await?;
     let page = page(request.max_items);
-    let (_, after) = seen(request.marker.as_deref())?;
+    let (_, after) = version_seen(request.marker.as_deref())?;
     let records = parts
         .catalog
         .read(move |session| {
             Ok::<_, LambdaError>(session.versions(&record.key, after, page + 1)?)
         })
         .await?;
-    let (versions, next_marker) = cut(records, page, true);
+    let (versions, next_marker) = shown(records, page, true);
     Ok(ListVersionsResponse {
         versions,
         next_marker,
     })
 }
 
-/// Items on a page of as many as were asked for.
-pub(super) fn page(asked: Option<usize>) -> usize {
-    asked.unwrap_or(PAGE).min(PAGE)
-}
-
-/// A page of what was found, and the marker of the next where there is more.
-fn cut(
+/// A page of what was found, and the marker of the next where there is more: the name and the version that the client
+/// saw last.
+fn shown(
     mut records: Vec<Record>,
     page: usize,
     qualified: bool,
 ) -> (Vec<Configuration>, Option<String>) {
-    let more = records.len() > page;
-    records.truncate(page);
-    let next = records.last().filter(|_| more).map(|last| {
-        BASE64_URL_SAFE_NO_PAD.encode(format!("{}:{}", last.key.name, last.key.version))
+    let next = cut(&mut records, page, |last| {
+        format!("{}:{}", last.key.name, last.key.version)
     });
     let shown = |record: &Record| {
         let version = record.key.version.to_string();
@@ -126,14 +116,12 @@ fn cut(
     (records.iter().map(shown).collect(), next)
 }
 
-/// What a marker says. Markers are opaque to clients: the name and the version that they saw last.
-fn seen(marker: Option<&str>) -> Result<(String, Option<Version>), LambdaError> {
-    let Some(marker) = marker else {
+/// The name and the version that a marker says.
+fn version_seen(marker: Option<&str>) -> Result<(String, Option<Version>), LambdaError> {
+    let Some(text) = seen(marker)? else {
         return Ok((String::new(), None));
     };
     let read = || {
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(marker).ok()?;
-        let text = String::from_utf8(bytes).ok()?;
         let (name, version) = text.split_once(':')?;
         Some((name.to_owned(), Some(version.parse().ok()?)))
     };

@@ -11,13 +11,13 @@ use pilotlight_model::node::Caller;
 use pilotlight_model::{ErrorKind, LambdaError, Version, VersionKey};
 use serde::{Deserialize, Serialize};
 
-use super::listing::page;
-use super::markers::{next, seen};
+use super::markers::{page, seen};
 use super::{Answer, invalid, rules};
 use crate::catalog::Session;
 use crate::catalog::concurrency::ProvisionedConfig;
 use crate::claims::{Claim, LEAST_UNRESERVED};
 use crate::control::Parts;
+use crate::paging::cut;
 use status::Shown;
 
 #[derive(Deserialize)]
@@ -137,7 +137,7 @@ pub(super) async fn list(
     let target = Target::resolve(caller, &request.function_name, None)?;
     let function = rules::latest(&target);
     let page = page(request.max_items);
-    let after = seen(request.marker.as_deref())?;
+    let after = seen(request.marker.as_deref())?.unwrap_or_default();
     let owner = function.clone();
     let configs = parts
         .catalog
@@ -151,7 +151,7 @@ pub(super) async fn list(
     let configs = configs.into_iter();
     let named = configs.map(|config| (config.qualifier.to_string(), config));
     let mut found: Vec<_> = named.filter(|(name, _)| *name > after).collect();
-    let next_marker = next(&mut found, page, |(name, _)| name);
+    let next_marker = cut(&mut found, page, |(last, _)| last.clone());
     let listed = |(name, config): &(String, ProvisionedConfig)| Listed {
         function_arn: format!("{}:{name}", function.function_arn()),
         shown: status::of(parts, &function, config),

@@ -5,8 +5,6 @@ mod configuration;
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::StatusCode;
 use pilotlight_model::names::{Qualifier, Target};
 use pilotlight_model::node::Caller;
@@ -15,12 +13,12 @@ use pilotlight_model::url::{AuthType, Cors, FunctionUrl, InvokeMode};
 use pilotlight_model::{AliasName, ErrorKind, LambdaError, VersionKey};
 use serde::{Deserialize, Serialize};
 
-use super::listing::page;
-use super::markers::not_a_marker;
+use super::markers::{not_a_marker, page, seen};
 use super::{Answer, rules};
 use crate::catalog::Session;
 use crate::catalog::urls::UrlRecord;
 use crate::control::Parts;
+use crate::paging::cut;
 use configuration::{UrlConfiguration, arn, fresh_id};
 
 #[derive(Deserialize)]
@@ -189,7 +187,7 @@ pub(super) async fn list_function_url_configs(
 ) -> Result<ListResponse, LambdaError> {
     let function = rules::latest(&Target::resolve(caller, &request.function_name, None)?);
     let page = page(request.max_items);
-    let after = request.marker.as_deref().map(seen).transpose()?;
+    let after = alias_seen(request.marker.as_deref())?;
     let mut found = parts
         .catalog
         .read(move |session| {
@@ -199,19 +197,12 @@ pub(super) async fn list_function_url_configs(
             Ok(session.urls(&function, after.as_deref(), Some(page + 1))?)
         })
         .await?;
-    let more = found.len() > page;
-    found.truncate(page);
-    let last = found.last().filter(|_| more);
-    let name = |record: &UrlRecord| {
-        record
-            .url
-            .alias
-            .as_ref()
-            .map_or("", |it| it.as_str())
-            .to_owned()
-    };
+    let next_marker = cut(&mut found, page, |last| {
+        let alias = last.url.alias.as_ref();
+        format!(":{}", alias.map_or("", |it| it.as_str()))
+    });
     Ok(ListResponse {
-        next_marker: last.map(|record| BASE64_URL_SAFE_NO_PAD.encode(format!(":{}", name(record)))),
+        next_marker,
         function_url_configs: found
             .iter()
             .map(|record| UrlConfiguration::of(parts, record))
@@ -252,12 +243,12 @@ fn configured(cors: Cors) -> Option<Cors> {
     (cors != Cors::default()).then_some(cors)
 }
 
-/// What a marker says: the alias whose URL the client saw last.
-fn seen(marker: &str) -> Result<String, LambdaError> {
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(marker).ok();
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    let alias = text.and_then(|text| text.strip_prefix(':').map(str::to_owned));
-    alias.ok_or_else(not_a_marker)
+/// What a marker says: the alias whose URL the client saw last, behind a colon, since that of `$LATEST` has no alias
+/// and a marker is never empty.
+fn alias_seen(marker: Option<&str>) -> Result<Option<String>, LambdaError> {
+    let alias = |text: String| text.strip_prefix(':').map(str::to_owned);
+    let read = |text| alias(text).ok_or_else(not_a_marker);
+    seen(marker)?.map(read).transpose()
 }
 
 fn no_alias(qualifier: &str) -> LambdaError {

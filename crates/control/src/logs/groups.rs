@@ -12,6 +12,7 @@ use super::{failed, identifier, no_group, tags, token};
 use crate::api::invalid;
 use crate::catalog::logs::LogGroupRow;
 use crate::control::Parts;
+use crate::paging::cut;
 
 /// The class of groups where none is given.
 pub(super) const STANDARD: &str = "STANDARD";
@@ -219,7 +220,7 @@ pub(super) async fn describe(
             "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.",
         ));
     }
-    let after = token::read_behind(request.next_token.as_deref())?;
+    let after = token::seen(request.next_token.as_deref())?;
     let limit = request.limit.unwrap_or(PAGE).min(PAGE);
     let mut names = names(parts, caller)
         .await?
@@ -240,11 +241,9 @@ pub(super) async fn describe(
         let shown = there.filter_map(|(group, known)| Some(request.shown(group, known?)));
         found.extend(shown.filter(|it| request.is_of_class(it)));
     }
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let last = found.last().filter(|_| more);
+    let next_token = cut(&mut found, limit, |last| last.log_group_name.clone());
     Ok(DescribeLogGroupsResponse {
-        next_token: last.map(|last| token::behind(&last.log_group_name)),
+        next_token,
         log_groups: found,
     })
 }

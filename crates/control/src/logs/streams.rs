@@ -12,6 +12,7 @@ use super::groups::Known;
 use super::{failed, groups, identifier, no_stream, token};
 use crate::api::invalid;
 use crate::control::Parts;
+use crate::paging::cut;
 
 /// Streams that may be made of one group; those that are written to by functions take room in the log store
 /// alone.
@@ -163,7 +164,7 @@ pub(super) async fn describe(
         request.log_group_identifier.as_deref(),
     )?;
     groups::get(parts, &group).await?;
-    let after = token::read_behind(request.next_token.as_deref())?;
+    let after = token::seen(request.next_token.as_deref())?;
     let prefix = request.log_stream_name_prefix.unwrap_or_default();
     let mut streams = all(parts, &group).await?;
     streams.retain(|stream| stream.log_stream_name.starts_with(&prefix));
@@ -180,11 +181,9 @@ pub(super) async fn describe(
         streams.drain(..streams.partition_point(seen));
     }
     let limit = request.limit.unwrap_or(PAGE).min(PAGE);
-    let more = streams.len() > limit;
-    streams.truncate(limit);
-    let last = streams.last().filter(|_| more);
+    let next_token = cut(&mut streams, limit, place);
     Ok(DescribeLogStreamsResponse {
-        next_token: last.map(|last| token::behind(&place(last))),
+        next_token,
         log_streams: streams,
     })
 }

@@ -1,11 +1,10 @@
 //! Tokens of paging, and ids of events: a place in the order of a group's events in 56 digits.
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use pilotlight_model::LambdaError;
 use pilotlight_model::logs::Cursor;
 
 use crate::api::invalid;
+use crate::paging;
 
 const DIGITS: usize = 56;
 
@@ -26,17 +25,9 @@ pub(super) fn read_place(text: &str) -> Result<Cursor, LambdaError> {
     })
 }
 
-/// The token of a list that goes on behind `last`.
-pub(super) fn behind(last: &str) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(last)
-}
-
-/// What the list that a token is of goes on behind.
-pub(super) fn read_behind(token: Option<&str>) -> Result<Option<String>, LambdaError> {
-    let read = |token| {
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).map_err(|_| wrong())?;
-        String::from_utf8(bytes).map_err(|_| wrong())
-    };
+/// What the client saw last of a list that goes by name.
+pub(super) fn seen(token: Option<&str>) -> Result<Option<String>, LambdaError> {
+    let read = |token| paging::read(token).ok_or_else(wrong);
     token.map(read).transpose()
 }
 
@@ -62,8 +53,6 @@ mod tests {
             prop_assert_eq!(read_place(&place(first)).unwrap(), first);
             prop_assert_eq!(place(first).cmp(&place(second)), first.cmp(&second));
             let _ = read_place(&text);
-            let _ = read_behind(Some(&text));
-            prop_assert_eq!(read_behind(Some(&behind(&text))).unwrap(), Some(text));
         }
     }
 }

@@ -2,19 +2,15 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use pilotlight_model::LambdaError;
 use pilotlight_model::node::Caller;
 use serde::{Deserialize, Serialize};
 
 use super::Shown;
-use crate::api::invalid;
+use crate::api::markers::{not_a_marker, page, seen};
 use crate::catalog::layers::{LayerFilter, LayerRecord};
 use crate::control::Parts;
-
-/// Layers or versions on one page, whatever is asked for.
-const PAGE: usize = 50;
+use crate::paging::cut;
 
 /// Which page of which list.
 #[derive(Deserialize)]
@@ -58,7 +54,7 @@ pub(in crate::api) async fn layers(
     caller: &Caller,
     request: ListRequest,
 ) -> Result<Layers, LambdaError> {
-    let page = request.page();
+    let page = page(request.max_items);
     let filter = request.filter();
     let after = seen(request.marker.as_deref())?.unwrap_or_default();
     let Caller { account, region } = caller.clone();
@@ -88,10 +84,10 @@ pub(in crate::api) async fn versions(
 ) -> Result<Versions, LambdaError> {
     let layer = super::layer(caller, request.layer_name.as_deref().unwrap_or_default())?;
     super::owned(caller, &layer, "lambda:ListLayerVersions", &layer)?;
-    let page = request.page();
+    let page = page(request.max_items);
     let filter = request.filter();
     let before = seen(request.marker.as_deref())?
-        .map(|text| text.parse().map_err(|_| not_ours()))
+        .map(|text| text.parse().map_err(|_| not_a_marker()))
         .transpose()?;
     let mut records = parts
         .catalog
@@ -107,40 +103,10 @@ pub(in crate::api) async fn versions(
 }
 
 impl ListRequest {
-    fn page(&self) -> usize {
-        self.max_items.unwrap_or(PAGE).min(PAGE)
-    }
-
     fn filter(&self) -> LayerFilter {
         LayerFilter {
             runtime: self.compatible_runtime.clone(),
             architecture: self.compatible_architecture.clone(),
         }
     }
-}
-
-/// Cuts what was found to a page; the marker of the next, where there is more, says what was seen last.
-fn cut(
-    records: &mut Vec<LayerRecord>,
-    page: usize,
-    mark: impl Fn(&LayerRecord) -> String,
-) -> Option<String> {
-    let more = records.len() > page;
-    records.truncate(page);
-    let last = records.last().filter(|_| more)?;
-    Some(BASE64_URL_SAFE_NO_PAD.encode(mark(last)))
-}
-
-/// What a marker says. Markers are opaque to clients.
-fn seen(marker: Option<&str>) -> Result<Option<String>, LambdaError> {
-    let Some(marker) = marker else {
-        return Ok(None);
-    };
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(marker).ok();
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    text.map(Some).ok_or_else(not_ours)
-}
-
-fn not_ours() -> LambdaError {
-    invalid("The Marker is not one that this operation answered.")
 }

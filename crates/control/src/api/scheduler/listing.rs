@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use pilotlight_model::LambdaError;
 use pilotlight_model::node::Caller;
 use serde::{Deserialize, Serialize};
@@ -11,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Seconds, group_not_found, groups, invalid};
 use crate::catalog::schedules::{Filter, Schedule};
 use crate::control::Parts;
+use crate::paging::{self, cut};
 use crate::schedules::settings::ScheduleState;
 
 /// Entries of a page, unless fewer are asked for.
@@ -82,10 +81,7 @@ pub(super) async fn schedules(
         group: request.group_name,
         prefix: request.name_prefix,
         state: request.state,
-        after: match seen(request.next_token.as_deref())? {
-            Some(seen) => (seen.group, seen.name),
-            None => Default::default(),
-        },
+        after: seen(request.next_token.as_deref())?,
     };
     let page = request.max_results.unwrap_or(PAGE);
     let caller = caller.clone();
@@ -100,9 +96,8 @@ pub(super) async fn schedules(
             Ok(session.schedules(&caller, &filter, page + 1)?)
         })
         .await?;
-    let next_token = cut(&mut found, page, |last| Seen {
-        group: last.group.clone(),
-        name: last.name.clone(),
+    let next_token = cut(&mut found, page, |last| {
+        format!("{}/{}", last.group, last.name)
     });
     Ok(ListSchedulesResponse {
         schedules: found.into_iter().map(Listed::of).collect(),
@@ -118,19 +113,15 @@ pub(super) async fn groups(
 ) -> Result<ListGroupsResponse, LambdaError> {
     groups::ensure_default(parts, caller).await?;
     let page = request.max_results.unwrap_or(PAGE);
-    let after = seen(request.next_token.as_deref())?;
+    let (after, _) = seen(request.next_token.as_deref())?;
     let asked = caller.clone();
     let mut found = parts
         .catalog
         .read(move |session| {
-            let after = after.map_or(String::new(), |seen| seen.group);
             Ok::<_, LambdaError>(session.groups(&asked, &request.name_prefix, &after, page + 1)?)
         })
         .await?;
-    let next_token = cut(&mut found, page, |last| Seen {
-        group: last.name.clone(),
-        name: String::new(),
-    });
+    let next_token = cut(&mut found, page, |last| format!("{}/", last.name));
     let shown = |group| groups::Shown::of(caller, group);
     Ok(ListGroupsResponse {
         schedule_groups: found.into_iter().map(shown).collect(),
@@ -154,36 +145,14 @@ impl Listed {
     }
 }
 
-/// What a token says. Tokens are opaque to clients: the entry that they saw last.
-struct Seen {
-    group: String,
-    name: String,
-}
-
-/// Cuts what was found to a page; the token of the next where there is more.
-fn cut<T>(found: &mut Vec<T>, page: usize, seen: impl FnOnce(&T) -> Seen) -> Option<String> {
-    let more = found.len() > page;
-    found.truncate(page);
-    let Seen { group, name } = seen(found.last().filter(|_| more)?);
-    Some(BASE64_URL_SAFE_NO_PAD.encode(format!("{group}/{name}")))
-}
-
-fn seen(token: Option<&str>) -> Result<Option<Seen>, LambdaError> {
+/// The group and the name that a token says.
+fn seen(token: Option<&str>) -> Result<(String, String), LambdaError> {
     let Some(token) = token else {
-        return Ok(None);
+        return Ok(Default::default());
     };
-    let read = || {
-        let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
-        let (group, name) = text.split_once('/')?;
-        Some(Seen {
-            group: group.to_owned(),
-            name: name.to_owned(),
-        })
-    };
-    match read() {
-        Some(seen) => Ok(Some(seen)),
-        None => Err(invalid(
-            "The NextToken is not one that this operation answered.",
-        )),
-    }
+    let text = paging::read(token);
+    let seen = text.as_deref().and_then(|text| text.split_once('/'));
+    let (group, name) =
+        seen.ok_or_else(|| invalid("The NextToken is not one that this operation answered."))?;
+    Ok((group.to_owned(), name.to_owned()))
 }
