@@ -151,6 +151,7 @@ async fn conclude(
     sent: Result<(), String>,
 ) -> End {
     let metrics = &parts.metrics;
+    let now_ms = parts.config.clock.unix_ms();
     let written = match &sent {
         Ok(()) => parts
             .catalog
@@ -158,8 +159,7 @@ async fn conclude(
             .await
             .map(|()| None),
         Err(error) => {
-            let clock = &parts.config.clock;
-            let due_ms = clock.unix_ms() + rests(&parts.config).after(delivery.attempts);
+            let due_ms = now_ms + rests(&parts.config).after(delivery.attempts);
             let error = error.clone();
             parts
                 .catalog
@@ -178,8 +178,9 @@ async fn conclude(
     };
     let pressure = match &sent {
         Ok(()) => {
-            metrics.deliveries_waiting.dec();
             metrics.deliveries.get_or_create(&place).inc();
+            // Last: who sees it gone sees where it is.
+            metrics.deliveries_waiting.dec();
             Pressure::Taken
         }
         Err(error) => {
@@ -197,7 +198,7 @@ async fn conclude(
                 error,
                 "a destination does not take what is told"
             );
-            Pressure::Refused
+            Pressure::Refused { at_ms: now_ms }
         }
     };
     End { due_ms, pressure }

@@ -51,7 +51,7 @@ pub(super) async fn conclude(parts: &Parts, id: i64, event: Event, attempt: Atte
     match written {
         Ok(due_ms) => End {
             due_ms,
-            pressure: pressure(attempt.outcome),
+            pressure: pressure(attempt.outcome, now_ms),
         },
         Err(error) => {
             tracing::error!(
@@ -112,18 +112,24 @@ async fn finish(
         .catalog
         .write(move |session| session.settle(id, &messages, now_ms))
         .await?;
-    parts.queue.leave();
+    count(parts, event, end, &told);
     parts.queue.follow(followers.events);
     parts.deliveries.add(followers.deliveries);
+    // Last: who sees it gone sees what became of it, and what follows it.
+    parts.queue.leave();
     parts.queue.show_oldest();
+    Ok(None)
+}
 
+/// Counts an end that has been written down, and says so if it is not the wanted one.
+fn count(parts: &Parts, event: &Event, end: Finish, told: &[Kind]) {
     let metrics = &parts.metrics;
-    for kind in &told {
+    for kind in told {
         metrics.messages.get_or_create(&kind.into()).inc();
     }
     if end.reason == Reason::Delivered {
         metrics.events_delivered.inc();
-        return Ok(None);
+        return;
     }
     let (
         reason,
@@ -132,7 +138,7 @@ async fn finish(
         },
     ) = (end.reason.as_str(), &event.event);
     let Attempts { runs, refusals } = end.attempts;
-    let age_ms = now_ms.saturating_sub(event.queued_ms);
+    let age_ms = end.now_ms.saturating_sub(event.queued_ms);
     let label = Ending { reason };
     match told.is_empty() {
         true => {
@@ -144,7 +150,6 @@ async fn finish(
             tracing::info!(%request_id, function = %name, reason, runs, refusals, age_ms, "event given up");
         }
     }
-    Ok(None)
 }
 
 /// Where the dead letter of an event goes: part of the version's configuration, or what was kept of it.
@@ -214,11 +219,11 @@ fn messages(
     Ok(messages)
 }
 
-/// What an outcome says about its function.
-fn pressure(outcome: Outcome) -> Pressure {
+/// What an outcome of that time says about its function.
+fn pressure(outcome: Outcome, at_ms: u64) -> Pressure {
     match outcome {
         Outcome::Answered | Outcome::FunctionError => Pressure::Taken,
-        Outcome::Refused => Pressure::Refused,
+        Outcome::Refused => Pressure::Refused { at_ms },
         Outcome::Gone
         | Outcome::Looped
         | Outcome::Expired

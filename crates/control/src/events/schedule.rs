@@ -38,7 +38,11 @@ pub(crate) enum Pressure {
     /// It took the entry.
     Taken,
     /// It had no room for it.
-    Refused,
+    Refused {
+        /// When it said so: its rest is counted from here, as the entry's own is. Counted from when the loop
+        /// hears of it, it would hold back an entry that is due.
+        at_ms: u64,
+    },
     /// Nothing: the lane was not asked.
     Unknown,
 }
@@ -168,7 +172,7 @@ impl Schedule {
         self.running -= 1;
         let rests = self.rests;
         if let Some(queue) = self.lanes.get_mut(&entry.lane) {
-            queue.learn(end.pressure, rests, now_ms);
+            queue.learn(end.pressure, rests);
             queue.running -= 1;
         }
         let lane = entry.lane.clone();
@@ -275,7 +279,7 @@ impl Queue {
         }
     }
 
-    fn learn(&mut self, pressure: Pressure, rests: Rests, now_ms: u64) {
+    fn learn(&mut self, pressure: Pressure, rests: Rests) {
         match pressure {
             Pressure::Unknown => {}
             Pressure::Taken => {
@@ -283,9 +287,9 @@ impl Queue {
                 self.most = self.most.saturating_add(1);
             }
             // Those that ran beside the first that was refused say nothing new.
-            Pressure::Refused if self.rests_until_ms > now_ms => {}
-            Pressure::Refused => {
-                self.rests_until_ms = now_ms.saturating_add(rests.after(self.rests));
+            Pressure::Refused { at_ms } if self.rests_until_ms > at_ms => {}
+            Pressure::Refused { at_ms } => {
+                self.rests_until_ms = at_ms.saturating_add(rests.after(self.rests));
                 self.rests = self.rests.saturating_add(1);
                 self.most = 1;
             }

@@ -87,8 +87,9 @@ async fn fire(parts: &Arc<Parts>, now_ms: u64) -> Result<(), CatalogError> {
             Ok::<_, CatalogError>(fired)
         })
         .await?;
-    fired.handed.announce();
+    // First: who sees what comes of a firing sees it counted.
     parts.metrics.schedules_fired.inc_by(fired.count);
+    fired.handed.announce();
     if fired.waiting {
         parts.firings_changed.notify_one();
     }

@@ -104,13 +104,13 @@ fn what_is_due_later_waits_and_says_when() {
 fn a_lane_that_refuses_rests_longer_each_time_and_proves_itself() {
     let mut schedule = filled(8, &[("full", 100), ("other", 1)]);
     let mut running = start_all(&mut schedule, 0);
-    let refused = |due_ms| End {
+    let refused = |at_ms: u64, due_ms| End {
         due_ms: Some(due_ms),
-        pressure: Pressure::Refused,
+        pressure: Pressure::Refused { at_ms },
     };
     for entry in running.drain(..) {
         match entry.lane == Lane::new("full") {
-            true => schedule.ended(entry, refused(1_000), 0),
+            true => schedule.ended(entry, refused(0, 1_000), 0),
             false => schedule.ended(entry, TAKEN, 0),
         }
     }
@@ -120,7 +120,7 @@ fn a_lane_that_refuses_rests_longer_each_time_and_proves_itself() {
     for rest_ms in [2_000, 4_000, 8_000] {
         let tried = start_all(&mut schedule, now_ms);
         assert_eq!(tried.len(), 1, "one proves it for all");
-        let end = refused(now_ms + rest_ms);
+        let end = refused(now_ms, now_ms + rest_ms);
         schedule.ended(tried[0].clone(), end, now_ms);
         assert_eq!(schedule.wake_ms(), now_ms + rest_ms);
         now_ms += rest_ms;
@@ -131,6 +131,24 @@ fn a_lane_that_refuses_rests_longer_each_time_and_proves_itself() {
         start_all(&mut schedule, now_ms).len(),
         2,
         "then two, and so on"
+    );
+}
+
+#[test]
+fn a_rest_counts_from_the_refusal_however_late_it_is_heard_of() {
+    let mut schedule = filled(8, &[("full", 2)]);
+    let running = start_all(&mut schedule, 0);
+    assert_eq!(running.len(), 2);
+    for entry in running {
+        let refused = End {
+            due_ms: Some(1_000),
+            pressure: Pressure::Refused { at_ms: 0 },
+        };
+        schedule.ended(entry, refused, 1_000);
+    }
+    assert!(
+        schedule.next(1_000).is_some(),
+        "it is due, and the rest is over"
     );
 }
 
@@ -159,7 +177,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let pressure = prop_oneof![
         Just(Pressure::Taken),
-        Just(Pressure::Refused),
+        (0..9_000_u64).prop_map(|at_ms| Pressure::Refused { at_ms }),
         Just(Pressure::Unknown)
     ];
     prop_oneof![
