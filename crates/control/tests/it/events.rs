@@ -32,6 +32,15 @@ pub(crate) async fn queue_is(platform: &Platform, length: i64) {
         .await;
 }
 
+/// Moves the clock on until the queue is empty: how many attempts were made and put off by now is unknown.
+async fn empties(platform: &Platform) {
+    until(|| async {
+        platform.clock.advance(Duration::from_secs(1));
+        (platform.control.metrics().events_queued.get() == 0).then_some(())
+    })
+    .await;
+}
+
 /// Events that ended for that reason with nobody to be told.
 fn dropped(platform: &Platform, reason: &'static str) -> u64 {
     let metrics = platform.control.metrics();
@@ -132,8 +141,7 @@ async fn what_is_throttled_does_not_run_and_lets_others_pass() {
     queue_is(&platform, 3).await;
     assert_eq!(platform.node.invoked.lock().len(), 1);
     *platform.admission.throttled.lock() = None;
-    platform.clock.advance(Duration::from_secs(1));
-    queue_is(&platform, 0).await;
+    empties(&platform).await;
     assert_eq!(platform.node.invoked.lock().len(), 4);
     let shares = platform.admission.shares.lock();
     assert!(shares.iter().all(|(_, share)| share.unreserved == 1_000));
@@ -219,8 +227,7 @@ async fn a_full_queue_says_so_and_a_missing_function_is_given_up() {
             .status,
         204
     );
-    platform.clock.advance(Duration::from_secs(1));
-    queue_is(&platform, 0).await;
+    empties(&platform).await;
     assert_eq!(dropped(&platform, "function_gone"), 2);
     assert!(platform.node.invoked.lock().is_empty());
 }
@@ -242,8 +249,7 @@ async fn nobody_is_told_of_an_event_before_it_is_on_disk() {
     let platform = Platform::open().await;
     platform.active("f").await;
     // Whoever else writes to the file keeps the catalog waiting, as a slow disk would.
-    let other =
-        rusqlite::Connection::open(platform.dir.path().join("data/catalog.sqlite")).unwrap();
+    let other = platform.catalog();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut enqueued = platform.control.enqueue(event("f", "1"));
     let first = tokio::time::timeout(Duration::from_millis(100), &mut enqueued).await;

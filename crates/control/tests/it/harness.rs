@@ -316,7 +316,7 @@ impl Platform {
     }
 
     /// What would be there after `kill -9` at this moment: a copy of the files, opened anew. The copy is
-    /// taken while everything runs.
+    /// taken while everything runs, but for the catalog's writes.
     pub(crate) async fn killed(&self) -> Self {
         self.killed_with(|_| {}).await
     }
@@ -333,8 +333,21 @@ impl Platform {
 
     async fn copied(&self, now_ms: u64, change: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        // A commit or a new write-ahead log between the copies of the catalog's two files would make of them
+        // what no kill leaves. Whoever writes waits; checkpoints need not, as the log has all that they move.
+        let catalog = self.catalog();
+        catalog.execute_batch("BEGIN IMMEDIATE").unwrap();
         copy(self.dir.path(), dir.path());
+        catalog.execute_batch("ROLLBACK").unwrap();
         Self::open_in(dir, now_ms, change).await
+    }
+
+    /// A connection of its own to the catalog.
+    pub(crate) fn catalog(&self) -> rusqlite::Connection {
+        let path = self.dir.path().join("data/catalog.sqlite");
+        let catalog = rusqlite::Connection::open(path).unwrap();
+        catalog.busy_timeout(PATIENCE).unwrap();
+        catalog
     }
 
     pub(crate) async fn call_as(
@@ -488,15 +501,26 @@ pub(crate) fn big_zip(bytes: usize) -> String {
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
+    let Some(entries) = still_there(std::fs::read_dir(from)) else {
+        return;
+    };
+    for entry in entries {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());
         match entry.file_type().unwrap().is_dir() {
             true => copy(&entry.path(), &target),
             // The shared memory of the write-ahead log does not outlive its processes.
             false if entry.file_name().to_string_lossy().ends_with("-shm") => {}
-            false => drop(std::fs::copy(entry.path(), target).unwrap()),
+            false => drop(still_there(std::fs::copy(entry.path(), target))),
         }
+    }
+}
+
+/// Nothing, of what has been moved or removed since it was seen: no row of the catalog needs it yet, or any more.
+fn still_there<T>(found: std::io::Result<T>) -> Option<T> {
+    match found {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        found => Some(found.unwrap()),
     }
 }
 
