@@ -3,7 +3,8 @@
 //! One thread owns the writing connection. Work is handed to it as closures through a bounded channel;
 //! it runs all that wait, each in a savepoint of one transaction, syncs once, and only then answers. So
 //! concurrent writers share a sync (group commit), a write sees all writes before it, and the in-memory
-//! index changes in commit order. Reads have a connection of their own and never wait for a writer.
+//! index changes in commit order. Reads have a connection of their own and see what is committed; one is
+//! answered when the index has it, too, so that a function that is said to be active can be invoked.
 
 pub(crate) mod aliases;
 pub(crate) mod asides;
@@ -30,10 +31,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use pilotlight_model::error::Causes;
 use pilotlight_model::{ErrorKind, LambdaError};
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 pub use open::OpenError;
@@ -75,6 +76,9 @@ pub(crate) struct Catalog {
     writer: Option<JoinHandle<()>>,
     reader: Arc<Mutex<Connection>>,
     index: Arc<Index>,
+    /// Locked for writing while the index may lack what a read sees: from before a commit that changes it until
+    /// after the change. Who has read waits for it.
+    behind: Arc<RwLock<()>>,
     sealing: SealingKey,
 }
 
@@ -114,9 +118,11 @@ impl Catalog {
         index.apply(session.index_urls()?);
         let (jobs, queue) = mpsc::channel(WAITING);
         let (applied, key) = (Arc::clone(&index), sealing.clone());
+        let behind = Arc::new(RwLock::new(()));
+        let held = Arc::clone(&behind);
         let thread = std::thread::Builder::new()
             .name("catalog".to_owned())
-            .spawn(move || write_loop(writer, queue, &applied, &key))
+            .spawn(move || write_loop(writer, queue, &applied, &held, &key))
             .map_err(OpenError::Thread)?;
         let reader = Arc::new(Mutex::new(reader));
         Ok(Self {
@@ -124,6 +130,7 @@ impl Catalog {
             writer: Some(thread),
             reader,
             index,
+            behind,
             sealing,
         })
     }
@@ -166,7 +173,8 @@ impl Catalog {
         receiver.await.map_err(|_| CatalogError::Closed)?
     }
 
-    /// Runs `work` on the reading connection, on a thread that may block.
+    /// Runs `work` on the reading connection, on a thread that may block. The index has what was read when
+    /// this returns.
     pub(crate) async fn read<T, E>(
         &self,
         work: impl FnOnce(&Session<'_>) -> Result<T, E> + Send + 'static,
@@ -176,7 +184,13 @@ impl Catalog {
         E: From<CatalogError> + Send + 'static,
     {
         let (reader, sealing) = (Arc::clone(&self.reader), self.sealing.clone());
-        tokio::task::spawn_blocking(move || work(&Session::new(&reader.lock(), &sealing)))
+        let behind = Arc::clone(&self.behind);
+        let reading = move || {
+            let read = work(&Session::new(&reader.lock(), &sealing));
+            drop(behind.read());
+            read
+        };
+        tokio::task::spawn_blocking(reading)
             .await
             .map_err(|_| CatalogError::Closed)?
     }
@@ -212,6 +226,7 @@ fn write_loop(
     mut connection: Connection,
     mut queue: mpsc::Receiver<Job>,
     index: &Index,
+    behind: &RwLock<()>,
     sealing: &SealingKey,
 ) {
     while let Some(job) = queue.blocking_recv() {
@@ -222,7 +237,11 @@ fn write_loop(
             batch.push(job);
         }
         let mut done = Vec::with_capacity(batch.len());
-        let committed = run(&mut connection, sealing, batch, &mut done).map_err(Arc::new);
+        let transaction = run(&mut connection, sealing, batch, &mut done);
+        // Events, which come and go all the time, change nothing in it, and nobody waits for them.
+        let changes = done.iter().any(|job| !job.changes.is_empty());
+        let _behind = changes.then(|| behind.write());
+        let committed = transaction.and_then(Transaction::commit).map_err(Arc::new);
         for Done {
             keep,
             changes,
@@ -241,14 +260,14 @@ fn write_loop(
     }
 }
 
-/// Runs a batch in one transaction. A job that was not reached is dropped, which its caller sees as
-/// [`CatalogError::Closed`]; that only happens when the database itself fails.
-fn run(
-    connection: &mut Connection,
+/// Runs a batch in one transaction, which is left to be committed. A job that was not reached is dropped, which
+/// its caller sees as [`CatalogError::Closed`]; that only happens when the database itself fails.
+fn run<'a>(
+    connection: &'a mut Connection,
     sealing: &SealingKey,
     batch: Vec<Job>,
     done: &mut Vec<Done>,
-) -> Result<(), rusqlite::Error> {
+) -> Result<Transaction<'a>, rusqlite::Error> {
     let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for job in batch {
         let savepoint = transaction.savepoint()?;
@@ -260,7 +279,7 @@ fn run(
         }
         // Dropped otherwise, which rolls it back.
     }
-    transaction.commit()
+    Ok(transaction)
 }
 
 #[cfg(test)]

@@ -303,3 +303,31 @@ async fn lists_use_the_index_of_names() {
         "{plan}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_been_read_is_in_the_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = Arc::new(open(folder.path()).unwrap());
+    let writer = Arc::clone(&catalog);
+    let last = 500;
+    let writing = tokio::spawn(async move {
+        for number in 1..=last {
+            insert(&writer, &format!("f{number}"), number)
+                .await
+                .unwrap();
+        }
+    });
+    let mut read = 0;
+    while read < last {
+        let rows = "SELECT count(*) FROM function";
+        read = catalog
+            .read(move |session| {
+                let count = session.connection.query_row(rows, [], |row| row.get(0));
+                count.map_err(CatalogError::from)
+            })
+            .await
+            .unwrap();
+        assert!(catalog.index().keys().len() as u64 >= read, "{read} rows");
+    }
+    writing.await.unwrap();
+}
