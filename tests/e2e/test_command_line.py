@@ -98,6 +98,21 @@ def test_invoke_has_exit_codes(platform, greeter):
     assert "█" in tail.stderr and tail.stdout == '"hello x"\n'
 
 
+def test_a_throttle_says_which_limit_it_was(platform, client, greeter):
+    client.put_function_concurrency(FunctionName=greeter, ReservedConcurrentExecutions=0)
+    try:
+        throttled = platform.pilot("invoke", greeter, check=False)
+    finally:
+        client.delete_function_concurrency(FunctionName=greeter)
+    assert throttled.returncode == 1 and "(ReservedFunctionConcurrentInvocationLimitExceeded)" in throttled.stderr
+
+
+def test_requests_for_services_that_are_not_here_are_told(platform):
+    # What `AWS_ENDPOINT_URL` does to every other service in the same shell.
+    refused = platform.aws("list-rules", service="events", check=False)
+    assert refused.returncode != 0 and "for a service that is not served here" in refused.stderr, refused.stderr
+
+
 def test_ls_shows_states_and_counts(platform, greeter):
     platform.pilot("invoke", greeter)
 

@@ -80,6 +80,15 @@ def test_keys_outlive_the_platform_and_no_secret_is_readable(new_platform):
     assert refused.returncode == 1 and "does not hold access keys" in refused.stderr
 
 
+def test_a_folder_that_is_not_there_is_told_and_not_made(tmp_path):
+    for action in (["ls"], ["delete", "AKIAXXXXXXXXXXXXXXXX"]):
+        done = subprocess.run(
+            [PILOT, "keys", *action, "--data-dir", tmp_path / "typo"], capture_output=True, text=True, timeout=30, check=False
+        )
+        assert done.returncode == 1 and "there is no data directory" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_first_key_is_made_before_the_first_start(tmp_path):
     config = tmp_path / "pilot.toml"
     config.write_text('listen = "0.0.0.0:9000"\n')

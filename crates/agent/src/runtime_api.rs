@@ -32,7 +32,7 @@ use inherited::Inherited;
 use outstanding::Begun;
 use route::Route;
 
-pub(crate) use outstanding::{Outstanding, Via};
+pub(crate) use outstanding::{Outstanding, Then, Via};
 
 /// Connections that one instance may hold; a further one waits in the listener's queue.
 const CONNECTIONS: usize = 64;
@@ -54,12 +54,12 @@ const RESTORE_DONE: &str = "pilotlight-restore-done";
 
 /// What the Runtime API needs of the node beside the instance.
 pub(crate) trait OnFree: Send + Sync + 'static {
-    /// The instance has nothing to do; `first` at the end of its init.
-    fn free(&self, instance: &Arc<Instance>, first: bool, via: Via);
+    /// The instance has nothing to do: it asked for an event, that way. `first` at the end of its init.
+    fn free(&self, instance: &Arc<Instance>, first: bool, via: Via, then: Then);
 
     /// The instance asked, that way, whether it is a fork, and waits for the answer. Only one that is to
     /// be a template does.
-    fn parked(&self, _instance: &Arc<Instance>, _via: Via) {}
+    fn parked(&self, _instance: &Arc<Instance>, _via: Via, _then: Then) {}
 }
 
 /// A connection that a program inherited beside its extensions, and what is outstanding on it.
@@ -228,12 +228,12 @@ async fn answer(
     via: Via,
 ) -> Result<Response<Full<Bytes>>, Ended> {
     let answered = match Route::of(request.method(), request.uri().path()) {
-        Route::Next => next(instance, on_free, request.headers(), via).await,
+        Route::Next => next(instance, on_free, &request, via).await,
         Route::Response(id) => Ok(answer::response(instance, id, request).await),
         Route::Error(id) => Ok(answer::error(instance, id, request).await),
         Route::InitError => Ok(answer::init_error(instance, request).await),
         Route::Assignment => Ok(assignment(instance)),
-        Route::Restore => restore(instance, on_free, request.headers(), via).await,
+        Route::Restore => restore(instance, on_free, &request, via).await,
         Route::RestoreError => Ok(answer::restore_error(instance, request).await),
         Route::Register => Ok(extensions::api::register(instance, request).await),
         Route::ExtensionNext => extensions::api::next(instance, on_free, request.headers()).await,
@@ -260,19 +260,20 @@ async fn answer(
 async fn next(
     instance: &Arc<Instance>,
     on_free: &dyn OnFree,
-    headers: &HeaderMap,
+    request: &Request<Incoming>,
     via: Via,
 ) -> Result<Response<Full<Bytes>>, Ended> {
     if instance.has_answered() {
         // Who waits for that answer comes first.
         tokio::task::yield_now().await;
     }
-    match instance.ask(marks(headers)) {
+    match instance.ask(marks(request.headers())) {
         Ok(Next::Event(event)) => Ok(deliver(event)),
         Ok(Next::Wait { freed, event }) => {
             // Only now is the way for the event open.
             if let Some(asked) = freed {
-                on_free.free(instance, asked == Asked::First, via);
+                let then = Then::of(request.version(), request.headers());
+                on_free.free(instance, asked == Asked::First, via, then);
             }
             let event = event.await.map_err(|_| Ended)?;
             instance.fetched();
@@ -294,13 +295,17 @@ fn assignment(instance: &Instance) -> Response<Full<Bytes>> {
 async fn restore(
     instance: &Arc<Instance>,
     on_free: &dyn OnFree,
-    headers: &HeaderMap,
+    request: &Request<Incoming>,
     via: Via,
 ) -> Result<Response<Full<Bytes>>, Ended> {
-    match instance.restore(marks(headers)) {
+    match instance.restore(marks(request.headers())) {
         Ok(Restore::Go(body)) => Ok(json(StatusCode::OK, body)),
         Ok(Restore::Wait(go)) => {
-            on_free.parked(instance, via);
+            on_free.parked(
+                instance,
+                via,
+                Then::of(request.version(), request.headers()),
+            );
             let body = go.await.map_err(|_| Ended)?;
             Ok(json(StatusCode::OK, body))
         }

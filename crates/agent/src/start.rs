@@ -23,7 +23,7 @@ use crate::logs::{InstanceLog, LogGroup};
 use crate::platform_events::Status;
 use crate::pool::{Done, Pool, Purpose, StartOrder, Ticket, Turn, Worth};
 use crate::runtime::RuntimeImage;
-use crate::runtime_api::{OnFree, Via};
+use crate::runtime_api::{OnFree, Then, Via};
 use crate::watch::{TURN, Watched};
 use crate::{clock, log_stream, warm_up};
 
@@ -320,7 +320,7 @@ impl Free {
 }
 
 impl OnFree for Free {
-    fn free(&self, instance: &Arc<Instance>, first: bool, _via: Via) {
+    fn free(&self, instance: &Arc<Instance>, first: bool, _via: Via, _then: Then) {
         released(&self.node, instance, first.then_some(self.ticket));
     }
 }
@@ -358,7 +358,7 @@ impl Ready {
 }
 
 impl OnFree for Ready {
-    fn free(&self, instance: &Arc<Instance>, first: bool, _via: Via) {
+    fn free(&self, instance: &Arc<Instance>, first: bool, _via: Via, _then: Then) {
         if !first {
             return released(&self.node, instance, None);
         }
@@ -384,7 +384,7 @@ impl Stock {
 }
 
 impl OnFree for Stock {
-    fn free(&self, instance: &Arc<Instance>, first: bool, _via: Via) {
+    fn free(&self, instance: &Arc<Instance>, first: bool, _via: Via, _then: Then) {
         let Some(done) = self.done.lock().take().filter(|_| first) else {
             return released(&self.node, instance, None);
         };

@@ -21,7 +21,7 @@ use crate::clock;
 use crate::instance::{Ended, Instance};
 use crate::live;
 use crate::pool::Purpose;
-use crate::runtime_api::{OnFree, Via};
+use crate::runtime_api::{OnFree, Then, Via};
 use crate::start::released;
 
 /// How long a warm-up waits for the instances that it has ordered: for their turns and their inits.
@@ -132,7 +132,7 @@ impl Ready {
 }
 
 impl OnFree for Ready {
-    fn free(&self, instance: &Arc<Instance>, first: bool, _via: Via) {
+    fn free(&self, instance: &Arc<Instance>, first: bool, _via: Via, _then: Then) {
         let expected = self.expected.lock().take();
         let Some(expected) = expected.filter(|_| first) else {
             return released(&self.node, instance, None);

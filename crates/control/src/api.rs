@@ -104,6 +104,18 @@ fn reply(api: ApiId, status: StatusCode, body: Bytes) -> Response<Bytes> {
     response
 }
 
+fn no_operation(api: ApiId, method: &Method, path: &str) -> String {
+    // Paths of Lambda begin with a date, and those of others have gone to others: this one is meant for a service
+    // that is somewhere else, as happens with `AWS_ENDPOINT_URL`, which is for all of them.
+    if api == ApiId::Lambda && !path.starts_with("/20") {
+        let served = ApiId::ALL.map(ApiId::title).join(", ");
+        return format!(
+            "{method} {path} is for a service that is not served here. Served are: {served}"
+        );
+    }
+    format!("No operation of {} is {method} {path}", api.title())
+}
+
 async fn operate(
     parts: &Arc<Parts>,
     caller: &Caller,
@@ -114,7 +126,7 @@ async fn operate(
     let (operation, params) = api.operation(method, uri, headers).ok_or_else(|| {
         LambdaError::new(
             ErrorKind::UnknownOperation,
-            format!("No operation of {} is {method} {}", api.title(), uri.path()),
+            no_operation(api, method, uri.path()),
         )
     })?;
     let query = uri.query().unwrap_or_default();

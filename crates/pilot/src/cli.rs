@@ -40,7 +40,7 @@ Answers go to standard output, progress to standard error.";
 pub(crate) enum Command {
     /// Start the platform: all of it, in this process, until SIGTERM or Ctrl-C.
     Up(UpArgs),
-    /// Create or update a function from a folder or a zip, and wait until it is ready.
+    /// Create or update a function from a folder, a zip or a jar, and wait until it is ready.
     Deploy(DeployArgs),
     /// Invoke a function and print its answer.
     Invoke(InvokeArgs),
@@ -146,7 +146,7 @@ is for java17; its handler has to be given.")]
 pub(crate) struct DeployArgs {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Folder or zip file with the code.
+    /// Folder, zip or jar with the code.
     pub(crate) source: PathBuf,
     /// Function name; the folder's or file's own name unless given.
     #[arg(long)]

@@ -190,14 +190,17 @@ impl ApiError {
     fn read(answer: &Answer) -> Self {
         let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let text = |key: &str| body.get(key).and_then(|value| value.as_str());
+        let message = text("message")
+            .or_else(|| text("Message"))
+            .unwrap_or("no reason given");
         Self {
             kind: answer
                 .header("x-amzn-errortype")
                 .map_or_else(|| answer.status.to_string(), str::to_owned),
-            message: text("message")
-                .or_else(|| text("Message"))
-                .unwrap_or("no reason given")
-                .to_owned(),
+            message: match text("Reason") {
+                Some(reason) => format!("{message} ({reason})"),
+                None => message.to_owned(),
+            },
         }
     }
 
@@ -220,7 +223,8 @@ impl ApiError {
                 | "MissingAuthenticationTokenException"
         )
         .then_some(
-            "the platform wants access keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            "the platform wants access keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; \
+             `pilot keys create` on its machine makes one",
         )
     }
 }

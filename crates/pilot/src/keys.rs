@@ -26,6 +26,10 @@ struct Shown<'a> {
 /// Does what is asked.
 pub(crate) fn run(args: KeysArgs) -> anyhow::Result<Exit> {
     let config = Config::resolve(&UpArgs::at(args.data_dir, args.config))?;
+    let creates = matches!(args.action, KeysAction::Create { .. });
+    if !creates && !config.data_dir.is_dir() {
+        bail!("there is no data directory {}", config.data_dir.display());
+    }
     let keys = config.stored_keys()?;
     match args.action {
         KeysAction::Create {

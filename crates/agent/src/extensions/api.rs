@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{Event, Events, Refusal};
 use crate::instance::Instance;
-use crate::runtime_api::{Ended, OnFree, accepted, error, json};
+use crate::runtime_api::{Ended, OnFree, Then, Via, accepted, error, json};
 
 const NAME: &str = "lambda-extension-name";
 const IDENTIFIER: &str = "lambda-extension-identifier";
@@ -99,7 +99,7 @@ pub(crate) async fn next(
         Err(refusal) => return Ok(refused(&refusal)),
     };
     if let Some(first) = freed {
-        on_free.free(instance, first, crate::runtime_api::Via::Tcp);
+        on_free.free(instance, first, Via::Tcp, Then::Keep);
     }
     let event = event.await.map_err(|_| Ended)?;
     let mut response = json(StatusCode::OK, event.json().to_string().into());

@@ -15,7 +15,7 @@ use crate::extensions::Registry;
 use crate::failure::Failure;
 use crate::platform_events::{PlatformEvent, Status};
 use crate::runtime::RuntimeImage;
-use crate::runtime_api::Outstanding;
+use crate::runtime_api::{Outstanding, Then};
 
 /// How a process of an instance begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,8 +205,8 @@ impl Instance {
         let state = self.state.lock();
         let body = match outstanding {
             Outstanding::Assignment => state.origin.assignment.as_ref()?,
-            Outstanding::Restore => &state.origin.restore,
-            Outstanding::Next => return None,
+            Outstanding::Restore(Then::Keep) => &state.origin.restore,
+            Outstanding::Restore(Then::Close) | Outstanding::Next(_) => return None,
         };
         let mut answer = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
@@ -222,8 +222,8 @@ impl Instance {
         match outstanding {
             Outstanding::Assignment => drop(self.take_assignment()),
             // An instance that has ended meanwhile is not told anything.
-            Outstanding::Restore => drop(self.restore(InitMarks::default())),
-            Outstanding::Next => {}
+            Outstanding::Restore(_) => drop(self.restore(InitMarks::default())),
+            Outstanding::Next(_) => {}
         }
     }
 

@@ -25,7 +25,7 @@ use crate::launcher::{FreezeError, LaunchError, Template};
 use crate::platform_events::Status;
 use crate::pool::{Done, Lease, Pool, Purpose, StartOrder, Turn, Worth};
 use crate::runtime::RuntimeImage;
-use crate::runtime_api::{OnFree, Outstanding, Via};
+use crate::runtime_api::{OnFree, Outstanding, Then, Via};
 use crate::start::entrypoint;
 use crate::watch::{Running, Watched};
 
@@ -325,19 +325,19 @@ fn unsuited(running: &Running, instance: &Instance, via: Via) -> Option<Refusal>
 }
 
 impl OnFree for Parking {
-    fn free(&self, instance: &Arc<Instance>, first: bool, via: Via) {
+    fn free(&self, instance: &Arc<Instance>, first: bool, via: Via, then: Then) {
         match self.parked.lock().take().filter(|_| first) {
             // The supervisor may have given it up meanwhile.
             Some(parked) => {
-                let _ = parked.send((Outstanding::Next, via));
+                let _ = parked.send((Outstanding::Next(then), via));
             }
             None => self.pool.release(instance, None),
         }
     }
 
-    fn parked(&self, _instance: &Arc<Instance>, via: Via) {
+    fn parked(&self, _instance: &Arc<Instance>, via: Via, then: Then) {
         if let Some(parked) = self.parked.lock().take() {
-            let _ = parked.send((Outstanding::Restore, via));
+            let _ = parked.send((Outstanding::Restore(then), via));
         }
     }
 }

@@ -120,8 +120,9 @@ impl Report {
     /// For people.
     pub(super) fn words(&self) -> String {
         let mut words = format!(
-            "package: {} files, {} unpacked\nlargest files:\n",
+            "package: {} file{}, {} unpacked\nlargest files:\n",
             self.files,
+            if self.files == 1 { "" } else { "s" },
             size(self.unpacked_bytes)
         );
         rows(&mut words, &self.largest_files);
