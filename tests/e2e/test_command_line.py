@@ -79,6 +79,19 @@ def test_deploy_finds_out_and_updates(platform, client, greeter, folder):
     assert platform.pilot("invoke", greeter, "--payload", '"you"').stdout == '"hallo you"\n'
 
 
+def test_deploy_warns_of_an_init_that_fails(platform, client, tmp_path):
+    folder = tmp_path / "no-init"
+    folder.mkdir()
+    (folder / "app.py").write_text("import nothing_of_that_name\n\ndef handler(event, context):\n    return 1\n")
+    try:
+        done = platform.pilot("deploy", folder)
+        assert "warning: the init fails" in done.stderr and "Runtime.ImportModuleError" in done.stderr
+        (folder / "app.py").write_text("def handler(event, context):\n    return 1\n")
+        assert "warning" not in platform.pilot("deploy", folder).stderr
+    finally:
+        client.delete_function(FunctionName="no-init")
+
+
 def test_deploy_says_what_it_misses(platform, tmp_path):
     (tmp_path / "empty-one").mkdir()
     (tmp_path / "empty-one" / "notes.txt").write_text("x")

@@ -217,6 +217,9 @@ def test_the_command_line_schedules_warm_ups(platform, scheduler, deploy):
     assert json.loads(found["Target"]["Input"])["Instances"] == 4
     wrong = platform.pilot("warm", function.name, "--schedule", "rate(1 second)", check=False)
     assert wrong.returncode == 1 and "Invalid Schedule Expression rate(1 second)." in wrong.stderr
+    assert platform.pilot("warm", "mistyped", "--schedule", "rate(5 minutes)", check=False).returncode == 4
+    with pytest.raises(scheduler.exceptions.ResourceNotFoundException):
+        scheduler.get_schedule(Name="warm-mistyped")
 
 
 def test_what_cannot_be_delivered_is_in_the_dead_letter_queue(platform, scheduler):

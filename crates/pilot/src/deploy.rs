@@ -2,6 +2,7 @@
 
 mod build;
 mod detect;
+mod init;
 mod package;
 mod report;
 mod trial;
@@ -55,6 +56,11 @@ pub(crate) async fn run(args: DeployArgs) -> anyhow::Result<Exit> {
         Format::Json => function["Package"] = serde_json::to_value(&report)?,
     }
     print(&function, args.output)?;
+    if let Some(why) = init::failure(&client, &function).await {
+        eprintln!(
+            "warning: the init fails, and every invocation with it; `pilot logs {name}` says more: {why}"
+        );
+    }
     Ok(Exit::Done)
 }
 

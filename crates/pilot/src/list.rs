@@ -36,9 +36,10 @@ struct Configuration {
     state: String,
 }
 
+/// The answer of `GET /pilotlight/v1/nodes`.
 #[derive(Debug, Deserialize)]
-struct Nodes {
-    nodes: Vec<NodeStatus>,
+pub(crate) struct Nodes {
+    pub(crate) nodes: Vec<NodeStatus>,
 }
 
 /// One line.

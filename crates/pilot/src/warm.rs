@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cli::{Format, WarmArgs};
-use crate::client::Client;
+use crate::client::{Client, encode};
 use crate::exit::Exit;
 use crate::output;
 
@@ -30,6 +30,11 @@ pub(crate) async fn run(args: WarmArgs) -> anyhow::Result<Exit> {
     let client = Client::new(&args.target)?;
     let request = request(&args)?;
     if let Some(expression) = &args.schedule {
+        // A schedule of a function that is not there would fail where nobody looks.
+        let function = encode(&args.function);
+        client
+            .get::<Value>(&format!("/2015-03-31/functions/{function}/configuration"))
+            .await?;
         let (name, arn) = scheduled::put(&client, &args, expression, &request).await?;
         output::print(&match args.output {
             Format::Json => format!("{}\n", json!({ "Name": name, "ScheduleArn": arn })),
