@@ -99,7 +99,7 @@ impl Authenticator {
                 proof: Proof::Nothing,
                 encoding: Encoding::of(&head.headers)?,
             }),
-            Some(keys) => keyed(&keys, head, now, service(head)),
+            Some(keys) => keyed(&keys, head, now, service(head)).map(|(claim, _)| claim),
         }
     }
 
@@ -112,14 +112,14 @@ impl Authenticator {
         now: SystemTime,
     ) -> Result<(Claim, String), LambdaError> {
         let keys = self.keys.read().clone();
+        if let Some(keys) = keys {
+            return keyed(&keys, head, now, ApiId::Lambda.signing_name());
+        }
         let (key, caller) = open::credential_of(head)?;
-        let claim = match keys {
-            None => Claim {
-                caller,
-                proof: Proof::Nothing,
-                encoding: Encoding::of(&head.headers)?,
-            },
-            Some(keys) => keyed(&keys, head, now, ApiId::Lambda.signing_name())?,
+        let claim = Claim {
+            caller,
+            proof: Proof::Nothing,
+            encoding: Encoding::of(&head.headers)?,
         };
         Ok((claim, key))
     }
@@ -176,7 +176,14 @@ pub fn authenticate(
     Ok((caller, received.bytes))
 }
 
-fn keyed(keys: &Keys, head: &Parts, now: SystemTime, service: &str) -> Result<Claim, LambdaError> {
+/// The claim of a signed request, and the id of the key that its signature is judged by: there is one reader of what a
+/// request says of itself, so that nobody is told of another key than the one that was verified.
+fn keyed(
+    keys: &Keys,
+    head: &Parts,
+    now: SystemTime,
+    service: &str,
+) -> Result<(Claim, String), LambdaError> {
     let signed = Signed::read(head)?;
     signed.check_time(now)?;
     let scope = &signed.credential;
@@ -211,11 +218,12 @@ fn keyed(keys: &Keys, head: &Parts, now: SystemTime, service: &str) -> Result<Cl
             }
         }
     };
-    Ok(Claim {
+    let claim = Claim {
         caller,
         proof,
         encoding,
-    })
+    };
+    Ok((claim, signed.credential.key_id))
 }
 
 /// The service that an API request is signed for.

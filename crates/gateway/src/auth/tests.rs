@@ -209,6 +209,16 @@ fn what_was_changed_on_the_way_is_refused() {
 }
 
 #[test]
+fn a_url_is_told_of_the_key_that_signed_and_of_no_other() {
+    let forged =
+        "AWS4-HMAC-SHA256 XCredential=AKIDANOTHER/20261124/eu-west-1/lambda/aws4_request, ";
+    let authorization = INVOKE_AUTHORIZATION.replacen("AWS4-HMAC-SHA256 ", forged, 1);
+    let head = invoke_with(INVOKE, &[("authorization", &authorization)]);
+    let claimed = authenticator().claim_of_url(&head, at(SIGNED_AT));
+    assert_eq!(claimed.unwrap().1, KEY_ID);
+}
+
+#[test]
 fn time_is_judged() {
     let invoke = invoke_with(INVOKE, &[]);
     let body = b"{\"a\": 1}";
