@@ -222,10 +222,21 @@ impl Hierarchy {
         prepared
     }
 
+    /// Kills what is inside, and lets it end as fast as the machine can.
     fn kill(&self, folder: &Folder<'_>) -> Result<(), CgroupError> {
         match self.version {
-            Version::V1 => v1::kill_all(folder),
-            Version::V2 => v2::kill_all(folder),
+            Version::V1 => v1::kill_all(folder)?,
+            Version::V2 => v2::kill_all(folder)?,
+        }
+        self.lift(folder)
+    }
+
+    /// Takes the CPU quota away, where this hierarchy has it.
+    fn lift(&self, folder: &Folder<'_>) -> Result<(), CgroupError> {
+        match self.version {
+            _ if !self.has(Controller::Cpu) => Ok(()),
+            Version::V1 => v1::lift_cpu(folder),
+            Version::V2 => v2::lift_cpu(folder),
         }
     }
 
@@ -379,6 +390,16 @@ impl Cgroup {
     pub fn kill_all(&self) -> Result<(), CgroupError> {
         self.folders()
             .try_for_each(|(hierarchy, folder)| hierarchy.kill(&folder))
+    }
+
+    /// What has been killed ends as fast as the machine can: a killed process takes itself down, on the time of its
+    /// cgroup, and a thousand of them on a small function's share would take a minute.
+    ///
+    /// # Errors
+    /// The kernel refuses; that the cgroup is gone is no error.
+    pub fn lift_quota(&self) -> Result<(), CgroupError> {
+        self.folders()
+            .try_for_each(|(hierarchy, folder)| hierarchy.lift(&folder))
     }
 
     /// Kills what is inside and deletes the cgroup. Blocks until the processes are gone.

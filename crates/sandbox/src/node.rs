@@ -262,6 +262,8 @@ impl Sandbox {
     pub(crate) fn kill(&self) {
         // It may have ended already.
         let _ = pidfd_send_signal(&self.remains().pidfd, Signal::KILL);
+        // Without, it takes longer.
+        let _ = self.with_cgroup(|cgroup| cgroup.lift_quota());
     }
 
     fn remains(&self) -> &Remains {

@@ -36,6 +36,11 @@ pub(super) fn limit_cpu(folder: &Folder<'_>, limits: &CgroupLimits) -> Result<()
     }
 }
 
+/// No quota any more; that the cgroup is gone is no error.
+pub(super) fn lift_cpu(folder: &Folder<'_>) -> Result<(), CgroupError> {
+    folder.write_if_present("cpu.cfs_quota_us", -1)
+}
+
 pub(super) fn memory_peak_bytes(folder: &Folder<'_>) -> Result<u64, CgroupError> {
     folder.number("memory.max_usage_in_bytes")
 }

@@ -122,6 +122,11 @@ pub(super) fn limit_cpu(folder: &Folder<'_>, limits: &CgroupLimits) -> Result<()
     }
 }
 
+/// No quota any more; that the cgroup is gone is no error.
+pub(super) fn lift_cpu(folder: &Folder<'_>) -> Result<(), CgroupError> {
+    folder.write_if_present("cpu.max", "max")
+}
+
 /// Kernels before 5.19 tell only what is in use now.
 pub(super) fn memory_peak_bytes(folder: &Folder<'_>) -> Result<u64, CgroupError> {
     match folder.number("memory.peak") {

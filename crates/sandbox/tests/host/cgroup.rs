@@ -194,6 +194,33 @@ fn everything_inside_is_killed_and_deleted() {
 }
 
 #[test]
+fn what_is_killed_ends_at_the_pace_of_the_machine() {
+    let node = Node::new("lift");
+    let limits = CgroupLimits {
+        cpu_milli: Some(50),
+        ..CgroupLimits::default()
+    };
+    let cgroup = node.create(1, limits);
+    let has_quota_of = |id| {
+        let read = |file| {
+            let folders = node.folders(id).into_iter();
+            folders.filter_map(move |folder| std::fs::read_to_string(folder.join(file)).ok())
+        };
+        let quota = read("cpu.cfs_quota_us").chain(read("cpu.max")).next();
+        let quota = quota.expect("one of the folders limits the CPU");
+        !(quota.starts_with("-1") || quota.starts_with("max"))
+    };
+    assert!(has_quota_of(1));
+    cgroup.lift_quota().unwrap();
+    assert!(!has_quota_of(1));
+    let cgroup = node.create(2, limits);
+    cgroup.kill_all().unwrap();
+    assert!(!has_quota_of(2));
+    cgroup.delete().unwrap();
+    cgroup.lift_quota().unwrap();
+}
+
+#[test]
 fn another_process_of_the_node_finds_a_slot_without_disturbing_it() {
     let node = Node::new("join");
     let made = node.create(5, CgroupLimits::default());
