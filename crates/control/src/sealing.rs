@@ -6,9 +6,9 @@
 //! the sealed environment of another by writing to the database.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -132,7 +132,10 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
 /// holds, which is another's if someone else was faster.
 fn make(path: &Path) -> io::Result<String> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
     let text = format!("{}\n", BASE64_STANDARD_NO_PAD.encode(random::<KEY_BYTES>()));
     let draft = path.with_extension(format!("{}.draft", std::process::id()));
     let mut file = OpenOptions::new()

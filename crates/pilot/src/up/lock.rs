@@ -1,7 +1,8 @@
 //! One platform per data directory.
 
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -13,9 +14,13 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Makes the folder if it is not there, and takes it.
+    /// Makes the folder if it is not there, and takes it. What is in it, events, logs and code, is for nobody else on
+    /// the machine to read; a folder that is there already has the permissions that its owner gave it.
     pub(super) fn take(data_dir: &Path) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(data_dir)
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(data_dir)
             .with_context(|| format!("cannot make {}", data_dir.display()))?;
         let path = data_dir.join("lock");
         let mut file = File::options()
@@ -50,6 +55,8 @@ impl Lock {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -60,5 +67,14 @@ mod tests {
         assert!(error.contains(&std::process::id().to_string()), "{error}");
         drop(held);
         Lock::take(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_data_directory_that_is_made_is_its_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("made");
+        let _held = Lock::take(&data_dir).unwrap();
+        let mode = data_dir.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
     }
 }
