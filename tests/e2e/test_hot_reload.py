@@ -181,6 +181,7 @@ def test_folders_that_cannot_be(platform, client, folder):
     (folder / "file").write_text("x")
     assert refused(folder / "file") == f"{folder / 'file'} is not a folder."
     assert "platform's own data" in refused(platform.data_dir) and "platform's own data" in refused("/")
+    assert all("no folder of files" in refused(path) for path in ("/proc", "/proc/net", "/sys", "/dev"))
     folder.chmod(0o700)
     assert "readable by others" in refused(folder)
 

@@ -17,6 +17,8 @@ pub(super) const BUCKET: &str = "hot-reload";
 pub(super) const PACKAGE: &[u8] = include_bytes!("hot_reload.zip");
 /// Permissions by which instances, whose user owns nothing here, can look into a folder.
 const READABLE: u32 = 0o005;
+/// Where a kernel shows itself: nobody's code is there, and what is tells of the machine and of everybody's processes.
+const KERNELS: [&str; 3] = ["/proc", "/sys", "/dev"];
 
 /// The folder that a key names, if code may be loaded from it.
 pub(super) async fn folder(config: &Config, key: &str) -> Result<PathBuf, LambdaError> {
@@ -53,6 +55,9 @@ fn judge(folder: &Path, allowed: &HotReload, data_dir: &Path) -> Result<PathBuf,
         .map_err(|error| invalid(format!("The folder {shown} cannot be read: {error}")))?;
     if !meta.is_dir() {
         return Err(invalid(format!("{shown} is not a folder.")));
+    }
+    if KERNELS.iter().any(|kernels| real.starts_with(kernels)) {
+        return Err(invalid(format!("{shown} is no folder of files.")));
     }
     if meta.permissions().mode() & READABLE != READABLE {
         return Err(invalid(format!(
