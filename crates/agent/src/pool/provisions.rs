@@ -23,6 +23,9 @@ use books::Provision;
 
 pub(super) use books::Provisions;
 
+/// What of a node cannot be provisioned: one part of so many. Requests on demand, of all accounts, always have that.
+const ON_DEMAND: u64 = 10;
+
 impl Pool {
     /// So many instances of that version are provisioned from now on.
     pub(crate) fn provision(self: &Arc<Self>, spec: &Arc<FunctionSpec>, count: u32) {
@@ -194,8 +197,21 @@ impl State {
         false
     }
 
-    /// Whether that would fit if all went that can be reclaimed.
+    /// Whether that would fit if all went that can be reclaimed, and leave something to requests on demand.
     fn could_fit(&self, need: Need) -> bool {
+        let limit = u64::from(self.limits.node_instances.max(1));
+        let provisioned =
+            |member: &&Member| member.provisioned && member.phase != MemberPhase::Ending;
+        let provisioned: Vec<u64> = (self.members.values())
+            .filter(provisioned)
+            .map(|member| member.memory_mb)
+            .collect();
+        let memory_mb = provisioned.iter().sum::<u64>() + need.memory_mb;
+        if memory_mb > self.capacity_mb - self.capacity_mb / ON_DEMAND
+            || provisioned.len() as u64 + need.instances > limit - limit / ON_DEMAND
+        {
+            return false;
+        }
         let stays = |member: &&Member| match member.phase {
             MemberPhase::Starting | MemberPhase::Busy => true,
             MemberPhase::Held | MemberPhase::Ending => false,
@@ -204,8 +220,7 @@ impl State {
         let stay: Vec<&Member> = self.members.values().filter(stays).collect();
         let memory_mb: u64 = stay.iter().map(|member| member.memory_mb).sum();
         let instances = stay.iter().filter(|member| member.rung.is_none()).count() as u64;
-        memory_mb + need.memory_mb <= self.capacity_mb
-            && instances + need.instances <= u64::from(self.limits.node_instances.max(1))
+        memory_mb + need.memory_mb <= self.capacity_mb && instances + need.instances <= limit
     }
 
     /// A provisioned instance is initialised. One that is too many by now ends.

@@ -185,6 +185,29 @@ async fn without_room_the_status_says_so_and_others_keep_theirs() {
 }
 
 #[tokio::test]
+async fn a_part_of_the_node_is_left_to_requests_on_demand() {
+    let limits = Limits {
+        node_memory_mb: 1_000,
+        ..Limits::default()
+    };
+    let world = limited(Function::default(), limits).await;
+    let spec = Arc::new(FunctionSpec {
+        snap_start_refused: true,
+        ..(*named("greedy", 50)).clone()
+    });
+    world.provision(&spec, 30);
+    world
+        .until(|world| world.provisioned(&spec).allocated == 18)
+        .await;
+    world
+        .until(|world| world.provisioned(&spec).trouble == Some(Trouble::NoRoom))
+        .await;
+    let reply = world.invoke(&named("other", 100), "1").await;
+    assert_eq!(reply.function_error, None);
+    assert_eq!(world.provisioned(&spec).allocated, 18);
+}
+
+#[tokio::test]
 async fn an_init_that_fails_is_told_and_tried_again() {
     let fails = Arc::new(AtomicBool::new(true));
     let failing = Arc::clone(&fails);
