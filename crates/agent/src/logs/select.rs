@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::{Duration, Instant};
 
 use pilotlight_model::logs::{Cursor, LogEvent, LogPage, LogQuery};
 
@@ -14,6 +15,8 @@ use super::segment::Lines;
 
 /// Bytes that one call looks at before it gives back what it has, in a place where it can go on.
 const SCAN_BYTES: u64 = 16 * 1024 * 1024;
+/// Time after which it does the same: a pattern can cost much more than the bytes that it is held against.
+const SCAN_TIME: Duration = Duration::from_secs(2);
 
 /// A cursor as a number that grows in the direction of reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,13 +80,14 @@ pub(super) fn page(mut plan: Plan, query: &LogQuery) -> io::Result<LogPage> {
         bytes: 0,
         over: false,
     };
-    let mut scanned = 0;
+    let (mut scanned, began) = (0, Instant::now());
     for span in &plan.spans {
         let first = Key::before(span, backwards);
         if found.whole_before(first) {
             return Ok(found.page(None));
         }
-        if scanned >= SCAN_BYTES && after.is_none_or(|after| first > after) {
+        let tired = scanned >= SCAN_BYTES || began.elapsed() >= SCAN_TIME;
+        if tired && scanned > 0 && after.is_none_or(|after| first > after) {
             // Everything before this block's earliest event has been seen.
             return Ok(found.page(Some(first)));
         }

@@ -14,6 +14,9 @@ use crate::platform_events::{PlatformEvent, envelope};
 /// Bytes and events of an init that are kept for who subscribes during it.
 const EARLY_BYTES: usize = 256 * 1024;
 const EARLY_EVENTS: usize = 1_000;
+/// Subscriptions of one process. Each may take the place of another, and is told again what was told before it: no
+/// flood of them is to cost the node more than its sender.
+const SUBSCRIPTIONS: usize = 100;
 
 /// Where an instance's events go beside its log.
 #[derive(Default)]
@@ -27,6 +30,8 @@ pub(crate) struct Hub {
 struct Early {
     told: Vec<(OffsetDateTime, Told)>,
     bytes: usize,
+    /// How often anybody has subscribed.
+    subscriptions: usize,
 }
 
 struct Subscriber {
@@ -62,16 +67,20 @@ impl Hub {
     }
 
     /// That extension subscribes, and hears what was told before it came; another subscription of its own ends. False
-    /// when it comes too late.
+    /// when it comes too late, or after too many.
     pub(crate) fn subscribe(
         &mut self,
         name: &str,
         subscription: Subscription,
         inside: Arc<NetNs>,
     ) -> bool {
-        let Some(early) = &self.early else {
+        let Some(early) = &mut self.early else {
             return false;
         };
+        if early.subscriptions >= SUBSCRIPTIONS {
+            return false;
+        }
+        early.subscriptions += 1;
         let subscriber = Subscriber {
             name: name.to_owned(),
             delivery: Delivery::start(&subscription, inside),

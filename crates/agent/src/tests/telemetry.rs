@@ -119,6 +119,37 @@ async fn until_report(heard: &mut mpsc::UnboundedReceiver<Vec<Value>>) -> Vec<Va
 }
 
 #[tokio::test]
+async fn who_subscribes_again_and_again_is_refused_in_the_end() {
+    let (port, _heard) = listen();
+    let (told, mut answers) = mpsc::unbounded_channel();
+    let script = extension(move |mut extension| {
+        let told = told.clone();
+        async move {
+            extension.register().await;
+            for _ in 0..=100 {
+                let body = subscription(port).to_string();
+                let answer = extension.api.call(Method::PUT, TELEMETRY, &[], body).await;
+                told.send(answer.unwrap().0).unwrap();
+            }
+            loop {
+                if extension.api.next().await["eventType"] == "SHUTDOWN" {
+                    return CompanionExit::Code(0);
+                }
+            }
+        }
+    });
+    let world = beside(talking(), &[("floods", script)]);
+    let spec = Arc::new(layered());
+    world.try_invoke(request(&spec, "1")).await.unwrap();
+    let mut statuses = Vec::new();
+    while statuses.len() <= 100 {
+        statuses.push(answers.recv().await.unwrap());
+    }
+    assert_eq!(statuses.pop(), Some(StatusCode::FORBIDDEN));
+    assert!(statuses.iter().all(|it| *it == StatusCode::OK));
+}
+
+#[tokio::test]
 async fn telemetry_tells_all_that_happened_since_the_process_began() {
     let (port, mut heard) = listen();
     let (told, mut answers) = mpsc::unbounded_channel();

@@ -10,6 +10,8 @@ use crate::schedules::expression::Expression;
 use crate::schedules::settings::{FlexibleMode, Settings, unix_ms};
 use crate::schedules::timing::{Timing, zone};
 
+/// The last second that a date can say: of the year 9999, as in an expression.
+const LAST_DATE: f64 = 253_402_300_799.0;
 /// How far in the past a start date may lie.
 const START_MS: u64 = 5 * 60_000;
 /// Members of a target that are read; the others belong to targets that are not here.
@@ -49,6 +51,7 @@ pub(super) fn judge(
         )));
     }
     window(settings)?;
+    imaginable(settings)?;
     // Dates do not apply to a single time.
     if !matches!(expression, Expression::At(_)) {
         dates(settings, now_ms)?;
@@ -73,11 +76,19 @@ fn window(settings: &Settings) -> Result<(), LambdaError> {
     }
 }
 
-fn dates(settings: &Settings, now_ms: u64) -> Result<(), LambdaError> {
-    let negative = |date: Option<f64>| date.is_some_and(|date| date < 0.0);
-    if negative(settings.start_date) || negative(settings.end_date) {
+/// Dates that there are, whether they apply or not: they are shown again.
+fn imaginable(settings: &Settings) -> Result<(), LambdaError> {
+    let given = [settings.start_date, settings.end_date];
+    if given.into_iter().flatten().any(|date| date < 0.0) {
         return Err(invalid("Dates before 1970 are not supported."));
     }
+    if given.into_iter().flatten().any(|date| date > LAST_DATE) {
+        return Err(invalid("Dates after the year 9999 are not supported."));
+    }
+    Ok(())
+}
+
+fn dates(settings: &Settings, now_ms: u64) -> Result<(), LambdaError> {
     let (start, end) = (
         settings.start_date.map(unix_ms),
         settings.end_date.map(unix_ms),

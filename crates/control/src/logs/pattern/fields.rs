@@ -132,13 +132,14 @@ fn equal(operand: &Operand, word: &str) -> bool {
 fn words(message: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = message.trim_start();
+    // What has no end once has none further on: it is not looked for at every word of a hostile message.
+    let mut ends = vec![('"', '"'), ('[', ']')];
     while let Some(first) = rest.chars().next() {
-        let end = match first {
-            '"' => Some('"'),
-            '[' => Some(']'),
-            _ => None,
-        };
-        let closed = end.and_then(|end| rest[1..].find(end));
+        let end = ends.iter().find(|(begin, _)| *begin == first);
+        let closed = end.and_then(|(_, end)| rest[1..].find(*end));
+        if closed.is_none() {
+            ends.retain(|(begin, _)| *begin != first);
+        }
         let (word, behind) = match closed {
             Some(at) => (&rest[1..=at], &rest[at + 2..]),
             None => rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len())),

@@ -217,6 +217,32 @@ fn hostile_patterns_cost_no_more_than_the_message() {
     assert!(!matches("{ $.a = 1 }", &"[".repeat(256 * 1024)));
     let wide = format!("{{\"a\": [{}1]}}", "[1],".repeat(50_000));
     assert!(!matches("{ $.a[*][*] = 2 }", &wide));
+    assert!(!matches("[a, b, c = x]", &"[ ".repeat(128 * 1024)));
+    // Whose parts would be looked at for every byte.
+    assert!(Pattern::parse("%[ab]*a[ab]{2000}c%").is_err());
+}
+
+#[test]
+fn words_that_nothing_closes_are_words() {
+    assert!(matches(
+        "[a = one, b = \"[two\", c = \"a b\", d = \"\\\"four\"]",
+        "one [two \"a b\" \"four"
+    ));
+    assert!(matches("[a = \"x y\", b = \"[z\"]", "[x y] [z"));
+}
+
+#[test]
+fn classes_are_of_ascii() {
+    for (pattern, message) in [
+        ("%^\\d{3}-\\w+\\s[\\d.]+\\S$%", "123-ab_9 1.2x"),
+        ("%^\\D\\W.$%", "é-é"),
+        ("%^\\\\d$%", "\\d"),
+        ("%^[\\w-]+$%", "a-b"),
+    ] {
+        assert!(matches(pattern, message), "{pattern}");
+    }
+    assert!(!matches("%\\d%", "٣"));
+    assert!(!matches("%\\w%", "é"));
 }
 
 proptest! {

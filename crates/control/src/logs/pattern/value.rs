@@ -4,8 +4,11 @@ use regex::{Regex, RegexBuilder};
 
 use super::Invalid;
 
-/// Bytes that a compiled regular expression may take.
-const REGEX_BYTES: usize = 1 << 20;
+/// Bytes that a compiled regular expression may take. Where its states are too many to be kept as they are met, every
+/// byte of a message costs as much as it has parts: they have to be few.
+const REGEX_BYTES: usize = 64 * 1024;
+/// Bytes of states that are kept as they are met.
+const STATES_BYTES: usize = 1 << 20;
 
 /// A text in which `*` stands for anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,9 +94,36 @@ pub(super) fn regex(text: &str) -> Result<Regex, Invalid> {
     if text.is_empty() || !text.chars().all(allowed) {
         return Err(Invalid);
     }
-    RegexBuilder::new(text)
+    RegexBuilder::new(&of_ascii(text))
         .size_limit(REGEX_BYTES)
-        .dfa_size_limit(REGEX_BYTES)
+        .dfa_size_limit(STATES_BYTES)
         .build()
         .map_err(|_| Invalid)
+}
+
+/// Classes as AWS documents them: `\d` is a digit from 0 to 9, and of no other script.
+fn of_ascii(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        let class = match (c, chars.clone().next()) {
+            ('\\', Some('d')) => "[0-9]",
+            ('\\', Some('D')) => "[^0-9]",
+            ('\\', Some('w')) => "[0-9A-Za-z_]",
+            ('\\', Some('W')) => "[^0-9A-Za-z_]",
+            ('\\', Some('s')) => r"[\t\n\x0B\f\r ]",
+            ('\\', Some('S')) => r"[^\t\n\x0B\f\r ]",
+            _ => {
+                out.push(c);
+                if c == '\\' {
+                    // What is behind it stands for itself, another backslash too.
+                    out.extend(chars.next());
+                }
+                continue;
+            }
+        };
+        chars.next();
+        out.push_str(class);
+    }
+    out
 }

@@ -345,3 +345,22 @@ async fn accounts_and_regions_are_kept_apart() {
         assert_eq!(groups[0]["Name"], "default");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dates_that_nobody_could_be_shown_are_refused() {
+    let platform = Platform::open().await;
+    for date in [1e300, 9.3e15, 253_402_300_800.0, -1.0] {
+        for member in ["StartDate", "EndDate"] {
+            for expression in ["rate(1 minute)", "at(2027-01-01T00:00:00)"] {
+                let reply = platform.schedule("s", |body| {
+                    body[member] = json!(date);
+                    body["ScheduleExpression"] = json!(expression);
+                });
+                let reply = reply.await;
+                assert_eq!(reply.status, 400, "{expression} {date}: {}", reply.body);
+            }
+        }
+    }
+    let last = |body: &mut serde_json::Value| body["EndDate"] = json!(253_402_300_799.0);
+    platform.scheduled("s", last).await;
+}
