@@ -14,6 +14,7 @@ mod claims;
 mod clock;
 mod config;
 mod control;
+mod dates;
 mod deliveries;
 mod deploy;
 mod destination;

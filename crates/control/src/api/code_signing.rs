@@ -11,12 +11,12 @@ use pilotlight_model::{ErrorKind, LambdaError};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::configuration::date;
 use super::markers::{page, seen};
 use super::{Answer, invalid, tags};
 use crate::catalog::Session;
 use crate::catalog::signing::CodeSigning;
 use crate::control::Parts;
+use crate::dates;
 use crate::paging::cut;
 
 /// Configurations of one account and region.
@@ -278,7 +278,7 @@ impl Config {
             code_signing_policies: Policies {
                 untrusted_artifact_on_deployment: Some(config.policy),
             },
-            last_modified: date(config.modified_ms),
+            last_modified: dates::written(config.modified_ms, dates::OF_FUNCTIONS),
         }
     }
 }

@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 
 use pilotlight_model::{Runtime, Version};
 use serde::Serialize;
-use time::OffsetDateTime;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
 
 use super::logging::Logging;
 use crate::catalog::record::Record;
 use crate::config::Config;
+use crate::dates;
 use crate::lifecycle::Reason;
 
 /// As the API shows a function.
@@ -164,7 +162,7 @@ impl Configuration {
             description: settings.description.clone(),
             timeout: settings.timeout_s,
             memory_size: settings.memory_mb,
-            last_modified: date(settings.modified_ms),
+            last_modified: dates::written(settings.modified_ms, dates::OF_FUNCTIONS),
             code_sha256: settings.code_sha256.clone(),
             version: record.key.version.to_string(),
             environment: settings.environment.as_ref().map(|environment| Variables {
@@ -217,26 +215,4 @@ pub(super) fn runtime_version_arn(record: &Record, config: &Config) -> String {
         .get(&runtime)
         .map_or(runtime.as_str(), |image| image.as_str());
     format!("arn:aws:lambda:{}::runtime:{image}", record.key.region)
-}
-
-/// `2026-01-02T03:04:05.678+0000`.
-pub(super) fn date(unix_ms: u64) -> String {
-    const FORMAT: &[BorrowedFormatItem<'_>] = format_description!(
-        "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]+0000"
-    );
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000)
-        .ok()
-        .and_then(|time| time.format(FORMAT).ok())
-        .unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn times_are_written_as_aws_writes_it() {
-        assert_eq!(
-            super::date(1_767_323_045_678),
-            "2026-01-02T03:04:05.678+0000"
-        );
-    }
 }

@@ -13,11 +13,11 @@ use pilotlight_model::{ErrorKind, LambdaError, LayerKey, LayerVersionKey};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::configuration::date;
 use super::create::CodeSource;
 use super::{Answer, download, invalid, rules, typed};
 use crate::catalog::layers::{LayerDetails, LayerRecord};
 use crate::control::Parts;
+use crate::dates;
 
 /// Members that are read; others are refused where they say something.
 const READ: [&str; 6] = [
@@ -215,7 +215,7 @@ impl Shown {
             layer_version_arn: record.key.to_string(),
             version: record.key.number,
             description: details.description,
-            created_date: date(details.created_ms),
+            created_date: dates::written(details.created_ms, dates::OF_FUNCTIONS),
             compatible_runtimes: details.runtimes,
             compatible_architectures: details.architectures,
             license_info: details.license,

@@ -11,9 +11,8 @@ use pilotlight_model::RequestId;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
+
+use crate::dates;
 
 /// Characters of an error's message that a dead letter carries.
 const MESSAGE_CHARS: usize = 1_024;
@@ -146,7 +145,7 @@ impl Ended<'_> {
         let room = self.request.len() + payload.map_or(0, Bytes::len) + 512;
         let mut text = Vec::with_capacity(room);
         text.extend_from_slice(br#"{"version":"1.0","timestamp":""#);
-        text.extend_from_slice(timestamp(self.at_ms).as_bytes());
+        text.extend_from_slice(dates::written(self.at_ms, dates::OF_RECORDS).as_bytes());
         text.extend_from_slice(br#"","requestContext":"#);
         serde_json::to_writer(&mut text, &context)?;
         text.extend_from_slice(br#","requestPayload":"#);
@@ -204,16 +203,6 @@ fn error_message(payload: &[u8]) -> Option<String> {
         error_message: Option<String>,
     }
     serde_json::from_slice::<Error>(payload).ok()?.error_message
-}
-
-/// `2019-11-14T18:16:05.568Z`.
-fn timestamp(unix_ms: u64) -> String {
-    const FORMAT: &[BorrowedFormatItem<'_>] =
-        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000)
-        .ok()
-        .and_then(|time| time.format(FORMAT).ok())
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -10,10 +10,9 @@ use pilotlight_model::names;
 use pilotlight_model::node::Caller;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::settings::Target;
+use crate::dates;
 use crate::destination::{self, Arn, Use};
 use crate::warm_up;
 
@@ -207,11 +206,7 @@ impl Context {
 
     /// `2026-07-27T12:00:00Z`.
     pub(crate) fn scheduled_time(&self) -> String {
-        let seconds = i64::try_from(self.scheduled_ms / 1_000).unwrap_or_default();
-        OffsetDateTime::from_unix_timestamp(seconds)
-            .ok()
-            .and_then(|time| time.format(&Rfc3339).ok())
-            .unwrap_or_default()
+        dates::written(self.scheduled_ms, dates::OF_SCHEDULES)
     }
 }
 

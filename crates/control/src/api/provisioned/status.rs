@@ -4,13 +4,11 @@
 use pilotlight_model::VersionKey;
 use pilotlight_model::provisioned::{Provisioned, Trouble};
 use serde::Serialize;
-use time::OffsetDateTime;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
 
 use crate::catalog::concurrency::ProvisionedConfig;
 use crate::claims::Allotment;
 use crate::control::Parts;
+use crate::dates;
 
 /// A configuration as the API shows it.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -100,7 +98,7 @@ fn show(config: &ProvisionedConfig, parts: &[Part]) -> Shown {
         allocated_provisioned_concurrent_executions: allocated,
         status,
         status_reason,
-        last_modified: written(config.modified_ms),
+        last_modified: dates::written(config.modified_ms, dates::OF_PROVISIONED),
     }
 }
 
@@ -110,16 +108,6 @@ fn reason(trouble: Trouble) -> &'static str {
         Trouble::NoRoom => "The node has no room for more instances. They are made when there is.",
         Trouble::Platform => "The platform failed to make an instance. It is tried again.",
     }
-}
-
-/// `2026-01-02T03:04:05+0000`.
-fn written(unix_ms: u64) -> String {
-    const FORMAT: &[BorrowedFormatItem<'_>] =
-        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]+0000");
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000)
-        .ok()
-        .and_then(|time| time.format(FORMAT).ok())
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

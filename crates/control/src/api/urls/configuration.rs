@@ -4,16 +4,11 @@ use pilotlight_model::url::{AuthType, Cors, InvokeMode};
 use pilotlight_model::{AliasName, UrlId, Version, VersionKey};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use time::OffsetDateTime;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
 use uuid::Uuid;
 
 use crate::catalog::urls::UrlRecord;
 use crate::control::Parts;
-
-const TIME: &[BorrowedFormatItem<'_>] =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+use crate::dates;
 
 /// As the API shows a function URL.
 #[derive(Serialize)]
@@ -46,8 +41,8 @@ impl UrlConfiguration {
             function_arn: arn(&function, url.alias.as_ref()),
             auth_type: url.auth,
             cors: url.cors.clone(),
-            creation_time: text(record.created_ms),
-            last_modified_time: Some(text(record.modified_ms)),
+            creation_time: dates::written(record.created_ms, dates::OF_URLS),
+            last_modified_time: Some(dates::written(record.modified_ms, dates::OF_URLS)),
             invoke_mode: Some(url.mode),
         }
     }
@@ -90,14 +85,6 @@ pub(in crate::api) fn fresh_id() -> UrlId {
     text.parse().expect("32 lower-case letters and digits")
 }
 
-fn text(unix_ms: u64) -> String {
-    let nanoseconds = i128::from(unix_ms) * 1_000_000;
-    OffsetDateTime::from_unix_timestamp_nanos(nanoseconds)
-        .ok()
-        .and_then(|time| time.format(TIME).ok())
-        .unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,10 +94,5 @@ mod tests {
         let ids: std::collections::HashSet<String> =
             (0..1_000).map(|_| fresh_id().to_string()).collect();
         assert_eq!(ids.len(), 1_000);
-    }
-
-    #[test]
-    fn times_are_as_aws_writes_them() {
-        assert_eq!(text(1_650_655_158_178), "2022-04-22T19:19:18.178000Z");
     }
 }
