@@ -1,16 +1,16 @@
 //! From a start order to an instance, and from the instance to its end: the supervisor of one instance.
 
+mod on_free;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use pilotlight_model::error::Causes;
 use pilotlight_model::function::Runtime;
 use pilotlight_model::limits;
 use pilotlight_model::node::NodeError;
 use pilotlight_model::provisioned::Trouble;
 use pilotlight_model::start::{Phase, StartKind};
-use pilotlight_sandbox::Lesson;
 
 use crate::agent::Node;
 use crate::environment::Initialization;
@@ -21,11 +21,14 @@ use crate::launch::Launching;
 use crate::launcher::LaunchError;
 use crate::logs::{InstanceLog, LogGroup};
 use crate::platform_events::Status;
-use crate::pool::{Done, Pool, Purpose, StartOrder, Ticket, Turn, Worth};
+use crate::pool::{Pool, Purpose, StartOrder, Ticket, Turn};
 use crate::runtime::RuntimeImage;
-use crate::runtime_api::{OnFree, Then, Via};
+use crate::runtime_api::OnFree;
 use crate::watch::{TURN, Watched};
 use crate::{clock, log_stream, warm_up};
+use on_free::{Free, Ready, Stock};
+
+pub(crate) use on_free::released;
 
 /// Takes up a start order: makes the instance and leaves it to a task of its own.
 pub(crate) fn begin(node: Arc<Node>, order: StartOrder) {
@@ -301,105 +304,6 @@ pub(crate) fn execution_error(source: &std::io::Error) -> String {
         std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         _ if source.raw_os_error() == Some(8) => "exec format error".to_owned(),
         _ => source.to_string(),
-    }
-}
-
-/// Tells the pool when the runtime has nothing to do.
-struct Free {
-    node: Arc<Node>,
-    ticket: Ticket,
-}
-
-impl Free {
-    fn of(node: &Arc<Node>, ticket: Ticket) -> Arc<dyn OnFree> {
-        Arc::new(Self {
-            node: Arc::clone(node),
-            ticket,
-        })
-    }
-}
-
-impl OnFree for Free {
-    fn free(&self, instance: &Arc<Instance>, first: bool, _via: Via, _then: Then) {
-        released(&self.node, instance, first.then_some(self.ticket));
-    }
-}
-
-/// The instance has nothing to do: after its start, or because it has answered.
-pub(crate) fn released(node: &Arc<Node>, instance: &Arc<Instance>, started_for: Option<Ticket>) {
-    let answered = started_for.is_none();
-    node.pool.release(instance, started_for);
-    if answered && instance.serves_first() {
-        let (node, instance) = (Arc::clone(node), Arc::clone(instance));
-        let handle = node.handle.clone();
-        handle.spawn_blocking(move || teach(&node, &instance, Lesson::Served));
-    }
-}
-
-/// Has the template that it was forked from learn what forks need first. Blocks.
-fn teach(node: &Node, instance: &Instance, lesson: Lesson) {
-    let process = instance.process();
-    if process.is_some_and(|process| process.teach_template(lesson)) {
-        node.ladder.taught(&instance.spec);
-    }
-}
-
-/// Lets a provisioned instance serve when it is initialised.
-struct Ready {
-    node: Arc<Node>,
-}
-
-impl Ready {
-    fn of(node: &Arc<Node>) -> Arc<dyn OnFree> {
-        Arc::new(Self {
-            node: Arc::clone(node),
-        })
-    }
-}
-
-impl OnFree for Ready {
-    fn free(&self, instance: &Arc<Instance>, first: bool, _via: Via, _then: Then) {
-        if !first {
-            return released(&self.node, instance, None);
-        }
-        instance.made_ahead();
-        self.node.pool.provisioned_ready(instance);
-    }
-}
-
-/// Puts a spare into the pool when it is ready.
-struct Stock {
-    node: Arc<Node>,
-    /// Who ordered it. Locked to take it, once.
-    done: Mutex<Option<Done>>,
-}
-
-impl Stock {
-    fn of(node: &Arc<Node>, done: Done) -> Arc<dyn OnFree> {
-        Arc::new(Self {
-            node: Arc::clone(node),
-            done: Mutex::new(Some(done)),
-        })
-    }
-}
-
-impl OnFree for Stock {
-    fn free(&self, instance: &Arc<Instance>, first: bool, _via: Via, _then: Then) {
-        let Some(done) = self.done.lock().take().filter(|_| first) else {
-            return released(&self.node, instance, None);
-        };
-        let (node, instance) = (Arc::clone(&self.node), Arc::clone(instance));
-        let measure = move || {
-            let bytes = instance
-                .process()
-                .map_or(0, |process| process.private_bytes());
-            let saves = instance.restore_length();
-            node.ladder.spare_made(&instance.spec);
-            teach(&node, &instance, Lesson::Restored);
-            node.pool.stock(&instance, Worth { bytes, saves });
-            drop(done);
-        };
-        self.node.handle.spawn_blocking(measure);
     }
 }
 

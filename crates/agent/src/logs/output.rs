@@ -4,6 +4,8 @@
 //! where they belong without a hop to the reading task. The reading task reads whatever comes between,
 //! and is the only one that waits for the store.
 
+mod state;
+
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -16,14 +18,13 @@ use tokio::net::unix::pipe;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::tail::{Splitter, Tail};
-use super::{Batch, Line, LogGroup, LogStore};
+use super::tail::Splitter;
+use super::{Batch, LogGroup, LogStore};
 use crate::clock;
 use crate::platform_events::{PlatformEvent, envelope};
-use crate::telemetry::{Hub, Subscription, Told};
+use crate::telemetry::{Subscription, Told};
+use state::{Pipe, State, Took};
 
-/// Bytes taken from one pipe at the end of a request: what a pipe holds.
-const PIPE_BYTES: usize = 64 * 1024;
 /// Bytes of lines that an instance may hold back for the store; beyond it only the reading task reads.
 const OUTBOX_BYTES: usize = 256 * 1024;
 /// How long a dead instance's pipes may stay open (a process outside our reach holds them).
@@ -42,19 +43,6 @@ pub(crate) struct InstanceLog {
     held_back: Notify,
 }
 
-#[derive(Default)]
-struct State {
-    pipes: Vec<Pipe>,
-    tail: Tail,
-    outbox: Vec<Line>,
-    outbox_bytes: usize,
-    /// The reading task is bringing older lines to the store: newer ones must wait behind them.
-    pushing: bool,
-    hub: Hub,
-    /// Reading tasks, each of which brings the outbox to the store.
-    attending: usize,
-}
-
 /// Whose a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -70,13 +58,6 @@ impl Source {
             Source::Extension => "extension",
         }
     }
-}
-
-struct Pipe {
-    source: Source,
-    end: Arc<pipe::Receiver>,
-    lines: Splitter,
-    open: bool,
 }
 
 impl InstanceLog {
@@ -326,102 +307,5 @@ impl InstanceLog {
             return false;
         };
         !matches!(state.read_pipe(index, pipe::Receiver::try_read), Took::End)
-    }
-}
-
-enum Took {
-    Some(usize),
-    Nothing,
-    End,
-}
-
-impl State {
-    fn place_of(&self, end: &Arc<pipe::Receiver>) -> Option<usize> {
-        self.pipes
-            .iter()
-            .position(|pipe| Arc::ptr_eq(&pipe.end, end))
-    }
-
-    /// Takes what the pipes hold. With too much held back already, what is in them stays there.
-    fn drain(&mut self) {
-        if self.outbox_bytes >= OUTBOX_BYTES {
-            return;
-        }
-        // Past the reactor, which may not have been told yet of what is there.
-        let read = |end: &pipe::Receiver, buffer: &mut [u8]| Ok(rustix::io::read(end, buffer)?);
-        for index in 0..self.pipes.len() {
-            let mut taken = 0;
-            while taken < PIPE_BYTES
-                && let Took::Some(count) = self.read_pipe(index, read)
-            {
-                taken += count;
-            }
-        }
-    }
-
-    fn read_pipe(
-        &mut self,
-        index: usize,
-        read: impl FnOnce(&pipe::Receiver, &mut [u8]) -> io::Result<usize>,
-    ) -> Took {
-        let mut buffer = [0; 8 * 1024];
-        let Some(pipe) = self.pipes.get_mut(index) else {
-            return Took::End;
-        };
-        if !pipe.open {
-            return Took::End;
-        }
-        match read(&pipe.end, &mut buffer) {
-            Ok(0) => {
-                pipe.open = false;
-                Took::End
-            }
-            Ok(count) => {
-                let mut lines = std::mem::take(&mut pipe.lines);
-                let source = pipe.source;
-                lines.feed(&buffer[..count], |line| self.hear(source, line));
-                self.pipes[index].lines = lines;
-                Took::Some(count)
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Took::Nothing,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Took::Some(0),
-            Err(_) => {
-                pipe.open = false;
-                Took::End
-            }
-        }
-    }
-
-    fn end_partial_lines(&mut self) {
-        for index in 0..self.pipes.len() {
-            let mut lines = std::mem::take(&mut self.pipes[index].lines);
-            let source = self.pipes[index].source;
-            lines.flush(|line| self.hear(source, line));
-            self.pipes[index].lines = lines;
-        }
-    }
-
-    /// A line of an instance's own.
-    fn hear(&mut self, source: Source, line: String) {
-        if self.hub.listens() {
-            self.hub
-                .tell(clock::utc(), Told::Line(source, line.clone()));
-        }
-        self.push(line);
-    }
-
-    fn push(&mut self, message: String) {
-        self.tail.push(&message);
-        let line = Line {
-            at_ms: clock::unix_ms(),
-            message,
-        };
-        self.outbox_bytes += line.cost();
-        self.outbox.push(line);
-    }
-
-    fn put_back(&mut self, lines: Vec<Line>) {
-        self.outbox_bytes = lines.iter().map(Line::cost).sum();
-        self.outbox = lines;
     }
 }

@@ -1,3 +1,5 @@
+//! What events say, as text and as JSON.
+
 use super::*;
 
 fn report() -> Report {

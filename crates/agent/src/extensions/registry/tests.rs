@@ -1,3 +1,5 @@
+//! The rules of who may register and who is told what, over all orders of events.
+
 use proptest::prelude::*;
 
 use super::*;
