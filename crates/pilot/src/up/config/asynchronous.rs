@@ -6,7 +6,8 @@ use std::time::Duration;
 use pilotlight_control::{Destination, Destinations, InvalidDestination, Retries};
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidConfig, in_range, value};
+use super::check::in_range;
+use super::{InvalidConfig, value};
 
 /// How asynchronous invocations are done.
 #[derive(Debug, Clone, PartialEq)]

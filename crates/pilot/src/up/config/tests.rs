@@ -1,16 +1,12 @@
+//! What a configuration file comes to, and which are refused.
+
 use super::*;
 
 fn resolve(text: &str) -> Result<Config, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pilot.toml");
     std::fs::write(&path, text).unwrap();
-    let args = UpArgs {
-        listen: None,
-        data_dir: None,
-        config: Some(path),
-        print_config: false,
-        ready_file: None,
-    };
+    let args = UpArgs::at(None, Some(path));
     Config::resolve(&args).map_err(|error| error.to_string())
 }
 
