@@ -96,7 +96,7 @@ def test_deploy_says_what_it_misses(platform, tmp_path):
     (tmp_path / "empty-one").mkdir()
     (tmp_path / "empty-one" / "notes.txt").write_text("x")
     refused = platform.pilot("deploy", tmp_path / "empty-one", check=False)
-    assert refused.returncode == 1 and "--runtime" in refused.stderr
+    assert refused.returncode == 1 and "--runtime" in refused.stderr and "Node.js" in refused.stderr
 
 
 def test_invoke_has_exit_codes(platform, greeter):

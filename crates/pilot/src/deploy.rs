@@ -105,7 +105,8 @@ async fn create(
         .or(found.as_ref().map(|found| found.runtime))
         .with_context(|| {
             let why = if args.source.is_dir() {
-                "No executable `bootstrap`, Python file with a handler, or Java class is there"
+                "No executable `bootstrap`, Python file with a handler, index file of Node.js or `main` of its \
+                 package.json, or Java class is there"
             } else {
                 "They are found for folders and jars, not for zip files"
             };
