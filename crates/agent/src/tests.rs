@@ -116,6 +116,12 @@ impl World {
         })
     }
 
+    /// Waits until an instance is idle. A runtime asks for more when it gets round to it, and a request that comes long
+    /// before may start another instance.
+    async fn idle(&self) {
+        self.until(|world| world.counts().1 > 0).await;
+    }
+
     /// Waits until the condition holds; the test's own time limit ends the wait.
     async fn until(&self, mut holds: impl FnMut(&Self) -> bool) {
         while !holds(self) {

@@ -84,6 +84,7 @@ async fn an_extension_follows_an_instance_from_before_its_runtime_to_its_end() {
         event["tracing"],
         json!({"type": "X-Amzn-Trace-Id", "value": "Root=1-2-3"})
     );
+    world.idle().await;
     world.invoke(&spec, "2").await;
     assert_eq!(heard.recv().await.unwrap()["eventType"], "INVOKE");
     assert_eq!(world.launcher.launches(), 1);

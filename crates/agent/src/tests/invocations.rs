@@ -39,6 +39,7 @@ async fn the_first_request_boots_and_the_second_finds_the_instance() {
         Phase::Handler,
     ];
     assert_eq!(phases, expected);
+    world.idle().await;
     let warm = world.invoke(&spec, "2").await;
     assert_eq!((warm.kind, &warm.payload[..]), (StartKind::Warm, &b"2"[..]));
     assert_eq!(warm.instance, cold.instance);
@@ -171,6 +172,7 @@ async fn an_error_of_the_handler_is_an_answer_and_the_instance_lives_on() {
     let failed = world.invoke(&spec, "1").await;
     assert_eq!(failed.function_error, Some("Unhandled"));
     assert_eq!(json(&failed.payload)["errorType"], "ValueError");
+    world.idle().await;
     let next = world.invoke(&spec, "2").await;
     assert_eq!((next.function_error, next.kind), (None, StartKind::Warm));
 }
@@ -412,8 +414,7 @@ async fn an_answer_over_the_limit_is_an_error_and_the_instance_lives_on() {
             "errorMessage": "Response payload size (6291557 bytes) exceeded maximum allowed payload size (6291556 bytes).",
         })
     );
-    // Until it has heard that and asks for more, a request would start another.
-    world.until(|world| world.counts() == (0, 1, 0)).await;
+    world.idle().await;
     let reply = world.invoke(&spec, "2").await;
     assert_eq!(
         (reply.payload.len(), reply.function_error),
@@ -517,8 +518,7 @@ async fn an_instance_that_dies_idle_costs_its_next_request_nothing() {
             (reply.payload, reply.function_error),
             (number.to_string().into(), None)
         );
-        // Its runtime asks for more when it gets round to it; a request that finds it late starts another.
-        world.until(|world| world.counts() == (0, 1, 0)).await;
+        world.idle().await;
     }
     assert_eq!(world.launcher.launches(), 2);
 }

@@ -58,6 +58,7 @@ async fn a_log_in_json_has_the_platform_s_events_from_its_level_on() {
             ..spec()
         });
         world.invoke(&spec, "{}").await;
+        world.idle().await;
         world.invoke(&spec, "{}").await;
         let log: Vec<Value> = world
             .log()
@@ -131,6 +132,7 @@ async fn a_runtime_that_closes_its_output_goes_on() {
             world.invoke(&spec, &number.to_string()).await.payload,
             number.to_string()
         );
+        world.idle().await;
     }
     assert_eq!(world.launcher.launches(), 1);
     let log = world.log().await;

@@ -126,10 +126,12 @@ async fn an_answer_that_nobody_takes_as_it_comes_is_collected_and_its_trailers_t
     // {"errorType":"E"}
     let told = "Lambda-Runtime-Function-Error-Type: E\r\n\
                 Lambda-Runtime-Function-Error-Body: eyJlcnJvclR5cGUiOiJFIn0=\r\n!";
+    world.idle().await;
     let cut = world.invoke(&spec, told).await;
     assert_eq!(&cut.payload[..], br#"{"errorType":"E"}"#);
     assert_eq!(cut.function_error, Some("Unhandled"));
 
+    world.idle().await;
     let named = world
         .invoke(&spec, "Lambda-Runtime-Function-Error-Type: E\r\n!")
         .await;
