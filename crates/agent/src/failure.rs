@@ -21,7 +21,7 @@ pub(crate) enum Failure {
     /// There is no program to run, in words.
     InvalidEntrypoint(String),
     /// The answer has more bytes than one of its kind may have.
-    TooLarge { bytes: u64, limit: u64 },
+    TooLarge { limit: u64 },
     /// An extension ended, or could not be started, in words.
     Extension {
         error_type: &'static str,
@@ -78,8 +78,8 @@ impl Failure {
             Failure::Exited { exit, .. } => format!("Runtime exited with error: {exit}"),
             Failure::InvalidEntrypoint(why) => why.clone(),
             Failure::Extension { cause, .. } => cause.clone(),
-            Failure::TooLarge { bytes, limit } => format!(
-                "Response payload size ({bytes} bytes) exceeded maximum allowed payload size ({limit} bytes)."
+            Failure::TooLarge { limit } => format!(
+                "Response payload size exceeded maximum allowed payload size ({limit} bytes)."
             ),
             Failure::Init { error_type, .. } => error_type.clone(),
         }
@@ -153,11 +153,8 @@ mod tests {
             format!("RequestId: {id} Error: Runtime exited with error: signal: killed")
         );
         assert_eq!(
-            payload(&Failure::TooLarge {
-                bytes: 6_291_557,
-                limit: 6_291_556
-            })["errorMessage"],
-            "Response payload size (6291557 bytes) exceeded maximum allowed payload size (6291556 bytes)."
+            payload(&Failure::TooLarge { limit: 6_291_556 })["errorMessage"],
+            "Response payload size exceeded maximum allowed payload size (6291556 bytes)."
         );
     }
 

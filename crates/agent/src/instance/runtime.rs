@@ -35,7 +35,7 @@ pub(crate) enum Answer {
     /// `POST …/error`, or what cut a streamed answer short.
     Error(Bytes),
     /// More bytes than an answer may have.
-    TooLarge(u64),
+    TooLarge,
 }
 
 impl Instance {
@@ -149,12 +149,12 @@ impl Instance {
                 self.reply(&mut state, at, payload, Some(UNHANDLED), None);
                 return;
             }
-            Answer::TooLarge(bytes) => {
+            Answer::TooLarge => {
                 let limit = match state.current.as_ref().is_some_and(|it| it.streamed) {
                     true => STREAMED_RESPONSE_BYTES,
                     false => INVOKE_RESPONSE_BYTES as u64,
                 };
-                let failure = Failure::TooLarge { bytes, limit };
+                let failure = Failure::TooLarge { limit };
                 (failure.payload(request), Some(failure))
             }
         };

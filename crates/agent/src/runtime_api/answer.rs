@@ -97,7 +97,7 @@ async fn told(request: Request<Incoming>) -> (String, Bytes) {
         );
     let body = match read(request.into_body(), INIT_ERROR_BYTES).await {
         Ok(Read::Whole(body) | Read::CutShort(body)) => body,
-        Ok(Read::TooLarge(_)) | Err(_) => Bytes::new(),
+        Ok(Read::TooLarge) | Err(_) => Bytes::new(),
     };
     (error_type, body)
 }
@@ -116,8 +116,8 @@ async fn collect(
             claim.finish(Answer::Error(error));
             accepted()
         }
-        Ok(Read::TooLarge(bytes)) => {
-            claim.finish(Answer::TooLarge(bytes));
+        Ok(Read::TooLarge) => {
+            claim.finish(Answer::TooLarge);
             too_large(INVOKE_RESPONSE_BYTES as u64)
         }
         Err(_) => truncated(),
@@ -184,8 +184,8 @@ enum Read {
     Whole(Bytes),
     /// By this error of the function.
     CutShort(Bytes),
-    /// It has, or says that it has, that many bytes.
-    TooLarge(u64),
+    /// It has, or says that it has, more bytes than the limit.
+    TooLarge,
 }
 
 async fn read(mut body: Incoming, limit: u64) -> Result<Read, hyper::Error> {
@@ -213,7 +213,7 @@ async fn read(mut body: Incoming, limit: u64) -> Result<Read, hyper::Error> {
     }
     match (error, announced.unwrap_or(0).max(count)) {
         (Some(error), _) => Ok(Read::CutShort(error)),
-        (None, size) if size > limit => Ok(Read::TooLarge(size)),
+        (None, size) if size > limit => Ok(Read::TooLarge),
         (None, _) => Ok(Read::Whole(bytes.freeze())),
     }
 }

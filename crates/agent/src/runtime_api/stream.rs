@@ -45,7 +45,7 @@ pub(super) async fn hand_on(
         };
         count += data.len() as u64;
         if count > STREAMED_RESPONSE_BYTES {
-            claim.finish(Answer::TooLarge(count));
+            claim.finish(Answer::TooLarge);
             discard(body).await;
             return too_large(STREAMED_RESPONSE_BYTES);
         }

@@ -411,7 +411,7 @@ async fn an_answer_over_the_limit_is_an_error_and_the_instance_lives_on() {
         json(&reply.payload),
         serde_json::json!({
             "errorType": "Function.ResponseSizeTooLarge",
-            "errorMessage": "Response payload size (6291557 bytes) exceeded maximum allowed payload size (6291556 bytes).",
+            "errorMessage": "Response payload size exceeded maximum allowed payload size (6291556 bytes).",
         })
     );
     world.idle().await;
