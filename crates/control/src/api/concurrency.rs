@@ -138,7 +138,8 @@ fn check(
         return Err(invalid(format!(
             "Specified ReservedConcurrentExecutions for function decreases account's \
              UnreservedConcurrentExecution below its minimum value of [{least}]."
-        )));
+        ))
+        .without_type());
     }
     let provisioned = claim.all_provisioned();
     if provisioned > wanted {
@@ -146,7 +147,8 @@ fn check(
         return Err(invalid(format!(
             " ReservedConcurrentExecutions  {wanted} should not be lower than function's total \
              provisioned concurrency [{provisioned}]."
-        )));
+        ))
+        .without_type());
     }
     Ok(())
 }

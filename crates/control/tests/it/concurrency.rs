@@ -95,10 +95,13 @@ async fn a_hundred_stay_for_those_that_reserve_nothing() {
             (refused.status, refused.kind.as_str()),
             (400, "InvalidParameterValueException")
         );
+        // Without a type, as AWS has it.
         assert_eq!(
-            refused.body["message"],
-            "Specified ReservedConcurrentExecutions for function decreases account's \
-             UnreservedConcurrentExecution below its minimum value of [100]."
+            refused.body,
+            json!({
+                "message": "Specified ReservedConcurrentExecutions for function decreases account's \
+                            UnreservedConcurrentExecution below its minimum value of [100]."
+            })
         );
     }
     // What it had does not count twice, and nothing can always be had.
