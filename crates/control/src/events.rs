@@ -153,10 +153,11 @@ fn missing(event: &QueuedEvent) -> LambdaError {
         qualifier,
         ..
     } = event;
-    let qualifier = qualifier.as_deref().unwrap_or("$LATEST");
-    LambdaError::function_not_found(&format!(
-        "arn:aws:lambda:{region}:{account}:function:{name}:{qualifier}"
-    ))
+    let function = format!("arn:aws:lambda:{region}:{account}:function:{name}");
+    LambdaError::function_not_found(&match qualifier {
+        Some(qualifier) => format!("{function}:{qualifier}"),
+        None => function,
+    })
 }
 
 /// Delivers events, as many at a time as configured, until stopped; then it lets those that run end.
