@@ -152,10 +152,10 @@ impl Changes {
         if let Some(snap_start) = &self.snap_start {
             settings.snap_start_refused = snap_start.apply_on.as_deref() == Some("None");
         }
-        if let Some(dead_letter) = &self.dead_letter_config {
-            // An empty ARN takes the target away, as no ARN does.
-            let given = dead_letter.target_arn.clone();
-            settings.dead_letter = given.filter(|arn| !arn.is_empty());
+        let dead_letter = self.dead_letter_config.as_ref();
+        if let Some(arn) = dead_letter.and_then(|it| it.target_arn.as_deref()) {
+            // An empty ARN takes the target away; a configuration without one leaves it.
+            settings.dead_letter = (!arn.is_empty()).then(|| arn.to_owned());
         }
         Ok(())
     }
