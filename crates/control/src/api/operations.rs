@@ -188,7 +188,9 @@ pub(super) async fn dispatch(
             .await
         }
         "ListEventSourceMappings" => json(event_sources::list_event_source_mappings()),
-        "CreateEventSourceMapping" => Err(event_sources::not_here()),
+        "CreateEventSourceMapping" => {
+            Err(event_sources::refuse(parts, caller, typed(input)?).await)
+        }
         "GetEventSourceMapping" | "UpdateEventSourceMapping" | "DeleteEventSourceMapping" => {
             Err(event_sources::none_such())
         }

@@ -100,21 +100,28 @@ async fn event_source_mappings_are_not_here() {
         (none.status, none.body),
         (200, json!({ "EventSourceMappings": [] }))
     );
-    let make =
-        json!({ "FunctionName": "f", "EventSourceArn": "arn:aws:sqs:us-east-1:123456789012:q" });
-    let refused = platform.call(Method::POST, path, make).await;
-    assert_eq!(
+    let queue = "arn:aws:sqs:us-east-1:123456789012:q";
+    for (make, message) in [
         (
-            refused.status,
-            refused.kind.as_str(),
-            &refused.body["message"]
+            json!({ "FunctionName": "f", "EventSourceArn": queue }),
+            "Event source mappings are not available on this platform yet.",
         ),
         (
-            400,
-            "InvalidParameterValueException",
-            &json!("Event source mappings are not available on this platform yet.")
-        )
-    );
+            json!({ "FunctionName": "absent", "EventSourceArn": queue }),
+            "Function does not exist",
+        ),
+        (
+            json!({ "FunctionName": "absent" }),
+            "Unrecognized event source.",
+        ),
+    ] {
+        let refused = platform.call(Method::POST, path, make).await;
+        assert_eq!(
+            (refused.status, refused.kind.as_str()),
+            (400, "InvalidParameterValueException")
+        );
+        assert_eq!(refused.body["message"], message);
+    }
     let one = platform
         .get(&format!("{path}/0c05a4ab-8c5c-4bd3-a1f6-0f4f8f3e2c2d"))
         .await;
