@@ -214,8 +214,26 @@ def test_groups_are_paged_and_found_by_parts_of_names(logs):
     found = logs.describe_log_groups(logGroupNamePattern="paged")["logGroups"]
     assert [it["logGroupName"] for it in found] == sorted(names)
     assert all(not {"storedBytes", "deletionProtectionEnabled"} & it.keys() for it in found)
+    page = logs.list_log_groups(logGroupNamePattern="^/paged/|her/Paged", limit=7)
+    rest = logs.list_log_groups(logGroupNamePattern="^/paged/|her/Paged", nextToken=page["nextToken"])
+    assert [it["logGroupName"] for it in page["logGroups"] + rest["logGroups"]] == names
+    assert "nextToken" not in rest
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:other/Paged"
+    assert rest["logGroups"] == [{"logGroupName": "other/Paged", "logGroupArn": arn, "logGroupClass": "STANDARD"}]
+    assert logs.list_log_groups(logGroupNamePattern="no-such-group")["logGroups"] == []
     for name in names:
         logs.delete_log_group(logGroupName=name)
+
+
+def test_a_group_has_no_filters(logs, group, refused):
+    assert logs.describe_subscription_filters(logGroupName=group)["subscriptionFilters"] == []
+    assert logs.describe_metric_filters(logGroupName=group)["metricFilters"] == []
+    assert logs.describe_metric_filters()["metricFilters"] == []
+    for operation in ("describe_subscription_filters", "describe_metric_filters"):
+        assert refused(operation, logGroupName="absent") == NO_GROUP
+    made = refused("put_subscription_filter", logGroupName=group, filterName="f", filterPattern="",
+                   destinationArn="arn:aws:lambda:us-east-1:123456789012:function:f")
+    assert made["Code"] == "UnknownOperationException"
 
 
 def test_accounts_and_regions_are_kept_apart(platform, logs, group):

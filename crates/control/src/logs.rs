@@ -4,8 +4,10 @@
 //! or stream is there if either knows of it: those of functions appear when they are first written to.
 
 mod events;
+mod filters;
 mod groups;
 mod identifier;
+mod listing;
 mod pattern;
 mod put;
 mod retention;
@@ -41,6 +43,7 @@ pub(crate) async fn dispatch(
         "CreateLogGroup" => done(groups::create(parts, caller, typed(input)?).await),
         "DeleteLogGroup" => done(groups::delete(parts, caller, typed(input)?).await),
         "DescribeLogGroups" => answered(groups::describe(parts, caller, typed(input)?)).await,
+        "ListLogGroups" => answered(listing::list(parts, caller, typed(input)?)).await,
         "PutRetentionPolicy" => done(retention::put(parts, caller, typed(input)?).await),
         "DeleteRetentionPolicy" => done(retention::delete(parts, caller, typed(input)?).await),
         "CreateLogStream" => done(streams::create(parts, caller, typed(input)?).await),
@@ -49,6 +52,10 @@ pub(crate) async fn dispatch(
         "PutLogEvents" => answered(put::put(parts, caller, typed(input)?)).await,
         "GetLogEvents" => answered(events::get(parts, caller, typed(input)?)).await,
         "FilterLogEvents" => answered(events::filter(parts, caller, typed(input)?)).await,
+        "DescribeSubscriptionFilters" => {
+            answered(filters::subscriptions(parts, caller, typed(input)?)).await
+        }
+        "DescribeMetricFilters" => answered(filters::metrics(parts, caller, typed(input)?)).await,
         "TagResource" => done(tags::tag(parts, caller, typed(input)?).await),
         "UntagResource" => done(tags::untag(parts, caller, typed(input)?).await),
         "ListTagsForResource" => answered(tags::list(parts, caller, typed(input)?)).await,

@@ -222,15 +222,36 @@ pub(super) async fn describe(
     }
     let after = token::seen(request.next_token.as_deref())?;
     let limit = request.limit.unwrap_or(PAGE).min(PAGE);
-    let mut names = names(parts, caller)
+    let names = names(parts, caller)
         .await?
         .into_iter()
         .filter(|name| after.as_ref().is_none_or(|after| name > after))
         .filter(|name| request.asks_for(caller, name));
-    let mut found: Vec<Shown> = Vec::new();
-    // One more than a page says whether there is another.
-    while found.len() <= limit {
-        let some = names.by_ref().take(limit + 1 - found.len());
+    let mut log_groups = collect(parts, caller, names, limit + 1, |group, known| {
+        Some(request.shown(group, known)).filter(|shown| request.is_of_class(shown))
+    })
+    .await?;
+    let next_token = cut(&mut log_groups, limit, |last| last.log_group_name.clone());
+    Ok(DescribeLogGroupsResponse {
+        next_token,
+        log_groups,
+    })
+}
+
+/// What `show` makes of the first groups of those names, `most` of them.
+pub(super) async fn collect<T>(
+    parts: &Parts,
+    caller: &Caller,
+    mut names: impl Iterator<Item = String> + Send,
+    most: usize,
+    show: impl Fn(&LogGroup, Known) -> Option<T> + Send,
+) -> Result<Vec<T>, LambdaError>
+where
+    T: Send,
+{
+    let mut found = Vec::new();
+    while found.len() < most {
+        let some = names.by_ref().take(most - found.len());
         let groups: Vec<_> = some.map(|name| identifier::named(caller, &name)).collect();
         if groups.is_empty() {
             break;
@@ -238,14 +259,9 @@ pub(super) async fn describe(
         let known = find_all(parts, groups.clone()).await?;
         // One that has just been deleted is not shown.
         let there = groups.iter().zip(known);
-        let shown = there.filter_map(|(group, known)| Some(request.shown(group, known?)));
-        found.extend(shown.filter(|it| request.is_of_class(it)));
+        found.extend(there.filter_map(|(group, known)| show(group, known?)));
     }
-    let next_token = cut(&mut found, limit, |last| last.log_group_name.clone());
-    Ok(DescribeLogGroupsResponse {
-        next_token,
-        log_groups: found,
-    })
+    Ok(found)
 }
 
 impl DescribeLogGroupsRequest {
@@ -278,7 +294,7 @@ impl DescribeLogGroupsRequest {
 }
 
 /// Names of all groups of the caller, in order.
-async fn names(parts: &Parts, caller: &Caller) -> Result<BTreeSet<String>, LambdaError> {
+pub(super) async fn names(parts: &Parts, caller: &Caller) -> Result<BTreeSet<String>, LambdaError> {
     let (account, region) = (caller.account.clone(), caller.region.clone());
     let said = parts
         .catalog

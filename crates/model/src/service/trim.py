@@ -21,7 +21,7 @@ SERVICES = {"lambda": "2015-03-31", "scheduler": "2021-06-30", "logs": "2014-03-
 # other things, and some of its shapes contain themselves.
 OPERATIONS = {
     "logs": """
-        CreateLogGroup DeleteLogGroup DescribeLogGroups PutRetentionPolicy DeleteRetentionPolicy
+        CreateLogGroup DeleteLogGroup DescribeLogGroups ListLogGroups PutRetentionPolicy DeleteRetentionPolicy
         CreateLogStream DeleteLogStream DescribeLogStreams
         PutLogEvents GetLogEvents FilterLogEvents StartLiveTail
         StartQuery StopQuery GetQueryResults DescribeQueries
@@ -37,8 +37,9 @@ OVERLAY = {
         # The service answers an unknown runtime itself, with InvalidParameterValueException, not as a
         # constraint of the shape; `open` keeps the list and leaves the check to the control plane.
         "Runtime": {"open": True},
-    # The service's own order, which its errors show.
-    "RecursiveLoop": {"enum": ["Terminate", "Allow"]},
+        # The service's own order, which its errors show.
+        "RecursiveLoop": {"enum": ["Terminate", "Allow"]},
+        "InvokeMode": {"enum": ["RESPONSE_STREAM", "BUFFERED"]},
     },
     "logs": {
         # The service has words of its own for names that are too long; see the control plane.
