@@ -7,6 +7,7 @@
 mod answer;
 mod inherited;
 mod outstanding;
+mod reply;
 mod route;
 mod stream;
 
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -26,13 +27,15 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::instance::{Asked, Event, InitMarks, Instance, Next, Refusal, Restore};
+use crate::instance::{Asked, InitMarks, Instance, Next, Refusal, Restore};
 use crate::{extensions, telemetry};
 use inherited::Inherited;
 use outstanding::Begun;
+use reply::{deliver, not_found, refused};
 use route::Route;
 
 pub(crate) use outstanding::{Outstanding, Then, Via};
+pub(crate) use reply::{accepted, error, json};
 
 /// Connections that one instance may hold; a further one waits in the listener's queue.
 const CONNECTIONS: usize = 64;
@@ -323,61 +326,4 @@ fn marks(headers: &HeaderMap) -> InitMarks {
 
 fn nanoseconds(headers: &HeaderMap, name: &str) -> Option<Instant> {
     headers.get(name)?.to_str().ok()?.parse().ok().map(Instant)
-}
-
-fn deliver(event: Event) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(event.payload));
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    let mut put = |name: &'static str, value: &str| {
-        // What the caller gave may hold bytes that a header cannot; the runtime does without it.
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(name, value);
-        }
-    };
-    put(
-        "lambda-runtime-aws-request-id",
-        &event.request_id.to_string(),
-    );
-    put("lambda-runtime-deadline-ms", &event.deadline_ms.to_string());
-    put("lambda-runtime-invoked-function-arn", &event.invoked_arn);
-    put("lambda-runtime-trace-id", &event.trace_id);
-    if let Some(context) = &event.client_context {
-        put("lambda-runtime-client-context", context);
-    }
-    response
-}
-
-pub(crate) fn accepted() -> Response<Full<Bytes>> {
-    json(StatusCode::ACCEPTED, r#"{"status":"OK"}"#.into())
-}
-
-fn not_found() -> Response<Full<Bytes>> {
-    error(StatusCode::NOT_FOUND, "NotFound", "404 page not found")
-}
-
-fn refused(refusal: Refusal) -> Response<Full<Bytes>> {
-    let (status, error_type) = match refusal {
-        Refusal::RequestId => (StatusCode::BAD_REQUEST, "InvalidRequestID"),
-        Refusal::Transition { .. } => (StatusCode::FORBIDDEN, "InvalidStateTransition"),
-    };
-    error(status, error_type, &refusal.to_string())
-}
-
-pub(crate) fn error(status: StatusCode, error_type: &str, message: &str) -> Response<Full<Bytes>> {
-    let body = serde_json::json!({ "errorMessage": message, "errorType": error_type });
-    json(status, body.to_string().into())
-}
-
-pub(crate) fn json(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    response
 }
