@@ -36,6 +36,7 @@ async fn each_request_s_lines_stand_between_its_start_and_its_end() {
         assert_eq!(tail.starts_with("at import\nSTART"), number == 0, "{tail}");
         assert_eq!(tail.contains("Init Duration"), number == 0, "{tail}");
         expected.extend(["START", "one", "two", "END", "REPORT"].map(str::to_owned));
+        world.idle().await;
     }
     let log = world.log().await;
     assert_eq!(log.len(), expected.len(), "{log:#?}");
