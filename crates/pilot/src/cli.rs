@@ -1,16 +1,21 @@
 //! The command line: every command with its options, and help that teaches.
 
-use std::net::SocketAddr;
+mod machine;
+mod values;
+
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use pilotlight_model::limits::WARM_UP_INSTANCES;
-use pilotlight_model::start::Cold;
-use pilotlight_model::{AccountId, FunctionName, Runtime, StartKind};
+use pilotlight_model::{FunctionName, Runtime, StartKind};
 
 use crate::exit::Exit;
+use values::{age, cold, pair, runtime, start_kind};
+
+pub(crate) use machine::{DoctorArgs, KeyFormat, KeysAction, KeysArgs, UpArgs};
+pub(crate) use values::moment_ms;
 
 /// Runs functions behind the AWS Lambda API, and makes cold starts disappear.
 #[derive(Debug, Parser)]
@@ -66,48 +71,6 @@ pub(crate) enum Command {
         /// Shell to complete for.
         shell: Shell,
     },
-}
-
-/// Options of `pilot up`. What is not given comes from the file, and what is not there from the defaults.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  sudo pilot up
-  sudo pilot up --listen 127.0.0.1:0 --data-dir /tmp/pilot --ready-file /tmp/pilot.url
-  pilot up --print-config > pilot.toml           every setting with its value, to edit and feed back
-  sudo pilot up --config pilot.toml
-
-Options win over environment variables, these over the file, and the file over the defaults.
-SIGTERM drains: requests in flight finish, up to drain_seconds. A second signal ends at once.")]
-pub(crate) struct UpArgs {
-    /// Address and port to listen on; port 0 takes a free one.
-    #[arg(long, env = "PILOTLIGHT_LISTEN", value_name = "ADDR:PORT")]
-    pub(crate) listen: Option<SocketAddr>,
-    /// Folder for everything that must survive.
-    #[arg(long, env = "PILOTLIGHT_DATA_DIR", value_name = "DIR")]
-    pub(crate) data_dir: Option<PathBuf>,
-    /// Configuration file (TOML). A key that is not known is an error.
-    #[arg(long, env = "PILOTLIGHT_CONFIG", value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// Print the effective configuration (secrets included) as TOML, and exit.
-    #[arg(long)]
-    pub(crate) print_config: bool,
-    /// Write the API's URL to this file once the platform is ready.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ready_file: Option<PathBuf>,
-}
-
-impl UpArgs {
-    /// Nothing but where its data and its configuration are.
-    pub(crate) fn at(data_dir: Option<PathBuf>, config: Option<PathBuf>) -> Self {
-        Self {
-            listen: None,
-            data_dir,
-            config,
-            print_config: false,
-            ready_file: None,
-        }
-    }
 }
 
 /// Where the platform is.
@@ -352,136 +315,10 @@ pub(crate) struct StartsArgs {
     pub(crate) output: Format,
 }
 
-/// Options of `pilot keys`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  sudo pilot keys create --description ci
-  eval \"$(sudo pilot keys create --account 210987654321 --output env)\"
-  sudo pilot keys ls
-  sudo pilot keys delete AKIAXXXXXXXXXXXXXXXX
-
-Works on the data directory, whether or not the platform runs; it takes a change up within a second. From the
-first key on, every request must be signed. A secret is shown once, when its key is made.")]
-pub(crate) struct KeysArgs {
-    #[command(subcommand)]
-    pub(crate) action: KeysAction,
-    /// Folder of the platform's data.
-    #[arg(long, env = "PILOTLIGHT_DATA_DIR", value_name = "DIR", global = true)]
-    pub(crate) data_dir: Option<PathBuf>,
-    /// Configuration file of the platform.
-    #[arg(long, env = "PILOTLIGHT_CONFIG", value_name = "FILE", global = true)]
-    pub(crate) config: Option<PathBuf>,
-}
-
-/// What `pilot keys` does.
-#[derive(Debug, Subcommand)]
-pub(crate) enum KeysAction {
-    /// Make a key, and show its secret.
-    Create {
-        /// Account that requests signed with it act for; accounts see nothing of each other.
-        #[arg(long, value_name = "12 DIGITS", default_value_t)]
-        account: AccountId,
-        /// What it is for.
-        #[arg(long, default_value = "", hide_default_value = true)]
-        description: String,
-        /// How to print: `env` are lines for a shell.
-        #[arg(long, value_enum, default_value = "table")]
-        output: KeyFormat,
-    },
-    /// List the keys, without their secrets.
-    Ls {
-        /// How to print.
-        #[arg(long, value_enum, default_value = "table")]
-        output: Format,
-    },
-    /// Delete a key. Requests signed with it are refused from then on.
-    Delete {
-        /// Its id.
-        id: String,
-    },
-}
-
-/// How a new key is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum KeyFormat {
-    /// For people.
-    Table,
-    /// For programs.
-    Json,
-    /// As variables of a shell.
-    Env,
-}
-
-/// Options of `pilot doctor`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
-  sudo pilot doctor
-
-Exit code 1: something that functions need does not work. Each such line says what to do.")]
-pub(crate) struct DoctorArgs {
-    /// Folder that the platform would use.
-    #[arg(long, env = "PILOTLIGHT_DATA_DIR", value_name = "DIR")]
-    pub(crate) data_dir: Option<PathBuf>,
-    /// Configuration file that the platform would use.
-    #[arg(long, env = "PILOTLIGHT_CONFIG", value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// How to print.
-    #[arg(long, value_enum, default_value = "table")]
-    pub(crate) output: Format,
-}
-
 /// Writes a completion script to standard output.
 pub(crate) fn completions(shell: Shell) -> anyhow::Result<Exit> {
     clap_complete::generate(shell, &mut Cli::command(), "pilot", &mut std::io::stdout());
     Ok(Exit::Done)
-}
-
-fn runtime(text: &str) -> Result<Runtime, String> {
-    let names = Runtime::ALL.map(Runtime::as_str).join(", ");
-    Runtime::from_name(text).ok_or_else(|| format!("not one of {names}"))
-}
-
-fn start_kind(text: &str) -> Result<StartKind, String> {
-    let names = StartKind::ALL.map(StartKind::as_str).join(", ");
-    StartKind::from_name(text).ok_or_else(|| format!("not one of {names}"))
-}
-
-fn cold(text: &str) -> Result<String, String> {
-    match Cold::from_name(text) {
-        Some(_) => Ok(text.to_owned()),
-        None => Err("not one of spare, forked, zygote, booted".to_owned()),
-    }
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("expected KEY=VALUE".to_owned()),
-    }
-}
-
-/// When it was that long ago, in milliseconds since 1970.
-pub(crate) fn moment_ms(age: Duration) -> u128 {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    now.saturating_sub(age).as_millis()
-}
-
-fn age(text: &str) -> Result<Duration, String> {
-    let wrong = || "expected a number and s, m, h or d, such as 10m".to_owned();
-    let unit = text.chars().last().ok_or_else(wrong)?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        _ => return Err(wrong()),
-    };
-    let number: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
-    Ok(Duration::from_secs(u64::from(number) * seconds))
 }
 
 #[cfg(test)]
@@ -491,14 +328,5 @@ mod tests {
     #[test]
     fn the_command_line_holds_together() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn ages_are_read_with_their_unit() {
-        assert_eq!(age("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(age("2h"), Ok(Duration::from_secs(7_200)));
-        for wrong in ["", "s", "10", "-1s", "1w", "ü"] {
-            assert!(age(wrong).is_err(), "{wrong}");
-        }
     }
 }

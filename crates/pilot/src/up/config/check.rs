@@ -1,5 +1,7 @@
 //! What a configuration must be to work: every value within its range, and those that depend on each other.
 
+use std::collections::HashSet;
+
 use tracing_subscriber::EnvFilter;
 
 use super::{Config, InvalidConfig, Subnet, value};
@@ -9,8 +11,29 @@ use crate::up::file::HotReload;
 const MOST_INSTANCES: u64 = 7_500;
 
 impl Config {
+    /// Refuses what cannot work.
     pub(super) fn check(&self) -> Result<(), InvalidConfig> {
-        let mut ids = std::collections::HashSet::new();
+        self.check_access_keys()?;
+        self.check_hot_reload()?;
+        in_range("pool_size", self.pool_size.into(), 0..=1_024)?;
+        in_range("drain_seconds", self.drain.as_secs(), 0..=3_600)?;
+        self.check_limits()?;
+        self.check_subnet()?;
+        self.asynchronous.check()?;
+        if self.node_name.is_empty() {
+            return Err(value("node_name", "must not be empty"));
+        }
+        if let Err(error) = EnvFilter::try_new(&self.log_filter) {
+            return Err(value(
+                "log_filter",
+                format!("'{}' is not a filter: {error}", self.log_filter),
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_access_keys(&self) -> Result<(), InvalidConfig> {
+        let mut ids = HashSet::new();
         for key in &self.access_keys {
             if key.id.is_empty() || key.secret.is_empty() {
                 return Err(value("access_keys", "id and secret must not be empty"));
@@ -22,19 +45,63 @@ impl Config {
                 ));
             }
         }
-        if let Some(HotReload::Within(roots)) = &self.hot_reload
-            && let Some(root) = roots.iter().find(|root| !root.is_absolute())
-        {
-            let root = root.display();
-            return Err(value("hot_reload", format!("{root} is not absolute")));
+        Ok(())
+    }
+
+    fn check_hot_reload(&self) -> Result<(), InvalidConfig> {
+        let Some(HotReload::Within(roots)) = &self.hot_reload else {
+            return Ok(());
+        };
+        match roots.iter().find(|root| !root.is_absolute()) {
+            Some(root) => Err(value(
+                "hot_reload",
+                format!("{} is not absolute", root.display()),
+            )),
+            None => Ok(()),
         }
-        in_range("pool_size", self.pool_size.into(), 0..=1_024)?;
-        in_range("drain_seconds", self.drain.as_secs(), 0..=3_600)?;
-        in_range(
-            "keep_alive_seconds",
-            self.limits.keep_alive.as_secs(),
-            0..=86_400,
-        )?;
+    }
+
+    fn check_limits(&self) -> Result<(), InvalidConfig> {
+        let limits = &self.limits;
+        for (key, given, range) in [
+            (
+                "keep_alive_seconds",
+                limits.keep_alive.as_secs(),
+                0..=86_400,
+            ),
+            (
+                "limits.account_concurrency",
+                limits.account_concurrency.into(),
+                1..=1_000_000,
+            ),
+            (
+                "limits.node_instances",
+                limits.node_instances.into(),
+                1..=MOST_INSTANCES,
+            ),
+            (
+                "limits.concurrent_starts",
+                limits.concurrent_starts.into(),
+                1..=1_024,
+            ),
+            (
+                "limits.waiting_invocations",
+                limits.waiting_invocations.into(),
+                1..=u32::MAX.into(),
+            ),
+            (
+                "limits.log_group_bytes",
+                limits.log_group_bytes,
+                65_536..=u64::MAX,
+            ),
+        ] {
+            in_range(key, given, range)?;
+        }
+        Ok(())
+    }
+
+    /// A network, with an address for every sandbox.
+    fn check_subnet(&self) -> Result<(), InvalidConfig> {
         let Subnet { network, prefix } = self.subnet;
         in_range("subnet", u64::from(prefix), 8..=28)?;
         if network.to_bits() & (u32::MAX >> prefix) != 0 {
@@ -43,26 +110,6 @@ impl Config {
                 format!("{network} has bits beyond the prefix {prefix}"),
             ));
         }
-        in_range(
-            "limits.account_concurrency",
-            self.limits.account_concurrency.into(),
-            1..=1_000_000,
-        )?;
-        in_range(
-            "limits.node_instances",
-            self.limits.node_instances.into(),
-            1..=MOST_INSTANCES,
-        )?;
-        in_range(
-            "limits.concurrent_starts",
-            self.limits.concurrent_starts.into(),
-            1..=1_024,
-        )?;
-        in_range(
-            "limits.waiting_invocations",
-            self.limits.waiting_invocations.into(),
-            1..=u32::MAX.into(),
-        )?;
         // The first address names the subnet, the second is the router's.
         let room = (1_u64 << (32 - prefix)) - 2;
         if u64::from(self.most_slots()) > room {
@@ -73,21 +120,6 @@ impl Config {
             return Err(value(
                 "subnet",
                 format!("{network}/{prefix} has {room} addresses, for {needed}"),
-            ));
-        }
-        in_range(
-            "limits.log_group_bytes",
-            self.limits.log_group_bytes,
-            65_536..=u64::MAX,
-        )?;
-        self.asynchronous.check()?;
-        if self.node_name.is_empty() {
-            return Err(value("node_name", "must not be empty"));
-        }
-        if let Err(error) = EnvFilter::try_new(&self.log_filter) {
-            return Err(value(
-                "log_filter",
-                format!("'{}' is not a filter: {error}", self.log_filter),
             ));
         }
         Ok(())
