@@ -1,10 +1,8 @@
 //! One attempt at an event: what it means now, whether it may run, and what the function answers.
 
-use std::sync::Arc;
-
 use pilotlight_model::error::{Causes, ThrottleReason};
 use pilotlight_model::lineage;
-use pilotlight_model::node::{InvokeRequest, NodeError, QueuedEvent};
+use pilotlight_model::node::{InvokeRequest, NodeError, QueuedEvent, Resolved};
 use pilotlight_model::start::Timeline;
 use pilotlight_model::{ErrorKind, LambdaError, VersionKey};
 use tracing::{Instrument, field};
@@ -86,7 +84,6 @@ impl Attempt {
 /// Makes an attempt.
 pub(super) async fn make(parts: &Parts, event: &Event) -> Attempt {
     let QueuedEvent {
-        request_id,
         account,
         region,
         name,
@@ -113,7 +110,6 @@ pub(super) async fn make(parts: &Parts, event: &Event) -> Attempt {
             ..Attempt::without(&event.event, Outcome::Looped, &error)
         };
     }
-    let share = resolved.share;
     // Not what is left of it: that is nothing, too, where all that is reserved is provisioned.
     if parts.catalog.index().claim(&key).reserved == Some(0) {
         return Attempt {
@@ -122,7 +118,7 @@ pub(super) async fn make(parts: &Parts, event: &Event) -> Attempt {
         };
     }
     // Throttled as any other invocation, and held until the attempt is over.
-    let permit = match parts.admit.admit(&key, &share) {
+    let permit = match parts.admit.admit(&key, &resolved.share) {
         Ok(permit) => permit,
         Err(reason) => {
             let error = LambdaError::throttled(reason);
@@ -132,33 +128,44 @@ pub(super) async fn make(parts: &Parts, event: &Event) -> Attempt {
             };
         }
     };
+    let trace_id = arrived.header;
+    let ran = run(parts, &event.event, resolved, trace_id.clone()).await;
+    drop(permit);
+    Attempt {
+        version: Some(key),
+        trace_id,
+        ..ran
+    }
+}
+
+/// Has the node run it.
+async fn run(parts: &Parts, event: &QueuedEvent, resolved: Resolved, trace_id: String) -> Attempt {
     let clock = &parts.config.clock;
     let request = InvokeRequest {
         spec: resolved.spec,
-        request_id: *request_id,
+        request_id: event.request_id,
         invoked_arn: resolved.invoked_arn,
-        payload: event.event.payload.clone(),
-        client_context: event.event.client_context.clone(),
-        trace_id: arrived.header.clone(),
+        payload: event.payload.clone(),
+        client_context: event.client_context.clone(),
+        trace_id,
         log_tail: false,
         cold: None,
         stream: None,
         timeline: Timeline::begin(clock.monotonic()),
         at_ms: clock.unix_ms(),
     };
+    let version = request.spec.key.version;
     let span = tracing::info_span!(
         "invocation",
         function = %request.spec.key.name,
-        version = %request.spec.key.version,
-        %request_id,
+        %version,
+        request_id = %event.request_id,
         node = parts.node_name,
         instance = field::Empty,
         kind = field::Empty,
     );
-    let running = Arc::clone(&parts.node);
-    let reply = running.invoke(request).instrument(span.clone()).await;
-    drop(permit);
-    let attempt = match reply {
+    let reply = parts.node.invoke(request).instrument(span.clone()).await;
+    match reply {
         Ok(reply) => {
             span.record("instance", field::display(reply.instance));
             span.record("kind", reply.kind.as_str());
@@ -170,7 +177,7 @@ pub(super) async fn make(parts: &Parts, event: &Event) -> Attempt {
                 },
                 response: Some(Response {
                     status: 200,
-                    executed_version: Some(key.version.to_string()),
+                    executed_version: Some(version.to_string()),
                     function_error: reply.function_error,
                     payload: Some(reply.payload),
                     message: String::new(),
@@ -183,13 +190,8 @@ pub(super) async fn make(parts: &Parts, event: &Event) -> Attempt {
             if let NodeError::Internal(cause) = &error {
                 span.in_scope(|| tracing::error!(cause, "node failed to run an invocation"));
             }
-            Attempt::without(&event.event, Outcome::Refused, &refusal(&error))
+            Attempt::without(event, Outcome::Refused, &refusal(&error))
         }
-    };
-    Attempt {
-        version: Some(key),
-        trace_id: arrived.header,
-        ..attempt
     }
 }
 
