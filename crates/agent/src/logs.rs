@@ -148,16 +148,8 @@ impl LogStore {
         position: u64,
         limit: usize,
     ) -> io::Result<Vec<LogLine>> {
-        let _turn = self
-            .readers
-            .acquire()
+        self.read_blocking(move |reader| journal::read(&reader.folder_of(&group), position, limit))
             .await
-            .expect("the semaphore is never closed");
-        self.written().await;
-        let folder = groups::folder_of(&self.folder, &group);
-        tokio::task::spawn_blocking(move || journal::read(&folder, position, limit))
-            .await
-            .map_err(io::Error::other)?
     }
 
     /// Resolves when everything pushed before the call has been written (or dropped).

@@ -99,7 +99,7 @@ impl LogStore {
     }
 
     /// Reads in a thread that may wait for a disk, once everything pushed before has been written.
-    async fn read_blocking<T: Send + 'static>(
+    pub(super) async fn read_blocking<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Reader) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
@@ -130,13 +130,13 @@ impl LogStore {
 }
 
 /// What reading needs of the store; unlike a handle, it does not keep the writer waiting for commands.
-struct Reader {
+pub(super) struct Reader {
     folder: Arc<PathBuf>,
     indexes: Arc<Indexes>,
 }
 
 impl Reader {
-    fn folder_of(&self, group: &LogGroup) -> PathBuf {
+    pub(super) fn folder_of(&self, group: &LogGroup) -> PathBuf {
         groups::folder_of(&self.folder, group)
     }
 
