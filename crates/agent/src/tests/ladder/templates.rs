@@ -385,7 +385,7 @@ async fn a_drain_ends_what_is_kept() {
     let spec = world.prepared(version()).await;
     world.invoke(&spec, "1").await;
     world.agent.drain(Duration::from_secs(30)).await;
-    assert_eq!(world.launcher.living(), 0);
+    world.until(|world| world.launcher.living() == 0).await;
     world
         .until(|world| world.forks().berths.load(Ordering::SeqCst) == 0)
         .await;
