@@ -84,7 +84,13 @@ def endpoint():
 def letters(platform, name):
     """The messages in the file of a target, as the platform keeps them."""
     path = platform.data_dir / "dead-letters" / ACCOUNT / "us-east-1" / f"{name}.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    found = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError:
+            pass  # A kill cut it off, or it is being written; its message comes as a whole.
+    return found
 
 
 def told(platform, name, count=1):
