@@ -20,9 +20,8 @@ def lambda_handler(event, context):
     return {"instance": context.log_stream_name, "count": COUNT}
 """
 
-# Speaks the Runtime API with nothing but bash. The event is answered as it came; an event that holds
-# "die" gets half an answer from a process that is gone.
-BASH_BOOTSTRAP = r"""#!/bin/bash
+# Asks the Runtime API for events with nothing but bash. The answer to `$id` is to be written to descriptor 5.
+BASH_ASKS = r"""#!/bin/bash
 set -u
 host=${AWS_LAMBDA_RUNTIME_API%:*} port=${AWS_LAMBDA_RUNTIME_API#*:}
 base=/2018-06-01/runtime/invocation
@@ -37,6 +36,9 @@ while true; do
         esac
     done
     event=$(head -c "$length" <&5)
+"""
+# The event is answered as it came; an event that holds "die" gets half an answer from a process that is gone.
+BASH_BOOTSTRAP = BASH_ASKS + r"""
     exec 5>&-
     echo "handling $id"
     exec 5<>"/dev/tcp/$host/$port"

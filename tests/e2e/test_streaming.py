@@ -9,6 +9,7 @@ import urllib.request
 import pytest
 
 from conftest import invoke
+from packages import BASH_ASKS
 from pilot_up import eventually
 
 NODE = """
@@ -34,20 +35,7 @@ exports.handler = awslambda.streamifyResponse(async (event, stream) => {
 """
 
 # A streaming runtime of nothing but bash. The answer is the event in two chunks, and what the event's first word says.
-BASH = r"""#!/bin/bash
-host=${AWS_LAMBDA_RUNTIME_API%:*} port=${AWS_LAMBDA_RUNTIME_API#*:}
-base=/2018-06-01/runtime/invocation
-while true; do
-    exec 5<>"/dev/tcp/$host/$port"
-    printf 'GET %s/next HTTP/1.1\r\nHost: %s\r\n\r\n' "$base" "$host" >&5
-    length=0 id=
-    while IFS=$'\r' read -r line _ <&5 && [ -n "$line" ]; do
-        case "${line,,}" in
-            lambda-runtime-aws-request-id:*) id=${line#*: } ;;
-            content-length:*) length=${line#*: } ;;
-        esac
-    done
-    event=$(head -c "$length" <&5)
+BASH = BASH_ASKS + r"""
     trailers=
     [[ $event == *fail* ]] && trailers=$'Lambda-Runtime-Function-Error-Type: Bash.Failed\r\nLambda-Runtime-Function-Error-Body: e30=\r\n'
     {

@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use base64::prelude::BASE64_STANDARD;
 use pilotlight_model::AccountId;
 use serde::{Deserialize, Serialize};
 
-use crate::sealing::{SealingKey, random};
+use crate::sealing::{SealingKey, random, write_private};
 
 const FILE: &str = "keys.json";
 /// Taken by whoever changes the file.
@@ -256,14 +256,7 @@ fn locked(path: &Path) -> io::Result<File> {
 /// Puts a file in the place of another, whole, on stable storage.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = path.with_extension("draft");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&draft)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
+    write_private(&draft, bytes)?;
     fs::rename(&draft, path)?;
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }

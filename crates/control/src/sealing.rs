@@ -138,14 +138,7 @@ fn make(path: &Path) -> io::Result<String> {
         .create(folder)?;
     let text = format!("{}\n", BASE64_STANDARD_NO_PAD.encode(random::<KEY_BYTES>()));
     let draft = path.with_extension(format!("{}.draft", std::process::id()));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&draft)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
+    write_private(&draft, text.as_bytes())?;
     let linked = fs::hard_link(&draft, path);
     fs::remove_file(&draft)?;
     File::open(folder)?.sync_all()?;
@@ -154,6 +147,18 @@ fn make(path: &Path) -> io::Result<String> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::read_to_string(path),
         Err(error) => Err(error),
     }
+}
+
+/// Writes a file that only its owner reads; its contents are on stable storage when this returns, its name is not yet.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use pilotlight_model::node::Caller;
 use pilotlight_model::{ErrorKind, LambdaError, VersionKey};
 use serde::{Deserialize, Serialize};
 
-use super::markers::{page, seen};
+use super::markers::{FunctionListRequest, page, seen};
 use super::read::FunctionRequest;
 use super::{Answer, invalid, rules};
 use crate::catalog::Session;
@@ -41,14 +41,6 @@ struct Destinations {
 struct Destination {
     #[serde(skip_serializing_if = "Option::is_none")]
     destination: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct ListRequest {
-    function_name: String,
-    marker: Option<String>,
-    max_items: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -174,7 +166,7 @@ pub(super) async fn delete(
 pub(super) async fn list(
     parts: &Arc<Parts>,
     caller: &Caller,
-    request: ListRequest,
+    request: FunctionListRequest,
 ) -> Result<EventInvokeConfigs, LambdaError> {
     let target = Target::resolve(caller, &request.function_name, None).map_err(missing)?;
     let page = page(request.max_items);

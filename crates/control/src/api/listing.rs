@@ -8,7 +8,7 @@ use pilotlight_model::{LambdaError, Version};
 use serde::{Deserialize, Serialize};
 
 use super::configuration::Configuration;
-use super::markers::{not_a_marker, page, seen};
+use super::markers::{FunctionListRequest, not_a_marker, page, seen};
 use super::read;
 use crate::catalog::record::Record;
 use crate::control::Parts;
@@ -28,14 +28,6 @@ pub(super) struct ListFunctionsResponse {
     functions: Vec<Configuration>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_marker: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct ListVersionsRequest {
-    function_name: String,
-    marker: Option<String>,
-    max_items: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -80,7 +72,7 @@ pub(super) async fn list_functions(
 pub(super) async fn list_versions(
     parts: &Arc<Parts>,
     caller: &Caller,
-    request: ListVersionsRequest,
+    request: FunctionListRequest,
 ) -> Result<ListVersionsResponse, LambdaError> {
     let target = Target::resolve(caller, &request.function_name, None)?;
     let (record, _) = read::find(parts, &target).await?;

@@ -11,7 +11,7 @@ use pilotlight_model::node::Caller;
 use pilotlight_model::{ErrorKind, LambdaError, Version, VersionKey};
 use serde::{Deserialize, Serialize};
 
-use super::markers::{page, seen};
+use super::markers::{FunctionListRequest, page, seen};
 use super::{Answer, invalid, rules};
 use crate::catalog::Session;
 use crate::catalog::concurrency::ProvisionedConfig;
@@ -33,14 +33,6 @@ pub(super) struct PutRequest {
 pub(super) struct QualifiedRequest {
     function_name: String,
     qualifier: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct ListRequest {
-    function_name: String,
-    marker: Option<String>,
-    max_items: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -132,7 +124,7 @@ pub(super) async fn delete(
 pub(super) async fn list(
     parts: &Arc<Parts>,
     caller: &Caller,
-    request: ListRequest,
+    request: FunctionListRequest,
 ) -> Result<ListResponse, LambdaError> {
     let target = Target::resolve(caller, &request.function_name, None)?;
     let function = rules::latest(&target);

@@ -13,7 +13,7 @@ use pilotlight_model::url::{AuthType, Cors, FunctionUrl, InvokeMode};
 use pilotlight_model::{AliasName, ErrorKind, LambdaError, VersionKey};
 use serde::{Deserialize, Serialize};
 
-use super::markers::{not_a_marker, page, seen};
+use super::markers::{FunctionListRequest, not_a_marker, page, seen};
 use super::{Answer, rules};
 use crate::catalog::Session;
 use crate::catalog::urls::UrlRecord;
@@ -47,14 +47,6 @@ pub(super) struct UpdateRequest {
 pub(super) struct UrlRequest {
     function_name: String,
     qualifier: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct ListRequest {
-    function_name: String,
-    marker: Option<String>,
-    max_items: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -183,7 +175,7 @@ pub(super) async fn delete_function_url_config(
 pub(super) async fn list_function_url_configs(
     parts: &Arc<Parts>,
     caller: &Caller,
-    request: ListRequest,
+    request: FunctionListRequest,
 ) -> Result<ListResponse, LambdaError> {
     let function = rules::latest(&Target::resolve(caller, &request.function_name, None)?);
     let page = page(request.max_items);

@@ -4,6 +4,7 @@
     reason = "the helpers of tests are tests, which clippy does not see"
 )]
 
+mod admitted;
 mod auth;
 mod door;
 mod invoke;

@@ -62,7 +62,7 @@ pub(super) fn parse<S>(
     reader: &mut Reader<'_>,
     subject: Subject<S>,
 ) -> Result<Condition<S>, Invalid> {
-    any(reader, subject, 0)
+    any_of(reader, subject, 0)
 }
 
 /// Reads on where the thing that the first test is about has been read already.
@@ -72,52 +72,45 @@ pub(super) fn parse_behind<S>(
     subject: Subject<S>,
 ) -> Result<Condition<S>, Invalid> {
     let first = Condition::Test(first, test(reader)?);
-    let first = rest_of_all(reader, first, subject, 0)?;
-    rest_of_any(reader, first, subject, 0)
+    let all = chain(reader, first, "&&", |reader| one(reader, subject, 0))?;
+    let any = chain(reader, Condition::All(all), "||", |reader| {
+        all_of(reader, subject, 0)
+    })?;
+    Ok(Condition::Any(any))
 }
 
-fn any<S>(
+fn any_of<S>(
     reader: &mut Reader<'_>,
     subject: Subject<S>,
     depth: usize,
 ) -> Result<Condition<S>, Invalid> {
-    let first = all(reader, subject, depth)?;
-    rest_of_any(reader, first, subject, depth)
-}
-
-fn rest_of_any<S>(
-    reader: &mut Reader<'_>,
-    first: Condition<S>,
-    subject: Subject<S>,
-    depth: usize,
-) -> Result<Condition<S>, Invalid> {
-    let mut parts = vec![first];
-    while joined(reader, "||") {
-        parts.push(all(reader, subject, depth)?);
-    }
+    let first = all_of(reader, subject, depth)?;
+    let parts = chain(reader, first, "||", |reader| all_of(reader, subject, depth))?;
     Ok(Condition::Any(parts))
 }
 
-fn all<S>(
+fn all_of<S>(
     reader: &mut Reader<'_>,
     subject: Subject<S>,
     depth: usize,
 ) -> Result<Condition<S>, Invalid> {
     let first = one(reader, subject, depth)?;
-    rest_of_all(reader, first, subject, depth)
+    let parts = chain(reader, first, "&&", |reader| one(reader, subject, depth))?;
+    Ok(Condition::All(parts))
 }
 
-fn rest_of_all<S>(
+/// That part, and those that the operator joins to it.
+fn chain<S>(
     reader: &mut Reader<'_>,
     first: Condition<S>,
-    subject: Subject<S>,
-    depth: usize,
-) -> Result<Condition<S>, Invalid> {
+    operator: &str,
+    next: impl Fn(&mut Reader<'_>) -> Result<Condition<S>, Invalid>,
+) -> Result<Vec<Condition<S>>, Invalid> {
     let mut parts = vec![first];
-    while joined(reader, "&&") {
-        parts.push(one(reader, subject, depth)?);
+    while joined(reader, operator) {
+        parts.push(next(reader)?);
     }
-    Ok(Condition::All(parts))
+    Ok(parts)
 }
 
 fn one<S>(
@@ -130,7 +123,7 @@ fn one<S>(
         if depth >= DEPTH {
             return Err(Invalid);
         }
-        let inner = any(reader, subject, depth + 1)?;
+        let inner = any_of(reader, subject, depth + 1)?;
         reader.expect(")")?;
         return Ok(inner);
     }
