@@ -123,6 +123,7 @@ async fn booted(world: World) {
     assert_eq!(process.wait().await, Exit::Signal(15));
     process.kill();
     assert_eq!(companions.next_end().await, None);
+    drop((process, companions));
     world.sandboxes.shutdown().await;
 }
 
