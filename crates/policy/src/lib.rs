@@ -1,66 +1,56 @@
-//! Pure decisions: keep-alive, eviction, and what of the ladder is given up.
+//! Pure decisions: which versions stand on which rung of the ladder, where, and until when.
 //!
-//! A policy sees what happens to instances and says what to do about it. It does no IO and reads no
-//! clock: every event carries its time, so that a simulator runs the very same code on a trace.
+//! A [`Policy`] sees what happens and says what is to be done about it. It does no IO, reads no clock and
+//! draws no random number: every event carries its time, and the same events give the same actions, so
+//! that the simulator runs on a trace the very code that runs a node.
 #![forbid(unsafe_code)]
 
-mod keep_alive;
-pub mod ladder;
+pub mod action;
+pub mod event;
+pub mod node;
 
-use std::time::Duration;
+pub use action::Action;
+pub use event::Event;
 
-use pilotlight_model::ids::InstanceId;
+use std::fmt;
+
 use pilotlight_model::start::Instant;
 
-pub use keep_alive::KeepAlive;
-
-/// Something that happened on a node, as its policy sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
-    /// An instance has nothing to do: its start or its request is over.
-    Idle(Idle),
-    /// An idle instance was given a request.
-    Busy(InstanceId),
-    /// An instance is no more, whatever it did before.
-    Gone(InstanceId),
-    /// A start needs room that the node does not have.
-    Pressure(Shortage),
-    /// Time has passed; due at the latest when [`Policy::wake_at`] says.
-    Tick,
-}
-
-/// An instance that waits for its next request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Idle {
-    /// The instance.
-    pub instance: InstanceId,
-    /// What its reclamation gives back, in MiB.
-    pub memory_mb: u64,
-    /// How long its function wants it kept.
-    pub keep_alive: Duration,
-}
-
-/// Room that is missing. Both parts must be met.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Shortage {
-    /// Memory, in MiB.
-    pub memory_mb: u64,
-    /// Instances.
-    pub instances: u64,
-}
-
-/// What the node is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// End this idle instance. The policy counts it as gone from here on.
-    Reclaim(InstanceId),
-}
-
-/// Decides which instances live. Events come in the order in which they happened.
+/// Decides on keep-alive, eviction, starts ahead of time, and whether a request waits or gets a start.
 pub trait Policy: Send {
-    /// Takes one event in and returns what follows from it.
-    fn observe(&mut self, now: Instant, event: Event) -> Vec<Action>;
+    /// Takes one event in and adds to `actions` what follows from it. Times never go backwards.
+    fn observe(&mut self, now: Instant, event: Event, actions: &mut Vec<Action>);
 
-    /// When the policy wants its next [`Event::Tick`], if at all.
+    /// When the policy wants its next [`Event::Tick`], if at all. A tick may come earlier or later.
     fn wake_at(&self) -> Option<Instant>;
+}
+
+/// A function's version. Numbers are dense and given by who drives the policy: from 0 on, and used again
+/// only after [`Event::Retired`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VersionId(pub u32);
+
+/// A node of the cluster, dense as [`VersionId`] is. A node that decides for itself alone is number 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub u32);
+
+/// A request without an instance, for as long as it waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// Memory, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Bytes(pub u64);
+
+impl Bytes {
+    /// So many MiB.
+    pub const fn mib(mib: u64) -> Self {
+        Self(mib << 20)
+    }
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} MiB", self.0 as f64 / f64::from(1 << 20))
+    }
 }

@@ -10,7 +10,7 @@ use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::node::NodeError;
 use pilotlight_model::start::{Instant, StartKind};
-use pilotlight_policy::{Action, Event, Policy, Shortage};
+use pilotlight_policy::node::{Action, Event, Policy, Shortage};
 
 use super::holdings::{Background, takes_spare};
 use super::state::{Effects, Member, MemberPhase, State};

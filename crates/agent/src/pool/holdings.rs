@@ -7,8 +7,8 @@ use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::{Cold, Instant, StartKind};
-use pilotlight_policy::Shortage;
-use pilotlight_policy::ladder::{Holding, give_up};
+use pilotlight_policy::node::Shortage;
+use pilotlight_policy::node::ladder::{Holding, give_up};
 use tokio::sync::Notify;
 
 use super::state::{Effects, Member, MemberPhase, State};

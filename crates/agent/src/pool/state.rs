@@ -11,7 +11,7 @@ use pilotlight_model::ladder::Rung;
 use pilotlight_model::limits::Limits;
 use pilotlight_model::node::NodeError;
 use pilotlight_model::start::{Cold, Instant, StartKind};
-use pilotlight_policy::{Action, Event, Idle, KeepAlive, Policy};
+use pilotlight_policy::node::{Action, Event, Idle, KeepAlive, Policy};
 use tokio::sync::oneshot;
 
 use super::admission::Admitted;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::start::Instant;
 
-use crate::{Action, Event, Idle, Policy, Shortage};
+use super::{Action, Event, Idle, Policy, Shortage};
 
 /// The policy. Every event costs O(log n) of the idle instances, and O(log n) per instance reclaimed.
 #[derive(Debug, Default)]

@@ -12,7 +12,7 @@ use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::Instant;
 
-use crate::Shortage;
+use super::Shortage;
 
 /// Something kept for starts to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,219 @@
+//! What a policy sees.
+
+use std::time::Duration;
+
+use pilotlight_model::ids::InstanceId;
+use pilotlight_model::ladder::Rung;
+use pilotlight_model::start::{Instant, StartKind};
+
+use crate::{Bytes, NodeId, Ticket, VersionId};
+
+/// Something that happened, in the order in which it did.
+///
+/// The life of an instance: [`Starting`](Event::Starting), [`Started`](Event::Started), then
+/// [`Idle`](Event::Idle) and [`Busy`](Event::Busy) in turn, and [`Gone`](Event::Gone) at any point. What a
+/// handler takes is the time from `Busy` to the next `Idle`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Event {
+    /// A node has joined, or has other room than before.
+    Node(Room),
+    /// A version can be invoked from now on, or has other facts than before.
+    Deployed(Deployed),
+    /// A version can no longer be invoked.
+    Retired(VersionId),
+    /// Requests for a version came. What follows for each, [`Busy`](Event::Busy) or
+    /// [`Waits`](Event::Waits), comes as an event of its own.
+    Arrived(Arrived),
+    /// A request found no idle instance. It is for the policy to say when a start is made for it
+    /// ([`Action::Start`](crate::Action::Start)); an instance that becomes idle meanwhile serves it.
+    Waits(Waits),
+    /// A request that waited has an instance, or has been given up.
+    Left(Ticket),
+    /// An instance is being made.
+    Starting(Starting),
+    /// An instance is ready; what its start cost is known.
+    Started(Started),
+    /// An instance has nothing to do: its start or its request is over.
+    Idle(Idle),
+    /// An idle or started instance was given a request.
+    Busy(InstanceId),
+    /// An instance is no more, whatever it did before.
+    Gone(InstanceId),
+    /// A version has a zygote, template or spare on a node, and what that costs and saves was measured.
+    Held(Held),
+    /// A version has no longer what it had on that rung.
+    Lost {
+        /// Whose.
+        version: VersionId,
+        /// Where.
+        node: NodeId,
+        /// What.
+        rung: Rung,
+    },
+    /// Part of one version's requests will go to another.
+    Shift(Shift),
+    /// A schedule or a user has announced requests.
+    Announced(Announced),
+    /// A start needs room that a node does not have.
+    Pressure {
+        /// Where.
+        node: NodeId,
+        /// How much.
+        shortage: Shortage,
+    },
+    /// Time has passed; due at the latest when [`Policy::wake_at`](crate::Policy::wake_at) says.
+    Tick,
+}
+
+/// What a node has for instances, templates and zygotes together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// The node.
+    pub node: NodeId,
+    /// Memory.
+    pub memory: Bytes,
+    /// Instances.
+    pub instances: u32,
+}
+
+/// What is known of a version before its first start.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Deployed {
+    /// The version.
+    pub version: VersionId,
+    /// What it runs on: what is not measured yet is taken from others of its kind.
+    pub runtime: Runtime,
+    /// The most memory that an instance may use.
+    pub memory: Bytes,
+    /// How long its owner wants idle instances kept, where that was said.
+    pub keep_alive: Option<Duration>,
+    /// The version it takes the place of: what was learned of that one holds for this one until more is
+    /// known.
+    pub after: Option<VersionId>,
+}
+
+/// Kinds of runtimes, as far as they differ in what starts cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Runtime {
+    /// CPython.
+    Python,
+    /// Node.js.
+    Node,
+    /// The JVM.
+    Java,
+    /// A program of the user's own.
+    #[default]
+    Native,
+}
+
+/// Requests for a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrived {
+    /// Whose.
+    pub version: VersionId,
+    /// How many came at this moment: one on a node, more where a trace counts by the minute.
+    pub requests: u32,
+    /// The request of another function that caused this one, where that is known.
+    pub cause: Option<Cause>,
+}
+
+/// A request as the cause of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cause {
+    /// Version that called.
+    pub version: VersionId,
+    /// Distinguishes the caller's requests from one another.
+    pub request: u64,
+    /// From the calling request's arrival to this one's.
+    pub after: Duration,
+}
+
+/// A request without an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waits {
+    /// The request.
+    pub ticket: Ticket,
+    /// What it is for.
+    pub version: VersionId,
+}
+
+/// An instance in the making.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Starting {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Of that version.
+    pub version: VersionId,
+    /// On that node.
+    pub node: NodeId,
+    /// The request that it is made for; absent for what is made ahead.
+    pub ticket: Option<Ticket>,
+}
+
+/// A start that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Started {
+    /// The instance.
+    pub instance: InstanceId,
+    /// What it came from.
+    pub kind: StartKind,
+    /// From the order of the start to the instance's being ready.
+    pub took: Duration,
+}
+
+/// An instance that waits for its next request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Idle {
+    /// The instance.
+    pub instance: InstanceId,
+    /// What its reclamation gives back.
+    pub memory: Bytes,
+}
+
+/// Something kept for starts to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Whose.
+    pub version: VersionId,
+    /// Where.
+    pub node: NodeId,
+    /// [`Rung::Zygote`], [`Rung::Template`] or [`Rung::Spare`].
+    pub rung: Rung,
+    /// What giving it up gives back.
+    pub memory: Bytes,
+    /// What making it took.
+    pub took: Duration,
+}
+
+/// Requests move from one version to another: an alias's weight or target changes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shift {
+    /// From that version.
+    pub from: VersionId,
+    /// To that version.
+    pub to: VersionId,
+    /// The part of `from`'s requests that go to `to` from then on, from 0 to 1.
+    pub part: f32,
+    /// When it takes effect.
+    pub at: Instant,
+}
+
+/// Requests that will come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Announced {
+    /// For that version.
+    pub version: VersionId,
+    /// So many at once.
+    pub requests: u32,
+    /// Then.
+    pub at: Instant,
+}
+
+/// Room that is missing. Both parts must be met.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shortage {
+    /// Memory.
+    pub memory: Bytes,
+    /// Instances.
+    pub instances: u32,
+}
