@@ -52,6 +52,8 @@ pub enum Event {
     },
     /// Part of one version's requests will go to another.
     Shift(Shift),
+    /// Requests of one version will cause requests of another: a chain was declared.
+    Calls(Calls),
     /// A schedule or a user has announced requests.
     Announced(Announced),
     /// A start needs room that a node does not have.
@@ -90,6 +92,10 @@ pub struct Deployed {
     /// The version it takes the place of: what was learned of that one holds for this one until more is
     /// known.
     pub after: Option<VersionId>,
+    /// How many versions like it it stands for: 1 on a node, and the row's weight, scaled so that the mean is
+    /// 1, in a trace that is a sample of a population. Budgets and what is learned of all versions together
+    /// count it so many times.
+    pub weight: f32,
 }
 
 /// Kinds of runtimes, as far as they differ in what starts cost.
@@ -196,6 +202,19 @@ pub struct Shift {
     pub part: f32,
     /// When it takes effect.
     pub at: Instant,
+}
+
+/// A call that a definition declares, such as a step of a state machine.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Calls {
+    /// Version that calls.
+    pub caller: VersionId,
+    /// Version that is called.
+    pub callee: VersionId,
+    /// The part of the caller's requests that make the call, from 0 to 1.
+    pub part: f32,
+    /// From the caller's request to the callee's, where that is known.
+    pub after: Option<Duration>,
 }
 
 /// Requests that will come.
