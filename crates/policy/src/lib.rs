@@ -6,13 +6,23 @@
 #![forbid(unsafe_code)]
 
 pub mod action;
+pub mod books;
+pub mod dense;
+pub mod durations;
 pub mod event;
+pub mod histogram;
+pub mod kept;
 pub mod node;
+pub mod placement;
+pub mod policies;
+pub mod queueing;
+pub mod ranking;
 
 pub use action::Action;
 pub use event::Event;
 
 use std::fmt;
+use std::time::Duration;
 
 use pilotlight_model::start::Instant;
 
@@ -24,6 +34,12 @@ pub trait Policy: Send {
     /// When the policy wants its next [`Event::Tick`], if at all. A tick may come earlier or later.
     fn wake_at(&self) -> Option<Instant>;
 }
+
+/// Versions that a policy has room for. What it is told of one from this number on, it does not keep.
+pub const MOST_VERSIONS: u32 = 1 << 22;
+
+/// Nodes that a policy has room for, likewise.
+pub const MOST_NODES: u32 = 1 << 12;
 
 /// A function's version. Numbers are dense and given by who drives the policy: from 0 on, and used again
 /// only after [`Event::Retired`].
@@ -53,4 +69,10 @@ impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.1} MiB", self.0 as f64 / f64::from(1 << 20))
     }
+}
+
+/// The time so much after another; the latest that there is, if that would be later still.
+pub fn later(from: Instant, by: Duration) -> Instant {
+    let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+    Instant(from.0.saturating_add(nanos))
 }

@@ -1,0 +1,164 @@
+//! Policies that treat instances as a cache: nothing is given up before a node needs its room, and then what
+//! is worth least. They differ in what an instance is worth.
+//!
+//! - **LRU**: what was used last.
+//! - **LFU**: what is used most often, among equals what was used last.
+//! - **Greedy-Dual** (size, frequency): Alexander Fuerst and Prateek Sharma, "FaasCache: Keeping Serverless
+//!   Computing Alive with Greedy-Dual Caching", ASPLOS 2021. An instance's priority is
+//!   `clock + frequency × cost / size`. The clock belongs to the node; when an instance is evicted it takes on
+//!   that one's priority, and an instance has of it what it read when it was last given a request. The
+//!   frequency is how many requests the version had on the node, over all its instances there; cost is what
+//!   its first start there took (in the paper: cold less warm running time, measured once), in milliseconds;
+//!   size is what an instance takes, in MiB. When a version has no instance left on a node, its frequency and
+//!   cost there are forgotten. A change of the frequency counts for all its instances at once.
+//! - **Cidre**: Liu et al., "Concurrency-Informed Orchestration for Serverless Functions", ASPLOS 2025:
+//!   the same with `clock + frequency × cost / (size × instances)`, so that a version with many instances gives
+//!   up some before another gives up its only one; and a request for which all instances are busy
+//!   waits for one, if that is better than a start ([`queueing`](crate::queueing)).
+//!
+//! Departures: size is what an idle instance of the version was last measured to take, so that instances of
+//! one version do not differ in it. Among those the one with the older clock goes first, then the longer idle.
+//! In the paper all memory of a server is the cache; here it is what the node says it has, or less if a budget
+//! is given, and what is busy or starting counts as used: as the paper has it, nothing busy is ever evicted,
+//! so that the room can be exceeded by it.
+
+mod groups;
+mod waiting;
+mod worth;
+
+pub use worth::Order;
+
+use pilotlight_model::ids::InstanceId;
+use pilotlight_model::start::Instant;
+
+use crate::action::{Action, Because};
+use crate::books::{Books, Seen, State};
+use crate::event::{Event, Shortage};
+use crate::{Bytes, NodeId, Policy, VersionId};
+use groups::Groups;
+use waiting::Waiting;
+
+/// The policy. `budget` is what it may use of each node, if that is less than the node has; `start_cost` is
+/// for [`Order::Cidre`] what a start is worth avoiding: so many times what one takes on average.
+pub fn cache(order: Order, budget: Option<Bytes>, start_cost: f64) -> impl Policy {
+    Cache {
+        books: Books::default(),
+        groups: Groups::new(order),
+        waiting: Waiting::new((order == Order::Cidre).then_some(start_cost)),
+        budget: budget.unwrap_or(Bytes(u64::MAX)),
+    }
+}
+
+#[derive(Debug)]
+struct Cache {
+    books: Books,
+    groups: Groups,
+    waiting: Waiting,
+    budget: Bytes,
+}
+
+impl Cache {
+    fn is_over(&self, node: NodeId) -> bool {
+        self.books.is_over(node) || self.books.counted(node) > self.budget
+    }
+
+    /// Gives up what is worth least until the node is within its budget, or has nothing idle left.
+    fn shrink(&mut self, node: NodeId, actions: &mut Vec<Action>) {
+        while self.is_over(node) {
+            if self.evict(node, actions).is_none() {
+                return;
+            }
+        }
+    }
+
+    fn relieve(&mut self, node: NodeId, shortage: Shortage, actions: &mut Vec<Action>) {
+        let (mut memory, mut instances) = (0u64, 0u32);
+        while memory < shortage.memory.0 || instances < shortage.instances {
+            let Some(freed) = self.evict(node, actions) else {
+                return;
+            };
+            memory = memory.saturating_add(freed.0);
+            instances += 1;
+        }
+    }
+
+    fn evict(&mut self, node: NodeId, actions: &mut Vec<Action>) -> Option<Bytes> {
+        let instance = self.groups.victim(node)?;
+        let at = self.books.remove(instance)?;
+        self.groups.gone(instance, &at, &self.books);
+        actions.push(Action::Reclaim {
+            instance,
+            because: Because::Pressure,
+        });
+        Some(at.memory)
+    }
+
+    fn reclaim(&mut self, instance: InstanceId, actions: &mut Vec<Action>) {
+        if let Some(at) = self.books.remove(instance) {
+            self.groups.gone(instance, &at, &self.books);
+            actions.push(Action::Reclaim {
+                instance,
+                because: Because::Expired,
+            });
+        }
+    }
+
+    fn retire(&mut self, version: VersionId, actions: &mut Vec<Action>) {
+        let idle: Vec<InstanceId> = self
+            .books
+            .instances_of(version)
+            .filter(|(_, at)| at.state == State::Idle)
+            .map(|(instance, _)| instance)
+            .collect();
+        for instance in idle {
+            self.reclaim(instance, actions);
+        }
+        self.waiting.retired(version);
+    }
+
+    fn seen(&mut self, seen: Seen, actions: &mut Vec<Action>) {
+        match seen {
+            Seen::Nothing => {}
+            Seen::Starting(instance, at) => {
+                self.groups.starting(instance, &at, &self.books);
+                self.shrink(at.node, actions);
+            }
+            Seen::Busy(instance, at) => self.groups.busy(instance, &at, &self.books),
+            Seen::Gone(instance, at) => self.groups.gone(instance, &at, &self.books),
+            Seen::Idle { instance, at, .. } => {
+                self.groups.idle(instance, &at, &self.books);
+                if self.books.version(at.version).is_retired() {
+                    self.reclaim(instance, actions);
+                } else {
+                    self.shrink(at.node, actions);
+                }
+            }
+        }
+    }
+}
+
+impl Policy for Cache {
+    fn observe(&mut self, now: Instant, event: Event, actions: &mut Vec<Action>) {
+        self.waiting.learn(now, &event, &self.books);
+        let seen = self.books.observe(now, &event);
+        self.seen(seen, actions);
+        match event {
+            Event::Started(started) => self.groups.started(&started, &self.books),
+            Event::Node(room) => self.shrink(room.node, actions),
+            Event::Held(held) => self.shrink(held.node, actions),
+            Event::Pressure { node, shortage } => self.relieve(node, shortage, actions),
+            Event::Retired(version) => self.retire(version, actions),
+            Event::Waits(waits) => self.waiting.waits(now, waits, &self.books, actions),
+            Event::Left(ticket) => self.waiting.left(ticket),
+            Event::Tick => self.waiting.tick(now, &self.books, actions),
+            _ => {}
+        }
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        self.waiting.wake_at()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,207 @@
+//! Requests that found no idle instance: a start at once, or by [`queueing`](crate::queueing).
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use pilotlight_model::start::Instant;
+
+use crate::action::Action;
+use crate::books::{Books, State};
+use crate::dense::Dense;
+use crate::durations::Durations;
+use crate::event::{Event, Waits};
+use crate::placement::place;
+use crate::queueing::{self, Plan, Server};
+use crate::ranking::Ranking;
+use crate::{MOST_VERSIONS, Ticket, VersionId, later};
+
+/// Who waits, and what is known of how long it takes. A version takes up to 400 bytes.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// What a start is worth avoiding, in mean starts; absent where every request gets one at once.
+    start_cost: Option<f64>,
+    versions: Dense<Version>,
+    tickets: HashMap<Ticket, Waiter>,
+    /// When those that have no start yet are looked at again.
+    due: Ranking<Instant, Ticket>,
+}
+
+#[derive(Debug, Default)]
+struct Version {
+    waiting: u32,
+    handler: Durations,
+    start: Durations,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Waiter {
+    version: VersionId,
+    /// What is done when it is due: a start, or another decision because all that was known has passed.
+    then_start: bool,
+}
+
+impl Waiting {
+    pub(super) fn new(start_cost: Option<f64>) -> Self {
+        Self {
+            start_cost,
+            versions: Dense::new(MOST_VERSIONS),
+            tickets: HashMap::new(),
+            due: Ranking::default(),
+        }
+    }
+
+    /// Takes the times that end with this event, before the books know of it.
+    pub(super) fn learn(&mut self, now: Instant, event: &Event, books: &Books) {
+        if self.start_cost.is_none() {
+            return;
+        }
+        match *event {
+            Event::Started(started) => {
+                let at = books.instance(started.instance);
+                if let Some(version) = at.and_then(|at| self.versions.entry(at.version.0)) {
+                    version.start.add(started.took);
+                }
+            }
+            Event::Idle(idle) => {
+                let at = books.instance(idle.instance);
+                if let Some(at) = at.filter(|at| at.state == State::Busy)
+                    && let Some(version) = self.versions.entry(at.version.0)
+                {
+                    version.handler.add(now.since(at.since));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn waits(
+        &mut self,
+        now: Instant,
+        waits: Waits,
+        books: &Books,
+        actions: &mut Vec<Action>,
+    ) {
+        let Waits { ticket, version } = waits;
+        let ahead = self
+            .versions
+            .get(version.0)
+            .map_or(0, |version| version.waiting);
+        if self.start_cost.is_some() {
+            let waiter = Waiter {
+                version,
+                then_start: false,
+            };
+            self.tickets.insert(ticket, waiter);
+            if let Some(version) = self.versions.entry(version.0) {
+                version.waiting += 1;
+            }
+        }
+        self.decide(now, waits, ahead, books, actions);
+    }
+
+    pub(super) fn left(&mut self, ticket: Ticket) {
+        self.due.remove(ticket);
+        let waiter = self.tickets.remove(&ticket);
+        if let Some(version) = waiter.and_then(|waiter| self.versions.entry(waiter.version.0)) {
+            version.waiting = version.waiting.saturating_sub(1);
+        }
+    }
+
+    /// What was learned of a version is forgotten; who waits for it still does.
+    pub(super) fn retired(&mut self, version: VersionId) {
+        if let Some(version) = self.versions.entry(version.0) {
+            *version = Version {
+                waiting: version.waiting,
+                ..Version::default()
+            };
+        }
+    }
+
+    pub(super) fn tick(&mut self, now: Instant, books: &Books, actions: &mut Vec<Action>) {
+        while let Some((_, ticket)) = self.due.pop_until(now) {
+            let Some(waiter) = self.tickets.get(&ticket).copied() else {
+                continue;
+            };
+            let waits = Waits {
+                ticket,
+                version: waiter.version,
+            };
+            if waiter.then_start {
+                start(waits, books, actions);
+            } else {
+                self.decide(now, waits, 0, books, actions);
+            }
+        }
+    }
+
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        self.due.first().map(|(due, _)| due)
+    }
+
+    fn decide(
+        &mut self,
+        now: Instant,
+        waits: Waits,
+        ahead: u32,
+        books: &Books,
+        actions: &mut Vec<Action>,
+    ) {
+        match self.plan(now, waits.version, ahead, books) {
+            Some((wait, then_start)) => {
+                self.due.set(waits.ticket, later(now, wait));
+                if let Some(waiter) = self.tickets.get_mut(&waits.ticket) {
+                    waiter.then_start = then_start;
+                }
+            }
+            None => start(waits, books, actions),
+        }
+    }
+
+    /// How long to wait, and whether a start follows; nothing where a start is best now, or nothing is known.
+    fn plan(
+        &self,
+        now: Instant,
+        version: VersionId,
+        ahead: u32,
+        books: &Books,
+    ) -> Option<(Duration, bool)> {
+        let start_cost = self.start_cost?;
+        let known = self.versions.get(version.0)?;
+        let handler = known.handler.distribution()?;
+        let start = known.start.distribution()?;
+        let servers: Vec<Server<'_>> = books
+            .instances_of(version)
+            .filter(|(_, at)| at.state != State::Idle)
+            .take(queueing::SERVERS)
+            .map(|(_, at)| Server {
+                takes: if at.state == State::Busy {
+                    &handler
+                } else {
+                    &start
+                },
+                since: now.since(at.since).as_secs_f64(),
+            })
+            .collect();
+        let free = queueing::first_free(&servers, ahead as usize)?;
+        match queueing::decide(&free, &start, start_cost * start.mean()).plan {
+            Plan::Start => None,
+            Plan::Wait(wait) => Some((wait, true)),
+            Plan::Stay => {
+                let last = free.atoms().last().map_or(0.0, |(at, _)| *at);
+                let last = Duration::try_from_secs_f64(last).unwrap_or(Duration::MAX);
+                Some((last.saturating_add(AFTER), false))
+            }
+        }
+    }
+}
+
+/// So long after the last time at which an instance should have been free, the next decision is made: not at
+/// that very time, or the two would race.
+const AFTER: Duration = Duration::from_millis(1);
+
+fn start(waits: Waits, books: &Books, actions: &mut Vec<Action>) {
+    actions.push(Action::Start {
+        ticket: waits.ticket,
+        node: place(books, waits.version),
+    });
+}

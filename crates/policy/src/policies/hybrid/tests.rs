@@ -1,0 +1,108 @@
+//! Hand-computed traces: each number follows from the paper's rule as the module states it.
+
+use super::super::trial::{Served, Trial};
+
+const MINUTE: u64 = 60;
+
+/// A request of no length at each of these minutes.
+fn at_minutes(trial: &mut Trial, minutes: impl IntoIterator<Item = u64>) {
+    for minute in minutes {
+        trial.request(minute * MINUTE, 0, 0);
+    }
+}
+
+fn minutes(seconds: Vec<f64>) -> Vec<f64> {
+    seconds.into_iter().map(|second| second / 60.0).collect()
+}
+
+/// Every 30 minutes: after three idle times of 30 minutes the head is bin 30, less 10 % 27 minutes, the tail
+/// the end of bin 30, plus 10 % 34.1 minutes.
+#[test]
+fn loads_before_the_head_and_unloads_after_the_tail() {
+    let mut trial = Trial::named("hybrid:4h,least=3");
+    at_minutes(&mut trial, [0, 30, 60, 90, 120]);
+    trial.until(10_000);
+    use Served::{Cold, Warm};
+    assert_eq!(trial.served, [Cold, Warm, Warm, Warm, Warm]);
+    assert_eq!(minutes(trial.made_ahead()), [117.0, 147.0]);
+    assert_eq!(minutes(trial.ended()), [90.0, 120.0, 154.1]);
+}
+
+/// Too few idle times: kept over the whole range, four hours.
+#[test]
+fn few_idle_times_say_nothing() {
+    let mut trial = Trial::named("hybrid:4h,least=3");
+    at_minutes(&mut trial, [0, 30, 60]);
+    trial.until(100_000);
+    assert!(trial.made_ahead().is_empty());
+    assert_eq!(minutes(trial.ended()), [300.0]);
+}
+
+/// A head in the first bin: never unloaded before the tail, which is bin 0's end here, plus 10 %.
+#[test]
+fn is_not_unloaded_where_the_head_is_zero() {
+    let mut trial = Trial::named("hybrid:4h,least=3");
+    for number in 0..10 {
+        trial.request(number * 30, 0, 1);
+    }
+    trial.until(1_000);
+    assert!(trial.made_ahead().is_empty());
+    assert_eq!(trial.ended(), [271.0 + 66.0]);
+}
+
+/// One idle time in each bin: the counts do not vary, so the whole range again.
+#[test]
+fn an_even_histogram_says_nothing() {
+    let mut trial = Trial::named("hybrid:10m,least=3");
+    let mut now = 0;
+    trial.request(now, 0, 0);
+    for bin in 0..10 {
+        now += bin * MINUTE + 30;
+        trial.request(now, 0, 0);
+    }
+    trial.until(now + 10_000);
+    assert_eq!(*trial.ended().last().unwrap(), (now + 600) as f64);
+}
+
+/// Idle times of 20 minutes and a range of ten: the forecast is 20, so from 17 to 23.
+#[test]
+fn idle_times_out_of_bounds_are_forecast() {
+    let mut trial = Trial::named("hybrid:10m,least=3");
+    at_minutes(&mut trial, [0, 20, 40, 60, 80]);
+    trial.until(10_000);
+    use Served::{Cold, Warm};
+    assert_eq!(trial.served, [Cold, Cold, Cold, Cold, Warm]);
+    assert_eq!(minutes(trial.made_ahead()), [77.0, 97.0]);
+    assert_eq!(
+        minutes(trial.ended()),
+        [10.0, 30.0, 50.0, 60.0, 80.0, 103.0]
+    );
+}
+
+/// A request that comes while another runs ends no idle time, and what ends while another runs begins none.
+#[test]
+fn idle_is_when_nothing_of_the_version_runs() {
+    let mut trial = Trial::named("hybrid:4h,least=2");
+    for hour in 0..4 {
+        trial.request(hour * 3_600, 0, 600);
+        trial.request(hour * 3_600 + 60, 0, 60);
+    }
+    trial.until(15_000);
+    // Fifty minutes from 600 s to 3,600 s: loaded after 45.
+    let last = (3 * 3_600 + 600) as f64;
+    assert_eq!(
+        *trial.made_ahead().last().unwrap_or(&0.0),
+        last + 45.0 * 60.0
+    );
+}
+
+#[test]
+fn a_request_while_it_is_unloaded_takes_the_load_back() {
+    let mut trial = Trial::named("hybrid:4h,least=3");
+    at_minutes(&mut trial, [0, 30, 60, 90]);
+    trial.request(100 * MINUTE, 0, 20 * MINUTE);
+    trial.until(100 * MINUTE + 60);
+    assert_eq!(trial.served[4], Served::Cold);
+    trial.until(118 * MINUTE);
+    assert!(trial.made_ahead().is_empty(), "it was due at 117");
+}
