@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod fixed;
 pub mod hybrid;
+pub mod rainbowcake;
 mod spec;
 mod time_to_live;
 #[cfg(test)]
@@ -52,6 +53,11 @@ pub const POLICIES: &[Entry] = &[
         name: "hybrid",
         usage: "hybrid[:RANGE][,least=N][,cv=X][,head=P][,tail=P][,margin=P][,oob=P][,forecast-margin=P]",
         summary: "hybrid histogram (Serverless in the Wild), over idle times up to 4h",
+    },
+    Entry {
+        name: "rainbowcake",
+        usage: "rainbowcake[:quantile=Q][,waiting=A][,least=T][,most=T]",
+        summary: "takes instances down layer by layer, and starts ahead (RainbowCake)",
     },
 ];
 

@@ -7,6 +7,7 @@ use crate::policies::POLICIES;
 use crate::policies::cache::{Order, cache};
 use crate::policies::fixed::{self, fixed};
 use crate::policies::hybrid::{self, hybrid};
+use crate::policies::rainbowcake::{self, rainbowcake};
 use crate::{Bytes, Policy};
 
 /// Why a policy cannot be made.
@@ -60,6 +61,7 @@ pub fn by_name(spec: &str) -> Result<Box<dyn Policy>, SpecError> {
             Box::new(cache(Order::Cidre, parameters.memory("")?, start_cost))
         }
         "hybrid" => Box::new(hybrid(hybrid_parameters(&mut parameters)?)),
+        "rainbowcake" => Box::new(rainbowcake(rainbowcake_parameters(&mut parameters)?)),
         name => unreachable!("{name} is in the list and has no way to be made"),
     };
     parameters.done()?;
@@ -85,6 +87,17 @@ fn hybrid_parameters(parameters: &mut Parameters) -> Result<hybrid::Parameters, 
     parameters.percent("oob", &mut hybrid.out_of_bounds)?;
     parameters.percent("forecast-margin", &mut hybrid.forecast_margin)?;
     Ok(hybrid)
+}
+
+fn rainbowcake_parameters(
+    parameters: &mut Parameters,
+) -> Result<rainbowcake::Parameters, SpecError> {
+    let mut rainbowcake = rainbowcake::Parameters::default();
+    parameters.part("quantile", &mut rainbowcake.quantile)?;
+    parameters.part("waiting", &mut rainbowcake.waiting)?;
+    rainbowcake.least = parameters.time("least")?.unwrap_or(rainbowcake.least);
+    rainbowcake.most = parameters.time("most")?.unwrap_or(rainbowcake.most);
+    Ok(rainbowcake)
 }
 
 /// What a policy was given, less what it has taken.
@@ -152,6 +165,15 @@ impl Parameters {
     fn factor(&mut self, key: &str, into: &mut f64) -> Result<(), SpecError> {
         self.set(key, into)?;
         if !into.is_finite() || *into < 0.0 {
+            return Err(self.value(key, &into.to_string()));
+        }
+        Ok(())
+    }
+
+    /// A number from 0, below 1.
+    fn part(&mut self, key: &str, into: &mut f64) -> Result<(), SpecError> {
+        self.factor(key, into)?;
+        if *into >= 1.0 {
             return Err(self.value(key, &into.to_string()));
         }
         Ok(())
@@ -248,6 +270,7 @@ mod tests {
             "hybrid:4h",
             "hybrid:1h,least=3,cv=1.5,head=1,tail=95,margin=0,oob=40,forecast-margin=20",
             "hybrid:least=3",
+            "rainbowcake:quantile=0.9,waiting=0.99,least=0s,most=1h",
             "hybrid,least=3",
         ] {
             assert!(by_name(spec).is_ok(), "{spec}");

@@ -187,7 +187,8 @@ impl Trial {
         self.when(|action| matches!(action, Action::PreStart { .. }))
     }
 
-    fn when(&self, which: impl Fn(&Action) -> bool) -> Vec<f64> {
+    /// When it said such things, in seconds.
+    pub(crate) fn when(&self, which: impl Fn(&Action) -> bool) -> Vec<f64> {
         let chosen = self.said.iter().filter(|(_, action)| which(action));
         chosen.map(|(at, _)| *at as f64 / S as f64).collect()
     }

@@ -1,4 +1,4 @@
-//! Requests that found no idle instance: a start at once, or by [`queueing`](crate::queueing).
+//! Requests that found no idle instance: a start at once, or by [`queueing`].
 
 use std::collections::HashMap;
 use std::time::Duration;
