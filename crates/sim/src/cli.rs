@@ -1,0 +1,232 @@
+//! The command line of `pilot simulate`, apart from where it is printed to.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+use pilotlight_policy::Bytes;
+
+use crate::options::{Cluster, Deploy, Minute, Model, Options, Ties};
+use crate::profile::{ClassName, Profile, ProfileError};
+use crate::read::{self, ReadError};
+use crate::report::{Report, by_function};
+use crate::run::{Progress, RunError, run};
+
+/// Least time between two lines of progress of a policy.
+const PROGRESS_EVERY: Duration = Duration::from_secs(2);
+
+/// Options of `pilot simulate`. `docs/simulate.md` says what each choice means.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  pilot simulate azure2019/ --policy fixed:10m --policy fixed:1h
+  xz -dc day.csv.xz | pilot simulate - --output json | jq '.policies[].cold_by_function'
+  pilot simulate invocations_per_function_md.anon.d0*.csv function_durations_percentiles.anon.d01.csv
+
+The format of each file is found by its first line. Progress goes to standard error, the report to standard
+output; the same options and seed give the same report, byte for byte.")]
+pub struct SimulateArgs {
+    /// Files or folders of a trace; - is standard input.
+    #[arg(required = true, value_name = "TRACE")]
+    pub traces: Vec<PathBuf>,
+    /// Policy to run, with its parameters; can be repeated.
+    #[arg(
+        long = "policy",
+        value_name = "NAME[:PARAMS]",
+        default_value = "fixed:10m"
+    )]
+    pub policies: Vec<String>,
+    /// What instances there are, and how exactly time is followed.
+    #[arg(long, value_enum, default_value = "single")]
+    pub model: Model,
+    /// Seed of all draws.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Costs of starts and rungs: a file that pilotlight-bench has written.
+    #[arg(long, value_name = "FILE")]
+    pub profile: Option<PathBuf>,
+    /// Runtime of all functions; drawn by the profile's shares unless given.
+    #[arg(long, value_parser = class)]
+    pub runtime: Option<ClassName>,
+    /// Memory of an instance where the trace does not say, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 170)]
+    pub memory: u32,
+    /// Nodes of the cluster.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub nodes: u32,
+    /// Memory of each node, in MiB; without limit unless given.
+    #[arg(long, value_name = "MIB")]
+    pub node_memory: Option<u64>,
+    /// Which comes first of what happens at the same moment.
+    #[arg(long, value_enum, default_value = "arrivals")]
+    pub ties: Ties,
+    /// What a minute with several requests counts as in the share of a function.
+    #[arg(long, value_enum, default_value = "one")]
+    pub minute: Minute,
+    /// When policies learn of functions.
+    #[arg(long, value_enum, default_value = "begin")]
+    pub deploy: Deploy,
+    /// Nodes have no zygotes: what has no template is booted.
+    #[arg(long)]
+    pub no_zygotes: bool,
+    /// Runs that take place at the same time.
+    #[arg(long, default_value_t = 2)]
+    pub threads: usize,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+    /// Also write a row for each policy and function to this file, as CSV.
+    #[arg(long, value_name = "FILE")]
+    pub by_function: Option<PathBuf>,
+    /// No progress on standard error.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// How a report is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+    /// A row for each policy.
+    Csv,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulateError {
+    /// The trace cannot be read.
+    #[error("trace")]
+    Read(#[from] ReadError),
+    /// The profile cannot be used.
+    #[error("profile {path}")]
+    Profile {
+        /// Its file.
+        path: String,
+        /// Why not.
+        #[source]
+        source: ProfileError,
+    },
+    /// A file of one's own cannot be read or written.
+    #[error("{path}")]
+    File {
+        /// Which.
+        path: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The simulation cannot be run.
+    #[error("simulation")]
+    Run(#[from] RunError),
+}
+
+/// Reads, runs, and gives back what is to be printed.
+pub fn simulate(args: &SimulateArgs) -> Result<String, SimulateError> {
+    let say = |line: &str| {
+        if !args.quiet {
+            // Progress that nobody reads is no failure.
+            let _ = writeln!(std::io::stderr(), "{line}");
+        }
+    };
+    let profile = profile(args)?;
+    let begin = Instant::now();
+    let trace = read::read(&args.traces, &mut |file| say(&format!("reading {file}")))?;
+    say(&format!(
+        "{} functions, {} requests, minutes {} to {}, read in {:.1} s",
+        trace.functions.len(),
+        trace.total(),
+        trace.begin,
+        trace.end,
+        begin.elapsed().as_secs_f64(),
+    ));
+    let said = Mutex::new(std::collections::BTreeMap::new());
+    let progress = |progress: Progress<'_>| {
+        let mut said = said.lock().expect("nobody panics with it");
+        let last = said
+            .entry(progress.policy.to_owned())
+            .or_insert_with(Instant::now);
+        if last.elapsed() >= PROGRESS_EVERY {
+            *last = Instant::now();
+            let percent = u64::from(progress.done) * 100 / u64::from(progress.of);
+            say(&format!("{}: {percent} %", progress.policy));
+        }
+    };
+    let report = run(
+        &trace,
+        &profile,
+        &args.options(),
+        &args.policies,
+        args.threads,
+        &progress,
+    )?;
+    for run in &report.runs {
+        say(&format!("{}: {:.1} s", run.policy, run.took.as_secs_f64()));
+    }
+    write_by_function(args, &report)?;
+    Ok(match args.output {
+        Output::Table => report.table(),
+        Output::Json => report.json(),
+        Output::Csv => report.csv(),
+    })
+}
+
+impl SimulateArgs {
+    fn options(&self) -> Options {
+        Options {
+            model: self.model,
+            seed: self.seed,
+            memory: Bytes::mib(u64::from(self.memory)),
+            runtime: self.runtime,
+            cluster: Cluster {
+                nodes: self.nodes,
+                memory: self.node_memory.map(Bytes::mib),
+            },
+            ties: self.ties,
+            minute: self.minute,
+            deploy: self.deploy,
+            zygotes: !self.no_zygotes,
+            ..Options::default()
+        }
+    }
+}
+
+fn profile(args: &SimulateArgs) -> Result<Profile, SimulateError> {
+    let Some(path) = &args.profile else {
+        return Ok(Profile::default());
+    };
+    let named = || path.display().to_string();
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|source| SimulateError::File {
+        path: named(),
+        source,
+    })?;
+    Profile::read(&text).map_err(|source| SimulateError::Profile {
+        path: named(),
+        source,
+    })
+}
+
+fn write_by_function(args: &SimulateArgs, report: &Report) -> Result<(), SimulateError> {
+    let Some(path) = &args.by_function else {
+        return Ok(());
+    };
+    let write = || -> std::io::Result<()> {
+        let mut out = std::io::BufWriter::new(std::fs::File::create(path)?);
+        by_function(report, &mut out)?;
+        out.flush()
+    };
+    write().map_err(|source| SimulateError::File {
+        path: path.display().to_string(),
+        source,
+    })
+}
+
+fn class(text: &str) -> Result<ClassName, String> {
+    serde_json::from_value(text.into())
+        .map_err(|_| "not one of python, node, java, native".to_owned())
+}

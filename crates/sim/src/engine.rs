@@ -1,0 +1,258 @@
+//! The simulated nodes: they tell a policy what happens, and do what it says.
+//!
+//! [`World`] holds what both models share: time, instances, what is held on rungs, memory, and the ledger of
+//! forecasts. A model brings requests to it.
+
+mod act;
+pub(crate) mod facts;
+pub(crate) mod forecasts;
+pub(crate) mod seat;
+mod single;
+mod start;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use pilotlight_model::ids::InstanceId;
+use pilotlight_model::ladder::Rung;
+use pilotlight_model::start::Instant;
+use pilotlight_policy::event::{Deployed, Room};
+use pilotlight_policy::{Action, Bytes, Event, NodeId, Policy, Ticket, VersionId};
+
+use crate::draw::Draw;
+use crate::options::{Deploy, Model, Options, Ties};
+use crate::outcome::{Outcome, Tally};
+use crate::trace::Trace;
+use facts::Facts;
+use forecasts::{Forecasts, SourceKind};
+use seat::{Instances, Seats};
+
+/// Nanoseconds of a minute.
+pub(crate) const MINUTE: u64 = 60_000_000_000;
+/// The least time from one tick to the next, where a policy asks for one that is over.
+const TICK_STEP: u64 = 1_000_000;
+/// What a node without a limit has, in bytes: enough, and far from an overflow.
+const NO_LIMIT: Bytes = Bytes(1 << 60);
+
+/// What happens once its time has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// Starts ahead of requests begin.
+    PreStart(PreStart),
+    /// A start is over.
+    Ready(InstanceId),
+    /// What a version is to be held on has been made.
+    Made(VersionId, NodeId, Rung),
+}
+
+/// Starts ahead of requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct PreStart {
+    version: VersionId,
+    node: NodeId,
+    instances: u32,
+    forecast: Option<SourceKind>,
+}
+
+/// A request without an instance.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    ticket: Ticket,
+    version: VersionId,
+    /// Whether a start is under way for it.
+    started: bool,
+}
+
+/// One policy's run on one trace.
+pub(crate) struct World<'a> {
+    trace: &'a Trace,
+    facts: &'a Facts,
+    options: &'a Options,
+    draw: Draw,
+    policy: Box<dyn Policy>,
+    now: Instant,
+    /// Told, but not to the policy yet.
+    queue: VecDeque<Event>,
+    actions: Vec<Action>,
+    timers: BinaryHeap<Reverse<(Instant, u64, Timer)>>,
+    timer_count: u64,
+    last_tick: Option<Instant>,
+    instances: Instances,
+    seats: Seats,
+    waiting: VecDeque<Waiting>,
+    tickets: u64,
+    deployed: Vec<bool>,
+    forecasts: Forecasts,
+    tally: Tally,
+    outcome: Outcome,
+}
+
+/// Runs one policy on a trace. `progress` is told of each minute.
+pub(crate) fn run(
+    trace: &Trace,
+    facts: &Facts,
+    options: &Options,
+    policy: Box<dyn Policy>,
+    progress: &mut dyn FnMut(u32),
+) -> Outcome {
+    let mut world = World::new(trace, facts, options, policy);
+    world.begin();
+    match options.model {
+        Model::Single => single::run(&mut world, progress),
+    }
+    world.finish()
+}
+
+impl<'a> World<'a> {
+    fn new(
+        trace: &'a Trace,
+        facts: &'a Facts,
+        options: &'a Options,
+        policy: Box<dyn Policy>,
+    ) -> Self {
+        let functions = trace.functions.len();
+        let begin = Instant(u64::from(trace.begin) * MINUTE);
+        Self {
+            trace,
+            facts,
+            options,
+            draw: Draw::new(options.seed),
+            policy,
+            now: begin,
+            queue: VecDeque::new(),
+            actions: Vec::new(),
+            timers: BinaryHeap::new(),
+            timer_count: 0,
+            last_tick: None,
+            instances: Instances::default(),
+            seats: Seats::new(functions, options.cluster, begin),
+            waiting: VecDeque::new(),
+            tickets: 0,
+            deployed: vec![false; functions],
+            forecasts: Forecasts::new(functions),
+            tally: Tally::default(),
+            outcome: Outcome::new(functions),
+        }
+    }
+
+    /// The nodes join, and the functions are deployed.
+    fn begin(&mut self) {
+        for node in 0..self.options.cluster.nodes {
+            self.tell(Event::Node(Room {
+                node: NodeId(node),
+                memory: self.options.cluster.memory.unwrap_or(NO_LIMIT),
+                instances: u32::MAX,
+            }));
+        }
+        if self.options.deploy == Deploy::Begin {
+            for version in 0..self.trace.functions.len() as u32 {
+                self.deploy(VersionId(version));
+            }
+        }
+    }
+
+    /// A function is deployed, unless it has been.
+    fn deploy(&mut self, version: VersionId) {
+        if std::mem::replace(&mut self.deployed[version.0 as usize], true) {
+            return;
+        }
+        self.tell(Event::Deployed(Deployed {
+            version,
+            runtime: self.facts.of(version).class.runtime(),
+            memory: self.facts.of(version).memory,
+            keep_alive: None,
+            after: None,
+            weight: self.facts.of(version).weight as f32,
+        }));
+    }
+
+    /// Tells the policy, and does what it says, until it has nothing more to say.
+    fn tell(&mut self, event: Event) {
+        self.queue.push_back(event);
+        self.tell_queued();
+    }
+
+    fn tell_queued(&mut self) {
+        while let Some(event) = self.queue.pop_front() {
+            let mut actions = std::mem::take(&mut self.actions);
+            self.policy.observe(self.now, event, &mut actions);
+            self.tally.events += 1;
+            self.tally.actions += actions.len() as u64;
+            for action in actions.drain(..) {
+                self.act(action);
+            }
+            self.actions = actions;
+        }
+    }
+
+    /// Sets a timer. Of those at the same moment the one that was set first comes first.
+    fn after(&mut self, at: Instant, timer: Timer) {
+        self.timer_count += 1;
+        self.timers.push(Reverse((at, self.timer_count, timer)));
+    }
+
+    /// Lets time pass up to `to`, with all timers up to then. A tick that is due just then is left for after
+    /// the requests of that moment, unless [`Ties`] say otherwise.
+    fn advance(&mut self, to: Instant) {
+        let last_tick = match self.options.ties {
+            Ties::Ticks => to.0,
+            Ties::Arrivals => to.0.saturating_sub(1),
+        };
+        loop {
+            let timer = self.timers.peek().map(|Reverse((at, ..))| *at);
+            let tick = self.next_tick();
+            let timer_due = timer.filter(|at| *at <= to);
+            let tick_due = tick.filter(|at| at.0 <= last_tick);
+            match (timer_due, tick_due) {
+                (None, None) => break,
+                (Some(at), tick) if tick.is_none_or(|tick| at <= tick) => {
+                    self.now = self.now.max(at);
+                    if let Some(Reverse((.., timer))) = self.timers.pop() {
+                        self.fire(timer);
+                    }
+                }
+                (_, tick) => {
+                    self.now = self.now.max(tick.unwrap_or(self.now));
+                    self.last_tick = Some(self.now);
+                    self.tell(Event::Tick);
+                }
+            }
+        }
+        self.now = self.now.max(to);
+    }
+
+    /// When the next tick is due: never twice at the same moment.
+    fn next_tick(&self) -> Option<Instant> {
+        let wake = self.policy.wake_at()?.max(self.now);
+        Some(match self.last_tick {
+            Some(last) if wake <= last => Instant(last.0 + TICK_STEP),
+            _ => wake,
+        })
+    }
+
+    fn fire(&mut self, timer: Timer) {
+        match timer {
+            Timer::PreStart(order) => self.pre_start(order),
+            Timer::Ready(instance) => self.ready(instance),
+            Timer::Made(version, node, rung) => self.made(version, node, rung),
+        }
+    }
+
+    /// Whether starts, and what is made for starts to come, take no time of the simulation.
+    fn is_instant(&self) -> bool {
+        self.options.model == Model::Single
+    }
+
+    fn finish(mut self) -> Outcome {
+        let end = Instant(u64::from(self.trace.end) * MINUTE);
+        self.advance(end);
+        self.seats.settle_all(end, self.facts);
+        for instance in self.instances.all() {
+            self.forecasts
+                .unused(instance.forecast, instance.began, end, instance.weighs);
+        }
+        self.outcome
+            .close(&self.seats, self.forecasts.close(end), self.tally);
+        self.outcome
+    }
+}

@@ -1,0 +1,286 @@
+//! What a policy orders, done.
+
+use std::time::Duration;
+
+use pilotlight_model::ids::InstanceId;
+use pilotlight_model::ladder::Rung;
+use pilotlight_model::start::{Instant, StartKind};
+use pilotlight_policy::action::Because;
+use pilotlight_policy::event::Held;
+use pilotlight_policy::{Action, Event, NodeId, VersionId};
+
+use super::forecasts::SourceKind;
+use super::seat::{Holding, Part};
+use super::{PreStart, Timer, World};
+use crate::draw::Stream;
+
+/// The share of a start's distribution by which one that is to be ready in time begins earlier.
+const IN_TIME: f64 = 0.99;
+
+impl World<'_> {
+    /// Does one thing. What makes no sense (an instance that is not idle, a node that is not there) is left,
+    /// as it is on a node.
+    pub(super) fn act(&mut self, action: Action) {
+        match action {
+            Action::Reclaim { instance, .. } => self.reclaim(instance),
+            // The zygote of its runtime is there already, so nothing of the instance is kept.
+            Action::Strip { instance, .. } => self.reclaim(instance),
+            Action::Hold {
+                version,
+                node,
+                rung,
+                because,
+            } => {
+                if self.seats.exists(version, node) {
+                    self.hold(version, node, rung, because);
+                }
+            }
+            Action::PreStart {
+                version,
+                node,
+                instances,
+                by,
+                because,
+            } => {
+                if self.seats.exists(version, node) {
+                    self.forecasts.made(self.now, version, because);
+                    let forecast = SourceKind::of(because);
+                    self.order(
+                        PreStart {
+                            version,
+                            node,
+                            instances,
+                            forecast,
+                        },
+                        by,
+                    );
+                }
+            }
+            Action::Start { ticket, node } => {
+                if let Some(place) = self
+                    .waiting
+                    .iter()
+                    .position(|it| it.ticket == ticket && !it.started)
+                {
+                    self.start_waiting(place, node);
+                }
+            }
+        }
+    }
+
+    fn reclaim(&mut self, id: InstanceId) {
+        let Some(instance) = self.instances.get(id).filter(|it| it.part == Part::Idle) else {
+            self.tally.ignored += 1;
+            return;
+        };
+        self.instances.remove(id);
+        self.forecasts
+            .unused(instance.forecast, instance.began, self.now, instance.weighs);
+        self.seats.change(
+            instance.version,
+            instance.node,
+            self.now,
+            self.facts,
+            |seat| {
+                seat.remove(instance.kind, Part::Idle);
+                // Mostly the one that has been idle longest.
+                if let Some(place) = seat.idle.iter().position(|it| *it == id) {
+                    seat.idle.remove(place);
+                }
+            },
+        );
+    }
+
+    fn hold(&mut self, version: VersionId, node: NodeId, rung: Rung, because: Because) {
+        self.forecasts.made(self.now, version, because);
+        self.no_longer_expected(version, node);
+        let source = SourceKind::of(because).map(|source| (source, self.now));
+        let seat = self.seats.at_mut(version, node);
+        seat.wanted = rung;
+        seat.forecast = source;
+        match rung {
+            Rung::Absent | Rung::Cached | Rung::Zygote => {
+                self.drop_holding(version, node, Rung::Spare);
+                self.drop_holding(version, node, Rung::Template);
+            }
+            Rung::Template => {
+                self.drop_holding(version, node, Rung::Spare);
+                self.make(version, node, Rung::Template);
+            }
+            Rung::Spare => {
+                self.make(version, node, Rung::Template);
+                self.make(version, node, Rung::Spare);
+            }
+            Rung::Idle | Rung::Busy => self.tally.ignored += 1,
+        }
+    }
+
+    /// What was held for a forecast, and no request came, was held in vain up to now.
+    fn no_longer_expected(&mut self, version: VersionId, node: NodeId) {
+        let seat = self.seats.at_mut(version, node);
+        if let Some((source, since)) = seat.forecast.take() {
+            let fact = self.facts.of(version);
+            let held =
+                |holding: Holding, bytes: u64| if holding == Holding::None { 0 } else { bytes };
+            let bytes = held(seat.template, fact.template.0) + held(seat.spare, fact.spare.0);
+            self.forecasts.unused(
+                Some(source),
+                since,
+                self.now,
+                pilotlight_policy::Bytes(bytes),
+            );
+        }
+    }
+
+    /// A request came for a version: what was held for one has been of use.
+    pub(super) fn expected(&mut self, version: VersionId) {
+        for node in self.seats.nodes() {
+            if self.seats.at(version, node).forecast.is_some() {
+                self.no_longer_expected(version, node);
+            }
+        }
+    }
+
+    fn drop_holding(&mut self, version: VersionId, node: NodeId, rung: Rung) {
+        let mut was = Holding::None;
+        self.seats
+            .change(version, node, self.now, self.facts, |seat| {
+                was = std::mem::take(if rung == Rung::Spare {
+                    &mut seat.spare
+                } else {
+                    &mut seat.template
+                });
+            });
+        if was == Holding::There {
+            self.queue.push_back(Event::Lost {
+                version,
+                node,
+                rung,
+            });
+        }
+    }
+
+    /// Begins to make a template or a spare that is wanted and not there. Without room it is left.
+    pub(super) fn make(&mut self, version: VersionId, node: NodeId, rung: Rung) {
+        let fact = self.facts.of(version);
+        let (seat, need) = match rung {
+            Rung::Template => (self.seats.at(version, node).template, fact.template),
+            _ => (self.seats.at(version, node).spare, fact.spare),
+        };
+        let template = self.seats.at(version, node).template;
+        if seat != Holding::None || (rung == Rung::Spare && template != Holding::There) {
+            return;
+        }
+        if self.seats.shortage(node, need).0 > 0 {
+            self.tally.no_room += 1;
+            return;
+        }
+        self.seats
+            .change(version, node, self.now, self.facts, |seat| {
+                *(if rung == Rung::Spare {
+                    &mut seat.spare
+                } else {
+                    &mut seat.template
+                }) = Holding::Making;
+            });
+        if self.is_instant() {
+            self.made(version, node, rung);
+        } else {
+            self.after(
+                Instant(self.now.0 + self.making_takes(version, rung)),
+                Timer::Made(version, node, rung),
+            );
+        }
+    }
+
+    /// A template takes a start and the user's initialisation, a spare a fork; in nanoseconds.
+    fn making_takes(&self, version: VersionId, rung: Rung) -> u64 {
+        let from = match rung {
+            Rung::Template if self.options.zygotes => StartKind::Zygote,
+            Rung::Template => StartKind::Booted,
+            _ => StartKind::Forked,
+        };
+        let share = self
+            .draw
+            .unit(Stream::Start, u64::from(version.0), self.now.0);
+        self.facts.start_ns(version, from, share)
+    }
+
+    /// A template or spare is ready.
+    pub(super) fn made(&mut self, version: VersionId, node: NodeId, rung: Rung) {
+        let mut is_new = false;
+        self.seats
+            .change(version, node, self.now, self.facts, |seat| {
+                let holding = if rung == Rung::Spare {
+                    &mut seat.spare
+                } else {
+                    &mut seat.template
+                };
+                is_new = *holding == Holding::Making;
+                if is_new {
+                    *holding = Holding::There;
+                }
+            });
+        if !is_new {
+            return;
+        }
+        let fact = self.facts.of(version);
+        let held = Event::Held(Held {
+            version,
+            node,
+            rung,
+            memory: if rung == Rung::Spare {
+                fact.spare
+            } else {
+                fact.template
+            },
+            took: Duration::from_nanos(self.making_takes(version, rung)),
+        });
+        let wanted = self.seats.at(version, node).wanted;
+        if rung == Rung::Template && wanted == Rung::Spare {
+            self.make(version, node, Rung::Spare);
+        }
+        if self.is_instant() {
+            self.queue.push_back(held);
+        } else {
+            self.tell(held);
+        }
+    }
+
+    /// Starts ahead begin so early that they are ready by then, but not before now.
+    fn order(&mut self, order: PreStart, by: Instant) {
+        let takes = if self.is_instant() {
+            0
+        } else {
+            let kind = self.best_kind(order.version, order.node);
+            self.facts.start_ns(order.version, kind, IN_TIME)
+        };
+        let at = Instant(by.0.saturating_sub(takes));
+        if at <= self.now {
+            self.pre_start(order);
+        } else {
+            self.after(at, Timer::PreStart(order));
+        }
+    }
+
+    pub(super) fn pre_start(&mut self, order: PreStart) {
+        let PreStart {
+            version,
+            node,
+            instances,
+            forecast,
+        } = order;
+        for _ in 0..instances {
+            // The one that there can be may be there.
+            if self.is_instant() && self.seats.at(version, node).all_instances() > 0 {
+                self.tally.ignored += 1;
+                break;
+            }
+            if self.start(version, node, None, forecast).is_none() {
+                self.tally.no_room += 1;
+                break;
+            }
+        }
+        self.tell_queued();
+    }
+}

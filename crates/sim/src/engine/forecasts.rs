@@ -1,0 +1,172 @@
+//! The ledger of forecasts: which came true, how long before, and what those cost that did not.
+//!
+//! A forecast is made with an action that a policy gives `Because::Forecast` for, and speaks of the time
+//! from `from` to `until`. It is a hit if a request comes then, and counts once. An arrival needs one if no
+//! instance waits that an earlier request has left; it is covered if a forecast speaks of that moment.
+
+use pilotlight_model::start::Instant;
+use pilotlight_policy::action::{Because, Source};
+use pilotlight_policy::{Bytes, VersionId};
+use serde::Serialize;
+
+/// Forecasts of one version that are open at the same time; of more, the oldest is closed.
+const MAX_OPEN: usize = 8;
+/// Mebibytes times seconds in bytes times nanoseconds.
+const MB_S: f64 = (1u64 << 20) as f64 * 1e9;
+
+/// Where a forecast came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceKind {
+    /// Times between requests.
+    Gaps,
+    /// A period.
+    Period,
+    /// A caller that runs.
+    Call,
+    /// An alias that shifts.
+    Shift,
+    /// A schedule or a user.
+    Announced,
+}
+
+impl SourceKind {
+    /// All of them.
+    pub const ALL: [SourceKind; 5] = [
+        Self::Gaps,
+        Self::Period,
+        Self::Call,
+        Self::Shift,
+        Self::Announced,
+    ];
+
+    /// Of an action's reason.
+    pub(crate) fn of(because: Because) -> Option<Self> {
+        let Because::Forecast(forecast) = because else {
+            return None;
+        };
+        Some(match forecast.by {
+            Source::Gaps => Self::Gaps,
+            Source::Period => Self::Period,
+            Source::Call(_) => Self::Call,
+            Source::Shift(_) => Self::Shift,
+            Source::Announced => Self::Announced,
+        })
+    }
+}
+
+/// What came of the forecasts of one source.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Entry {
+    /// Forecasts that were made and are over.
+    pub made: u64,
+    /// Of them, those in whose time a request came.
+    pub hit: u64,
+    /// From the forecast to that request, added up, in seconds.
+    pub lead_s: f64,
+    /// Memory-time of what was made for requests that did not come, or until they came, in MB·s.
+    pub wasted_mb_s: f64,
+}
+
+/// The whole ledger.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Ledger {
+    /// By source, in the order of [`SourceKind::ALL`].
+    pub by_source: [Entry; 5],
+    /// Arrivals that needed a forecast.
+    pub needed: u64,
+    /// Of them, those that a forecast covered.
+    pub covered: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    source: SourceKind,
+    made: Instant,
+    from: Instant,
+    until: Instant,
+}
+
+/// Forecasts of all versions.
+#[derive(Debug)]
+pub(crate) struct Forecasts {
+    open: Vec<Vec<Open>>,
+    ledger: Ledger,
+}
+
+impl Forecasts {
+    pub(crate) fn new(functions: usize) -> Self {
+        Self {
+            open: vec![Vec::new(); functions],
+            ledger: Ledger::default(),
+        }
+    }
+
+    /// Takes note of why an action was ordered.
+    pub(crate) fn made(&mut self, now: Instant, version: VersionId, because: Because) {
+        let (Because::Forecast(forecast), Some(source)) = (because, SourceKind::of(because)) else {
+            return;
+        };
+        let open = &mut self.open[version.0 as usize];
+        // An action that repeats a forecast is no forecast of its own.
+        if open
+            .iter()
+            .any(|it| (it.source, it.from, it.until) == (source, forecast.from, forecast.until))
+        {
+            return;
+        }
+        if open.len() == MAX_OPEN {
+            open.remove(0);
+        }
+        self.ledger.by_source[source as usize].made += 1;
+        open.push(Open {
+            source,
+            made: now,
+            from: forecast.from,
+            until: forecast.until,
+        });
+    }
+
+    /// A request came. `needed` says that no instance was left by one before it.
+    pub(crate) fn arrived(&mut self, now: Instant, version: VersionId, needed: bool) {
+        let open = &mut self.open[version.0 as usize];
+        let mut covered = false;
+        if !open.is_empty() {
+            let ledger = &mut self.ledger;
+            open.retain(|it| {
+                if it.from <= now && now <= it.until {
+                    covered = true;
+                    let entry = &mut ledger.by_source[it.source as usize];
+                    entry.hit += 1;
+                    entry.lead_s += now.since(it.made).as_secs_f64();
+                    return false;
+                }
+                it.until > now
+            });
+        }
+        self.ledger.needed += u64::from(needed);
+        self.ledger.covered += u64::from(needed && covered);
+    }
+
+    /// Memory that was held for a forecast, without use, from then until now.
+    pub(crate) fn unused(
+        &mut self,
+        source: Option<SourceKind>,
+        since: Instant,
+        now: Instant,
+        memory: Bytes,
+    ) {
+        if let Some(source) = source {
+            let elapsed = now.0.saturating_sub(since.0) as f64 / MB_S;
+            self.ledger.by_source[source as usize].wasted_mb_s += memory.0 as f64 * elapsed;
+        }
+    }
+
+    /// The ledger at the end. A forecast that speaks of a time after it does not count.
+    pub(crate) fn close(&mut self, end: Instant) -> Ledger {
+        for open in self.open.iter().flatten().filter(|it| it.until >= end) {
+            self.ledger.by_source[open.source as usize].made -= 1;
+        }
+        self.ledger
+    }
+}

@@ -1,0 +1,368 @@
+//! What a version has on a node, and the memory and memory-time of it.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use pilotlight_model::ids::InstanceId;
+use pilotlight_model::ladder::Rung;
+use pilotlight_model::start::{Instant, StartKind};
+use pilotlight_policy::{Bytes, NodeId, Ticket, VersionId};
+
+use super::facts::{Fact, Facts};
+use super::forecasts::SourceKind;
+use crate::options::Cluster;
+
+/// Mebibytes times seconds in bytes times nanoseconds.
+const MB_S: f64 = (1u64 << 20) as f64 * 1e9;
+
+/// What of a version memory is held by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// An instance that is being made.
+    Starting,
+    /// An idle one.
+    Idle,
+    /// One that runs a request.
+    Busy,
+}
+
+/// A template or spare.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Holding {
+    #[default]
+    None,
+    /// Being made; its memory counts.
+    Making,
+    There,
+}
+
+/// What one version has on one node.
+#[derive(Debug, Default)]
+pub(crate) struct Seat {
+    /// Up to when its memory-time has been counted.
+    since: Instant0,
+    pub(crate) template: Holding,
+    pub(crate) spare: Holding,
+    /// The rung that the policy wants.
+    pub(crate) wanted: Rung,
+    /// What expects a request, where that is why it is held.
+    pub(crate) forecast: Option<(SourceKind, Instant)>,
+    /// Instances that were made from a template, by part.
+    forked: [u32; 3],
+    /// All others.
+    whole: [u32; 3],
+    /// Idle instances, the one used last at the end.
+    pub(crate) idle: Vec<InstanceId>,
+}
+
+/// Nanoseconds; [`Instant`] has no default.
+type Instant0 = u64;
+
+/// Memory of a seat, by what it is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub(crate) template: u64,
+    pub(crate) spare: u64,
+    /// Starting and idle instances.
+    pub(crate) idle: u64,
+    pub(crate) busy: u64,
+}
+
+impl Load {
+    fn total(self) -> u64 {
+        self.template + self.spare + self.idle + self.busy
+    }
+}
+
+/// Memory-time of a version on all nodes, in MB·s, by what it was for.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Held {
+    /// Templates.
+    pub template: f64,
+    /// Spares.
+    pub spare: f64,
+    /// Instances that were starting or idle.
+    pub idle: f64,
+    /// Instances that ran requests.
+    pub busy: f64,
+}
+
+impl Held {
+    /// What did not run.
+    pub fn wasted(&self) -> f64 {
+        self.template + self.spare + self.idle
+    }
+}
+
+fn was_forked(kind: StartKind) -> bool {
+    matches!(kind, StartKind::Spare | StartKind::Forked)
+}
+
+impl Seat {
+    pub(crate) fn add(&mut self, kind: StartKind, part: Part) {
+        let counts = if was_forked(kind) {
+            &mut self.forked
+        } else {
+            &mut self.whole
+        };
+        counts[part as usize] += 1;
+    }
+
+    pub(crate) fn remove(&mut self, kind: StartKind, part: Part) {
+        let counts = if was_forked(kind) {
+            &mut self.forked
+        } else {
+            &mut self.whole
+        };
+        debug_assert!(counts[part as usize] > 0);
+        counts[part as usize] -= 1;
+    }
+
+    /// Instances in that part.
+    pub(crate) fn instances(&self, part: Part) -> u32 {
+        self.forked[part as usize] + self.whole[part as usize]
+    }
+
+    /// Instances of any part.
+    pub(crate) fn all_instances(&self) -> u32 {
+        [Part::Starting, Part::Idle, Part::Busy]
+            .map(|part| self.instances(part))
+            .iter()
+            .sum()
+    }
+
+    fn load(&self, fact: &Fact) -> Load {
+        let held = |holding: Holding, bytes: Bytes| match holding {
+            Holding::None => 0,
+            Holding::Making | Holding::There => bytes.0,
+        };
+        // What a fork shares with its template is its own once the template has gone.
+        let fork = match self.template {
+            Holding::There => fact.forked.0,
+            _ => fact.memory.0,
+        };
+        let of = |part: Part| {
+            u64::from(self.forked[part as usize]) * fork
+                + u64::from(self.whole[part as usize]) * fact.memory.0
+        };
+        Load {
+            template: held(self.template, fact.template),
+            spare: held(self.spare, fact.spare),
+            idle: of(Part::Starting) + of(Part::Idle),
+            busy: of(Part::Busy),
+        }
+    }
+}
+
+/// All seats of a cluster.
+#[derive(Debug)]
+pub(crate) struct Seats {
+    nodes: usize,
+    /// By version, then by node.
+    seats: Vec<Seat>,
+    held: Vec<Held>,
+    used: Vec<u64>,
+    limit: Option<u64>,
+    /// The most that was used at once, over all nodes.
+    peak: u64,
+}
+
+impl Seats {
+    pub(crate) fn new(functions: usize, cluster: Cluster, begin: Instant) -> Self {
+        let nodes = cluster.nodes.max(1) as usize;
+        let mut seats = Vec::new();
+        seats.resize_with(functions * nodes, || Seat {
+            since: begin.0,
+            ..Seat::default()
+        });
+        Self {
+            nodes,
+            seats,
+            held: vec![Held::default(); functions],
+            used: vec![0; nodes],
+            limit: cluster.memory.map(|memory| memory.0),
+            peak: 0,
+        }
+    }
+
+    fn index(&self, version: VersionId, node: NodeId) -> usize {
+        version.0 as usize * self.nodes + node.0 as usize
+    }
+
+    /// Whether there are such a version and such a node.
+    pub(crate) fn exists(&self, version: VersionId, node: NodeId) -> bool {
+        (version.0 as usize) < self.held.len() && (node.0 as usize) < self.nodes
+    }
+
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.nodes as u32).map(NodeId)
+    }
+
+    pub(crate) fn at(&self, version: VersionId, node: NodeId) -> &Seat {
+        &self.seats[self.index(version, node)]
+    }
+
+    /// For what takes no memory.
+    pub(crate) fn at_mut(&mut self, version: VersionId, node: NodeId) -> &mut Seat {
+        let index = self.index(version, node);
+        &mut self.seats[index]
+    }
+
+    /// Changes what takes memory, and counts what was there up to now.
+    pub(crate) fn change(
+        &mut self,
+        version: VersionId,
+        node: NodeId,
+        now: Instant,
+        facts: &Facts,
+        change: impl FnOnce(&mut Seat),
+    ) {
+        let index = self.index(version, node);
+        let fact = facts.of(version);
+        self.settle(index, now, fact);
+        let seat = &mut self.seats[index];
+        let before = seat.load(fact).total();
+        change(seat);
+        let after = seat.load(fact).total();
+        let used = &mut self.used[node.0 as usize];
+        *used = *used + after - before;
+        if after > before {
+            self.peak = self.peak.max(self.used.iter().sum());
+        }
+    }
+
+    fn settle(&mut self, index: usize, now: Instant, fact: &Fact) {
+        let seat = &mut self.seats[index];
+        let elapsed = now.0.saturating_sub(seat.since) as f64 / MB_S;
+        seat.since = now.0.max(seat.since);
+        if elapsed > 0.0 {
+            let load = seat.load(fact);
+            let held = &mut self.held[index / self.nodes];
+            held.template += load.template as f64 * elapsed;
+            held.spare += load.spare as f64 * elapsed;
+            held.idle += load.idle as f64 * elapsed;
+            held.busy += load.busy as f64 * elapsed;
+        }
+    }
+
+    /// Counts what is there up to the end.
+    pub(crate) fn settle_all(&mut self, end: Instant, facts: &Facts) {
+        for index in 0..self.seats.len() {
+            let version = VersionId((index / self.nodes) as u32);
+            self.settle(index, end, facts.of(version));
+        }
+    }
+
+    pub(crate) fn held(&self, version: VersionId) -> Held {
+        self.held[version.0 as usize]
+    }
+
+    pub(crate) fn peak(&self) -> Bytes {
+        Bytes(self.peak)
+    }
+
+    /// What a start of that kind would take.
+    pub(crate) fn need(
+        &self,
+        version: VersionId,
+        node: NodeId,
+        kind: StartKind,
+        facts: &Facts,
+    ) -> Bytes {
+        let fact = facts.of(version);
+        match self.at(version, node).template {
+            Holding::There if was_forked(kind) => fact.forked,
+            _ => fact.memory,
+        }
+    }
+
+    /// What is missing on a node for so much more.
+    pub(crate) fn shortage(&self, node: NodeId, need: Bytes) -> Bytes {
+        let Some(limit) = self.limit else {
+            return Bytes(0);
+        };
+        Bytes((self.used[node.0 as usize] + need.0).saturating_sub(limit))
+    }
+
+    /// The node with the most room.
+    pub(crate) fn roomiest(&self) -> NodeId {
+        let used = self.used.iter().enumerate();
+        let least = used.min_by_key(|(index, used)| (**used, *index));
+        NodeId(least.map_or(0, |(index, _)| index as u32))
+    }
+}
+
+/// An instance.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Instance {
+    pub(crate) version: VersionId,
+    pub(crate) node: NodeId,
+    pub(crate) kind: StartKind,
+    pub(crate) part: Part,
+    /// The request that it is made for.
+    pub(crate) ticket: Option<Ticket>,
+    pub(crate) began: Instant,
+    /// What its start takes, in nanoseconds.
+    pub(crate) took: u64,
+    /// What expected a request, until one comes.
+    pub(crate) forecast: Option<SourceKind>,
+    /// Its memory when it was made.
+    pub(crate) weighs: Bytes,
+}
+
+/// All instances that live, by number.
+#[derive(Debug, Default)]
+pub(crate) struct Instances {
+    by_id: HashMap<InstanceId, Instance, BuildHasherDefault<Numbers>>,
+    count: u64,
+}
+
+impl Instances {
+    pub(crate) fn add(&mut self, instance: Instance) -> InstanceId {
+        self.count += 1;
+        let id = InstanceId(self.count);
+        self.by_id.insert(id, instance);
+        id
+    }
+
+    pub(crate) fn get(&self, id: InstanceId) -> Option<Instance> {
+        self.by_id.get(&id).copied()
+    }
+
+    pub(crate) fn get_mut(&mut self, id: InstanceId) -> Option<&mut Instance> {
+        self.by_id.get_mut(&id)
+    }
+
+    pub(crate) fn remove(&mut self, id: InstanceId) -> Option<Instance> {
+        self.by_id.remove(&id)
+    }
+
+    /// All of them, in the order in which they were made.
+    pub(crate) fn all(&self) -> Vec<Instance> {
+        let mut all: Vec<_> = self.by_id.iter().collect();
+        all.sort_unstable_by_key(|(id, _)| **id);
+        all.into_iter().map(|(_, instance)| *instance).collect()
+    }
+}
+
+/// Numbers that count up need no more of a hash than to be spread.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers(u64);
+
+impl Hasher for Numbers {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(26);
+    }
+}

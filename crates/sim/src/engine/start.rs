@@ -1,0 +1,172 @@
+//! Starts, from the order to the instance that is idle or serves.
+
+use std::time::Duration;
+
+use pilotlight_model::ids::InstanceId;
+use pilotlight_model::ladder::Rung;
+use pilotlight_model::start::{Instant, StartKind};
+use pilotlight_policy::event::{Idle, Shortage, Started, Starting};
+use pilotlight_policy::{Bytes, Event, NodeId, Ticket, VersionId};
+
+use super::forecasts::SourceKind;
+use super::seat::{Holding, Instance, Part};
+use super::{Timer, World};
+use crate::draw::Stream;
+
+impl World<'_> {
+    /// Begins a start, if there is room for it.
+    pub(super) fn start(
+        &mut self,
+        version: VersionId,
+        node: NodeId,
+        ticket: Option<Ticket>,
+        forecast: Option<SourceKind>,
+    ) -> Option<InstanceId> {
+        let kind = self.best_kind(version, node);
+        let need = self.seats.need(version, node, kind, self.facts);
+        if !self.make_room(node, need) {
+            return None;
+        }
+        // Pressure may have taken what the start was to come from.
+        let kind = self.best_kind(version, node);
+        let took = self.start_takes(version, kind);
+        let weighs = self.seats.need(version, node, kind, self.facts);
+        let part = if self.is_instant() {
+            Part::Idle
+        } else {
+            Part::Starting
+        };
+        let id = self.instances.add(Instance {
+            version,
+            node,
+            kind,
+            part,
+            ticket,
+            began: self.now,
+            took,
+            forecast,
+            weighs,
+        });
+        self.seats
+            .change(version, node, self.now, self.facts, |seat| {
+                seat.add(kind, part);
+                if kind == StartKind::Spare {
+                    seat.spare = Holding::None;
+                }
+                if part == Part::Idle {
+                    seat.idle.push(id);
+                }
+            });
+        self.queue.push_back(Event::Starting(Starting {
+            instance: id,
+            version,
+            node,
+            ticket,
+        }));
+        if self.is_instant() {
+            self.queue.push_back(started(id, kind, took));
+            if ticket.is_none() {
+                self.queue.push_back(Event::Idle(Idle {
+                    instance: id,
+                    memory: weighs,
+                }));
+            }
+        } else {
+            self.after(Instant(self.now.0 + took), Timer::Ready(id));
+        }
+        self.outcome.ahead += u64::from(ticket.is_none());
+        if kind == StartKind::Spare && self.seats.at(version, node).wanted == Rung::Spare {
+            self.make(version, node, Rung::Spare);
+        }
+        Some(id)
+    }
+
+    /// Begins a start for a request that waits. It goes on waiting where there is no room.
+    pub(super) fn start_waiting(&mut self, place: usize, node: NodeId) {
+        let Some(waiting) = self.waiting.get(place).copied() else {
+            return;
+        };
+        if !self.seats.exists(waiting.version, node) {
+            self.tally.ignored += 1;
+            return;
+        }
+        let started = self
+            .start(waiting.version, node, Some(waiting.ticket), None)
+            .is_some();
+        if let Some(waiting) = self
+            .waiting
+            .iter_mut()
+            .find(|it| it.ticket == waiting.ticket)
+        {
+            waiting.started = started;
+        }
+    }
+
+    /// A start is over.
+    pub(super) fn ready(&mut self, id: InstanceId) {
+        let Some(instance) = self.instances.get_mut(id) else {
+            return;
+        };
+        instance.part = Part::Idle;
+        let instance = *instance;
+        self.seats.change(
+            instance.version,
+            instance.node,
+            self.now,
+            self.facts,
+            |seat| {
+                seat.remove(instance.kind, Part::Starting);
+                seat.add(instance.kind, Part::Idle);
+                seat.idle.push(id);
+            },
+        );
+        self.tell(started(id, instance.kind, instance.took));
+        self.tell(Event::Idle(Idle {
+            instance: id,
+            memory: instance.weighs,
+        }));
+    }
+
+    /// The cheapest start that the version has there.
+    pub(super) fn best_kind(&self, version: VersionId, node: NodeId) -> StartKind {
+        let seat = self.seats.at(version, node);
+        match (seat.spare, seat.template) {
+            (Holding::There, _) => StartKind::Spare,
+            (_, Holding::There) => StartKind::Forked,
+            _ if self.options.zygotes => StartKind::Zygote,
+            _ => StartKind::Booted,
+        }
+    }
+
+    /// What a start takes, in nanoseconds, user init included. The same for all policies that make such a
+    /// start at that moment.
+    pub(super) fn start_takes(&self, version: VersionId, kind: StartKind) -> u64 {
+        let share = self
+            .draw
+            .unit(Stream::Start, u64::from(version.0), self.now.0);
+        self.facts.start_ns(version, kind, share)
+    }
+
+    /// Asks the policy for room where there is too little. False where it is still missing.
+    fn make_room(&mut self, node: NodeId, need: Bytes) -> bool {
+        let missing = self.seats.shortage(node, need);
+        if missing.0 == 0 {
+            return true;
+        }
+        self.tally.pressures += 1;
+        let shortage = Shortage {
+            memory: missing,
+            instances: 0,
+        };
+        self.tell(Event::Pressure { node, shortage });
+        self.seats.shortage(node, need).0 == 0
+    }
+}
+
+fn started(instance: InstanceId, kind: StartKind, took: u64) -> Event {
+    Event::Started(Started {
+        instance,
+        kind,
+        took: Duration::from_nanos(took),
+    })
+}

@@ -1,0 +1,111 @@
+//! Every modelling choice, with its default. `docs/simulate.md` gives reasons.
+
+use std::time::Duration;
+
+use pilotlight_policy::Bytes;
+use serde::Serialize;
+
+use crate::profile::ClassName;
+
+/// How a trace is run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// What instances there are and how exactly time is followed.
+    pub model: Model,
+    /// Seed of all draws.
+    pub seed: u64,
+    /// Memory of an instance where the trace does not say.
+    pub memory: Bytes,
+    /// The runtime of all functions; drawn by the profile's shares where there is none.
+    pub runtime: Option<ClassName>,
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Which comes first of what happens at the same moment.
+    pub ties: Ties,
+    /// What a minute with several requests counts as in the share of a function's arrivals.
+    pub minute: Minute,
+    /// When policies learn of functions.
+    pub deploy: Deploy,
+    /// Whether a node has a zygote of each runtime, as ours have.
+    pub zygotes: bool,
+    /// The keep-alive whose wasted memory all others are related to.
+    pub reference: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            model: Model::Single,
+            seed: 1,
+            memory: Bytes::mib(170),
+            runtime: None,
+            cluster: Cluster::default(),
+            ties: Ties::Arrivals,
+            minute: Minute::One,
+            deploy: Deploy::Begin,
+            zygotes: true,
+            reference: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Nodes, all alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cluster {
+    /// How many.
+    pub nodes: u32,
+    /// Memory of each; without limit where there is none.
+    pub memory: Option<Bytes>,
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self {
+            nodes: 1,
+            memory: None,
+        }
+    }
+}
+
+/// What is simulated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Model {
+    /// One instance for each function, and time by the minute: a request is cold if the instance is not
+    /// there when its minute begins, and takes no time.
+    #[default]
+    Single,
+}
+
+/// Which comes first of what happens at the same moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Ties {
+    /// Requests: one that comes exactly when a keep-alive ends is warm.
+    #[default]
+    Arrivals,
+    /// The policy's tick: it is cold.
+    Ticks,
+}
+
+/// What a minute with several requests counts as.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Minute {
+    /// One arrival, cold or not.
+    #[default]
+    One,
+    /// Its requests, of which the first alone can be cold.
+    Requests,
+}
+
+/// When policies learn of functions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Deploy {
+    /// Of all of them when the trace begins: they were deployed before.
+    #[default]
+    Begin,
+    /// Of each just before its first request.
+    First,
+}

@@ -1,0 +1,4 @@
+//! The simulator through its public door.
+
+#[path = "it/fixed.rs"]
+mod fixed;
