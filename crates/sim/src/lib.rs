@@ -12,7 +12,6 @@ pub mod draw;
 mod engine;
 pub mod options;
 pub mod outcome;
-pub mod policies;
 pub mod profile;
 pub mod read;
 pub mod report;

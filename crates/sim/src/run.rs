@@ -1,13 +1,14 @@
 //! The same trace under several policies, side by side.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use pilotlight_policy::Policy;
+use pilotlight_policy::policies::{self, SpecError};
 
 use crate::engine::{self, facts::Facts};
 use crate::options::{Model, Options};
-use crate::outcome::Outcome;
-use crate::policies::{self, Fixed, UnknownPolicy};
 use crate::profile::Profile;
 use crate::report::{Report, Run};
 use crate::trace::Trace;
@@ -28,7 +29,7 @@ pub struct Progress<'a> {
 pub enum RunError {
     /// A policy cannot be made.
     #[error("policy")]
-    Policy(#[from] UnknownPolicy),
+    Policy(#[from] SpecError),
     /// The model and the trace do not go together.
     #[error("{0}")]
     Model(String),
@@ -45,27 +46,26 @@ pub fn run(
     progress: &(dyn Fn(Progress<'_>) + Sync),
 ) -> Result<Report, RunError> {
     check(trace, options)?;
-    for name in names {
-        policies::by_name(name)?;
-    }
-    let facts = Facts::new(trace, profile, options);
     let reference = format!("fixed:{}s", options.reference.as_secs());
     let all: Vec<&str> = names
         .iter()
         .map(String::as_str)
         .chain([&*reference])
         .collect();
-    let next = AtomicUsize::new(0);
-    let runs: Mutex<Vec<Option<(Outcome, Duration)>>> =
-        Mutex::new(all.iter().map(|_| None).collect());
+    let policies: Result<Vec<_>, SpecError> =
+        all.iter().map(|name| policies::by_name(name)).collect();
+    // From the end, so that the first is taken first.
+    let mut left: Vec<_> = policies?.into_iter().enumerate().collect();
+    left.reverse();
+    let left = Mutex::new(left);
+    let done = Mutex::new(BTreeMap::new());
+    let facts = Facts::new(trace, profile, options);
     let work = || {
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(name) = all.get(number) else {
-                return;
-            };
-            let one = one(trace, &facts, options, name, progress);
-            runs.lock().expect("nobody panics with it")[number] = Some(one);
+        while let Some((number, policy)) = left.lock().expect("nobody panics with it").pop() {
+            let run = one(trace, &facts, options, all[number], policy, progress);
+            done.lock()
+                .expect("nobody panics with it")
+                .insert(number, run);
         }
     };
     std::thread::scope(|scope| {
@@ -74,16 +74,12 @@ pub fn run(
         }
         work();
     });
-    let runs = runs.into_inner().expect("nobody panics with it");
-    let runs = all.iter().zip(runs).filter_map(|(name, run)| {
-        let (outcome, took) = run?;
-        Some(Run {
-            policy: (*name).to_owned(),
-            outcome,
-            took,
-        })
-    });
-    Ok(Report::new(trace, &facts, options, runs.collect()))
+    let runs = done
+        .into_inner()
+        .expect("nobody panics with it")
+        .into_values()
+        .collect();
+    Ok(Report::new(trace, &facts, options, runs))
 }
 
 fn one(
@@ -91,11 +87,10 @@ fn one(
     facts: &Facts,
     options: &Options,
     name: &str,
+    policy: Box<dyn Policy>,
     progress: &(dyn Fn(Progress<'_>) + Sync),
-) -> (Outcome, Duration) {
+) -> Run {
     let begin = Instant::now();
-    let policy =
-        policies::by_name(name).unwrap_or_else(|_| Box::new(Fixed::new(options.reference)));
     let of = trace.end - trace.begin;
     let mut outcome = engine::run(trace, facts, options, policy, &mut |minute| {
         let done = minute + 1 - trace.begin;
@@ -106,7 +101,11 @@ fn one(
         });
     });
     outcome.latency.resolve(facts.profile());
-    (outcome, begin.elapsed())
+    Run {
+        policy: name.to_owned(),
+        outcome,
+        took: begin.elapsed(),
+    }
 }
 
 fn check(trace: &Trace, options: &Options) -> Result<(), RunError> {

@@ -31,7 +31,7 @@ fn trace(rows: &[&[(u32, u32)]], end: u32) -> Trace {
 
 fn simulate(trace: &Trace, options: &Options, policy: &str) -> Report {
     let names = [policy.to_owned()];
-    run(trace, &Profile::default(), options, &names, 2, &|_| {}).unwrap()
+    run(trace, &Profile::default(), options, &names, 2, &|_| {}).expect("the policy is one")
 }
 
 #[test]
