@@ -5,6 +5,7 @@
 mod boots;
 mod burst;
 mod catalog;
+mod decisions;
 mod heap;
 mod heavy;
 mod http;
@@ -63,6 +64,9 @@ struct Args {
     /// Functions of the large catalog.
     #[arg(long, default_value_t = 10_000)]
     functions: usize,
+    /// Versions that policies decide on.
+    #[arg(long, default_value_t = 100_000)]
+    versions: u32,
     /// Seconds of load on each server, and of calls before a burst.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
@@ -94,10 +98,12 @@ enum Suite {
     Boots,
     /// Many functions.
     Catalog,
+    /// Keep-alive policies with many versions.
+    Decisions,
 }
 
 impl Suite {
-    const ALL: [Suite; 7] = [
+    const ALL: [Suite; 8] = [
         Suite::Kinds,
         Suite::Heavy,
         Suite::Burst,
@@ -105,7 +111,13 @@ impl Suite {
         Suite::Parked,
         Suite::Boots,
         Suite::Catalog,
+        Suite::Decisions,
     ];
+
+    /// Whether it measures a platform; all but one do.
+    fn has_platform(self) -> bool {
+        self != Suite::Decisions
+    }
 }
 
 /// What the suites run with.
@@ -122,6 +134,7 @@ struct Bench {
     bursts: usize,
     parked: usize,
     functions: usize,
+    versions: u32,
     load: Duration,
 }
 
@@ -129,8 +142,10 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let scratch = tempfile::tempdir()?;
     let bench = Bench::resolve(&args, scratch.path());
-    // Builds the runtime images that are missing.
-    drop(Platform::start(&bench.pilot, &bench.data_dir, POOLED)?);
+    if args.suites.iter().any(|suite| suite.has_platform()) {
+        // Builds the runtime images that are missing.
+        drop(Platform::start(&bench.pilot, &bench.data_dir, POOLED)?);
+    }
     let mut report = Report {
         machine: Machine::read(),
         sections: Vec::new(),
@@ -158,6 +173,7 @@ fn run(bench: &Bench, suite: Suite) -> anyhow::Result<Vec<Section>> {
         Suite::Parked => one(parked::measure(bench)),
         Suite::Boots => one(boots::measure(bench)),
         Suite::Catalog => one(catalog::measure(bench)),
+        Suite::Decisions => one(decisions::measure(bench)),
     }
 }
 
@@ -183,6 +199,11 @@ impl Bench {
             bursts: sized(args.bursts, 2),
             parked: sized(args.parked, 10),
             functions: sized(args.functions, 500),
+            versions: if args.quick {
+                args.versions.min(1_000)
+            } else {
+                args.versions
+            },
             load: Duration::from_secs(if args.quick { 1 } else { args.seconds }),
         }
     }

@@ -111,3 +111,10 @@ fn numbers_beyond_the_limit_are_not_written_down() {
     assert_eq!(books.observe(Instant(0), &event(&far)), Seen::Nothing);
     assert_eq!(books.nodes().collect::<Vec<_>>(), [NodeId(0)]);
 }
+
+/// What the documentation says of them; maps and trees come to that again.
+#[test]
+fn entries_are_as_small_as_they_are_said_to_be() {
+    assert!(size_of::<Version>() <= 104, "{}", size_of::<Version>());
+    assert!(size_of::<Instance>() <= 40, "{}", size_of::<Instance>());
+}
