@@ -10,6 +10,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use pilotlight_model::limits::WARM_UP_INSTANCES;
 use pilotlight_model::{FunctionName, Runtime, StartKind};
+use pilotlight_sim::cli::SimulateArgs;
 
 use crate::exit::Exit;
 use values::{age, cold, pair, runtime, start_kind};
@@ -65,6 +66,8 @@ pub(crate) enum Command {
     Keys(KeysArgs),
     /// Check that this machine can run functions, by trying everything that it takes.
     Doctor(DoctorArgs),
+    /// Run keep-alive policies on a recorded trace, side by side, and report what each would have cost.
+    Simulate(SimulateArgs),
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  pilot completions bash > /etc/bash_completion.d/pilot")]
     Completions {

@@ -12,6 +12,7 @@ mod keys;
 mod list;
 mod logs;
 mod output;
+mod simulate;
 mod starts;
 mod up;
 mod warm;
@@ -37,6 +38,7 @@ fn main() -> Exit {
         Command::Starts(args) => client::block_on(starts::run(args)),
         Command::Keys(args) => keys::run(args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Completions { shell } => cli::completions(shell),
     };
     outcome.unwrap_or_else(|error| exit::report(&error))

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use pilotlight_policy::Bytes;
 
-use crate::options::{Cluster, Deploy, Minute, Model, Options, Ties};
+use crate::options::{Arrivals, Cluster, Deploy, Minute, Model, Options, Ties};
 use crate::profile::{ClassName, Profile, ProfileError};
 use crate::read::{self, ReadError};
 use crate::report::{Report, by_function};
@@ -71,6 +71,15 @@ pub struct SimulateArgs {
     /// Nodes have no zygotes: what has no template is booted.
     #[arg(long)]
     pub no_zygotes: bool,
+    /// When in their minute requests come (concurrent model).
+    #[arg(long, value_enum, default_value = "uniform")]
+    pub arrivals: Arrivals,
+    /// How long a handler runs where the trace does not say, in milliseconds (concurrent model).
+    #[arg(long, value_name = "MS", default_value_t = 670)]
+    pub duration: u64,
+    /// Requests of a function in one minute up to which each is followed (concurrent model).
+    #[arg(long, value_name = "REQUESTS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub each_up_to: u32,
     /// Runs that take place at the same time.
     #[arg(long, default_value_t = 2)]
     pub threads: usize,
@@ -190,6 +199,9 @@ impl SimulateArgs {
             minute: self.minute,
             deploy: self.deploy,
             zygotes: !self.no_zygotes,
+            arrivals: self.arrivals,
+            duration: Duration::from_millis(self.duration),
+            each_up_to: self.each_up_to,
             ..Options::default()
         }
     }

@@ -4,11 +4,14 @@
 //! forecasts. A model brings requests to it.
 
 mod act;
+mod concurrent;
+mod crews;
 pub(crate) mod facts;
 pub(crate) mod forecasts;
 pub(crate) mod seat;
 mod single;
 mod start;
+mod waiting;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -17,15 +20,17 @@ use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::Instant;
 use pilotlight_policy::event::{Deployed, Room};
-use pilotlight_policy::{Action, Bytes, Event, NodeId, Policy, Ticket, VersionId};
+use pilotlight_policy::{Action, Bytes, Event, NodeId, Policy, VersionId};
 
 use crate::draw::Draw;
 use crate::options::{Deploy, Model, Options, Ties};
 use crate::outcome::{Outcome, Tally};
 use crate::trace::Trace;
+use crews::Crews;
 use facts::Facts;
 use forecasts::{Forecasts, SourceKind};
 use seat::{Instances, Seats};
+use waiting::Queue;
 
 /// Nanoseconds of a minute.
 pub(crate) const MINUTE: u64 = 60_000_000_000;
@@ -41,6 +46,10 @@ enum Timer {
     PreStart(PreStart),
     /// A start is over.
     Ready(InstanceId),
+    /// A handler is done.
+    Done(InstanceId),
+    /// The minute of a crew is over.
+    Dismiss(VersionId),
     /// What a version is to be held on has been made.
     Made(VersionId, NodeId, Rung),
 }
@@ -52,15 +61,6 @@ struct PreStart {
     node: NodeId,
     instances: u32,
     forecast: Option<SourceKind>,
-}
-
-/// A request without an instance.
-#[derive(Debug, Clone, Copy)]
-struct Waiting {
-    ticket: Ticket,
-    version: VersionId,
-    /// Whether a start is under way for it.
-    started: bool,
 }
 
 /// One policy's run on one trace.
@@ -79,8 +79,8 @@ pub(crate) struct World<'a> {
     last_tick: Option<Instant>,
     instances: Instances,
     seats: Seats,
-    waiting: VecDeque<Waiting>,
-    tickets: u64,
+    waiting: Queue,
+    crews: Crews,
     deployed: Vec<bool>,
     forecasts: Forecasts,
     tally: Tally,
@@ -99,6 +99,7 @@ pub(crate) fn run(
     world.begin();
     match options.model {
         Model::Single => single::run(&mut world, progress),
+        Model::Concurrent => concurrent::run(&mut world, progress),
     }
     world.finish()
 }
@@ -126,8 +127,8 @@ impl<'a> World<'a> {
             last_tick: None,
             instances: Instances::default(),
             seats: Seats::new(functions, options.cluster, begin),
-            waiting: VecDeque::new(),
-            tickets: 0,
+            waiting: Queue::new(functions),
+            crews: Crews::new(functions),
             deployed: vec![false; functions],
             forecasts: Forecasts::new(functions),
             tally: Tally::default(),
@@ -210,11 +211,13 @@ impl<'a> World<'a> {
                     if let Some(Reverse((.., timer))) = self.timers.pop() {
                         self.fire(timer);
                     }
+                    self.retry();
                 }
                 (_, tick) => {
                     self.now = self.now.max(tick.unwrap_or(self.now));
                     self.last_tick = Some(self.now);
                     self.tell(Event::Tick);
+                    self.retry();
                 }
             }
         }
@@ -234,6 +237,8 @@ impl<'a> World<'a> {
         match timer {
             Timer::PreStart(order) => self.pre_start(order),
             Timer::Ready(instance) => self.ready(instance),
+            Timer::Done(instance) => self.done(instance),
+            Timer::Dismiss(version) => self.dismiss(version),
             Timer::Made(version, node, rung) => self.made(version, node, rung),
         }
     }
@@ -246,6 +251,7 @@ impl<'a> World<'a> {
     fn finish(mut self) -> Outcome {
         let end = Instant(u64::from(self.trace.end) * MINUTE);
         self.advance(end);
+        self.tally.unserved = self.waiting.len();
         self.seats.settle_all(end, self.facts);
         for instance in self.instances.all() {
             self.forecasts

@@ -28,6 +28,13 @@ pub struct Options {
     pub deploy: Deploy,
     /// Whether a node has a zygote of each runtime, as ours have.
     pub zygotes: bool,
+    /// When in their minute requests come; concurrent model.
+    pub arrivals: Arrivals,
+    /// How long a handler runs where the trace does not say; concurrent model.
+    pub duration: Duration,
+    /// Requests of a function in one minute up to which each is followed; of more, the instances are that
+    /// they need. Concurrent model.
+    pub each_up_to: u32,
     /// The keep-alive whose wasted memory all others are related to.
     pub reference: Duration,
 }
@@ -44,6 +51,9 @@ impl Default for Options {
             minute: Minute::One,
             deploy: Deploy::Begin,
             zygotes: true,
+            arrivals: Arrivals::Uniform,
+            duration: Duration::from_millis(670),
+            each_up_to: 60,
             reference: Duration::from_secs(600),
         }
     }
@@ -75,6 +85,8 @@ pub enum Model {
     /// there when its minute begins, and takes no time.
     #[default]
     Single,
+    /// Arrivals within their minute, handlers that take their time, as many instances as it takes.
+    Concurrent,
 }
 
 /// Which comes first of what happens at the same moment.
@@ -108,4 +120,17 @@ pub enum Deploy {
     Begin,
     /// Of each just before its first request.
     First,
+}
+
+/// When in their minute requests come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Arrivals {
+    /// At equal distances, from a place in the minute that is drawn.
+    #[default]
+    Uniform,
+    /// Each at a moment of its own that is drawn: a Poisson process, given how many there are.
+    Poisson,
+    /// All at once, at the beginning of the minute.
+    Once,
 }

@@ -72,6 +72,8 @@ pub struct Tally {
     pub pressures: u64,
     /// What was left for want of room although the policy was asked for it.
     pub no_room: u64,
+    /// Requests that waited when the trace ended, and are in no other figure.
+    pub unserved: u64,
 }
 
 /// Whether a start pays user init.
@@ -107,6 +109,15 @@ impl Outcome {
         function.cold_arrivals += u64::from(is_cold(first));
         function.kinds[first as usize] += 1;
         function.kinds[StartKind::Warm as usize] += u64::from(requests - 1);
+    }
+
+    /// Requests that got such starts.
+    pub(crate) fn served(&mut self, version: VersionId, requests: u32, kind: StartKind) {
+        let function = &mut self.functions[version.0 as usize];
+        let requests = u64::from(requests);
+        function.arrivals += requests;
+        function.cold_arrivals += if is_cold(kind) { requests } else { 0 };
+        function.kinds[kind as usize] += requests;
     }
 
     pub(crate) fn close(&mut self, seats: &Seats, ledger: Ledger, tally: Tally) {

@@ -10,7 +10,7 @@ use pilotlight_model::start::StartKind;
 use serde::Serialize;
 
 use crate::engine::facts::Facts;
-use crate::options::{Deploy, Minute, Model, Options, Ties};
+use crate::options::{Arrivals, Deploy, Minute, Model, Options, Ties};
 use crate::outcome::{Held, Outcome, SourceKind, Tally};
 use crate::trace::Trace;
 
@@ -59,6 +59,12 @@ pub struct Setting {
     pub minute: Minute,
     /// When policies learn of functions.
     pub deploy: Deploy,
+    /// When in their minute requests come.
+    pub arrivals: Arrivals,
+    /// How long handlers run of which the trace does not say it, in milliseconds.
+    pub duration_ms: f64,
+    /// Requests of a function in one minute up to which each is followed.
+    pub each_up_to: u32,
     /// Nodes.
     pub nodes: u32,
     /// Memory of each, in MB; none without a limit.
@@ -205,6 +211,8 @@ pub struct RunSummary {
     pub pressures: u64,
     /// What was left for want of room.
     pub no_room: u64,
+    /// Requests that waited when the trace ended, and are in no other figure.
+    pub unserved: u64,
 }
 
 impl Report {
@@ -259,6 +267,9 @@ fn setting(trace: &Trace, facts: &Facts, options: &Options, reference: Option<St
         ties: options.ties,
         minute: options.minute,
         deploy: options.deploy,
+        arrivals: options.arrivals,
+        duration_ms: options.duration.as_secs_f64() * 1e3,
+        each_up_to: options.each_up_to,
         nodes: options.cluster.nodes,
         node_memory_mb: options
             .cluster
@@ -300,6 +311,7 @@ fn summary(run: &Run, weights: &[f64], related: f64) -> Summary {
         ignored,
         pressures,
         no_room,
+        unserved,
     } = outcome.tally;
     Summary {
         policy: run.policy.clone(),
@@ -340,6 +352,7 @@ fn summary(run: &Run, weights: &[f64], related: f64) -> Summary {
             ignored,
             pressures,
             no_room,
+            unserved,
         },
     }
 }

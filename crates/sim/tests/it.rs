@@ -1,4 +1,8 @@
 //! The simulator through its public door.
 
+#[path = "it/concurrent.rs"]
+mod concurrent;
 #[path = "it/fixed.rs"]
 mod fixed;
+#[path = "it/support.rs"]
+mod support;

@@ -57,13 +57,7 @@ impl World<'_> {
                 }
             }
             Action::Start { ticket, node } => {
-                if let Some(place) = self
-                    .waiting
-                    .iter()
-                    .position(|it| it.ticket == ticket && !it.started)
-                {
-                    self.start_waiting(place, node);
-                }
+                self.start_waiting(ticket, node);
             }
         }
     }
@@ -171,7 +165,7 @@ impl World<'_> {
         if seat != Holding::None || (rung == Rung::Spare && template != Holding::There) {
             return;
         }
-        if self.seats.shortage(node, need).0 > 0 {
+        if self.seats.shortage(version, node, need, self.facts).0 > 0 {
             self.tally.no_room += 1;
             return;
         }

@@ -6,7 +6,7 @@ use pilotlight_policy::{Bytes, VersionId};
 use crate::draw::{Draw, Stream};
 use crate::options::Options;
 use crate::profile::{Class, ClassName, Profile};
-use crate::trace::Trace;
+use crate::trace::{Durations, Trace};
 
 /// Facts of all functions.
 #[derive(Debug)]
@@ -29,12 +29,14 @@ pub(crate) struct Fact {
     pub(crate) forked: Bytes,
     /// Its own initialisation, in milliseconds.
     pub(crate) user_init_ms: f64,
+    pub(crate) durations: Durations,
 }
 
 impl Facts {
     pub(crate) fn new(trace: &Trace, profile: &Profile, options: &Options) -> Self {
         let draw = Draw::new(options.seed);
         let scale = trace.scale();
+        let default = Durations::constant(options.duration.as_secs_f32() * 1e3);
         let functions = trace.functions.iter().enumerate().map(|(index, function)| {
             let class = options
                 .runtime
@@ -48,6 +50,7 @@ impl Facts {
                 template: weighs.template.of(memory),
                 spare: weighs.spare.of(memory),
                 forked: weighs.forked.of(memory),
+                durations: function.durations.unwrap_or(default),
                 user_init_ms: profile
                     .user_init_ms
                     .at(draw.unit(Stream::UserInit, index as u64, 0)),
@@ -83,6 +86,13 @@ impl Facts {
             StartKind::Warm | StartKind::Spare | StartKind::Forked => 0.0,
         };
         ((start + init) * 1e6) as u64
+    }
+}
+
+impl Fact {
+    /// Bytes of all that the function stands for.
+    pub(crate) fn weighted(&self, bytes: u64) -> u64 {
+        (bytes as f64 * self.weight) as u64
     }
 }
 

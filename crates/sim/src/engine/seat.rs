@@ -161,6 +161,8 @@ pub(crate) struct Seats {
     /// By version, then by node.
     seats: Vec<Seat>,
     held: Vec<Held>,
+    /// The part of the time of each version's busy instances in which they are not needed.
+    idle_share: Vec<f64>,
     used: Vec<u64>,
     limit: Option<u64>,
     /// The most that was used at once, over all nodes.
@@ -179,6 +181,7 @@ impl Seats {
             nodes,
             seats,
             held: vec![Held::default(); functions],
+            idle_share: vec![0.0; functions],
             used: vec![0; nodes],
             limit: cluster.memory.map(|memory| memory.0),
             peak: 0,
@@ -221,9 +224,9 @@ impl Seats {
         let fact = facts.of(version);
         self.settle(index, now, fact);
         let seat = &mut self.seats[index];
-        let before = seat.load(fact).total();
+        let before = fact.weighted(seat.load(fact).total());
         change(seat);
-        let after = seat.load(fact).total();
+        let after = fact.weighted(seat.load(fact).total());
         let used = &mut self.used[node.0 as usize];
         *used = *used + after - before;
         if after > before {
@@ -240,9 +243,25 @@ impl Seats {
             let held = &mut self.held[index / self.nodes];
             held.template += load.template as f64 * elapsed;
             held.spare += load.spare as f64 * elapsed;
-            held.idle += load.idle as f64 * elapsed;
-            held.busy += load.busy as f64 * elapsed;
+            let idle = self.idle_share[index / self.nodes];
+            held.idle += (load.idle as f64 + load.busy as f64 * idle) * elapsed;
+            held.busy += load.busy as f64 * (1.0 - idle) * elapsed;
         }
+    }
+
+    /// From now on that part of a version's busy memory-time counts as idle.
+    pub(crate) fn idle_share(
+        &mut self,
+        version: VersionId,
+        share: f64,
+        now: Instant,
+        facts: &Facts,
+    ) {
+        let first = version.0 as usize * self.nodes;
+        for index in first..first + self.nodes {
+            self.settle(index, now, facts.of(version));
+        }
+        self.idle_share[version.0 as usize] = share;
     }
 
     /// Counts what is there up to the end.
@@ -276,12 +295,20 @@ impl Seats {
         }
     }
 
-    /// What is missing on a node for so much more.
-    pub(crate) fn shortage(&self, node: NodeId, need: Bytes) -> Bytes {
+    /// What is missing on a node for so much more of a version. A version that stands for several takes as
+    /// much as all of them.
+    pub(crate) fn shortage(
+        &self,
+        version: VersionId,
+        node: NodeId,
+        need: Bytes,
+        facts: &Facts,
+    ) -> Bytes {
         let Some(limit) = self.limit else {
             return Bytes(0);
         };
-        Bytes((self.used[node.0 as usize] + need.0).saturating_sub(limit))
+        let need = facts.of(version).weighted(need.0);
+        Bytes((self.used[node.0 as usize] + need).saturating_sub(limit))
     }
 
     /// The node with the most room.

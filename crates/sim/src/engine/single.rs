@@ -8,7 +8,8 @@ use pilotlight_policy::event::{Arrived, Idle, Waits};
 use pilotlight_policy::{Event, NodeId, Ticket, VersionId};
 
 use super::seat::Part;
-use super::{MINUTE, Waiting, World};
+use super::waiting::Runs;
+use super::{MINUTE, World};
 use crate::trace::{Cell, Minutes};
 
 /// All requests of the trace.
@@ -54,7 +55,7 @@ fn arrive(world: &mut World<'_>, cell: Cell) {
         .arrived(version, cell.requests, first, world.options.minute);
     let fact = world.facts.of(version);
     let took = world.start_takes(version, first);
-    world.outcome.latency.add(first, took, fact.weight);
+    world.outcome.latency.add(took, fact.weight);
     world
         .outcome
         .latency
@@ -92,23 +93,11 @@ fn serve(world: &mut World<'_>, id: pilotlight_model::ids::InstanceId) {
 
 /// The first request of the minute finds no instance. Returns the kind of start that it gets.
 fn begin(world: &mut World<'_>, version: VersionId) -> StartKind {
-    world.tickets += 1;
-    let ticket = Ticket(world.tickets);
-    world.waiting.push_back(Waiting {
-        ticket,
-        version,
-        started: false,
-    });
+    let ticket = world.waiting.push(version, world.now, Runs::For(0));
     world.tell(Event::Waits(Waits { ticket, version }));
     // There is nothing that it could wait for: a start is made although none is ordered.
-    if let Some(place) = world
-        .waiting
-        .iter()
-        .position(|it| it.ticket == ticket && !it.started)
-    {
-        let node = world.seats.roomiest();
-        world.start_waiting(place, node);
-    }
+    world.start_waiting(ticket, world.seats.roomiest());
+    world.tell_queued();
     world.waiting.clear();
     let instance = made_for(world, version, ticket);
     world.tell(Event::Left(ticket));

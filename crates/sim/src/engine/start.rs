@@ -24,7 +24,7 @@ impl World<'_> {
     ) -> Option<InstanceId> {
         let kind = self.best_kind(version, node);
         let need = self.seats.need(version, node, kind, self.facts);
-        if !self.make_room(node, need) {
+        if !self.make_room(version, node, need) {
             return None;
         }
         // Pressure may have taken what the start was to come from.
@@ -74,6 +74,9 @@ impl World<'_> {
         } else {
             self.after(Instant(self.now.0 + took), Timer::Ready(id));
         }
+        if let Some(ticket) = ticket {
+            self.waiting.started(ticket);
+        }
         self.outcome.ahead += u64::from(ticket.is_none());
         if kind == StartKind::Spare && self.seats.at(version, node).wanted == Rung::Spare {
             self.make(version, node, Rung::Spare);
@@ -81,24 +84,37 @@ impl World<'_> {
         Some(id)
     }
 
-    /// Begins a start for a request that waits. It goes on waiting where there is no room.
-    pub(super) fn start_waiting(&mut self, place: usize, node: NodeId) {
-        let Some(waiting) = self.waiting.get(place).copied() else {
+    /// Begins a start for a request that waits, unless one is under way. It goes on waiting where there is no
+    /// room, and is started once there is.
+    pub(super) fn start_waiting(&mut self, ticket: Ticket, node: NodeId) {
+        let Some(waiting) = self.waiting.get(ticket).filter(|it| !it.started) else {
             return;
         };
         if !self.seats.exists(waiting.version, node) {
             self.tally.ignored += 1;
-            return;
-        }
-        let started = self
-            .start(waiting.version, node, Some(waiting.ticket), None)
-            .is_some();
-        if let Some(waiting) = self
-            .waiting
-            .iter_mut()
-            .find(|it| it.ticket == waiting.ticket)
+        } else if self
+            .start(waiting.version, node, Some(ticket), None)
+            .is_none()
         {
-            waiting.started = started;
+            self.waiting.stuck(ticket, node);
+        }
+    }
+
+    /// Tries again what found no room, the oldest first.
+    pub(super) fn retry(&mut self) {
+        while let Some((ticket, node)) = self.waiting.next_stuck() {
+            let Some(waiting) = self.waiting.get(ticket).filter(|it| !it.started) else {
+                self.waiting.pop_stuck();
+                continue;
+            };
+            if self
+                .start(waiting.version, node, Some(ticket), None)
+                .is_none()
+            {
+                return;
+            }
+            self.waiting.pop_stuck();
+            self.tell_queued();
         }
     }
 
@@ -121,10 +137,13 @@ impl World<'_> {
             },
         );
         self.tell(started(id, instance.kind, instance.took));
-        self.tell(Event::Idle(Idle {
-            instance: id,
-            memory: instance.weighs,
-        }));
+        // What waits is served at once; the request that it was made for before all others.
+        if !self.hand_over(id, instance.ticket) {
+            self.tell(Event::Idle(Idle {
+                instance: id,
+                memory: instance.weighs,
+            }));
+        }
     }
 
     /// The cheapest start that the version has there.
@@ -148,8 +167,8 @@ impl World<'_> {
     }
 
     /// Asks the policy for room where there is too little. False where it is still missing.
-    fn make_room(&mut self, node: NodeId, need: Bytes) -> bool {
-        let missing = self.seats.shortage(node, need);
+    fn make_room(&mut self, version: VersionId, node: NodeId, need: Bytes) -> bool {
+        let missing = self.seats.shortage(version, node, need, self.facts);
         if missing.0 == 0 {
             return true;
         }
@@ -159,7 +178,7 @@ impl World<'_> {
             instances: 0,
         };
         self.tell(Event::Pressure { node, shortage });
-        self.seats.shortage(node, need).0 == 0
+        self.seats.shortage(version, node, need, self.facts).0 == 0
     }
 }
 

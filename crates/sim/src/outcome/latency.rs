@@ -1,8 +1,6 @@
 //! How long requests waited for their instance: counts in bins that grow with the time, so that every
 //! quantile is known to one part in a hundred.
 
-use pilotlight_model::start::StartKind;
-
 use crate::profile::{ClassName, Profile};
 
 /// Bins to a factor of e.
@@ -43,8 +41,8 @@ const CLASSES: [ClassName; 4] = [
 ];
 
 impl Latency {
-    /// A request that got such a start after so many nanoseconds.
-    pub(crate) fn add(&mut self, _kind: StartKind, ns: u64, weight: f64) {
+    /// A request that had an instance after so many nanoseconds.
+    pub(crate) fn add(&mut self, ns: u64, weight: f64) {
         self.put(ns as f64, weight);
     }
 
@@ -135,7 +133,7 @@ mod tests {
     fn quantiles_are_near() {
         let mut latency = Latency::default();
         for n in 1..=1_000u64 {
-            latency.add(StartKind::Booted, n * 1_000_000, 2.0);
+            latency.add(n * 1_000_000, 2.0);
         }
         for (share, ms) in [(0.5, 500.0), (0.99, 990.0), (1.0, 1_000.0)] {
             assert!(

@@ -1,44 +1,17 @@
 //! Fixed keep-alive in the single model, by hand and against a loop that is plainly right.
 
 use pilotlight_policy::Bytes;
+use pilotlight_sim::Options;
 use pilotlight_sim::options::{Cluster, Ties};
-use pilotlight_sim::report::Report;
-use pilotlight_sim::trace::{Counts, Function};
-use pilotlight_sim::{Options, Profile, Trace, run};
 use proptest::prelude::*;
 
-/// A trace of functions with 100 MiB each, from their minutes with requests.
-fn trace(rows: &[&[(u32, u32)]], end: u32) -> Trace {
-    let mut trace = Trace {
-        end,
-        ..Trace::default()
-    };
-    for (index, row) in rows.iter().enumerate() {
-        let mut counts = Counts::default();
-        for &(minute, requests) in *row {
-            assert!(counts.push(minute, requests));
-        }
-        trace.counts.push(counts);
-        trace.functions.push(Function {
-            name: format!("f{index}"),
-            weight: 1.0,
-            memory: Some(Bytes::mib(100)),
-            durations: None,
-        });
-    }
-    trace
-}
-
-fn simulate(trace: &Trace, options: &Options, policy: &str) -> Report {
-    let names = [policy.to_owned()];
-    run(trace, &Profile::default(), options, &names, 2, &|_| {}).expect("the policy is one")
-}
+use crate::support::{by_minute, simulate};
 
 #[test]
 fn by_hand() {
     // Cold at 0; warm at 10, just when the keep-alive ends; cold at 21; three requests then, one cold.
-    let trace = trace(&[&[(0, 1), (10, 2), (21, 3)]], 60);
-    let report = simulate(&trace, &Options::default(), "fixed:10m");
+    let trace = by_minute(&[&[(0, 1), (10, 2), (21, 3)]], 60);
+    let report = simulate(&trace, &Options::default(), &["fixed:10m"]);
     let function = report.runs[0].outcome.functions[0];
     assert_eq!((function.arrivals, function.cold_arrivals), (3, 2));
     assert_eq!((function.requests(), function.cold()), (6, 2));
@@ -53,14 +26,14 @@ fn by_hand() {
         ties: Ties::Ticks,
         ..Options::default()
     };
-    let report = simulate(&trace, &ticks, "fixed:10m");
+    let report = simulate(&trace, &ticks, &["fixed:10m"]);
     assert_eq!(report.runs[0].outcome.functions[0].cold_arrivals, 3);
 }
 
 #[test]
 fn a_node_that_is_full_asks_for_room() {
     // Two of 100 MiB do not fit into 150: each start ends the other's instance.
-    let trace = trace(&[&[(0, 1), (2, 1)], &[(1, 1)]], 10);
+    let trace = by_minute(&[&[(0, 1), (2, 1)], &[(1, 1)]], 10);
     let options = Options {
         cluster: Cluster {
             nodes: 1,
@@ -68,7 +41,7 @@ fn a_node_that_is_full_asks_for_room() {
         },
         ..Options::default()
     };
-    let report = simulate(&trace, &options, "fixed:1h");
+    let report = simulate(&trace, &options, &["fixed:1h"]);
     let [first, second] = [0, 1].map(|n| report.runs[0].outcome.functions[n]);
     assert_eq!((first.cold_arrivals, second.cold_arrivals), (2, 1));
     assert_eq!(report.policies[0].run.pressures, 2);
@@ -83,7 +56,7 @@ proptest! {
     ) {
         let rows: Vec<Vec<(u32, u32)>> = rows.into_iter().map(|row| row.into_iter().collect()).collect();
         let slices: Vec<&[(u32, u32)]> = rows.iter().map(Vec::as_slice).collect();
-        let report = simulate(&trace(&slices, 400), &Options::default(), &format!("fixed:{keep}m"));
+        let report = simulate(&by_minute(&slices, 400), &Options::default(), &[&format!("fixed:{keep}m")]);
         for (row, function) in rows.iter().zip(&report.runs[0].outcome.functions) {
             let (mut cold, mut there, mut until) = (0, 0, None);
             for &(minute, _) in row {

@@ -1,0 +1,12 @@
+//! `pilot simulate`: policies on recorded traces. All of it is the simulator's; it needs no platform.
+
+use pilotlight_sim::cli::{SimulateArgs, simulate};
+
+use crate::exit::Exit;
+use crate::output;
+
+/// Runs the simulation and prints its report.
+pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<Exit> {
+    output::print(&simulate(args)?)?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,237 @@
+//! The model of a platform: requests come within their minute, handlers take their time, an instance serves
+//! one request at a time, starts take what the profile says, and nodes have limits.
+//!
+//! Of a function with more requests in a minute than [`Options::each_up_to`](crate::Options::each_up_to),
+//! not each is followed, but the crew of instances that they need ([`super::crews`]).
+
+use pilotlight_model::ids::InstanceId;
+use pilotlight_model::start::{Instant, StartKind};
+use pilotlight_policy::event::{Arrived, Idle, Waits};
+use pilotlight_policy::{Event, Ticket, VersionId};
+
+use super::seat::{Instance, Part};
+use super::waiting::{Runs, Waiting};
+use super::{MINUTE, Timer, World};
+use crate::draw::Stream;
+use crate::options::Arrivals;
+use crate::trace::{Cell, Minutes};
+
+/// A request to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Request {
+    at: u64,
+    version: u32,
+    /// In nanoseconds.
+    runs: u64,
+}
+
+/// All requests of the trace.
+pub(super) fn run(world: &mut World<'_>, progress: &mut dyn FnMut(u32)) {
+    let trace = world.trace;
+    let by_minute: &[_] = if trace.requests.is_empty() {
+        &trace.counts
+    } else {
+        &[]
+    };
+    let mut minutes = Minutes::new(by_minute, trace.begin, trace.end);
+    let mut exact = trace.requests.iter().copied().peekable();
+    let (mut cells, mut requests) = (Vec::new(), Vec::new());
+    for minute in trace.begin..trace.end {
+        let begin = u64::from(minute) * MINUTE;
+        world.advance(Instant(begin));
+        minutes.take(minute, &mut cells);
+        requests.clear();
+        for cell in &cells {
+            if cell.requests > world.options.each_up_to {
+                world.crew(VersionId(cell.function), cell.requests);
+            } else {
+                world.dismiss(VersionId(cell.function));
+                spread(world, *cell, begin, &mut requests);
+            }
+        }
+        while let Some(request) = exact.next_if(|it| it.at_ms * 1_000_000 < begin + MINUTE) {
+            requests.push(Request {
+                at: request.at_ms * 1_000_000,
+                version: request.function,
+                runs: u64::from(request.took_ms) * 1_000_000,
+            });
+        }
+        requests.sort_unstable();
+        for request in &requests {
+            world.advance(Instant(request.at));
+            world.request(VersionId(request.version), request.runs);
+        }
+        progress(minute);
+    }
+}
+
+/// Gives the requests of a function in one minute their times.
+fn spread(world: &World<'_>, cell: Cell, begin: u64, requests: &mut Vec<Request>) {
+    let (draw, version) = (world.draw, u64::from(cell.function));
+    let durations = &world.facts.of(VersionId(cell.function)).durations;
+    let step = MINUTE as f64 / f64::from(cell.requests);
+    let phase = draw.unit(Stream::Arrival, version, begin);
+    for number in 0..cell.requests {
+        // Minutes begin at multiples of many nanoseconds, so that sums of the two tell requests apart.
+        let key = begin + u64::from(number);
+        let offset = match world.options.arrivals {
+            Arrivals::Uniform => (f64::from(number) + phase) * step,
+            Arrivals::Poisson => draw.unit(Stream::Arrival, version, key) * MINUTE as f64,
+            Arrivals::Once => 0.0,
+        };
+        let share = draw.unit(Stream::Duration, version, key);
+        requests.push(Request {
+            at: begin + (offset as u64).min(MINUTE - 1),
+            version: cell.function,
+            runs: (durations.at(share) * 1e6) as u64,
+        });
+    }
+}
+
+impl World<'_> {
+    /// A request comes.
+    fn request(&mut self, version: VersionId, runs: u64) {
+        self.arrival(version, 1);
+        match self.find_idle(version) {
+            Some(id) => self.occupy(id, Runs::For(runs), None),
+            None => {
+                self.wait(version, Runs::For(runs));
+            }
+        }
+    }
+
+    /// Tells of requests that have come.
+    pub(super) fn arrival(&mut self, version: VersionId, requests: u32) {
+        self.deploy(version);
+        let found = self
+            .find_idle(version)
+            .and_then(|id| self.instances.get(id));
+        let needed = found.is_none_or(|instance| instance.forecast.is_some());
+        self.forecasts.arrived(self.now, version, needed);
+        self.expected(version);
+        self.tell(Event::Arrived(Arrived {
+            version,
+            requests,
+            cause: None,
+        }));
+    }
+
+    /// A request finds no idle instance.
+    pub(super) fn wait(&mut self, version: VersionId, runs: Runs) -> Ticket {
+        let ticket = self.waiting.push(version, self.now, runs);
+        self.tell(Event::Waits(Waits { ticket, version }));
+        ticket
+    }
+
+    /// The idle instance that serves next: the one used last, on the first node that has one.
+    pub(super) fn find_idle(&self, version: VersionId) -> Option<InstanceId> {
+        let mut nodes = self.seats.nodes();
+        nodes.find_map(|node| self.seats.at(version, node).idle.last().copied())
+    }
+
+    /// An idle instance takes a request, one that waited or one that just came.
+    pub(super) fn occupy(&mut self, id: InstanceId, runs: Runs, waited: Option<(Ticket, Waiting)>) {
+        let Some(instance) = self.instances.get_mut(id) else {
+            return;
+        };
+        // The first request of an instance that was made for one pays its start.
+        let made_for_one = instance.ticket.take().is_some();
+        let kind = if made_for_one {
+            instance.kind
+        } else {
+            StartKind::Warm
+        };
+        let forecast = instance.forecast.take();
+        instance.part = Part::Busy;
+        let instance = *instance;
+        self.forecasts
+            .unused(forecast, instance.began, self.now, instance.weighs);
+        self.seats.change(
+            instance.version,
+            instance.node,
+            self.now,
+            self.facts,
+            |seat| {
+                seat.remove(instance.kind, Part::Idle);
+                seat.add(instance.kind, Part::Busy);
+                if let Some(place) = seat.idle.iter().rposition(|it| *it == id) {
+                    seat.idle.remove(place);
+                }
+            },
+        );
+        self.count(&instance, kind, waited.map(|(_, waiting)| waiting.since));
+        match runs {
+            Runs::For(runs) => self.after(Instant(self.now.0 + runs), Timer::Done(id)),
+            Runs::Crew => self.crews.join(instance.version, id),
+        }
+        if let Some((ticket, _)) = waited {
+            self.tell(Event::Left(ticket));
+        }
+        self.tell(Event::Busy(id));
+    }
+
+    /// Counts a request with what it waited: its start, or until an instance was idle and a warm start then.
+    fn count(&mut self, instance: &Instance, kind: StartKind, since: Option<Instant>) {
+        let fact = self.facts.of(instance.version);
+        self.outcome.served(instance.version, 1, kind);
+        let waited = since.map_or(0, |since| self.now.0 - since.0);
+        match (kind, waited) {
+            (StartKind::Warm, 0) => self.outcome.latency.warm(fact.class, fact.weight),
+            (StartKind::Warm, waited) => {
+                let warm = self.start_takes(instance.version, StartKind::Warm);
+                self.outcome.latency.add(waited + warm, fact.weight);
+            }
+            (_, waited) => self
+                .outcome
+                .latency
+                .add(waited.max(instance.took), fact.weight),
+        }
+    }
+
+    /// An idle instance serves what waits: the request that it was made for, or the oldest of its version.
+    /// False where none does.
+    pub(super) fn hand_over(&mut self, id: InstanceId, preferred: Option<Ticket>) -> bool {
+        let Some(instance) = self.instances.get(id).filter(|it| it.part == Part::Idle) else {
+            return false;
+        };
+        let Some((ticket, waiting)) = self.waiting.take(instance.version, preferred) else {
+            return false;
+        };
+        self.occupy(id, waiting.runs, Some((ticket, waiting)));
+        true
+    }
+
+    /// A handler is done: the instance is idle, and serves what waits unless the policy lets go of it.
+    pub(super) fn done(&mut self, id: InstanceId) {
+        self.rest(id);
+        self.hand_over(id, None);
+    }
+
+    /// A busy instance becomes idle.
+    pub(super) fn rest(&mut self, id: InstanceId) {
+        let Some(instance) = self.instances.get_mut(id) else {
+            return;
+        };
+        instance.part = Part::Idle;
+        // A template that has come or gone meanwhile changes what it weighs.
+        let instance = *instance;
+        self.seats.change(
+            instance.version,
+            instance.node,
+            self.now,
+            self.facts,
+            |seat| {
+                seat.remove(instance.kind, Part::Busy);
+                seat.add(instance.kind, Part::Idle);
+                seat.idle.push(id);
+            },
+        );
+        let memory = self
+            .seats
+            .need(instance.version, instance.node, instance.kind, self.facts);
+        self.tell(Event::Idle(Idle {
+            instance: id,
+            memory,
+        }));
+    }
+}

@@ -1,0 +1,73 @@
+//! Traces and profiles made by hand.
+
+use pilotlight_policy::Bytes;
+use pilotlight_sim::report::Report;
+use pilotlight_sim::trace::{Counts, Durations, Function, Request};
+use pilotlight_sim::{Options, Profile, Trace, run};
+
+/// A function with 100 MiB whose handler runs for so long.
+fn function(index: usize, ms: f32) -> Function {
+    Function {
+        name: format!("f{index}"),
+        weight: 1.0,
+        memory: Some(Bytes::mib(100)),
+        durations: Some(Durations::constant(ms)),
+    }
+}
+
+/// A trace of functions whose handlers run a second, from their minutes with requests.
+pub(crate) fn by_minute(rows: &[&[(u32, u32)]], end: u32) -> Trace {
+    let mut trace = Trace {
+        end,
+        ..Trace::default()
+    };
+    for (index, row) in rows.iter().enumerate() {
+        let mut counts = Counts::default();
+        for &(minute, requests) in *row {
+            assert!(counts.push(minute, requests));
+        }
+        trace.counts.push(counts);
+        trace.functions.push(function(index, 1_000.0));
+    }
+    trace
+}
+
+/// A trace of requests: when, of which function, and how long they run, in milliseconds.
+pub(crate) fn by_request(functions: usize, requests: &[(u64, u32, u32)], end: u32) -> Trace {
+    let request = |&(at_ms, function, took_ms): &_| Request {
+        at_ms,
+        function,
+        took_ms,
+    };
+    Trace {
+        functions: (0..functions).map(|index| function(index, 0.0)).collect(),
+        counts: vec![Counts::default(); functions],
+        requests: requests.iter().map(request).collect(),
+        begin: 0,
+        end,
+    }
+}
+
+/// Starts always take the same: warm and spare 1 ms, forked 10, zygote 100, booted 200, and user init nothing.
+pub(crate) fn profile() -> Profile {
+    let spread = |ms: u32| format!("{{\"p50\": {ms}, \"p99\": {ms}}}");
+    let text = format!(
+        "{{\"format\": \"pilotlight-profile\", \"version\": 1, \"source\": \"by hand\", \
+         \"user_init_ms\": {}, \"classes\": {{\"python\": {{\"share\": 1, \"start_ms\": \
+         {{\"warm\": {}, \"spare\": {}, \"forked\": {}, \"zygote\": {}, \"booted\": {}}}, \"memory\": \
+         {{\"zygote_mb\": 10, \"template\": {{\"mb\": 0, \"share\": 0.5}}, \
+         \"spare\": {{\"mb\": 2, \"share\": 0}}, \"forked\": {{\"mb\": 0, \"share\": 0.1}}}}}}}}}}",
+        spread(0),
+        spread(1),
+        spread(1),
+        spread(10),
+        spread(100),
+        spread(200),
+    );
+    Profile::read(&text).expect("it is one")
+}
+
+pub(crate) fn simulate(trace: &Trace, options: &Options, policies: &[&str]) -> Report {
+    let names: Vec<String> = policies.iter().map(|name| (*name).to_owned()).collect();
+    run(trace, &profile(), options, &names, 2, &|_| {}).expect("trace and policies are right")
+}
