@@ -103,6 +103,8 @@ pub enum Output {
     Json,
     /// A row for each policy.
     Csv,
+    /// A page with plots, for a browser.
+    Html,
 }
 
 /// Why there is no report.
@@ -181,6 +183,7 @@ pub fn simulate(args: &SimulateArgs) -> Result<String, SimulateError> {
         Output::Table => report.table(),
         Output::Json => report.json(),
         Output::Csv => report.csv(),
+        Output::Html => report.html(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! What a simulation found, as plain values; how they are printed is each format's own.
 
 mod csv;
+mod html;
 mod json;
 mod table;
 
