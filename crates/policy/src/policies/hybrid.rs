@@ -12,7 +12,8 @@
 //! - Several instances: idle times are those of the version as a whole, from the moment when its last busy
 //!   instance ends to the next arrival; an arrival while another request runs makes none. Each instance is
 //!   kept or unloaded by the same windows from its own end. One instance is loaded ahead, if there is none.
-//! - An instance that has served nothing is kept for as long as the keep-alive window is.
+//! - Loading begins before the pre-warming window ends, by what the version's last start took, so that it is
+//!   over then. An instance that has served nothing is kept for as long as the keep-alive window is.
 //! - "Too few" idle times are fewer than [`Parameters::least`]; the paper gives no number.
 //! - Many idle times out of bounds are more than [`Parameters::out_of_bounds`] percent; the paper says
 //!   "most", and forecasts by ARIMA. The forecast here is by [`forecast`].
@@ -25,13 +26,15 @@ mod parameters;
 
 pub use parameters::Parameters;
 
+use std::time::Duration;
+
 use pilotlight_model::start::Instant;
 
 use super::time_to_live::{Rule, TimeToLive};
 use crate::action::{Action, Because, Forecast, Source};
 use crate::books::{Books, Instance, Seen, State};
 use crate::dense::Dense;
-use crate::event::Event;
+use crate::event::{Event, Started};
 use crate::placement::place;
 use crate::ranking::Ranking;
 use crate::{MOST_VERSIONS, Policy, VersionId, later};
@@ -51,7 +54,7 @@ pub fn hybrid(parameters: Parameters) -> impl Policy {
 struct Hybrid {
     parameters: Parameters,
     versions: Dense<Version>,
-    /// When versions that were unloaded are to be loaded again.
+    /// When to begin to load versions again that were unloaded.
     loads: Ranking<Instant, VersionId>,
 }
 
@@ -60,6 +63,8 @@ struct Version {
     idle_times: IdleTimes,
     /// When its last execution ended; absent while it runs and before it ever did.
     ended: Option<Instant>,
+    /// What its last start took.
+    start: Duration,
 }
 
 impl Hybrid {
@@ -82,7 +87,8 @@ impl Hybrid {
         version.ended = Some(now);
         let windows = version.idle_times.windows(&self.parameters);
         if !windows.load.is_zero() {
-            self.loads.set(id, later(now, windows.load));
+            let begin = windows.load.saturating_sub(version.start);
+            self.loads.set(id, later(now, begin));
         }
     }
 
@@ -94,18 +100,30 @@ impl Hybrid {
         }
     }
 
+    fn started(&mut self, started: &Started, books: &Books) {
+        let at = books.instance(started.instance);
+        if let Some(version) = at.and_then(|at| self.versions.entry(at.version.0)) {
+            version.start = started.took;
+        }
+    }
+
     fn load(&mut self, now: Instant, books: &Books, actions: &mut Vec<Action>) {
-        while let Some((due, id)) = self.loads.pop_until(now) {
+        while let Some((begun, id)) = self.loads.pop_until(now) {
             let known = books.version(id);
             if known.instances() > 0 || known.is_retired() {
                 continue;
             }
             let windows = self.windows(id);
+            let start = self
+                .versions
+                .get(id.0)
+                .map_or(Duration::ZERO, |version| version.start);
+            let due = later(begun, start.min(windows.load));
             actions.push(Action::PreStart {
                 version: id,
                 node: place(books, id),
                 instances: 1,
-                by: now,
+                by: due,
                 because: Because::Forecast(Forecast {
                     by: Source::Gaps,
                     confidence: windows.confidence,
@@ -147,6 +165,7 @@ impl Rule for Hybrid {
         }
         match *event {
             Event::Arrived(arrived) => self.arrived(now, arrived.version),
+            Event::Started(started) => self.started(&started, books),
             Event::Retired(id) => {
                 self.loads.remove(id);
                 self.versions.clear(id.0);

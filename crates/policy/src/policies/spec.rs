@@ -150,7 +150,7 @@ impl Parameters {
         Ok(())
     }
 
-    /// A number with `ms`, `s`, `m` or `h`.
+    /// A number with `ms`, `s`, `m`, `h` or `d`.
     fn time(&mut self, key: &str) -> Result<Option<Duration>, SpecError> {
         let Some(value) = self.take(key) else {
             return Ok(None);
@@ -220,6 +220,7 @@ fn time(text: &str) -> Option<Duration> {
         "s" => 1.0,
         "m" => 60.0,
         "h" => 3_600.0,
+        "d" => 86_400.0,
         _ => return None,
     };
     let time = Duration::try_from_secs_f64(number.trim().parse::<f64>().ok()? * seconds).ok()?;

@@ -1,5 +1,7 @@
 //! Hand-computed traces: each number follows from the paper's rule as the module states it.
 
+use std::time::Duration;
+
 use super::super::trial::{Served, Trial};
 
 const MINUTE: u64 = 60;
@@ -26,6 +28,20 @@ fn loads_before_the_head_and_unloads_after_the_tail() {
     assert_eq!(trial.served, [Cold, Warm, Warm, Warm, Warm]);
     assert_eq!(minutes(trial.made_ahead()), [117.0, 147.0]);
     assert_eq!(minutes(trial.ended()), [90.0, 120.0, 154.1]);
+}
+
+/// The same where a start takes ten seconds: it begins that much before, and is over at minute 27.
+#[test]
+fn a_start_is_over_when_the_load_is_due() {
+    let mut trial = Trial::named("hybrid:4h,least=3").starts_take(Duration::from_secs(10));
+    at_minutes(&mut trial, [0, 30, 60, 90]);
+    trial.until(10_000);
+    // The first request waited for its start, so that the first idle time is ten seconds shorter: bin 29.
+    let last = 90.0 * 60.0;
+    let load = 29.0 * 60.0 * 0.9;
+    assert_eq!(trial.made_ahead(), [last + load - 10.0]);
+    let unload = 31.0 * 60.0 * 1.1;
+    assert_eq!(trial.ended(), [last, last + unload]);
 }
 
 /// Too few idle times: kept over the whole range, four hours.
