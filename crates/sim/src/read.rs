@@ -2,8 +2,10 @@
 //! given alike; the format of each is described where it is read.
 
 mod azure2019;
+mod azure2021;
 mod day_series;
 mod fields;
+mod huawei;
 mod input;
 
 use std::collections::HashMap;
@@ -56,16 +58,25 @@ pub enum ReadError {
 enum Format {
     /// Requests by function and minute.
     Azure2019Invocations,
+    /// Requests one by one.
+    Azure2021,
+    /// Requests by minute and function.
+    HuaweiRequests,
     /// Minutes of one day with weights.
     DaySeries,
     /// Percentiles of run times.
     Azure2019Durations,
     /// Percentiles of memory.
     Azure2019Memory,
+    /// Run times by minute and function.
+    HuaweiDelays,
+    /// Something else about functions, which is not used.
+    Unused,
 }
 
 impl Format {
-    fn of(header: &str) -> Option<Self> {
+    /// Of a file with that first line. Matrices of Huawei's are told apart by their names alone.
+    fn of(header: &str, name: &str) -> Option<Self> {
         let starts = |prefix: &str| header.starts_with(prefix);
         if starts("HashOwner,HashApp,HashFunction,Trigger,") {
             Some(Self::Azure2019Invocations)
@@ -75,11 +86,32 @@ impl Format {
             || starts("HashFunction,HashOwner,HashApp,SampleCount,")
         {
             Some(Self::Azure2019Memory)
+        } else if starts("app,func,end_timestamp,") {
+            Some(Self::Azure2021)
+        } else if starts("day,time,") {
+            Some(Self::matrix(name))
         } else if starts("series_id,weight,") {
             Some(Self::DaySeries)
         } else {
             None
         }
+    }
+
+    fn matrix(name: &str) -> Self {
+        let words = [
+            ("platform_delay", Self::Unused),
+            ("cpu_", Self::Unused),
+            ("memory_", Self::Unused),
+            ("instances", Self::Unused),
+            ("function_delay", Self::HuaweiDelays),
+        ];
+        // The file's own name counts before that of its folder.
+        let ends = name.rsplit('/').take(2);
+        let known = ends.flat_map(|part| words.iter().filter(move |(word, _)| part.contains(word)));
+        known
+            .map(|(_, format)| *format)
+            .next()
+            .unwrap_or(Self::HuaweiRequests)
     }
 }
 
@@ -91,27 +123,41 @@ pub fn read(paths: &[PathBuf], progress: &mut dyn FnMut(&str)) -> Result<Trace, 
     for (order, source) in input::sources(paths)?.into_iter().enumerate() {
         let mut lines = source.open()?;
         let header = lines.next()?.unwrap_or_default().to_owned();
-        let Some(format) = Format::of(&header) else {
+        let Some(format) = Format::of(&header, &source.name()) else {
             return Err(ReadError::Format {
                 path: source.name(),
             });
         };
-        // What is added to functions comes after the files that name them.
+        // What can be opened again is closed until its turn comes.
+        let lines = source.is_stdin().then_some(lines);
         files.push((format, source.day(), order, source, header, lines));
     }
+    // What is added to functions comes after the files that name them.
     files.sort_by_key(|(format, day, order, ..)| (*format, *day, *order));
     let mut builder = Builder::default();
     let first_day = files.iter().filter_map(|(_, day, ..)| *day).min();
-    for (format, day, _, source, header, mut lines) in files {
+    for (format, day, _, source, header, lines) in files {
         progress(&source.name());
         let day = day.zip(first_day).map(|(day, first)| day - first);
+        let lines = &mut match lines {
+            Some(lines) => lines,
+            None => {
+                let mut lines = source.open()?;
+                lines.next()?;
+                lines
+            }
+        };
         match format {
             Format::Azure2019Invocations => {
-                azure2019::invocations(&mut lines, &header, day, &mut builder)?
+                azure2019::invocations(lines, &header, day, &mut builder)?
             }
-            Format::Azure2019Durations => azure2019::durations(&mut lines, &header, &mut builder)?,
-            Format::Azure2019Memory => azure2019::memory(&mut lines, &header, &mut builder)?,
-            Format::DaySeries => day_series::read(&mut lines, &header, &mut builder)?,
+            Format::Azure2019Durations => azure2019::durations(lines, &header, &mut builder)?,
+            Format::Azure2019Memory => azure2019::memory(lines, &header, &mut builder)?,
+            Format::DaySeries => day_series::read(lines, &header, &mut builder)?,
+            Format::Azure2021 => azure2021::read(lines, &header, &mut builder)?,
+            Format::HuaweiRequests => huawei::requests(lines, &header, &mut builder)?,
+            Format::HuaweiDelays => huawei::delays(lines, &header, &mut builder)?,
+            Format::Unused => {}
         }
     }
     builder.finish()
@@ -211,6 +257,7 @@ impl Builder {
 
     fn finish(mut self) -> Result<Trace, ReadError> {
         let (begin, end) = self.window.ok_or(ReadError::Nothing)?;
+        self.trace.count_requests();
         self.trace.counts.iter_mut().for_each(Counts::shrink);
         (self.trace.begin, self.trace.end) = (begin, end);
         Ok(self.trace)

@@ -20,9 +20,9 @@ pub const MINUTES_PER_DAY: u32 = 1_440;
 pub struct Trace {
     /// What the requests are for. A function's place here is its version's number in the simulation.
     pub functions: Vec<Function>,
-    /// Requests that are known by the minute; as long as `functions`.
+    /// Requests by the minute; as long as `functions`.
     pub counts: Vec<Counts>,
-    /// Requests that are known by their own time, in the order of it. A trace has these or `counts`.
+    /// The same requests by their own times and in the order of these, where they are known.
     pub requests: Vec<Request>,
     /// First minute of the window, counted from the beginning of the first day.
     pub begin: u32,
@@ -112,8 +112,27 @@ impl Durations {
 impl Trace {
     /// Requests of all functions.
     pub fn total(&self) -> u64 {
-        let by_minute: u64 = self.counts.iter().map(Counts::total).sum();
-        by_minute + self.requests.len() as u64
+        self.counts.iter().map(Counts::total).sum()
+    }
+
+    /// Puts requests that are known by their own time in order, and counts them by the minute.
+    pub fn count_requests(&mut self) {
+        self.requests.sort_unstable();
+        let mut cells: Vec<Option<(u32, u32)>> = vec![None; self.counts.len()];
+        for request in &self.requests {
+            let minute = (request.at_ms / 60_000) as u32;
+            let cell = &mut cells[request.function as usize];
+            match cell {
+                Some((same, requests)) if *same == minute => *requests += 1,
+                _ => {
+                    let before = cell.replace((minute, 1));
+                    add(&mut self.counts[request.function as usize], before);
+                }
+            }
+        }
+        for (counts, cell) in self.counts.iter_mut().zip(cells) {
+            add(counts, cell);
+        }
     }
 
     /// Requests that one function of the population of these weights has, times the number of functions:
@@ -125,6 +144,13 @@ impl Trace {
         } else {
             1.0
         }
+    }
+}
+
+fn add(counts: &mut Counts, cell: Option<(u32, u32)>) {
+    if let Some((minute, requests)) = cell {
+        let added = counts.push(minute, requests);
+        assert!(added, "requests are in the order of time");
     }
 }
 

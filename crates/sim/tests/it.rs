@@ -4,5 +4,7 @@
 mod concurrent;
 #[path = "it/fixed.rs"]
 mod fixed;
+#[path = "it/read.rs"]
+mod read;
 #[path = "it/support.rs"]
 mod support;

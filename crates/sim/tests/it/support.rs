@@ -39,13 +39,15 @@ pub(crate) fn by_request(functions: usize, requests: &[(u64, u32, u32)], end: u3
         function,
         took_ms,
     };
-    Trace {
+    let mut trace = Trace {
         functions: (0..functions).map(|index| function(index, 0.0)).collect(),
         counts: vec![Counts::default(); functions],
         requests: requests.iter().map(request).collect(),
         begin: 0,
         end,
-    }
+    };
+    trace.count_requests();
+    trace
 }
 
 /// Starts always take the same: warm and spare 1 ms, forked 10, zygote 100, booted 200, and user init nothing.
