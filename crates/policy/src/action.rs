@@ -4,11 +4,13 @@
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::Instant;
+use serde::{Deserialize, Serialize};
 
 use crate::{NodeId, Ticket, VersionId};
 
 /// One thing to do.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
     /// End this idle instance. The policy counts it as gone from here on.
     Reclaim {
@@ -61,7 +63,8 @@ pub enum Action {
 }
 
 /// Why something is done, for people to see.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Because {
     /// Its time is over.
     Expired,
@@ -74,7 +77,7 @@ pub enum Because {
 }
 
 /// An expected request.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Forecast {
     /// What says so.
     pub by: Source,
@@ -87,7 +90,8 @@ pub struct Forecast {
 }
 
 /// Where a forecast comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The distribution of the times between requests.
     Gaps,

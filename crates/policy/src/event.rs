@@ -5,6 +5,7 @@ use std::time::Duration;
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::{Instant, StartKind};
+use serde::{Deserialize, Serialize};
 
 use crate::{Bytes, NodeId, Ticket, VersionId};
 
@@ -13,7 +14,8 @@ use crate::{Bytes, NodeId, Ticket, VersionId};
 /// The life of an instance: [`Starting`](Event::Starting), [`Started`](Event::Started), then
 /// [`Idle`](Event::Idle) and [`Busy`](Event::Busy) in turn, and [`Gone`](Event::Gone) at any point. What a
 /// handler takes is the time from `Busy` to the next `Idle`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Event {
     /// A node has joined, or has other room than before.
     Node(Room),
@@ -68,7 +70,7 @@ pub enum Event {
 }
 
 /// What a node has for instances, templates and zygotes together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Room {
     /// The node.
     pub node: NodeId,
@@ -79,7 +81,7 @@ pub struct Room {
 }
 
 /// What is known of a version before its first start.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Deployed {
     /// The version.
     pub version: VersionId,
@@ -99,7 +101,10 @@ pub struct Deployed {
 }
 
 /// Kinds of runtimes, as far as they differ in what starts cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Runtime {
     /// CPython.
     Python,
@@ -113,7 +118,7 @@ pub enum Runtime {
 }
 
 /// Requests for a version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arrived {
     /// Whose.
     pub version: VersionId,
@@ -124,7 +129,7 @@ pub struct Arrived {
 }
 
 /// A request as the cause of another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
     /// Version that called.
     pub version: VersionId,
@@ -135,7 +140,7 @@ pub struct Cause {
 }
 
 /// A request without an instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waits {
     /// The request.
     pub ticket: Ticket,
@@ -144,7 +149,7 @@ pub struct Waits {
 }
 
 /// An instance in the making.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Starting {
     /// The instance.
     pub instance: InstanceId,
@@ -157,7 +162,7 @@ pub struct Starting {
 }
 
 /// A start that is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {
     /// The instance.
     pub instance: InstanceId,
@@ -168,7 +173,7 @@ pub struct Started {
 }
 
 /// An instance that waits for its next request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Idle {
     /// The instance.
     pub instance: InstanceId,
@@ -177,7 +182,7 @@ pub struct Idle {
 }
 
 /// Something kept for starts to come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     /// Whose.
     pub version: VersionId,
@@ -192,7 +197,7 @@ pub struct Held {
 }
 
 /// Requests move from one version to another: an alias's weight or target changes.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Shift {
     /// From that version.
     pub from: VersionId,
@@ -205,7 +210,7 @@ pub struct Shift {
 }
 
 /// A call that a definition declares, such as a step of a state machine.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Calls {
     /// Version that calls.
     pub caller: VersionId,
@@ -218,7 +223,7 @@ pub struct Calls {
 }
 
 /// Requests that will come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announced {
     /// For that version.
     pub version: VersionId,
@@ -229,7 +234,7 @@ pub struct Announced {
 }
 
 /// Room that is missing. Both parts must be met.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shortage {
     /// Memory.
     pub memory: Bytes,

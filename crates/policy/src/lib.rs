@@ -10,6 +10,7 @@ pub mod books;
 pub mod dense;
 pub mod durations;
 pub mod event;
+pub mod eventlog;
 pub mod histogram;
 pub mod kept;
 pub mod node;
@@ -25,6 +26,7 @@ use std::fmt;
 use std::time::Duration;
 
 use pilotlight_model::start::Instant;
+use serde::{Deserialize, Serialize};
 
 /// Decides on keep-alive, eviction, starts ahead of time, and whether a request waits or gets a start.
 pub trait Policy: Send {
@@ -43,19 +45,27 @@ pub const MOST_NODES: u32 = 1 << 12;
 
 /// A function's version. Numbers are dense and given by who drives the policy: from 0 on, and used again
 /// only after [`Event::Retired`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct VersionId(pub u32);
 
 /// A node of the cluster, dense as [`VersionId`] is. A node that decides for itself alone is number 0.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(transparent)]
 pub struct NodeId(pub u32);
 
 /// A request without an instance, for as long as it waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Ticket(pub u64);
 
 /// Memory, in bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(transparent)]
 pub struct Bytes(pub u64);
 
 impl Bytes {
