@@ -1,18 +1,23 @@
 //! The command line of `pilot simulate`, apart from where it is printed to.
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use pilotlight_policy::Bytes;
+use pilotlight_policy::eventlog::Header;
+use pilotlight_policy::policies::SpecError;
 
+use crate::eventlog::{Log, Recorder, Replay, ReplayError, replay};
 use crate::options::{Arrivals, Cluster, Deploy, Minute, Model, Options, Ties};
 use crate::profile::{ClassName, Profile, ProfileError};
 use crate::read::{self, ReadError};
 use crate::report::{Report, by_function};
-use crate::run::{Progress, RunError, run};
+use crate::run::{Named, Progress, RunError, by_names, run};
+use crate::trace::Trace;
 
 /// Least time between two lines of progress of a policy.
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
@@ -31,13 +36,15 @@ pub struct SimulateArgs {
     /// Files or folders of a trace; - is standard input.
     #[arg(required = true, value_name = "TRACE")]
     pub traces: Vec<PathBuf>,
-    /// Policy to run, with its parameters; can be repeated.
-    #[arg(
-        long = "policy",
-        value_name = "NAME[:PARAMS]",
-        default_value = "fixed:10m"
-    )]
+    /// Policy to run, with its parameters; can be repeated. fixed:10m unless given, or for --replay the log's own.
+    #[arg(long = "policy", value_name = "NAME[:PARAMS]")]
     pub policies: Vec<String>,
+    /// The trace is an event log: tell the policy what it has, and compare what it orders with what the log has.
+    #[arg(long)]
+    pub replay: bool,
+    /// Write what the policy is told and orders to this file, as an event log. For one policy.
+    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
+    pub record: Option<PathBuf>,
     /// What instances there are, and how exactly time is followed.
     #[arg(long, value_enum, default_value = "single")]
     pub model: Model,
@@ -134,6 +141,18 @@ pub enum SimulateError {
     /// The simulation cannot be run.
     #[error("simulation")]
     Run(#[from] RunError),
+    /// A policy cannot be made.
+    #[error("policy")]
+    Policy(#[from] SpecError),
+    /// A log cannot be replayed.
+    #[error("replay")]
+    Replay(#[from] ReplayError),
+    /// A replay ordered something else than its log has.
+    #[error("{0}")]
+    Differs(String),
+    /// Options that do not go together.
+    #[error("{0}")]
+    Usage(&'static str),
 }
 
 /// Reads, runs, and gives back what is to be printed.
@@ -144,6 +163,9 @@ pub fn simulate(args: &SimulateArgs) -> Result<String, SimulateError> {
             let _ = writeln!(std::io::stderr(), "{line}");
         }
     };
+    if args.replay {
+        return replay_log(args);
+    }
     let profile = profile(args)?;
     let begin = Instant::now();
     let trace = read::read(&args.traces, &mut |file| say(&format!("reading {file}")))?;
@@ -155,6 +177,7 @@ pub fn simulate(args: &SimulateArgs) -> Result<String, SimulateError> {
         trace.end,
         begin.elapsed().as_secs_f64(),
     ));
+    let (policies, log) = policies(args, &trace)?;
     let said = Mutex::new(std::collections::BTreeMap::new());
     let progress = |progress: Progress<'_>| {
         let mut said = said.lock().expect("nobody panics with it");
@@ -171,10 +194,11 @@ pub fn simulate(args: &SimulateArgs) -> Result<String, SimulateError> {
         &trace,
         &profile,
         &args.options(),
-        &args.policies,
+        policies,
         args.threads,
         &progress,
     )?;
+    end_log(args, log.as_ref())?;
     for run in &report.runs {
         say(&format!("{}: {:.1} s", run.policy, run.took.as_secs_f64()));
     }
@@ -210,18 +234,83 @@ impl SimulateArgs {
     }
 }
 
+/// The policies, and the log of the only one where it is recorded.
+fn policies(
+    args: &SimulateArgs,
+    trace: &Trace,
+) -> Result<(Vec<Named>, Option<Log>), SimulateError> {
+    let names = match args.policies.as_slice() {
+        [] => &["fixed:10m".to_owned()],
+        names => names,
+    };
+    let mut policies = by_names(names)?;
+    let (Some(path), [policy]) = (&args.record, policies.as_mut_slice()) else {
+        return match args.record {
+            Some(_) => Err(SimulateError::Usage("--record is for one policy")),
+            None => Ok((policies, None)),
+        };
+    };
+    let file = File::create(path).map_err(file_error(path))?;
+    let header = Header::new(&policy.name, 0, pilotlight_model::start::Instant(0));
+    let names: Vec<String> = trace.functions.iter().map(|it| it.name.clone()).collect();
+    let log = Log::begin(Box::new(BufWriter::new(file)), &header, &names);
+    let named = policies.pop().expect("there is one");
+    let policy = Box::new(Recorder::new(named.policy, log.clone()));
+    let policies = vec![Named {
+        name: named.name,
+        policy,
+    }];
+    Ok((policies, Some(log)))
+}
+
+fn end_log(args: &SimulateArgs, log: Option<&Log>) -> Result<(), SimulateError> {
+    match (log, &args.record) {
+        (Some(log), Some(path)) => log.end().map_err(file_error(path)),
+        _ => Ok(()),
+    }
+}
+
+fn file_error(path: &Path) -> impl FnOnce(std::io::Error) -> SimulateError {
+    let path = path.display().to_string();
+    move |source| SimulateError::File { path, source }
+}
+
+fn replay_log(args: &SimulateArgs) -> Result<String, SimulateError> {
+    let ([path], [] | [_]) = (args.traces.as_slice(), args.policies.as_slice()) else {
+        return Err(SimulateError::Usage(
+            "--replay is for one log and one policy",
+        ));
+    };
+    let replay = replay(
+        &mut read::open(path)?,
+        args.policies.first().map(String::as_str),
+    )?;
+    let Replay {
+        policy,
+        events,
+        actions,
+        differences,
+        first,
+    } = replay;
+    match first {
+        None => Ok(format!(
+            "{policy}: {events} events, {actions} actions, all as recorded\n"
+        )),
+        Some(first) => Err(SimulateError::Differs(format!(
+            "{policy}: {differences} of {events} events led to other actions; first at {} ns, after {:?}: the log has \
+             {:?}, ordered was {:?}",
+            first.at.0, first.event, first.recorded, first.ordered
+        ))),
+    }
+}
+
 fn profile(args: &SimulateArgs) -> Result<Profile, SimulateError> {
     let Some(path) = &args.profile else {
         return Ok(Profile::default());
     };
-    let named = || path.display().to_string();
-    let text = std::fs::read_to_string(path);
-    let text = text.map_err(|source| SimulateError::File {
-        path: named(),
-        source,
-    })?;
+    let text = std::fs::read_to_string(path).map_err(file_error(path))?;
     Profile::read(&text).map_err(|source| SimulateError::Profile {
-        path: named(),
+        path: path.display().to_string(),
         source,
     })
 }
@@ -231,14 +320,11 @@ fn write_by_function(args: &SimulateArgs, report: &Report) -> Result<(), Simulat
         return Ok(());
     };
     let write = || -> std::io::Result<()> {
-        let mut out = std::io::BufWriter::new(std::fs::File::create(path)?);
+        let mut out = BufWriter::new(File::create(path)?);
         by_function(report, &mut out)?;
         out.flush()
     };
-    write().map_err(|source| SimulateError::File {
-        path: path.display().to_string(),
-        source,
-    })
+    write().map_err(file_error(path))
 }
 
 fn class(text: &str) -> Result<ClassName, String> {

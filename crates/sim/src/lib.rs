@@ -10,6 +10,7 @@
 pub mod cli;
 pub mod draw;
 mod engine;
+pub mod eventlog;
 pub mod options;
 pub mod outcome;
 pub mod profile;
@@ -21,5 +22,5 @@ pub mod trace;
 pub use options::{Model, Options};
 pub use outcome::Outcome;
 pub use profile::Profile;
-pub use run::{Progress, RunError, run};
+pub use run::{Named, Progress, RunError, by_names, run};
 pub use trace::Trace;

@@ -4,14 +4,17 @@
 mod azure2019;
 mod azure2021;
 mod day_series;
+mod events;
 mod fields;
 mod huawei;
 mod input;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pilotlight_policy::Bytes;
+
+pub use input::Lines as Input;
 
 use crate::trace::{Counts, Durations, Function, MAX_FUNCTIONS, MINUTES_PER_DAY, Trace};
 
@@ -64,6 +67,8 @@ enum Format {
     HuaweiRequests,
     /// Minutes of one day with weights.
     DaySeries,
+    /// Our own log.
+    Events,
     /// Percentiles of run times.
     Azure2019Durations,
     /// Percentiles of memory.
@@ -90,6 +95,8 @@ impl Format {
             Some(Self::Azure2021)
         } else if starts("day,time,") {
             Some(Self::matrix(name))
+        } else if starts("{\"format\":\"pilotlight-events\"") {
+            Some(Self::Events)
         } else if starts("series_id,weight,") {
             Some(Self::DaySeries)
         } else {
@@ -115,6 +122,15 @@ impl Format {
     }
 }
 
+/// Opens one file, or standard input where the path is `-`.
+pub fn open(path: &Path) -> Result<Input, ReadError> {
+    let mut sources = input::sources(&[path.to_owned()])?;
+    match (sources.pop(), sources.pop()) {
+        (Some(source), None) => source.open(),
+        _ => Err(ReadError::Nothing),
+    }
+}
+
 /// Reads files, and all files of folders, into one trace. `-` is standard input. Files of several days are
 /// put one after the other, by the number of the day in their names (`d07`, `day_012`), or else in the order
 /// in which they are given.
@@ -122,7 +138,7 @@ pub fn read(paths: &[PathBuf], progress: &mut dyn FnMut(&str)) -> Result<Trace, 
     let mut files = Vec::new();
     for (order, source) in input::sources(paths)?.into_iter().enumerate() {
         let mut lines = source.open()?;
-        let header = lines.next()?.unwrap_or_default().to_owned();
+        let header = lines.next_line()?.unwrap_or_default().to_owned();
         let Some(format) = Format::of(&header, &source.name()) else {
             return Err(ReadError::Format {
                 path: source.name(),
@@ -143,7 +159,7 @@ pub fn read(paths: &[PathBuf], progress: &mut dyn FnMut(&str)) -> Result<Trace, 
             Some(lines) => lines,
             None => {
                 let mut lines = source.open()?;
-                lines.next()?;
+                lines.next_line()?;
                 lines
             }
         };
@@ -157,6 +173,7 @@ pub fn read(paths: &[PathBuf], progress: &mut dyn FnMut(&str)) -> Result<Trace, 
             Format::Azure2021 => azure2021::read(lines, &header, &mut builder)?,
             Format::HuaweiRequests => huawei::requests(lines, &header, &mut builder)?,
             Format::HuaweiDelays => huawei::delays(lines, &header, &mut builder)?,
+            Format::Events => events::read(lines, &header, &mut builder)?,
             Format::Unused => {}
         }
     }

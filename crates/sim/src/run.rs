@@ -24,6 +24,25 @@ pub struct Progress<'a> {
     pub of: u32,
 }
 
+/// A policy that is run, and what it is called in reports.
+pub struct Named {
+    /// Its name with its parameters.
+    pub name: String,
+    /// The policy, which has seen nothing yet.
+    pub policy: Box<dyn Policy>,
+}
+
+/// Policies by their names.
+pub fn by_names(names: &[String]) -> Result<Vec<Named>, SpecError> {
+    let named = |name: &String| {
+        Ok(Named {
+            name: name.clone(),
+            policy: policies::by_name(name)?,
+        })
+    };
+    names.iter().map(named).collect()
+}
+
 /// Why there is nothing to report.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -41,35 +60,33 @@ pub fn run(
     trace: &Trace,
     profile: &Profile,
     options: &Options,
-    names: &[String],
+    policies: Vec<Named>,
     threads: usize,
     progress: &(dyn Fn(Progress<'_>) + Sync),
 ) -> Result<Report, RunError> {
     check(trace, options)?;
     let reference = format!("fixed:{}s", options.reference.as_secs());
-    let all: Vec<&str> = names
-        .iter()
-        .map(String::as_str)
-        .chain([&*reference])
+    let mut left: Vec<(usize, Named)> = policies
+        .into_iter()
+        .chain(by_names(&[reference])?)
+        .enumerate()
         .collect();
-    let policies: Result<Vec<_>, SpecError> =
-        all.iter().map(|name| policies::by_name(name)).collect();
+    let threads = threads.clamp(1, left.len());
     // From the end, so that the first is taken first.
-    let mut left: Vec<_> = policies?.into_iter().enumerate().collect();
     left.reverse();
     let left = Mutex::new(left);
     let done = Mutex::new(BTreeMap::new());
     let facts = Facts::new(trace, profile, options);
     let work = || {
         while let Some((number, policy)) = left.lock().expect("nobody panics with it").pop() {
-            let run = one(trace, &facts, options, all[number], policy, progress);
+            let run = one(trace, &facts, options, policy, progress);
             done.lock()
                 .expect("nobody panics with it")
                 .insert(number, run);
         }
     };
     std::thread::scope(|scope| {
-        for _ in 1..threads.clamp(1, all.len()) {
+        for _ in 1..threads {
             scope.spawn(work);
         }
         work();
@@ -86,8 +103,7 @@ fn one(
     trace: &Trace,
     facts: &Facts,
     options: &Options,
-    name: &str,
-    policy: Box<dyn Policy>,
+    Named { name, policy }: Named,
     progress: &(dyn Fn(Progress<'_>) + Sync),
 ) -> Run {
     let begin = Instant::now();
@@ -95,14 +111,14 @@ fn one(
     let mut outcome = engine::run(trace, facts, options, policy, &mut |minute| {
         let done = minute + 1 - trace.begin;
         progress(Progress {
-            policy: name,
+            policy: &name,
             done,
             of,
         });
     });
     outcome.latency.resolve(facts.profile());
     Run {
-        policy: name.to_owned(),
+        policy: name,
         outcome,
         took: begin.elapsed(),
     }

@@ -2,8 +2,12 @@
 
 #[path = "it/concurrent.rs"]
 mod concurrent;
+#[path = "it/eventlog.rs"]
+mod eventlog;
 #[path = "it/fixed.rs"]
 mod fixed;
+#[path = "it/ladder.rs"]
+mod ladder;
 #[path = "it/read.rs"]
 mod read;
 #[path = "it/support.rs"]

@@ -16,6 +16,8 @@ use crate::draw::Stream;
 
 /// The share of a start's distribution by which one that is to be ready in time begins earlier.
 const IN_TIME: f64 = 0.99;
+/// Instances that one order starts ahead at most.
+const MAX_AHEAD: u32 = 10_000;
 
 impl World<'_> {
     /// Does one thing. What makes no sense (an instance that is not idle, a node that is not there) is left,
@@ -30,32 +32,25 @@ impl World<'_> {
                 node,
                 rung,
                 because,
-            } => {
-                if self.seats.exists(version, node) {
-                    self.hold(version, node, rung, because);
-                }
-            }
+            } if self.seats.exists(version, node) => self.hold(version, node, rung, because),
             Action::PreStart {
                 version,
                 node,
                 instances,
                 by,
                 because,
-            } => {
-                if self.seats.exists(version, node) {
-                    self.forecasts.made(self.now, version, because);
-                    let forecast = SourceKind::of(because);
-                    self.order(
-                        PreStart {
-                            version,
-                            node,
-                            instances,
-                            forecast,
-                        },
-                        by,
-                    );
-                }
+            } if self.seats.exists(version, node) => {
+                self.forecasts.made(self.now, version, because);
+                let forecast = SourceKind::of(because);
+                let order = PreStart {
+                    version,
+                    node,
+                    instances,
+                    forecast,
+                };
+                self.order(order, by);
             }
+            Action::Hold { .. } | Action::PreStart { .. } => self.tally.ignored += 1,
             Action::Start { ticket, node } => {
                 self.start_waiting(ticket, node);
             }
@@ -264,7 +259,7 @@ impl World<'_> {
             instances,
             forecast,
         } = order;
-        for _ in 0..instances {
+        for _ in 0..instances.min(MAX_AHEAD) {
             // The one that there can be may be there.
             if self.is_instant() && self.seats.at(version, node).all_instances() > 0 {
                 self.tally.ignored += 1;

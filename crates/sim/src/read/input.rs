@@ -196,7 +196,7 @@ fn failed(path: &Path, source: std::io::Error) -> ReadError {
 }
 
 /// Lines of a file, each within its limit.
-pub(super) struct Lines {
+pub struct Lines {
     name: String,
     reader: Box<dyn BufRead + Send>,
     line: u64,
@@ -214,7 +214,7 @@ impl Lines {
     }
 
     /// The next line that is not empty, without its end.
-    pub(super) fn next(&mut self) -> Result<Option<&str>, ReadError> {
+    pub fn next_line(&mut self) -> Result<Option<&str>, ReadError> {
         loop {
             self.buffer.clear();
             let mut bounded = self.reader.by_ref().take(MAX_LINE + 1);
@@ -251,7 +251,7 @@ impl Lines {
     }
 
     /// Something is wrong with the line that was read last.
-    pub(super) fn wrong(&self, what: String) -> ReadError {
+    pub fn wrong(&self, what: String) -> ReadError {
         ReadError::Line {
             path: self.name.clone(),
             line: self.line,
@@ -260,12 +260,12 @@ impl Lines {
     }
 
     /// Each line that is left, with what is wrong with it as the error.
-    pub(super) fn each(
+    pub fn each(
         &mut self,
         mut read: impl FnMut(&str) -> Result<(), String>,
     ) -> Result<(), ReadError> {
         loop {
-            let outcome = match self.next()? {
+            let outcome = match self.next_line()? {
                 Some(line) => read(line),
                 None => return Ok(()),
             };

@@ -3,7 +3,7 @@
 use pilotlight_policy::Bytes;
 use pilotlight_sim::report::Report;
 use pilotlight_sim::trace::{Counts, Durations, Function, Request};
-use pilotlight_sim::{Options, Profile, Trace, run};
+use pilotlight_sim::{Options, Profile, Trace, by_names, run};
 
 /// A function with 100 MiB whose handler runs for so long.
 fn function(index: usize, ms: f32) -> Function {
@@ -71,5 +71,6 @@ pub(crate) fn profile() -> Profile {
 
 pub(crate) fn simulate(trace: &Trace, options: &Options, policies: &[&str]) -> Report {
     let names: Vec<String> = policies.iter().map(|name| (*name).to_owned()).collect();
-    run(trace, &profile(), options, &names, 2, &|_| {}).expect("trace and policies are right")
+    let policies = by_names(&names).expect("they are known");
+    run(trace, &profile(), options, policies, 2, &|_| {}).expect("trace and policies are right")
 }
