@@ -1,8 +1,13 @@
-//! Hand-computed traces: each number follows from the paper's rule as the module states it.
+//! Hand-computed traces: each number follows from the paper's rule as the module states it. And random ones,
+//! beside the rule worked out from a list of all idle times.
 
 use std::time::Duration;
 
-use super::super::trial::{Served, Trial};
+use proptest::prelude::*;
+
+use super::super::trial::{S, Served, Trial};
+
+use super::forecast::{MOST, forecast};
 
 const MINUTE: u64 = 60;
 
@@ -121,4 +126,82 @@ fn a_request_while_it_is_unloaded_takes_the_load_back() {
     assert_eq!(trial.served[4], Served::Cold);
     trial.until(118 * MINUTE);
     assert!(trial.made_ahead().is_empty(), "it was due at 117");
+}
+
+const RANGE: u64 = 60;
+const LEAST: usize = 3;
+
+/// When to load and to unload, in nanoseconds, after idle times of so many minutes.
+fn windows(idle_times: &[u64]) -> (u64, u64) {
+    let standard = (0, RANGE * MINUTE * S);
+    let mut inside: Vec<u64> = idle_times
+        .iter()
+        .copied()
+        .filter(|time| *time < RANGE)
+        .collect();
+    inside.sort_unstable();
+    let outside = idle_times.len() - inside.len();
+    if idle_times.len() < LEAST {
+        return standard;
+    }
+    if outside * 2 > idle_times.len() {
+        let recent = &idle_times[idle_times.len().saturating_sub(MOST)..];
+        let recent: Vec<f64> = recent.iter().map(|time| *time as f64).collect();
+        let next = forecast(&recent).unwrap() * 60e9;
+        return ((next * 0.85).round() as u64, (next * 1.15).round() as u64);
+    }
+    let mean = inside.len() as f64 / RANGE as f64;
+    let count = |bin: u64| inside.iter().filter(|time| **time == bin).count() as f64;
+    let variance = (0..RANGE)
+        .map(|bin| (count(bin) - mean).powi(2))
+        .sum::<f64>()
+        / RANGE as f64;
+    // At two, sums are exact in the policy, and all but exact here.
+    if variance.sqrt() / mean < 2.0 - 1e-9 {
+        return standard;
+    }
+    let percentile = |percent: usize| inside[(inside.len() * percent).div_ceil(100).max(1) - 1];
+    (
+        percentile(5) * MINUTE * S * 9 / 10,
+        (percentile(99) + 1) * MINUTE * S * 11 / 10,
+    )
+}
+
+/// The single-instance model: which arrivals find the version loaded.
+fn plainly(gaps: &[u64]) -> Vec<Served> {
+    let mut served = vec![Served::Cold];
+    for (number, gap) in gaps.iter().enumerate() {
+        let (load, unload) = windows(&gaps[..number]);
+        let gap = gap * MINUTE * S;
+        // Starts take no time here, so that one begins when it is due: an arrival at that moment comes first.
+        let warm = (load == 0 || gap > load) && gap <= unload;
+        served.push(if warm { Served::Warm } else { Served::Cold });
+    }
+    served
+}
+
+fn gaps() -> impl Strategy<Value = Vec<u64>> {
+    let around = |gap: u64| (gap.saturating_sub(2)..gap + 3).prop_map(|gap| gap.max(1));
+    prop_oneof![
+        proptest::collection::vec(1..90u64, 0..60),
+        (3..100u64).prop_flat_map(move |gap| proptest::collection::vec(around(gap), 0..60)),
+        (3..58u64).prop_flat_map(move |gap| {
+            let mostly = prop_oneof![8 => around(gap), 1 => 1..400u64];
+            proptest::collection::vec(mostly, 0..120)
+        }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn serves_as_the_rule_says(gaps in gaps()) {
+        let mut trial = Trial::named("hybrid:60m,least=3");
+        let mut minute = 0;
+        at_minutes(&mut trial, [0]);
+        for gap in &gaps {
+            minute += gap;
+            at_minutes(&mut trial, [minute]);
+        }
+        prop_assert_eq!(&trial.served, &plainly(&gaps));
+    }
 }
