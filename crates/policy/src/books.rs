@@ -2,6 +2,7 @@
 //! stand, and the life of every instance.
 
 mod instances;
+mod nodes;
 mod versions;
 
 pub use instances::{Instance, State};
@@ -16,6 +17,7 @@ use pilotlight_model::start::Instant;
 use crate::dense::Dense;
 use crate::event::{Event, Idle, Room, Starting};
 use crate::{Bytes, MOST_NODES, MOST_VERSIONS, NodeId, VersionId};
+use nodes::Node;
 
 /// The books. An event costs O(log n) of the instances; a version takes about 100 bytes and an instance
 /// about 120.
@@ -25,28 +27,6 @@ pub struct Books {
     versions: Dense<Version>,
     instances: HashMap<InstanceId, Instance>,
     of_version: BTreeSet<(VersionId, InstanceId)>,
-}
-
-/// A node. One that was never heard of has room for everything.
-#[derive(Debug, Clone, Copy)]
-struct Node {
-    memory: Bytes,
-    most: u32,
-    used: Bytes,
-    counted: Bytes,
-    instances: u32,
-}
-
-impl Default for Node {
-    fn default() -> Self {
-        Self {
-            memory: Bytes(u64::MAX),
-            most: u32::MAX,
-            used: Bytes(0),
-            counted: Bytes(0),
-            instances: 0,
-        }
-    }
 }
 
 /// What an event meant for an instance that the books know.
@@ -167,8 +147,7 @@ impl Books {
 
     /// Memory of a node that nothing takes.
     pub fn free(&self, node: NodeId) -> Bytes {
-        let node = self.node(node);
-        Bytes(node.memory.0.saturating_sub(node.used.0))
+        self.node(node).free()
     }
 
     /// Memory that a node has.
@@ -178,14 +157,12 @@ impl Books {
 
     /// Instances that a node could have besides those it has.
     pub fn places(&self, node: NodeId) -> u32 {
-        let node = self.node(node);
-        node.most.saturating_sub(node.instances)
+        self.node(node).places()
     }
 
     /// Whether a node has more than it has room for.
     pub fn is_over(&self, node: NodeId) -> bool {
-        let node = self.node(node);
-        node.used > node.memory || node.instances > node.most
+        self.node(node).is_over()
     }
 
     fn starting(&mut self, now: Instant, starting: Starting) -> Seen {
@@ -254,22 +231,8 @@ impl Books {
             version.count(at.state, by);
         }
         if let Some(node) = self.node_mut(at.node) {
-            node.instances = node.instances.saturating_add_signed(by);
-        }
-        self.take(at.node, at.memory, at.weight, by > 0);
-    }
-
-    fn take(&mut self, node: NodeId, memory: Bytes, weight: f32, more: bool) {
-        let Some(node) = self.node_mut(node) else {
-            return;
-        };
-        let counted = Bytes((memory.0 as f64 * f64::from(weight)) as u64);
-        for (sum, part) in [(&mut node.used, memory), (&mut node.counted, counted)] {
-            sum.0 = if more {
-                sum.0.saturating_add(part.0)
-            } else {
-                sum.0.saturating_sub(part.0)
-            };
+            node.count(by);
+            node.take(at.memory, at.weight, by > 0);
         }
     }
 
@@ -284,7 +247,9 @@ impl Books {
         self.lose(version, holding.node, holding.rung);
         if let Some(known) = self.version_mut(version) {
             known.held.push(holding);
-            self.take(holding.node, holding.memory, holding.weight, true);
+            if let Some(node) = self.node_mut(holding.node) {
+                node.take(holding.memory, holding.weight, true);
+            }
         }
     }
 
@@ -292,8 +257,10 @@ impl Books {
         let lost = self
             .version_mut(version)
             .and_then(|version| version.lose(node, rung));
-        if let Some(holding) = lost {
-            self.take(holding.node, holding.memory, holding.weight, false);
+        if let Some(holding) = lost
+            && let Some(node) = self.node_mut(node)
+        {
+            node.take(holding.memory, holding.weight, false);
         }
     }
 
