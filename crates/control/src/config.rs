@@ -38,6 +38,8 @@ pub struct Config {
     pub publishes: usize,
     /// Asynchronous events that are delivered at the same time.
     pub event_concurrency: usize,
+    /// Asynchronous events of one account that may wait and run.
+    pub account_queued_events: u64,
     /// How asynchronous events are tried again.
     pub retries: Retries,
     /// Where records and dead letters for targets outside the platform go; those of targets that are not
@@ -124,6 +126,7 @@ impl Config {
             deploys: 2,
             publishes: 2,
             event_concurrency: 128,
+            account_queued_events: 50_000,
             retries: Retries::default(),
             destinations: Destinations::default(),
             dead_letter_bytes: 64 * 1024 * 1024,

@@ -205,11 +205,13 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Removes an event that is done with, and keeps what is told of it: all of it or nothing.
+    /// Removes an event that is done with, and keeps what is told of it: all of it or nothing. At most `places`
+    /// of it become events; what is for a function beyond that is a message, for the function's file.
     pub(crate) fn settle(
         &self,
         id: i64,
         messages: &[Message],
+        places: usize,
         now_ms: u64,
     ) -> Result<Followers, CatalogError> {
         let removed = self
@@ -222,8 +224,10 @@ impl Session<'_> {
         }
         for message in messages {
             match self.as_event(message)? {
-                Some(event) => followers.events.push(self.enqueue(&event, now_ms)?),
-                None => followers.deliveries.push(self.deliver(message, now_ms)?),
+                Some(event) if followers.events.len() < places => {
+                    followers.events.push(self.enqueue(&event, now_ms)?)
+                }
+                _ => followers.deliveries.push(self.deliver(message, now_ms)?),
             }
         }
         Ok(followers)
@@ -349,7 +353,7 @@ impl Session<'_> {
 
 /// Events of a function wait together.
 fn lane(account: &str, region: &str, name: &str) -> Lane {
-    Lane::new(&format!("{account}/{region}/{name}"))
+    Lane::new(account, &format!("{region}/{name}"))
 }
 
 pub(super) fn optional<T: serde::de::DeserializeOwned>(

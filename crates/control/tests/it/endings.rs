@@ -229,6 +229,47 @@ async fn a_destination_function_that_is_gone_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_follows_an_event_takes_its_place_and_no_more_than_there_are() {
+    let platform = Platform::open_with(|config| config.account_queued_events = 1).await;
+    platform.active("recorded").await;
+    platform.active("dead").await;
+    platform
+        .create_with("f", |body| {
+            body["DeadLetterConfig"] = json!({ "TargetArn": format!("{ARN}dead") });
+        })
+        .await;
+    platform.settled("f").await;
+    let destination = json!({ "OnFailure": { "Destination": format!("{ARN}recorded") } });
+    configure(
+        &platform,
+        "f",
+        json!({ "MaximumRetryAttempts": 0, "DestinationConfig": destination }),
+    )
+    .await;
+    platform.node.invokes.lock().push_back(Ok(false));
+    platform.control.enqueue(event("f", "1")).await.unwrap();
+    // The record takes the event's place, and the dead letter finds none.
+    let letter = &letters(&platform, "dead", 1).await[0];
+    assert_eq!(letter["Kind"], "dead_letter");
+    assert_eq!(body(letter), 1);
+    idle(&platform).await;
+    let invoked: Vec<String> = platform
+        .node
+        .invoked
+        .lock()
+        .iter()
+        .map(|request| request.invoked_arn.clone())
+        .collect();
+    assert_eq!(
+        invoked,
+        ["f", "recorded"].map(|name| format!("{ARN}{name}"))
+    );
+    // All places are free again.
+    platform.control.enqueue(event("f", "2")).await.unwrap();
+    idle(&platform).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn functions_that_tell_each_other_without_end_are_stopped() {
     let platform = Platform::open().await;
     platform.active("f").await;

@@ -36,6 +36,7 @@ functions = 18
 [async]
 concurrency = 19
 retry_wait_ms = [20, 21]
+account_queued_events = 17
 backoff_first_ms = 22
 backoff_longest_ms = 23
 max_event_age_seconds = 24
