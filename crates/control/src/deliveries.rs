@@ -191,13 +191,16 @@ async fn conclude(
                 attempts,
                 ..
             } = delivery;
-            tracing::warn!(
-                request_id,
-                target,
-                attempts,
-                error,
-                "a destination does not take what is told"
-            );
+            // Of a file that cannot be written its writer tells, once.
+            if place == Place::HTTP {
+                tracing::warn!(
+                    request_id,
+                    target,
+                    attempts,
+                    error,
+                    "a destination does not take what is told"
+                );
+            }
             Pressure::Refused { at_ms: now_ms }
         }
     };
