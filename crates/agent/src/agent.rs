@@ -28,7 +28,7 @@ use crate::invoke;
 use crate::ladder::{Ladder, START_FIRST};
 use crate::launcher::{LaunchError, Launcher, RootKey, Sandboxed};
 use crate::live::Live;
-use crate::logs::{LogGroup, LogStore};
+use crate::logs::{LogGroup, LogLimits, LogStore};
 use crate::memory;
 use crate::pool::{Call, Pool};
 use crate::runtime::RuntimeImage;
@@ -120,7 +120,11 @@ impl Agent {
         launcher: Arc<dyn Launcher>,
     ) -> Result<Self, AgentError> {
         let folder = config.data_dir.join("logs");
-        let logs = LogStore::open(&folder, config.limits.log_group_bytes)
+        let bounds = LogLimits {
+            group: config.limits.log_group_bytes,
+            account: config.limits.account_log_bytes,
+        };
+        let logs = LogStore::open(&folder, bounds)
             .map_err(|source| AgentError::Logs { folder, source })?;
         let capacity_mb = match config.limits.node_memory_mb {
             0 => memory::for_instances_mb().map_err(AgentError::Memory)?,

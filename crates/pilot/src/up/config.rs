@@ -180,6 +180,9 @@ impl Config {
             keep_alive: seconds(file.keep_alive_seconds, self.limits.keep_alive),
             queued_events: table.queued_events.unwrap_or(self.limits.queued_events),
             log_group_bytes: table.log_group_bytes.unwrap_or(self.limits.log_group_bytes),
+            account_log_bytes: table
+                .account_log_bytes
+                .unwrap_or(self.limits.account_log_bytes),
             functions: table.functions.unwrap_or(self.limits.functions),
         };
         Ok(Self {
@@ -235,6 +238,7 @@ impl Config {
             keep_alive,
             queued_events,
             log_group_bytes,
+            account_log_bytes,
             functions,
         } = self.limits;
         let (asynchronous, destinations) = self.asynchronous.to_tables();
@@ -260,6 +264,7 @@ impl Config {
                 waiting_invocations: Some(waiting_invocations),
                 queued_events: Some(queued_events),
                 log_group_bytes: Some(log_group_bytes),
+                account_log_bytes: Some(account_log_bytes),
                 functions: Some(functions),
             }),
             asynchronous: Some(asynchronous),

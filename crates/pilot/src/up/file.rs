@@ -44,6 +44,7 @@ pub(crate) struct LimitsTable {
     pub(crate) waiting_invocations: Option<u32>,
     pub(crate) queued_events: Option<u64>,
     pub(crate) log_group_bytes: Option<u64>,
+    pub(crate) account_log_bytes: Option<u64>,
     pub(crate) functions: Option<u64>,
 }
 

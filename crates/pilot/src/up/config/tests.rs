@@ -31,12 +31,13 @@ concurrent_starts = 14
 waiting_invocations = 15
 queued_events = 16
 log_group_bytes = 1000000
+account_log_bytes = 2000001
 functions = 18
 
 [async]
 concurrency = 19
-retry_wait_ms = [20, 21]
 account_queued_events = 17
+retry_wait_ms = [20, 21]
 backoff_first_ms = 22
 backoff_longest_ms = 23
 max_event_age_seconds = 24
