@@ -296,6 +296,11 @@ impl Pool {
         self.state.lock().has_room_to_hold(spec)
     }
 
+    /// Whether a template of that version waits for room, and nothing is on its way out that would give it.
+    pub(crate) fn is_short_of_room(&self, key: &VersionKey) -> bool {
+        self.state.lock().is_short_of_room(key)
+    }
+
     /// How often each version was used since the last call.
     pub(crate) fn take_uses(&self) -> Vec<(VersionKey, u64)> {
         self.state.lock().take_uses()

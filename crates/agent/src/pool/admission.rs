@@ -124,11 +124,7 @@ impl State {
         {
             let memory_mb = order.purpose.memory_mb(&order.spec);
             let need = match order.purpose.rung() {
-                Some(_) => Need {
-                    memory_mb,
-                    held: 1,
-                    instances: 0,
-                },
+                Some(_) => kept(memory_mb),
                 None => instance(memory_mb),
             };
             let template = matches!(order.purpose, Purpose::Template(_));
@@ -161,11 +157,28 @@ impl State {
         })
     }
 
+    /// Whether a template of that version has been ordered, and finds no room even when what ends has gone.
+    pub(super) fn is_short_of_room(&self, key: &VersionKey) -> bool {
+        let ordered = self
+            .background
+            .iter()
+            .find(|order| matches!(order.purpose, Purpose::Template(_)) && order.spec.key == *key);
+        ordered.is_some_and(|order| {
+            let need = kept(order.purpose.memory_mb(&order.spec));
+            !self.fits_without(self.ending(), need)
+        })
+    }
+
     fn fits(&self, need: Need) -> bool {
+        self.fits_without(Need::default(), need)
+    }
+
+    /// Whether that fits when so much has gone.
+    fn fits_without(&self, gone: Need, need: Need) -> bool {
         let limit = u64::from(self.limits.node_instances.max(1));
-        self.promised_mb + need.memory_mb <= self.capacity_mb
-            && self.instances + need.instances <= limit
-            && self.held + need.held <= limit
+        self.promised_mb + need.memory_mb <= self.capacity_mb + gone.memory_mb
+            && self.instances + need.instances <= limit + gone.instances
+            && self.held + need.held <= limit + gone.held
     }
 
     /// Whether that fits now. If not, and idle instances or what is kept could make room, they are
@@ -291,6 +304,15 @@ impl State {
             self.promised_mb = self.promised_mb - member.memory_mb + memory_mb;
             member.memory_mb = memory_mb;
         }
+    }
+}
+
+/// Room for one more that is kept for starts to come.
+fn kept(memory_mb: u64) -> Need {
+    Need {
+        memory_mb,
+        held: 1,
+        instances: 0,
     }
 }
 
