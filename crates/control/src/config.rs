@@ -66,8 +66,8 @@ pub enum HotReload {
     Never,
     /// Any, while this is true: as long as everybody who can call is on this machine.
     While(Arc<AtomicBool>),
-    /// Any.
-    Always,
+    /// Any, while this is true, and those that ask later are told why not.
+    Any(Arc<AtomicBool>),
     /// Those in one of these.
     Within(Vec<PathBuf>),
 }
@@ -78,7 +78,7 @@ impl HotReload {
         match self {
             HotReload::Never => false,
             HotReload::While(open) => open.load(Ordering::Relaxed),
-            HotReload::Always | HotReload::Within(_) => true,
+            HotReload::Any(_) | HotReload::Within(_) => true,
         }
     }
 }

@@ -221,7 +221,7 @@ fn url(mut address: SocketAddr) -> String {
 fn hot_reload(config: &Config, open: Arc<AtomicBool>) -> HotReload {
     match &config.hot_reload {
         None => HotReload::While(open),
-        Some(file::HotReload::Switch(true)) => HotReload::Always,
+        Some(file::HotReload::Switch(true)) => HotReload::Any(open),
         Some(file::HotReload::Switch(false)) => HotReload::Never,
         Some(file::HotReload::Within(roots)) => HotReload::Within(roots.clone()),
     }
