@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pilotlight_model::Runtime;
 use pilotlight_model::error::Causes;
-use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
+use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region};
 use pilotlight_model::limits::Limits;
 use pilotlight_model::logs::Logs;
@@ -229,7 +230,7 @@ impl NodeApi for Agent {
 
     fn prepare(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<(), NodeError>> {
         Box::pin(async move {
-            let image = self.node.image(spec.runtime)?;
+            let image = self.node.image(spec.runtime.image())?;
             // A folder that is edited is bound afresh for each start.
             if spec.live_code.is_none() {
                 let root = RootKey::of(&spec, &image.digest);

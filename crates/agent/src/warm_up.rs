@@ -38,7 +38,7 @@ pub(crate) struct Expected {
 /// Brings the version to that many idle instances, as far as there is room.
 pub(crate) async fn run(node: &Arc<Node>, order: WarmUpOrder) -> Result<WarmedUp, NodeError> {
     let spec = &order.spec;
-    node.image(spec.runtime)?;
+    node.image(spec.runtime.image())?;
     if node.pool.is_draining() {
         return Err(NodeError::Draining);
     }

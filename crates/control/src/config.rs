@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use pilotlight_model::runtime::Offer;
 use pilotlight_model::{Digest, Limits, Runtime};
 
 use crate::chance::{Chance, SystemChance};
@@ -30,6 +31,9 @@ pub struct Config {
     /// The runtimes that functions may have, each with its image in the store. The images are never
     /// collected, and stand in `RuntimeVersionArn`.
     pub runtimes: BTreeMap<Runtime, Digest>,
+    /// Whether functions may be configured with other versions of these, and run on the nearest. Those that
+    /// are go on running when this is turned off.
+    pub runtime_substitutes: bool,
     /// The installation's limits.
     pub limits: Limits,
     /// Versions that are made ready at the same time.
@@ -108,6 +112,14 @@ impl Default for Retries {
 }
 
 impl Config {
+    /// The runtimes that functions may be given.
+    pub(crate) fn offer(&self) -> Offer {
+        Offer {
+            images: self.runtimes.keys().copied().collect(),
+            substitutes: self.runtime_substitutes,
+        }
+    }
+
     /// The defaults around what has none.
     pub fn new(
         data_dir: impl Into<PathBuf>,
@@ -122,6 +134,7 @@ impl Config {
             url_base: UrlBase::local(&endpoint_url),
             endpoint_url,
             runtimes,
+            runtime_substitutes: true,
             limits: Limits::default(),
             deploys: 2,
             publishes: 2,

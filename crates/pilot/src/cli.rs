@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use pilotlight_model::limits::WARM_UP_INSTANCES;
-use pilotlight_model::{FunctionName, Runtime, StartKind};
+use pilotlight_model::{FunctionName, RuntimeName, StartKind};
 
 use crate::exit::Exit;
 use values::{age, cold, pair, runtime, start_kind};
@@ -116,7 +116,7 @@ pub(crate) struct DeployArgs {
     pub(crate) name: Option<FunctionName>,
     /// Runtime.
     #[arg(long, value_parser = runtime)]
-    pub(crate) runtime: Option<Runtime>,
+    pub(crate) runtime: Option<RuntimeName>,
     /// Handler, as `module.function`; for Java as `package.Class::method` or `package.Class`.
     #[arg(long)]
     pub(crate) handler: Option<String>,

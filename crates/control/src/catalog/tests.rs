@@ -26,7 +26,7 @@ fn record(name: &str, revision: u64) -> Record {
             compiled: Some(Runtime::Python311),
         },
         settings: Settings {
-            runtime: Runtime::Python311,
+            runtime: Runtime::Python311.into(),
             handler: "app.handler".to_owned(),
             role: "role".to_owned(),
             description: String::new(),

@@ -44,6 +44,16 @@ async fn code_is_compiled_once_per_runtime_and_package() {
         (1, image.clone())
     );
 
+    // Another name of the same image.
+    let substituted = json!({ "Runtime": "python3.12" });
+    platform.call(Method::PUT, &path, substituted).await;
+    platform.settled("f").await;
+    assert_eq!(serving(&platform, "f").runtime.as_str(), "python3.12");
+    assert_eq!(
+        (platform.node.compiled.lock().len(), code(&platform, "f")),
+        (1, image.clone())
+    );
+
     platform
         .call(Method::PUT, &path, json!({ "Runtime": "provided.al2023" }))
         .await;

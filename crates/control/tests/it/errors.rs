@@ -49,7 +49,8 @@ async fn creations_that_make_no_sense() {
             json!({ "Runtime": "java11" }),
             INVALID,
             "The runtime java11 is not available on this platform. Available runtimes: python3.11, \
-             provided.al2023"
+             provided.al2023, python3.8, python3.9, python3.10, python3.12, python3.13, python3.14, \
+             python3.15, provided.al2"
                 .to_owned(),
         ),
         (

@@ -169,7 +169,7 @@ async fn layers_have_byte_code_all_or_none() {
     platform.settled("f").await;
     let spec = serving(&platform, None);
     assert_eq!(
-        (spec.runtime, &spec.layers),
+        (spec.runtime.image(), &spec.layers),
         (Runtime::ProvidedAl2023, &drafts)
     );
 }

@@ -12,9 +12,10 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use pilotlight_gateway::{Admission, Config, Drained, Gateway, Records};
+use pilotlight_model::Runtime;
 use pilotlight_model::concurrency::Share;
 use pilotlight_model::error::ErrorKind;
-use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
+use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::function_policy::{
     Conditions, Effect, INVOKE_FUNCTION, INVOKE_FUNCTION_URL, Policy, Principal, Statement,
 };
@@ -290,7 +291,7 @@ fn version(
             version,
         },
         revision: 1,
-        runtime: Runtime::Python311,
+        runtime: Runtime::Python311.into(),
         handler: "app.handler".to_owned(),
         code: "0".repeat(64).parse::<Digest>().unwrap(),
         layers: Vec::new(),

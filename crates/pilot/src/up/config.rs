@@ -46,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) otlp_endpoint: Option<Endpoint>,
     /// Which folders functions may be loaded from as they change; absent, any while the platform is open.
     pub(crate) hot_reload: Option<HotReload>,
+    /// Whether functions may be configured with other versions of the runtimes that are here.
+    pub(crate) runtime_substitutes: bool,
     /// Who may call; empty is open, on loopback only.
     pub(crate) access_keys: Vec<AccessKey>,
     /// Limits of the installation.
@@ -111,6 +113,7 @@ impl Default for Config {
             log_filter: "info".to_owned(),
             otlp_endpoint: None,
             hot_reload: None,
+            runtime_substitutes: true,
             access_keys: Vec::new(),
             limits: Limits::default(),
             asynchronous: Asynchronous::default(),
@@ -198,6 +201,7 @@ impl Config {
             log_filter: file.log_filter.unwrap_or(self.log_filter),
             otlp_endpoint,
             hot_reload: file.hot_reload.or(self.hot_reload),
+            runtime_substitutes: file.runtime_substitutes.unwrap_or(self.runtime_substitutes),
             access_keys: file.access_keys.unwrap_or(self.access_keys),
             limits,
             asynchronous: self
@@ -255,6 +259,7 @@ impl Config {
             log_format: Some(self.log_format),
             log_filter: Some(self.log_filter.clone()),
             hot_reload: self.hot_reload.clone(),
+            runtime_substitutes: Some(self.runtime_substitutes),
             otlp_endpoint: self.otlp_endpoint.as_ref().map(Endpoint::to_string),
             limits: Some(LimitsTable {
                 account_concurrency: Some(account_concurrency),

@@ -26,6 +26,7 @@ pub(crate) struct File {
     pub(crate) log_filter: Option<String>,
     pub(crate) otlp_endpoint: Option<String>,
     pub(crate) hot_reload: Option<HotReload>,
+    pub(crate) runtime_substitutes: Option<bool>,
     pub(crate) limits: Option<LimitsTable>,
     #[serde(rename = "async")]
     pub(crate) asynchronous: Option<AsyncTable>,

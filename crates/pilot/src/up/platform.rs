@@ -101,6 +101,7 @@ impl Platform {
             pilotlight_control::Config::new(&config.data_dir, url(address), digests);
         control_config.limits = config.limits;
         control_config.key_file = config.key_file();
+        control_config.runtime_substitutes = config.runtime_substitutes;
         if let Some(base) = &config.function_url_base {
             control_config.url_base = base.clone();
         }

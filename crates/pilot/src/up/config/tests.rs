@@ -21,6 +21,7 @@ keep_alive_seconds = 5
 drain_seconds = 7
 log_format = "json"
 log_filter = "debug"
+runtime_substitutes = false
 otlp_endpoint = "http://127.0.0.1:4318"
 
 [limits]
