@@ -18,6 +18,7 @@ mod reseed;
 pub(crate) mod scripts;
 mod stem;
 pub(crate) mod tape;
+mod temporary;
 pub(crate) mod threads;
 mod touches;
 
