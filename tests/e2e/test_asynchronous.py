@@ -84,13 +84,9 @@ def endpoint():
 def letters(platform, name):
     """The messages in the file of a target, as the platform keeps them."""
     path = platform.data_dir / "dead-letters" / ACCOUNT / "us-east-1" / f"{name}.jsonl"
-    found = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError:
-            pass  # A kill cut it off, or it is being written; its message comes as a whole.
-    return found
+    text = path.read_text() if path.exists() else ""
+    # What is behind the last line feed is being written, or was when a kill came; every line before it is whole.
+    return [json.loads(line) for line in text.split("\n")[:-1]]
 
 
 def told(platform, name, count=1):

@@ -82,7 +82,7 @@ impl Clock for ManualClock {
 /// An event that upsets the platform itself.
 pub(crate) const POISON: &str = "\"poison\"";
 
-/// Answers from its scripts, and well when they are empty. `prepare` waits for a permit.
+/// Answers from its scripts, and well when they are empty. `prepare` and `warm_up` wait for a permit.
 pub(crate) struct FakeNode {
     pub(crate) permits: Semaphore,
     pub(crate) prepares: Mutex<VecDeque<NodeError>>,
@@ -120,7 +120,7 @@ impl FakeNode {
         }
     }
 
-    /// Nothing is made ready until [`FakeNode::release`].
+    /// Nothing is made ready or warmed up until [`FakeNode::release`].
     pub(crate) fn hold(&self) {
         self.permits.forget_permits(Semaphore::MAX_PERMITS);
     }
@@ -191,7 +191,10 @@ impl Node for FakeNode {
             called: order.call.map_or(0, |_| order.instances),
             failed: 0,
         };
-        Box::pin(async move { scripted.map_or(Ok(done), Err) })
+        Box::pin(async move {
+            let _permit = self.permits.acquire().await.unwrap();
+            scripted.map_or(Ok(done), Err)
+        })
     }
 
     fn restore(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<bool, NodeError>> {

@@ -179,7 +179,7 @@ async fn what_makes_no_sense_is_refused() {
         assert_eq!((status, kind.as_str()), (400, "ValidationException"));
         assert_eq!(message, format!("Invalid Schedule Expression {text}."));
     }
-    let cases: [(&str, Value, &str); 10] = [
+    let cases: [(&str, Value, &str); 12] = [
         (
             "ScheduleExpressionTimezone",
             json!("Europe/Nowhere"),
@@ -224,6 +224,19 @@ async fn what_makes_no_sense_is_refused() {
             "Target",
             json!({ "Arn": "arn:aws:sns:us-east-1:123456789012:t", "RoleArn": ROLE }),
             "arn:aws:sns:us-east-1:123456789012:t is not available as a target",
+        ),
+        (
+            "Target",
+            json!({ "Arn": "arn:aws:sqs:us-east-1:999999999999:q", "RoleArn": ROLE }),
+            "arn:aws:sqs:us-east-1:999999999999:q is not available as a queue",
+        ),
+        (
+            "Target",
+            json!({
+                "Arn": format!("{ARN}f"), "RoleArn": ROLE,
+                "DeadLetterConfig": { "Arn": "arn:aws:sqs:us-east-1:999999999999:q" },
+            }),
+            "arn:aws:sqs:us-east-1:999999999999:q is not available as a queue",
         ),
         (
             "Target",
