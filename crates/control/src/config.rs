@@ -51,6 +51,8 @@ pub struct Config {
     pub destinations: Destinations,
     /// Size of such a file at which a new one is begun.
     pub dead_letter_bytes: u64,
+    /// Messages of one account that may wait for endpoints; what is more goes to files.
+    pub account_deliveries: u64,
     /// How long an endpoint is tried; what it has not taken by then goes to a file.
     pub delivery_max_age: Duration,
     /// Rest between two collections of the store, so that many deletions share one.
@@ -143,6 +145,7 @@ impl Config {
             retries: Retries::default(),
             destinations: Destinations::default(),
             dead_letter_bytes: 64 * 1024 * 1024,
+            account_deliveries: 10_000,
             delivery_max_age: Duration::from_secs(24 * 3600),
             collect_rest: Duration::from_secs(5),
             hot_reload: HotReload::Never,

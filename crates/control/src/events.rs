@@ -4,7 +4,7 @@
 mod attempt;
 pub(crate) mod dispatch;
 mod ending;
-mod places;
+pub(crate) mod places;
 pub(crate) mod record;
 mod retry;
 pub(crate) mod schedule;

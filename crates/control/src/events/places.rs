@@ -1,11 +1,11 @@
-//! The places of the queue, and which of them each account has. Pure.
+//! The places of a queue, and which of them each account has. Pure.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// How many events wait or run, in all and of each account.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(crate) struct Places {
     limits: PlaceLimits,
     taken: u64,
     of: HashMap<Arc<str>, u64>,
@@ -13,15 +13,15 @@ pub(super) struct Places {
 
 /// How many there can be.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct PlaceLimits {
+pub(crate) struct PlaceLimits {
     /// In all.
-    pub(super) all: u64,
+    pub(crate) all: u64,
     /// Of one account.
-    pub(super) account: u64,
+    pub(crate) account: u64,
 }
 
 impl Places {
-    pub(super) fn new(limits: PlaceLimits) -> Self {
+    pub(crate) fn new(limits: PlaceLimits) -> Self {
         Self {
             limits,
             taken: 0,
@@ -31,7 +31,7 @@ impl Places {
 
     /// Takes a place, if there is one for that account: no account has more than are still free, so that
     /// however many fill the queue, one that comes anew finds a place.
-    pub(super) fn enter(&mut self, account: &str) -> bool {
+    pub(crate) fn enter(&mut self, account: &str) -> bool {
         let free = self.limits.all.saturating_sub(self.taken);
         let has = self.of.get(account).copied().unwrap_or(0);
         let may = has < self.limits.account && has < free;
@@ -42,7 +42,7 @@ impl Places {
     }
 
     /// Takes a place for an event that was accepted already.
-    pub(super) fn put(&mut self, account: &str) {
+    pub(crate) fn put(&mut self, account: &str) {
         self.taken += 1;
         match self.of.get_mut(account) {
             Some(has) => *has += 1,
@@ -51,7 +51,7 @@ impl Places {
     }
 
     /// Gives a place back.
-    pub(super) fn leave(&mut self, account: &str) {
+    pub(crate) fn leave(&mut self, account: &str) {
         let Some(has) = self.of.get_mut(account) else {
             return;
         };
@@ -62,8 +62,15 @@ impl Places {
         }
     }
 
+    /// Whether an account has more than its limit, by what [`Places::put`] took.
+    pub(crate) fn is_over(&self, account: &str) -> bool {
+        self.of
+            .get(account)
+            .is_some_and(|has| *has > self.limits.account)
+    }
+
     /// How many are taken.
-    pub(super) fn taken(&self) -> u64 {
+    pub(crate) fn taken(&self) -> u64 {
         self.taken
     }
 }
@@ -108,6 +115,7 @@ mod tests {
         let mut queue = places(4, 4);
         (0..5).for_each(|_| queue.put("a"));
         assert!(!queue.enter("a") && !queue.enter("b"));
+        assert!(queue.is_over("a") && !queue.is_over("b"));
         (0..5).for_each(|_| queue.leave("a"));
         assert!(queue.of.is_empty() && queue.enter("b"));
     }

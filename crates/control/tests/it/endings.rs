@@ -352,6 +352,32 @@ async fn what_cannot_be_written_yet_survives_a_kill_and_arrives_as_the_same_mess
     idle(&after).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_an_endpoint_is_bounded() {
+    let platform = Platform::open_with(|config| {
+        // Nobody listens there.
+        config.destinations = placed(QUEUE, "http://127.0.0.1:1/");
+        config.account_deliveries = 2;
+    })
+    .await;
+    platform.active("f").await;
+    let destination = json!({ "OnSuccess": { "Destination": QUEUE } });
+    configure(&platform, "f", json!({ "DestinationConfig": destination })).await;
+    for number in 0..6 {
+        let event = event("f", &number.to_string());
+        platform.control.enqueue(event).await.unwrap();
+    }
+    let metrics = platform.control.metrics();
+    until(|| async {
+        platform.clock.advance(Duration::from_secs(1));
+        let done = metrics.events_queued.get() == 0 && metrics.deliveries_waiting.get() <= 2;
+        done.then_some(())
+    })
+    .await;
+    // No more than may wait do, and the others are in the file that the queue has without the endpoint.
+    letters(&platform, "queue", 4).await;
+}
+
 /// Answers each request with the next status, and gives what it got.
 async fn endpoint(statuses: Vec<u16>) -> (String, tokio::sync::mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
