@@ -6,7 +6,7 @@ use rusqlite::params;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::events::optional;
+use super::columns::{json, optional};
 use super::{CatalogError, Session};
 use crate::events::record::Attributes;
 use crate::events::schedule::{Entry, Lane};
@@ -160,7 +160,7 @@ impl Session<'_> {
                 kind: row.get(4)?,
                 target: row.get(5)?,
                 body: Bytes::from(row.get::<_, Vec<u8>>(6)?),
-                attributes: optional(row, 7)?,
+                attributes: optional(row, 7, json)?,
                 queued_ms: row.get(8)?,
                 attempts: row.get(9)?,
             })

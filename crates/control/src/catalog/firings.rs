@@ -4,7 +4,7 @@ use pilotlight_model::AccountId;
 use pilotlight_model::node::Caller;
 use rusqlite::{Row, params};
 
-use super::functions::{json, parsed};
+use super::columns::{json, parsed};
 use super::{CatalogError, Session};
 use crate::schedules::settings::Target;
 
