@@ -197,7 +197,7 @@ async fn what_was_accepted_for_a_function_that_is_deleted_is_told_of() {
     assert_eq!(waiting["events"][0]["last_error"], "Rate Exceeded.");
 
     let path = format!("{FUNCTIONS}/f");
-    platform.call(Method::DELETE, &path, Value::Null).await;
+    platform.delete(&path).await;
     // A function of the same name is another one, and its settings count for it.
     platform.clock.advance(Duration::from_secs(1));
     let record = body(&letters(&platform, "topic", 1).await[0]);
@@ -221,7 +221,7 @@ async fn a_destination_function_that_is_gone_loses_nothing() {
     let body_of = json!({ "MaximumRetryAttempts": 0, "DestinationConfig": destination });
     configure(&platform, "f", body_of).await;
     let path = format!("{FUNCTIONS}/g");
-    platform.call(Method::DELETE, &path, Value::Null).await;
+    platform.delete(&path).await;
     platform.node.invokes.lock().push_back(Ok(false));
     platform.control.enqueue(event("f", "1")).await.unwrap();
     let letter = &letters(&platform, "g", 1).await[0];

@@ -283,13 +283,7 @@ async fn names_and_qualifiers() {
             "{path}"
         );
     }
-    let version = platform
-        .call(
-            Method::DELETE,
-            &format!("{FUNCTIONS}/f?Qualifier=7"),
-            Value::Null,
-        )
-        .await;
+    let version = platform.delete(&format!("{FUNCTIONS}/f?Qualifier=7")).await;
     assert_eq!(version.status, 204);
     assert_eq!(platform.get(&format!("{FUNCTIONS}/f")).await.status, 200);
 }

@@ -6,11 +6,9 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
 use pilotlight_control::Ending;
 use pilotlight_model::RequestId;
 use pilotlight_model::node::{EventQueue, NodeError, QueuedEvent};
-use serde_json::Value;
 
 use crate::harness::{ARN, FUNCTIONS, Platform, caller, until};
 
@@ -226,13 +224,7 @@ async fn a_full_queue_says_so_and_a_missing_function_is_given_up() {
     assert_eq!(missing.kind.status(), 404);
     put_off(&platform, 1).await;
     let path = format!("{FUNCTIONS}/f");
-    assert_eq!(
-        platform
-            .call(Method::DELETE, &path, Value::Null)
-            .await
-            .status,
-        204
-    );
+    assert_eq!(platform.delete(&path).await.status, 204);
     empties(&platform).await;
     assert_eq!(dropped(&platform, "function_gone"), 2);
     assert!(platform.node.invoked.lock().is_empty());

@@ -102,9 +102,7 @@ async fn what_is_not_there_is_not_found() {
     let platform = Platform::open().await;
     for reply in [
         platform.get("/schedules/s").await,
-        platform
-            .call(Method::DELETE, "/schedules/s", Value::Null)
-            .await,
+        platform.delete("/schedules/s").await,
         platform.put(Method::PUT, "s", |_| {}).await,
     ] {
         assert_eq!(
@@ -151,7 +149,7 @@ async fn what_is_there_is_not_made_twice_but_may_be_asked_for_again() {
         );
         assert_eq!(reply.body["Message"], "Schedule s already exists.");
     }
-    let delete = |token| platform.call(Method::DELETE, token, Value::Null);
+    let delete = |token| platform.delete(token);
     assert_eq!(delete("/schedules/s?clientToken=three").await.status, 200);
     assert_eq!(delete("/schedules/s?clientToken=three").await.status, 200);
     assert_eq!(delete("/schedules/s?clientToken=four").await.status, 404);
