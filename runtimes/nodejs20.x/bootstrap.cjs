@@ -42,10 +42,7 @@ async function start(api) {
   const settings = readSettings();
   const logError = patchConsole(settings);
   const runtime = new Runtime(api, settings, logError);
-  const template =
-    process.env.AWS_LAMBDA_INITIALIZATION_TYPE === 'snap-start'
-      ? new (require('./template.cjs').Template)()
-      : undefined;
+  const template = becomesTemplate() ? new (require('./template.cjs').Template)() : undefined;
   provideAwslambda(template?.hooks);
 
   const ready = process.hrtime.bigint();
@@ -85,6 +82,16 @@ function readSettings() {
     jsonLogs: env.AWS_LAMBDA_LOG_FORMAT?.toUpperCase() === 'JSON',
     logLevel: env.AWS_LAMBDA_LOG_LEVEL?.toUpperCase(),
   };
+}
+
+/**
+ * Whether this process is to be forked. User code sees what its instances will be: Powertools and the like take what they
+ * find here while they load for the truth, and would count no cold start.
+ */
+function becomesTemplate() {
+  if (process.env.AWS_LAMBDA_INITIALIZATION_TYPE !== 'snap-start') return false;
+  process.env.AWS_LAMBDA_INITIALIZATION_TYPE = 'on-demand';
+  return true;
 }
 
 /** What nobody catches ends the process, after the caller and the log have heard of it. */

@@ -1,8 +1,11 @@
 """Code packages: zips with the files that a test gives, and functions that many tests use."""
 
+import hashlib
 import importlib.metadata
 import io
+import os
 import pathlib
+import shutil
 import subprocess
 import zipfile
 
@@ -68,14 +71,31 @@ def awslambdaric(files):
     return {**found, **files}
 
 
-def installed(name):
-    """What a function needs of a package that pip has installed here."""
+def installed(name, data=()):
+    """What a function needs of a package that pip has installed here: code, and files of these suffixes."""
     return {
         str(file): file.read_binary()
         for file in importlib.metadata.files(name)
         # With the libraries that wheels carry along, such as `numpy.libs/libopenblas.so.0`.
-        if file.parts[0] != ".." and "tests" not in file.parts and (file.suffix == ".py" or ".so" in file.suffixes)
+        if file.parts[0] != ".." and "tests" not in file.parts and (file.suffix in (".py", *data) or ".so" in file.suffixes)
     }
+
+
+def npm_installed(lock, env=None):
+    """The folder that `npm ci` makes of a folder with a lock file. It is made once, like the images."""
+    digest = hashlib.sha256((lock / "package-lock.json").read_bytes()).hexdigest()
+    folder = ROOT / "target" / f"e2e-{lock.name.replace('_', '-')}-{digest[:16]}"
+    if not folder.exists():
+        made = folder.with_suffix(".new")
+        shutil.rmtree(made, ignore_errors=True)
+        shutil.copytree(lock, made)
+        done = subprocess.run(
+            ["npm", "ci", "--no-audit", "--no-fund"], cwd=made, env=os.environ | (env(made) if env else {}), text=True,
+            timeout=900, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )
+        assert done.returncode == 0, done.stdout[-8000:]
+        made.rename(folder)
+    return folder
 
 
 JDK = pathlib.Path("/usr/lib/jvm/java-17-openjdk-amd64/bin")

@@ -84,13 +84,9 @@ def endpoint():
 def letters(platform, name):
     """The messages in the file of a target, as the platform keeps them."""
     path = platform.data_dir / "dead-letters" / ACCOUNT / "us-east-1" / f"{name}.jsonl"
-    found = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError:
-            pass  # A kill cut it off, or it is being written; its message comes as a whole.
-    return found
+    text = path.read_text() if path.exists() else ""
+    # What is behind the last line feed is being written, or was when a kill came; every line before it is whole.
+    return [json.loads(line) for line in text.split("\n")[:-1]]
 
 
 def told(platform, name, count=1):
@@ -266,6 +262,67 @@ def test_what_waits_can_be_seen_and_a_crowd_holds_up_no_other(new_platform):
     assert 2 < metrics["pilotlight_control_events_queued"] <= 20
     assert metrics["pilotlight_control_events_oldest_timestamp_seconds"] > 1.7e9
     assert metrics['pilotlight_control_event_messages_total{kind="success"}'] == 1
+
+
+def test_an_account_that_floods_the_queue_keeps_out_nobody_else(new_platform):
+    config = "drain_seconds = 0\n[limits]\nqueued_events = 40\n[async]\nconcurrency = 8\naccount_queued_events = 30\n"
+    platform = new_platform(config)
+    platform.expect_log("cut off")
+    flood, quiet = platform.client(key="000000000001"), platform.client(key="000000000002")
+    for number in range(6):
+        deploy_to(flood, FUNCTION, name=f"slow-{number}", Timeout=60)
+    fast = deploy_to(quiet, FUNCTION, name="fast")
+    quiet.put_function_event_invoke_config(
+        FunctionName="fast", DestinationConfig=on("arn:aws:sqs:us-east-1:000000000002:fast"))
+    accepted = 0
+    with pytest.raises(flood.exceptions.TooManyRequestsException) as refused:
+        for number in range(100):
+            send(Function(flood, f"slow-{number % 6}"), {"sleep": 60})
+            accepted += 1
+    # No more than are free: half of all.
+    assert accepted == 20
+    assert refused.value.response["Error"]["Message"] == "Rate Exceeded."
+    assert refused.value.response["Reason"] == "ConcurrentInvocationLimitExceeded"
+    for number in range(5):
+        send(fast, {"id": number})
+    path = platform.data_dir / "dead-letters/000000000002/us-east-1/fast.jsonl"
+    eventually(lambda: path.exists() and len(path.read_text().splitlines()) == 5, "the quiet account's events ran")
+    env = platform.env(key="000000000001")
+    waiting = json.loads(platform.pilot("events", "--output", "json", env=env).stdout)
+    assert len(waiting["events"]) == accepted, "while none of the others had"
+
+
+def test_a_full_disk_keeps_messages_until_there_is_room(new_platform, tmp_path):
+    """A message that cannot be written whole stays in the catalog, half of it nowhere."""
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", small], check=True)
+    try:
+        target = queue("placed")
+        platform = new_platform(f'{QUICK}\n[destinations]\n"{target}" = "file:{small}/placed.jsonl"\n')
+        client = platform.client()
+        function = deploy_to(client, FUNCTION, name="told")
+        client.put_function_event_invoke_config(FunctionName="told", DestinationConfig=on(target))
+        platform.expect_log("messages cannot be written")
+        for number in range(12):
+            send(function, {"id": number, "filler": "x" * 9_000})
+        failed = 'pilotlight_control_deliveries_failed_total{place="file"}'
+        placed = small / "placed.jsonl"
+        eventually(lambda: placed.exists() and placed.read_text().count("\n") > 0, "some find room")
+        eventually(lambda: platform_metrics(platform).get(failed, 0) > 20, "the others are tried again")
+        # What is written of one that does not fit is taken back.
+        text = eventually(lambda: placed.read_text().endswith("\n") and placed.read_text(), "whole lines")
+        assert 0 < len([json.loads(line) for line in text.splitlines()]) < 12
+        warnings = [line for line in platform.log() if line["message"].startswith("messages cannot be written")]
+        assert len(warnings) == 1
+        subprocess.run(["mount", "-o", "remount,size=16m", small], check=True)
+        eventually(lambda: platform_metrics(platform)["pilotlight_control_deliveries_waiting"] == 0, "all are written")
+        lines = placed.read_text().splitlines()
+        told = [json.loads(json.loads(line)["Body"])["requestPayload"]["id"] for line in lines]
+        assert sorted(told) == list(range(12))
+        assert platform.stop() == 0
+    finally:
+        subprocess.run(["umount", "-l", small], check=True)
 
 
 def platform_metrics(platform):

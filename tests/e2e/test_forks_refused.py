@@ -34,6 +34,12 @@ one.connect(("192.0.2.1", 53))
 def check():
     return one.getpeername() == ("192.0.2.1", 53)
 """),
+    "a UDP socket with an option": ("open_connection", "UDP", """
+one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+def check():
+    return one.getsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST) == 1
+"""),
     "a Unix server": ("listening_socket", "Unix", """
 one = socket.socket(socket.AF_UNIX)
 one.bind("\\0abstract"), one.listen()
@@ -67,6 +73,12 @@ def check():
 open("/tmp/kept", "w").write("x")
 def check():
     return open("/tmp/kept").read() == "x"
+"""),
+    "a file beside X-Ray's": ("temporary_file", "/tmp/.aws-xray", """
+os.mkdir("/tmp/.aws-xray")
+open("/tmp/.aws-xray/kept", "w").close()
+def check():
+    return os.path.exists("/tmp/.aws-xray/kept")
 """),
     "a file in /dev/shm": ("temporary_file", "/dev/shm/kept", 'open("/dev/shm/kept", "w").write("x")'),
     "an unlinked file": ("open_file", "/tmp/", """

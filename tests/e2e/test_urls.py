@@ -8,7 +8,7 @@ import urllib.parse
 
 import boto3
 import pytest
-from botocore.auth import SigV4Auth
+from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 
 from conftest import deploy_to
@@ -278,6 +278,12 @@ def test_iam_urls_ask_for_the_accounts_signature_and_urls_survive(new_platform):
     assert found.status == 200, found.body
     context = found.json["requestContext"]
     assert (context["accountId"], context["authorizer"]["iam"]["accessKey"]) == ("000000000001", "AKIAONE")
+    # A signature in the query is good as well, and nothing that the function could send again.
+    request = AWSRequest(method="GET", url=f"{url}x?a=b")
+    SigV4QueryAuth(boto3.Session("AKIAONE", "first").get_credentials(), "lambda", "us-east-1").add_auth(request)
+    found = call(url, path=request.url.removeprefix(url)).json
+    assert found["queryStringParameters"]["X-Amz-Expires"] == "3600" and found["rawQueryString"].startswith("a=b&")
+    assert "X-Amz-Signature" in request.url and "Signature=" not in json.dumps(found)
     assert call(url, headers=sign(url, "AKIAONE", "wrong")).status == 403
     assert call(url, headers=sign(url, "AKIATWO", "second")).body == b'{"Message":"Forbidden"}'
     assert call(url, path="other", headers=sign(url, "AKIAONE", "first")).status == 403

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pilotlight_model::Runtime;
 use pilotlight_model::error::Causes;
-use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
+use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region};
 use pilotlight_model::limits::Limits;
 use pilotlight_model::logs::Logs;
@@ -28,7 +29,7 @@ use crate::invoke;
 use crate::ladder::{Ladder, START_FIRST};
 use crate::launcher::{LaunchError, Launcher, RootKey, Sandboxed};
 use crate::live::Live;
-use crate::logs::{LogGroup, LogStore};
+use crate::logs::{LogGroup, LogLimits, LogStore};
 use crate::memory;
 use crate::pool::{Call, Pool};
 use crate::runtime::RuntimeImage;
@@ -120,7 +121,11 @@ impl Agent {
         launcher: Arc<dyn Launcher>,
     ) -> Result<Self, AgentError> {
         let folder = config.data_dir.join("logs");
-        let logs = LogStore::open(&folder, config.limits.log_group_bytes)
+        let bounds = LogLimits {
+            group: config.limits.log_group_bytes,
+            account: config.limits.account_log_bytes,
+        };
+        let logs = LogStore::open(&folder, bounds)
             .map_err(|source| AgentError::Logs { folder, source })?;
         let capacity_mb = match config.limits.node_memory_mb {
             0 => memory::for_instances_mb().map_err(AgentError::Memory)?,
@@ -225,7 +230,7 @@ impl NodeApi for Agent {
 
     fn prepare(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<(), NodeError>> {
         Box::pin(async move {
-            let image = self.node.image(spec.runtime)?;
+            let image = self.node.image(spec.runtime.image())?;
             // A folder that is edited is bound afresh for each start.
             if spec.live_code.is_none() {
                 let root = RootKey::of(&spec, &image.digest);

@@ -7,8 +7,8 @@ mod frames;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pilotlight_model::Runtime;
 use pilotlight_model::error::Causes;
-use pilotlight_model::function::Runtime;
 use pilotlight_model::ids::Digest;
 use pilotlight_model::node::{Compiled, CompiledFile, Folder, NodeError};
 use tokio::io::AsyncReadExt;

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 
 use bytes::Bytes;
-use pilotlight_model::function::{FunctionSpec, Runtime};
+use pilotlight_model::function::FunctionSpec;
 use pilotlight_model::logging::LogFormat;
 use pilotlight_model::node::Folder;
+use pilotlight_model::{Runtime, RuntimeName};
 
 use serde_json::json;
 
@@ -108,6 +109,14 @@ fn all<'a>(
             .iter()
             .map(|(name, value)| (name.as_str(), value.clone())),
     );
+    if let Some((name, folder)) = layer_folder(spec.runtime) {
+        // Behind what the user says; the image's own folders, where they are in the variable, come after it.
+        let given = spec.environment.get(name);
+        let rest = all.get(name).filter(|_| given.is_none());
+        let path = [given, Some(&folder), rest].into_iter().flatten();
+        let path = path.map(String::as_str).collect::<Vec<_>>().join(":");
+        all.insert(name, path);
+    }
     all.extend(reserved(spec, stream, initialization));
     all.extend(credentials());
     if let LogFormat::Json { application, .. } = spec.log_format {
@@ -116,14 +125,38 @@ fn all<'a>(
         all.insert("AWS_LAMBDA_LOG_LEVEL", application.to_string());
     }
     if image.runtime != Runtime::ProvidedAl2023 {
-        // Lambda does not define it for runtimes that the user brings along.
-        let name = format!("AWS_Lambda_{}", image.runtime);
+        // Lambda does not define it for runtimes that the user brings along. The name is the one that the user
+        // gave: clients of AWS put it into their user agent, and what really runs, code asks its language.
+        let name = format!("AWS_Lambda_{}", spec.runtime);
         all.insert("AWS_EXECUTION_ENV", name);
     }
     if request_socket {
         all.insert("_PILOTLIGHT_RUNTIME_FD", RUNTIME_FD.to_owned());
     }
     all
+}
+
+/// Where layers have what is for the version that the runtime's name says, and the variable by which it is looked
+/// into. The image looks by itself for what is for its own version.
+fn layer_folder(runtime: RuntimeName) -> Option<(&'static str, String)> {
+    if !runtime.is_substituted() {
+        return None;
+    }
+    let name = runtime.as_str();
+    match runtime.image() {
+        Runtime::Python311 => Some((
+            "PYTHONPATH",
+            format!("{LAYERS}/python/lib/{name}/site-packages"),
+        )),
+        Runtime::Nodejs20x => {
+            let major = name.strip_prefix("nodejs")?.strip_suffix(".x")?;
+            Some((
+                "NODE_PATH",
+                format!("{LAYERS}/nodejs/node{major}/node_modules"),
+            ))
+        }
+        Runtime::Java17 | Runtime::ProvidedAl2023 => None,
+    }
 }
 
 /// What is the runtime's alone. Source: "Configuring extensions", "Environment variables", of the AWS Lambda developer
@@ -228,4 +261,21 @@ fn c_strings(all: BTreeMap<&str, String>) -> Vec<CString> {
     possible(all)
         .filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_have_folders_by_the_name_of_the_runtime() {
+        let folder = |name: &str| layer_folder(RuntimeName::from_name(name).unwrap());
+        let python = "/opt/python/lib/python3.12/site-packages".to_owned();
+        assert_eq!(folder("python3.12"), Some(("PYTHONPATH", python)));
+        let node = "/opt/nodejs/node22/node_modules".to_owned();
+        assert_eq!(folder("nodejs22.x"), Some(("NODE_PATH", node)));
+        for own in ["python3.11", "nodejs20.x", "java21", "provided.al2"] {
+            assert_eq!(folder(own), None, "{own}");
+        }
+    }
 }

@@ -23,7 +23,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use pilotlight_model::function::Runtime;
+use pilotlight_model::Runtime;
 use pilotlight_store::Store;
 
 use crate::runtime::RuntimeImage;

@@ -20,7 +20,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
+use pilotlight_model::Runtime;
+use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ladder::{LadderCounters, Refusal, Rung, ZygoteStatus};
 use pilotlight_model::node::VersionCounts;
 use pilotlight_model::start::StartKind;
@@ -163,7 +164,7 @@ impl Ladder {
 
     /// Who keeps the zygote that instances of that version can be.
     fn zygote_of(&self, spec: &FunctionSpec) -> Option<&Arc<Keeper>> {
-        let keeper = self.zygotes.get(&spec.runtime);
+        let keeper = self.zygotes.get(&spec.runtime.image());
         keeper.filter(|_| variables::suits(spec))
     }
 

@@ -231,7 +231,7 @@ impl Launching<'_> {
         instance.trace(|trace| trace.end(Phase::Slot, clock::now()));
         let mut listener = listener(slot.take_runtime_api())?;
         let accompanied = self.accompany_in_slot(&mut *slot, &mut listener).await?;
-        let inherits = inherits_connection(spec.runtime);
+        let inherits = inherits_connection(spec.runtime.image());
         let (ours, theirs) = pair(inherits, None)?;
         let launch = Launch {
             owner: Some(spec.key.clone()),

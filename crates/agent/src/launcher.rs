@@ -2,8 +2,10 @@
 //! [`Sandboxed`] does it for real; tests put a runtime in its place that lives in the same process.
 
 mod forked;
+mod mounting;
 mod running;
 mod sandboxed;
+mod terms;
 
 use std::ffi::CString;
 use std::fmt;

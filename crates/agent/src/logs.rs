@@ -4,11 +4,13 @@
 //! What waits to be written is bounded in bytes; who finds no room waits, and with it the pipe of the
 //! instance and the function that floods it. A full disk loses lines, counts them, and harms nobody.
 
+mod accounts;
 mod groups;
 mod index;
 mod journal;
 mod output;
 mod reading;
+mod retention;
 mod segment;
 mod select;
 mod tail;
@@ -18,7 +20,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 pub(crate) use pilotlight_model::logs::LogGroup;
@@ -33,6 +34,8 @@ pub(crate) const LINE_BYTES: usize = 256 * 1024;
 const WAITING_BYTES: u32 = 16 * 1024 * 1024;
 /// Readers at the same moment; each looks at some megabytes.
 const READERS: usize = 64;
+/// Deletions at the same moment; further ones wait for their turn.
+const DELETIONS: usize = 16;
 /// What a line costs beside its text while it waits.
 const LINE_OVERHEAD_BYTES: usize = 64;
 
@@ -69,10 +72,8 @@ enum Command {
     DeleteStream(Arc<LogGroup>, String, Done),
     /// Remove a group.
     DeleteGroup(Arc<LogGroup>, Done),
-    /// Keep lines of a group for so long, or as long as there is room.
-    Retain(LogGroup, Option<Duration>),
-    /// Let go of what has been kept long enough.
-    Expire,
+    /// Heed what has been said of how long lines are kept.
+    Retain,
     /// Tell when everything before has been written.
     Barrier(oneshot::Sender<()>),
 }
@@ -80,26 +81,45 @@ enum Command {
 /// Who waits for a command, and hears how it went.
 type Done = oneshot::Sender<io::Result<()>>;
 
+/// Bounds of what is kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogLimits {
+    /// Bytes of each group.
+    pub(crate) group: u64,
+    /// Bytes of all groups of an account, in all regions.
+    pub(crate) account: u64,
+}
+
 /// Handle of the store. The writer ends when every handle is gone or the store is closed.
 #[derive(Clone)]
 pub(crate) struct LogStore {
     folder: Arc<PathBuf>,
     commands: mpsc::UnboundedSender<Command>,
-    /// Bounds `commands`: no batch without its permit, and readers have a bound of their own.
+    /// These bound `commands`: no batch without its permit for so many bytes, one barrier for each reader, no
+    /// deletion without its permit, and one command at most for all that is said of retention. (A drain of the
+    /// node adds a barrier.)
     room: Arc<Semaphore>,
     readers: Arc<Semaphore>,
+    deletions: Arc<Semaphore>,
+    retention: Arc<retention::Told>,
     indexes: Arc<reading::Indexes>,
     dropped: Arc<AtomicU64>,
     thread: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
 }
 
 impl LogStore {
-    /// Opens the store in that folder, with a bound for the bytes of each group, and starts its writer.
-    pub(crate) fn open(folder: &Path, group_bytes: u64) -> io::Result<Self> {
+    /// Opens the store in that folder, and starts its writer.
+    pub(crate) fn open(folder: &Path, limits: LogLimits) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let (commands, received) = mpsc::unbounded_channel();
         let dropped = Arc::new(AtomicU64::new(0));
-        let writer = writer::Writer::new(folder.to_owned(), group_bytes, Arc::clone(&dropped));
+        let retention = Arc::new(retention::Told::default());
+        let writer = writer::Writer::new(
+            folder.to_owned(),
+            limits,
+            Arc::clone(&retention),
+            Arc::clone(&dropped),
+        );
         let thread = std::thread::Builder::new()
             .name("log-writer".to_owned())
             .spawn(move || writer.run(received))?;
@@ -108,6 +128,8 @@ impl LogStore {
             commands,
             room: Arc::new(Semaphore::new(WAITING_BYTES as usize)),
             readers: Arc::new(Semaphore::new(READERS)),
+            deletions: Arc::new(Semaphore::new(DELETIONS)),
+            retention,
             indexes: Arc::default(),
             dropped,
             thread: Arc::new(Mutex::new(Some(thread))),

@@ -2,7 +2,8 @@
 
 use std::ffi::CString;
 
-use pilotlight_model::function::{FunctionSpec, Runtime};
+use pilotlight_model::Runtime;
+use pilotlight_model::function::FunctionSpec;
 
 use crate::runtime::RuntimeImage;
 

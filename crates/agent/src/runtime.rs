@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pilotlight_model::function::Runtime;
+use pilotlight_model::Runtime;
 use pilotlight_model::ids::Digest;
 use pilotlight_model::limits;
 

@@ -5,8 +5,8 @@ mod on_free;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pilotlight_model::Runtime;
 use pilotlight_model::error::Causes;
-use pilotlight_model::function::Runtime;
 use pilotlight_model::limits;
 use pilotlight_model::node::NodeError;
 use pilotlight_model::provisioned::Trouble;
@@ -71,8 +71,11 @@ async fn live(node: Arc<Node>, instance: Arc<Instance>, order: StartOrder) {
         Purpose::Provisioned => (For::Provision, Ready::of(&node)),
     };
     let ticket = beginning.ticket();
-    let Some(image) = node.runtimes.get(&instance.spec.runtime) else {
-        let why = format!("this node has no image of {}", instance.spec.runtime);
+    let Some(image) = node.runtimes.get(&instance.spec.runtime.image()) else {
+        let why = format!(
+            "this node has no image of {}",
+            instance.spec.runtime.image()
+        );
         refuse(&node.pool, ticket, &why);
         return;
     };

@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
+use pilotlight_model::Runtime;
+use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region, RequestId, Version};
 use pilotlight_model::limits::Limits;
 use pilotlight_model::logging::LogFormat;
@@ -155,7 +156,7 @@ pub(crate) fn spec() -> FunctionSpec {
             version: Version::Latest,
         },
         revision: 1,
-        runtime: Runtime::Python311,
+        runtime: Runtime::Python311.into(),
         handler: "app.handler".to_owned(),
         code: digest('2'),
         layers: Vec::new(),

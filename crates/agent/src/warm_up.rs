@@ -38,7 +38,7 @@ pub(crate) struct Expected {
 /// Brings the version to that many idle instances, as far as there is room.
 pub(crate) async fn run(node: &Arc<Node>, order: WarmUpOrder) -> Result<WarmedUp, NodeError> {
     let spec = &order.spec;
-    node.image(spec.runtime)?;
+    node.image(spec.runtime.image())?;
     if node.pool.is_draining() {
         return Err(NodeError::Draining);
     }
@@ -46,6 +46,10 @@ pub(crate) async fn run(node: &Arc<Node>, order: WarmUpOrder) -> Result<WarmedUp
     let idle = node.pool.keep(spec, order.instances);
     let missing = (order.instances as usize).saturating_sub(idle);
     let started = start(node, spec, missing).await;
+    // As after any start, what it missed is made; but not in the room of what has just been warmed up, or of others.
+    if started > 0 && node.ladder.has_room(node, spec) {
+        node.ladder.missed_template(node, spec);
+    }
     let mut warmed = WarmedUp {
         idle: u32::try_from(node.pool.keep(spec, 0)).unwrap_or(u32::MAX),
         started,
@@ -137,8 +141,7 @@ impl OnFree for Ready {
         let Some(expected) = expected.filter(|_| first) else {
             return released(&self.node, instance, None);
         };
-        // It has served nobody: there is nothing to be learned from it yet, and no template is made for it,
-        // which might take the room of others.
+        // It has served nobody: there is nothing to be learned from it yet.
         self.node.pool.release(instance, None);
         expected.ready.fetch_add(1, Ordering::Relaxed);
     }

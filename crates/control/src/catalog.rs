@@ -3,11 +3,13 @@
 //! One thread owns the writing connection. Work is handed to it as closures through a bounded channel;
 //! it runs all that wait, each in a savepoint of one transaction, syncs once, and only then answers. So
 //! concurrent writers share a sync (group commit), a write sees all writes before it, and the in-memory
-//! index changes in commit order. Reads have a connection of their own and see what is committed; one is
-//! answered when the index has it, too, so that a function that is said to be active can be invoked.
+//! index changes in commit order. Reads have a connection of their own and see what is committed, each as of
+//! one moment; one is answered when the index has it, too, so that a function that is said to be active can be
+//! invoked.
 
 pub(crate) mod aliases;
 pub(crate) mod asides;
+mod columns;
 pub(crate) mod concurrency;
 pub(crate) mod deliveries;
 pub(crate) mod event_invoke;
@@ -18,9 +20,11 @@ pub(crate) mod layers;
 pub(crate) mod logs;
 mod open;
 pub(crate) mod record;
+mod row;
 pub(crate) mod schedule_groups;
 pub(crate) mod schedules;
 mod sealed;
+mod settings;
 pub(crate) mod signing;
 mod statements;
 pub(crate) mod urls;
@@ -173,8 +177,8 @@ impl Catalog {
         receiver.await.map_err(|_| CatalogError::Closed)?
     }
 
-    /// Runs `work` on the reading connection, on a thread that may block. The index has what was read when
-    /// this returns.
+    /// Runs `work` on the reading connection, on a thread that may block. All its queries see the catalog as
+    /// it was at the first, and the index has what was read when this returns.
     pub(crate) async fn read<T, E>(
         &self,
         work: impl FnOnce(&Session<'_>) -> Result<T, E> + Send + 'static,
@@ -186,7 +190,11 @@ impl Catalog {
         let (reader, sealing) = (Arc::clone(&self.reader), self.sealing.clone());
         let behind = Arc::clone(&self.behind);
         let reading = move || {
-            let read = work(&Session::new(&reader.lock(), &sealing));
+            let mut reader = reader.lock();
+            let snapshot = reader.transaction().map_err(CatalogError::from)?;
+            let read = work(&Session::new(&snapshot, &sealing));
+            drop(snapshot);
+            drop(reader);
             drop(behind.read());
             read
         };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use pilotlight_model::runtime::Offer;
 use pilotlight_model::{Digest, Limits, Runtime};
 
 use crate::chance::{Chance, SystemChance};
@@ -30,6 +31,9 @@ pub struct Config {
     /// The runtimes that functions may have, each with its image in the store. The images are never
     /// collected, and stand in `RuntimeVersionArn`.
     pub runtimes: BTreeMap<Runtime, Digest>,
+    /// Whether functions may be configured with other versions of these, and run on the nearest. Those that
+    /// are go on running when this is turned off.
+    pub runtime_substitutes: bool,
     /// The installation's limits.
     pub limits: Limits,
     /// Versions that are made ready at the same time.
@@ -38,6 +42,8 @@ pub struct Config {
     pub publishes: usize,
     /// Asynchronous events that are delivered at the same time.
     pub event_concurrency: usize,
+    /// Asynchronous events of one account that may wait and run.
+    pub account_queued_events: u64,
     /// How asynchronous events are tried again.
     pub retries: Retries,
     /// Where records and dead letters for targets outside the platform go; those of targets that are not
@@ -45,6 +51,8 @@ pub struct Config {
     pub destinations: Destinations,
     /// Size of such a file at which a new one is begun.
     pub dead_letter_bytes: u64,
+    /// Messages of one account that may wait for endpoints; what is more goes to files.
+    pub account_deliveries: u64,
     /// How long an endpoint is tried; what it has not taken by then goes to a file.
     pub delivery_max_age: Duration,
     /// Rest between two collections of the store, so that many deletions share one.
@@ -64,8 +72,8 @@ pub enum HotReload {
     Never,
     /// Any, while this is true: as long as everybody who can call is on this machine.
     While(Arc<AtomicBool>),
-    /// Any.
-    Always,
+    /// Any, while this is true, and those that ask later are told why not.
+    Any(Arc<AtomicBool>),
     /// Those in one of these.
     Within(Vec<PathBuf>),
 }
@@ -76,7 +84,7 @@ impl HotReload {
         match self {
             HotReload::Never => false,
             HotReload::While(open) => open.load(Ordering::Relaxed),
-            HotReload::Always | HotReload::Within(_) => true,
+            HotReload::Any(_) | HotReload::Within(_) => true,
         }
     }
 }
@@ -106,6 +114,14 @@ impl Default for Retries {
 }
 
 impl Config {
+    /// The runtimes that functions may be given.
+    pub(crate) fn offer(&self) -> Offer {
+        Offer {
+            images: self.runtimes.keys().copied().collect(),
+            substitutes: self.runtime_substitutes,
+        }
+    }
+
     /// The defaults around what has none.
     pub fn new(
         data_dir: impl Into<PathBuf>,
@@ -120,13 +136,16 @@ impl Config {
             url_base: UrlBase::local(&endpoint_url),
             endpoint_url,
             runtimes,
+            runtime_substitutes: true,
             limits: Limits::default(),
             deploys: 2,
             publishes: 2,
             event_concurrency: 128,
+            account_queued_events: 50_000,
             retries: Retries::default(),
             destinations: Destinations::default(),
             dead_letter_bytes: 64 * 1024 * 1024,
+            account_deliveries: 10_000,
             delivery_max_age: Duration::from_secs(24 * 3600),
             collect_rest: Duration::from_secs(5),
             hot_reload: HotReload::Never,

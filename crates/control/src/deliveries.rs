@@ -8,6 +8,7 @@ mod places;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use pilotlight_model::error::Causes;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,7 @@ use crate::config::Config;
 use crate::control::Parts;
 use crate::destination::Arn;
 use crate::events::dispatch::{Desk, Work};
+use crate::events::places::{PlaceLimits, Places};
 use crate::events::record::Attributes;
 use crate::events::schedule::{End, Entry, Pressure};
 use crate::events::{after_fault, rests};
@@ -35,6 +37,8 @@ pub(crate) struct Deliveries {
     desk: Desk,
     files: Files,
     endpoints: Endpoints,
+    /// What waits of each account. Locked for a count, never across an await.
+    waiting: Mutex<Places>,
     metrics: Metrics,
 }
 
@@ -47,12 +51,25 @@ impl Deliveries {
     ) -> std::io::Result<Self> {
         let length = i64::try_from(waiting.len()).unwrap_or(i64::MAX);
         metrics.deliveries_waiting.set(length);
+        let mut places = Places::new(PlaceLimits {
+            all: u64::MAX,
+            account: config.account_deliveries,
+        });
+        for entry in &waiting {
+            places.put(entry.lane.account());
+        }
         Ok(Self {
             desk: Desk::new(ROOM, rests(config), waiting, &config.clock),
             files: Files::start(config.dead_letter_bytes)?,
             endpoints: Endpoints::default(),
+            waiting: Mutex::new(places),
             metrics,
         })
+    }
+
+    /// Whether more of that account waits than may wait for endpoints.
+    fn is_over(&self, account: &str) -> bool {
+        self.waiting.lock().is_over(account)
     }
 
     /// Adds what has been written down.
@@ -60,6 +77,11 @@ impl Deliveries {
         if !entries.is_empty() {
             let count = i64::try_from(entries.len()).unwrap_or(i64::MAX);
             self.metrics.deliveries_waiting.inc_by(count);
+            let mut waiting = self.waiting.lock();
+            for entry in &entries {
+                waiting.put(entry.lane.account());
+            }
+            drop(waiting);
             self.desk.add(entries);
         }
     }
@@ -107,7 +129,8 @@ async fn read(parts: &Parts, id: i64) -> Option<Delivery> {
 async fn send(parts: &Parts, delivery: &Delivery) -> (Place, Result<(), String>) {
     let config = &parts.config;
     let age_ms = config.clock.unix_ms().saturating_sub(delivery.queued_ms);
-    let patient = u128::from(age_ms) < config.delivery_max_age.as_millis();
+    let patient = u128::from(age_ms) < config.delivery_max_age.as_millis()
+        && !parts.deliveries.is_over(&delivery.account);
     match config.destinations.find(&delivery.target) {
         Some(Destination::Http(url)) if patient => {
             let sent = parts.deliveries.endpoints.post(url, delivery).await;
@@ -117,7 +140,7 @@ async fn send(parts: &Parts, delivery: &Delivery) -> (Place, Result<(), String>)
             let sent = write(parts, path.clone(), false, delivery).await;
             (Place::FILE, sent)
         }
-        // An endpoint that did not take it for so long does not get it any more; nothing is thrown away.
+        // An endpoint that did not take it for so long, or so many, does not get it any more; nothing is thrown away.
         Some(Destination::Http(_)) | None => {
             let path = default_file(&config.data_dir, delivery);
             (Place::FILE, write(parts, path, true, delivery).await)
@@ -179,6 +202,7 @@ async fn conclude(
     let pressure = match &sent {
         Ok(()) => {
             metrics.deliveries.get_or_create(&place).inc();
+            parts.deliveries.waiting.lock().leave(&delivery.account);
             // Last: who sees it gone sees where it is.
             metrics.deliveries_waiting.dec();
             Pressure::Taken
@@ -191,13 +215,16 @@ async fn conclude(
                 attempts,
                 ..
             } = delivery;
-            tracing::warn!(
-                request_id,
-                target,
-                attempts,
-                error,
-                "a destination does not take what is told"
-            );
+            // Of a file that cannot be written its writer tells, once.
+            if place == Place::HTTP {
+                tracing::warn!(
+                    request_id,
+                    target,
+                    attempts,
+                    error,
+                    "a destination does not take what is told"
+                );
+            }
             Pressure::Refused { at_ms: now_ms }
         }
     };

@@ -177,7 +177,7 @@ async fn deploy(parts: Arc<Parts>, record: Record) -> bool {
 async fn make_ready(parts: &Parts, mut record: Record) -> Result<Arc<FunctionSpec>, Failure> {
     // What is edited has no byte code: it would be that of the source as it was.
     let compiles = record.settings.live_code.is_none();
-    if compiles && record.code.compiled != Some(record.settings.runtime) {
+    if compiles && record.code.compiled != Some(record.settings.runtime.image()) {
         record.code = compiled(parts, &record).await?;
     }
     let layers = layers::images(parts, &record).await?;
@@ -203,7 +203,7 @@ async fn make_ready(parts: &Parts, mut record: Record) -> Result<Arc<FunctionSpe
 /// The code with byte code added, kept alive by the row before it is used. Code that cannot be compiled
 /// runs uncompiled, only slower.
 async fn compiled(parts: &Parts, record: &Record) -> Result<Code, Failure> {
-    let (runtime, mut code) = (record.settings.runtime, record.code.clone());
+    let (runtime, mut code) = (record.settings.runtime.image(), record.code.clone());
     let held = parts.packages.hold().await;
     if !parts.packages.contains(&code.draft) {
         code.draft = parts

@@ -75,7 +75,7 @@ pub(crate) fn check(
 ) -> Result<(), Refused> {
     let parsed = Arn::parse(arn).ok_or(Refused::Config)?;
     match (parsed.service, used) {
-        ("sqs" | "sns", _) => queue(arn, &parsed, used, region),
+        ("sqs" | "sns", _) => queue(arn, &parsed, used, account, region),
         ("lambda", _) => match function(arn) {
             Some(target) if target.account == *account && target.region == *region => Ok(()),
             _ => Err(Refused::invalid(arn)),
@@ -126,7 +126,14 @@ impl Refused {
     }
 }
 
-fn queue(arn: &str, parsed: &Arn<'_>, used: Use, region: &Region) -> Result<(), Refused> {
+/// Queues and topics have no policies here by which they could let another account in.
+fn queue(
+    arn: &str,
+    parsed: &Arn<'_>,
+    used: Use,
+    account: &AccountId,
+    region: &Region,
+) -> Result<(), Refused> {
     let fifo = parsed.resource.ends_with(".fifo");
     let kind = match parsed.service {
         "sns" => "SNS topic",
@@ -143,7 +150,7 @@ fn queue(arn: &str, parsed: &Arn<'_>, used: Use, region: &Region) -> Result<(), 
         _ if fifo && parsed.service == "sns" => Err(Refused::words(
             "FIFO-type Amazon SNS topics aren't supported as a destination.",
         )),
-        _ if fifo || !plain(parsed.resource) || parsed.account.parse::<AccountId>().is_err() => {
+        _ if fifo || !plain(parsed.resource) || parsed.account != account.as_str() => {
             Err(Refused::invalid(arn))
         }
         _ => Ok(()),
@@ -211,6 +218,8 @@ mod tests {
             "arn:aws:lambda:us-east-1:123456789012:layer:f",
             "arn:aws:sqs:us-east-1:123456789012:../../etc/passwd",
             "arn:aws:sqs:us-east-1::q",
+            "arn:aws:sqs:us-east-1:999999999999:q",
+            "arn:aws:sns:us-east-1:999999999999:t",
         ] {
             let words = format!("The destination ARN {arn} is invalid.");
             assert_eq!(checked(arn, Use::OnFailure), Err(words));

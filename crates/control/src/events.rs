@@ -4,17 +4,18 @@
 mod attempt;
 pub(crate) mod dispatch;
 mod ending;
+pub(crate) mod places;
 pub(crate) mod record;
 mod retry;
 pub(crate) mod schedule;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use pilotlight_model::LambdaError;
+use parking_lot::Mutex;
 use pilotlight_model::error::{Causes, ThrottleReason};
 use pilotlight_model::node::QueuedEvent;
+use pilotlight_model::{AccountId, LambdaError};
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::CatalogError;
@@ -26,6 +27,7 @@ use crate::metrics::Metrics;
 use attempt::Attempt;
 pub(crate) use attempt::may_loop;
 use dispatch::{Desk, Work};
+use places::{PlaceLimits, Places};
 use schedule::{End, Entry, Pressure, Rests};
 
 /// Rest after a fault of the catalog, so that what cannot be written down is not repeated at full speed.
@@ -33,8 +35,8 @@ const FAULT_REST: Duration = Duration::from_secs(5);
 
 /// The queue's state outside the catalog: how long it is, and whose turn it is.
 pub(crate) struct Queue {
-    limit: u64,
-    length: AtomicU64,
+    /// Locked for a count, never across an await.
+    places: Mutex<Places>,
     desk: Desk,
     metrics: Metrics,
 }
@@ -42,8 +44,14 @@ pub(crate) struct Queue {
 impl Queue {
     /// The queue with what the catalog holds.
     pub(crate) fn new(config: &Config, waiting: Vec<Entry>, metrics: Metrics) -> Self {
-        let length = waiting.len() as u64;
-        metrics.events_queued.set(signed(length));
+        let mut places = Places::new(PlaceLimits {
+            all: config.limits.queued_events,
+            account: config.account_queued_events,
+        });
+        for entry in &waiting {
+            places.put(entry.lane.account());
+        }
+        metrics.events_queued.set(signed(places.taken()));
         let desk = Desk::new(
             config.event_concurrency,
             rests(config),
@@ -51,8 +59,7 @@ impl Queue {
             &config.clock,
         );
         let queue = Self {
-            limit: config.limits.queued_events,
-            length: AtomicU64::new(length),
+            places: Mutex::new(places),
             desk,
             metrics,
         };
@@ -60,17 +67,13 @@ impl Queue {
         queue
     }
 
-    /// Takes a place in the queue, if there is one.
-    pub(crate) fn enter(&self) -> bool {
-        let taken = self
-            .length
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |length| {
-                (length < self.limit).then_some(length + 1)
-            });
-        if taken.is_ok() {
+    /// Takes a place in the queue, if there is one for that account.
+    pub(crate) fn enter(&self, account: &AccountId) -> bool {
+        let entered = self.places.lock().enter(account.as_str());
+        if entered {
             self.metrics.events_queued.inc();
         }
-        taken.is_ok()
+        entered
     }
 
     /// What has taken places is written down: it is delivered from now on.
@@ -79,18 +82,9 @@ impl Queue {
         self.show_oldest();
     }
 
-    /// Takes places for what follows an event that was accepted: it is not refused.
-    fn follow(&self, entries: Vec<Entry>) {
-        self.length
-            .fetch_add(entries.len() as u64, Ordering::Relaxed);
-        self.metrics
-            .events_queued
-            .inc_by(signed(entries.len() as u64));
-        self.desk.add(entries);
-    }
-
-    pub(crate) fn leave(&self) {
-        self.length.fetch_sub(1, Ordering::Relaxed);
+    /// Gives a place back.
+    pub(crate) fn leave(&self, account: &AccountId) {
+        self.places.lock().leave(account.as_str());
         self.metrics.events_queued.dec();
     }
 
@@ -116,7 +110,8 @@ pub(crate) fn after_fault(clock: &dyn Clock) -> End {
 
 /// Keeps an event; it is on stable storage when this returns.
 pub(crate) async fn enqueue(parts: Arc<Parts>, event: QueuedEvent) -> Result<(), LambdaError> {
-    if !parts.queue.enter() {
+    let account = event.account.clone();
+    if !parts.queue.enter(&account) {
         return Err(LambdaError::throttled(
             ThrottleReason::ConcurrentInvocationLimitExceeded,
         ));
@@ -139,7 +134,7 @@ pub(crate) async fn enqueue(parts: Arc<Parts>, event: QueuedEvent) -> Result<(),
             Ok(())
         }
         Err(error) => {
-            parts.queue.leave();
+            parts.queue.leave(&account);
             Err(error)
         }
     }

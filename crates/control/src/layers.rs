@@ -14,7 +14,7 @@ pub(crate) async fn images(parts: &Parts, record: &Record) -> Result<Vec<Digest>
     let layers = &record.settings.layers;
     let mut images = Vec::with_capacity(layers.len());
     for layer in layers {
-        images.extend(compiled(parts, record.settings.runtime, layer).await?);
+        images.extend(compiled(parts, record.settings.runtime.image(), layer).await?);
     }
     if images.len() < layers.len() {
         images = layers.iter().map(|layer| layer.draft.clone()).collect();

@@ -11,19 +11,16 @@ pub(crate) mod trace_id;
 use std::time::UNIX_EPOCH;
 
 use hyper::body::Incoming;
-use pilotlight_model::LambdaError;
-use pilotlight_model::concurrency::Admit;
 use pilotlight_model::function_policy::{INVOKE_FUNCTION, authorize};
 use pilotlight_model::limits::{INVOKE_EVENT_BYTES, INVOKE_REQUEST_BYTES};
 use pilotlight_model::names::Target;
-use pilotlight_model::node::{QueuedEvent, Resolved};
+use pilotlight_model::node::QueuedEvent;
 
 use crate::answer_body::AnswerBody;
 use crate::body::BodyError;
 use crate::front::{Answer, Answered, Call, Parts};
-use crate::metrics::Outcome;
 use asked::{Asked, InvocationType};
-use run::Admitted;
+use run::{Admitted, permit};
 use trace_id::TraceId;
 
 /// Which of the operations was called.
@@ -117,17 +114,10 @@ pub(crate) async fn invoke(
             Ok(answer::accepted(style, &trace))
         }
         InvocationType::RequestResponse => {
-            let Resolved { spec, share, .. } = &resolved;
-            let trace = chain::arrive(parts, trace, &spec.key).await?;
-            // A throttled request must cost next to nothing, so the permit comes before the node.
-            let permit = parts.admission.admit(&spec.key, share).map_err(|reason| {
-                let metrics = &parts.recorder.metrics;
-                metrics.refused(&target.name, Outcome::Throttled);
-                LambdaError::throttled(reason)
-            })?;
+            let trace = chain::arrive(parts, trace, &resolved.spec.key).await?;
             let admitted = Admitted {
+                permit: permit(parts, &resolved)?,
                 resolved,
-                permit,
                 payload,
                 trace,
                 client_context: asked.client_context,
@@ -135,19 +125,24 @@ pub(crate) async fn invoke(
                 cold: asked.cold,
                 at: now.duration_since(UNIX_EPOCH).unwrap_or_default(),
             };
-            let trace = admitted.trace.clone();
-            let version = admitted.resolved.spec.key.version;
-            if style == Style::Stream {
-                let ran = admitted.run_streaming(parts, call).await;
-                return Ok(streaming::answer(ran, &version, &trace, call.wire));
-            }
-            Ok(match admitted.run(parts, call).await {
-                Ok((reply, responding)) => Answer {
-                    response: answer::reply(reply, &version, &trace).map(AnswerBody::from),
-                    responding: Some(responding),
-                },
-                Err(refused) => refused.into(),
-            })
+            Ok(respond(parts, call, style, admitted).await)
         }
+    }
+}
+
+/// Runs the function, and answers with what it says.
+async fn respond(parts: &Parts, call: &Call<'_>, style: Style, admitted: Admitted) -> Answer {
+    let trace = admitted.trace.clone();
+    let version = admitted.resolved.spec.key.version;
+    if style == Style::Stream {
+        let ran = admitted.run_streaming(parts, call).await;
+        return streaming::answer(ran, &version, &trace, call.wire);
+    }
+    match admitted.run(parts, call).await {
+        Ok((reply, responding)) => Answer {
+            response: answer::reply(reply, &version, &trace).map(AnswerBody::from),
+            responding: Some(responding),
+        },
+        Err(refused) => refused.into(),
     }
 }

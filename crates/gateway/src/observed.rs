@@ -4,7 +4,8 @@
 use std::io;
 use std::sync::Arc;
 
-use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
+use pilotlight_model::Runtime;
+use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region};
 use pilotlight_model::node::{
     BoxFuture, Compiled, Folder, InvokeReply, InvokeRequest, LogLine, Node, NodeError, NodeStatus,

@@ -67,6 +67,7 @@ impl Finished {
             node: node.to_owned(),
             instance: self.instance,
             kind: self.kind,
+            runs_on: Some(self.spec.runtime.image()),
             at_ms: self.at_ms,
             total_us: phases.iter().map(|phase| phase.us).sum(),
             phases,

@@ -5,6 +5,7 @@
 mod access;
 mod address;
 mod answer;
+mod asking;
 mod cors;
 mod event;
 mod refusal;
@@ -16,21 +17,16 @@ use bytes::Bytes;
 use http::header::CONTENT_SECURITY_POLICY;
 use http::{HeaderName, HeaderValue, Response};
 use hyper::body::Incoming;
-use pilotlight_model::LambdaError;
-use pilotlight_model::concurrency::Admit;
 use pilotlight_model::limits::INVOKE_REQUEST_BYTES;
-use pilotlight_model::node::{Caller, Resolved};
-use pilotlight_model::url::{AuthType, FunctionUrl, InvokeMode};
+use pilotlight_model::url::{FunctionUrl, InvokeMode};
 
 use crate::answer_body::AnswerBody;
-use crate::body::{BodyError, Received};
 use crate::front::{Answer, Call, Parts, REQUEST_ID};
 use crate::invoke::chain;
-use crate::invoke::run::{Admitted, Ran};
+use crate::invoke::run::{Admitted, Ran, permit};
 use crate::invoke::trace_id::TraceId;
-use crate::metrics::Outcome;
 pub(crate) use address::{Address, is_function_url};
-use answer::Head;
+use asking::{Asking, too_large};
 use event::Told;
 
 const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
@@ -92,32 +88,15 @@ async fn invoke(
     trace: TraceId,
     body: &mut Incoming,
 ) -> Result<Answer, Response<Bytes>> {
-    let refused = |error: LambdaError| refusal::of(&error);
-
     // First who asks: a stranger's body is not read where strangers may not call.
-    let (signer, received) = match url.auth {
-        AuthType::None => {
-            // Without keys everyone may do everything, and nobody is asked to write a policy first.
-            if parts.authenticator.keyed() && !lets_in(parts, url, None) {
-                return Err(refusal::forbidden());
-            }
-            (None, receive(parts, body).await.map_err(refused)?)
-        }
-        AuthType::Iam => {
-            let (caller, key, received) = signed(parts, call, body).await.map_err(refused)?;
-            if caller.account != url.account && !lets_in(parts, url, Some(&caller)) {
-                return Err(refusal::forbidden());
-            }
-            (Some((caller, key)), received)
-        }
-    };
+    let Asking { signer, received } = Asking::of(parts, call, url, body).await?;
 
     // What the URL means is answered from memory.
     let alias = url.alias.as_ref().map(|alias| alias.as_str());
     let resolved = parts
         .directory
         .resolve(&url.account, &url.region, &url.name, alias)
-        .map_err(refused)?;
+        .map_err(refusal::of)?;
 
     let now = (parts.config.now)();
     let domain = address.domain(url);
@@ -137,25 +116,17 @@ async fn invoke(
     let payload = told.event();
     // In base64 a body may have become larger than an event may be.
     if payload.len() > INVOKE_REQUEST_BYTES {
-        return Err(refusal::of(&too_large(payload.len() as u64)));
+        return Err(refusal::of(too_large(payload.len())));
     }
     drop(received);
 
     // From here on it is an invocation like any other.
-    let Resolved { spec, share, .. } = &resolved;
-    let trace = chain::arrive(parts, trace, &spec.key)
+    let trace = chain::arrive(parts, trace, &resolved.spec.key)
         .await
-        .map_err(refused)?;
-    let permit = parts.admission.admit(&spec.key, share).map_err(|reason| {
-        parts
-            .recorder
-            .metrics
-            .refused(&url.name, Outcome::Throttled);
-        LambdaError::throttled(reason).response()
-    })?;
+        .map_err(refusal::of)?;
     let admitted = Admitted {
+        permit: permit(parts, &resolved).map_err(refusal::of)?,
         resolved,
-        permit,
         payload,
         trace,
         client_context: None,
@@ -167,86 +138,35 @@ async fn invoke(
         InvokeMode::Buffered => Ran::Whole(admitted.run(parts, call).await),
         InvokeMode::Stream => admitted.run_streaming(parts, call).await,
     };
-    let (head, body, responding) = match ran {
+    answered(ran, url.mode, call).await
+}
+
+/// What a URL of that mode answers when the function has run, or has begun its answer.
+async fn answered(ran: Ran, mode: InvokeMode, call: &Call<'_>) -> Result<Answer, Response<Bytes>> {
+    match ran {
         Ran::Whole(ended) => {
             let (reply, responding) = ended?;
-            let shaped = match (reply.function_error, url.mode) {
+            let shaped = match (&reply.function_error, mode) {
                 (Some(_), _) => None,
                 (None, InvokeMode::Stream) => Some(streaming::whole(&reply)),
-                (None, InvokeMode::Buffered) => {
-                    let shaped = answer::shape(&reply.payload).ok();
-                    shaped.map(|shaped| (shaped.head, shaped.body))
-                }
+                (None, InvokeMode::Buffered) => answer::shape(&reply.payload).ok(),
             };
-            let Some((head, body)) = shaped else {
-                return Ok(Answer {
-                    response: refusal::bad_gateway().map(AnswerBody::from),
-                    responding: Some(responding),
-                });
+            let response = match shaped {
+                Some(shaped) => shaped.head.with(shaped.body.into()),
+                None => refusal::bad_gateway().map(AnswerBody::from),
             };
-            (head, AnswerBody::from(body), Some(responding))
+            Ok(Answer {
+                response,
+                responding: Some(responding),
+            })
         }
         Ran::Begun(begun, pieces) => {
-            let answer = streaming::begun(begun, pieces, call.wire).await;
-            let (head, body) = answer.ok_or_else(refusal::bad_gateway)?;
-            (head, body, None)
+            let begun = streaming::begun(begun, pieces, call.wire).await;
+            let (head, body) = begun.ok_or_else(refusal::bad_gateway)?;
+            Ok(Answer {
+                response: head.with(body),
+                responding: None,
+            })
         }
-    };
-    Ok(answered(head, body, responding))
-}
-
-fn answered(head: Head, body: AnswerBody, responding: Option<crate::record::Responding>) -> Answer {
-    let mut response = Response::new(body);
-    *response.status_mut() = head.status;
-    *response.headers_mut() = head.headers;
-    Answer {
-        response,
-        responding,
     }
-}
-
-/// Whether the policy of the function lets someone in.
-fn lets_in(parts: &Parts, url: &FunctionUrl, caller: Option<&Caller>) -> bool {
-    let policy = parts.directory.policy(&access::target(url));
-    access::allowed(&policy, url, caller)
-}
-
-/// The body of a request that nobody has signed.
-async fn receive(parts: &Parts, body: &mut Incoming) -> Result<Received, LambdaError> {
-    let received = parts
-        .intake
-        .receive(body, INVOKE_REQUEST_BYTES, false)
-        .await;
-    received.map_err(|error| error.into_lambda(words))
-}
-
-/// The caller of a request, the key that it was signed with, and the body, none without the others.
-async fn signed(
-    parts: &Parts,
-    call: &Call<'_>,
-    body: &mut Incoming,
-) -> Result<(Caller, String, Received), LambdaError> {
-    let (claim, key) = parts
-        .authenticator
-        .claim_of_url(call.head, (parts.config.now)())?;
-    let received = parts
-        .intake
-        .receive(body, claim.limit(INVOKE_REQUEST_BYTES), claim.covers_body())
-        .await
-        .map_err(|error| error.into_lambda(words))?;
-    let (caller, received) = claim.verify(received)?;
-    match received.bytes.len() {
-        size if size > INVOKE_REQUEST_BYTES => Err(too_large(size as u64)),
-        _ => Ok((caller, key, received)),
-    }
-}
-
-fn too_large(size: u64) -> LambdaError {
-    BodyError::TooLarge { size }.into_lambda(words)
-}
-
-fn words(_: u64) -> String {
-    format!(
-        "Request must be smaller than {INVOKE_REQUEST_BYTES} bytes for the InvokeFunction operation"
-    )
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, Digest, FunctionName, Region, Version};
 use crate::logging::LogFormat;
+use crate::runtime::RuntimeName;
 
 /// Names one version of one function within the whole installation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -46,56 +47,6 @@ impl fmt::Display for VersionKey {
     }
 }
 
-/// A runtime that this platform has an image for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Runtime {
-    /// CPython 3.11 with Pilotlight's own bootstrap.
-    #[serde(rename = "python3.11")]
-    Python311,
-    /// Node.js 20 with Pilotlight's own bootstrap.
-    #[serde(rename = "nodejs20.x")]
-    Nodejs20x,
-    /// OpenJDK 17 with Pilotlight's own bootstrap.
-    #[serde(rename = "java17")]
-    Java17,
-    /// The user's own `bootstrap` executable, which speaks the Runtime API.
-    #[serde(rename = "provided.al2023")]
-    ProvidedAl2023,
-}
-
-impl Runtime {
-    /// Every runtime, in the order in which they are shown.
-    pub const ALL: [Runtime; 4] = [
-        Runtime::Python311,
-        Runtime::Nodejs20x,
-        Runtime::Java17,
-        Runtime::ProvidedAl2023,
-    ];
-
-    /// The name in the Lambda API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Runtime::Python311 => "python3.11",
-            Runtime::Nodejs20x => "nodejs20.x",
-            Runtime::Java17 => "java17",
-            Runtime::ProvidedAl2023 => "provided.al2023",
-        }
-    }
-
-    /// The runtime of that Lambda API name, if this platform has it.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|runtime| runtime.as_str() == name)
-    }
-}
-
-impl fmt::Display for Runtime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// Everything that decides how instances of a version run. Two specs with the same [`FunctionSpec::key`]
 /// and [`FunctionSpec::revision`] are the same; a change to code or configuration makes a new revision.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,8 +55,8 @@ pub struct FunctionSpec {
     pub key: VersionKey,
     /// Counts up with every change of `$LATEST`; instances of an older revision take no new request.
     pub revision: u64,
-    /// Image that the instances boot from.
-    pub runtime: Runtime,
+    /// As the user named it; it says which image the instances boot from.
+    pub runtime: RuntimeName,
     /// As the user gave it; its meaning is the runtime's.
     pub handler: String,
     /// EROFS image mounted at `/var/task`.

@@ -18,15 +18,17 @@ pub mod names;
 pub mod node;
 pub mod provisioned;
 pub mod routing;
+pub mod runtime;
 pub mod service;
 pub mod start;
 pub mod url;
 
 pub use error::{ErrorKind, LambdaError};
-pub use function::{FunctionSpec, Runtime, VersionKey};
+pub use function::{FunctionSpec, VersionKey};
 pub use ids::{AccountId, AliasName, Digest, FunctionName, Region, RequestId, UrlId, Version};
 pub use ladder::{Refusal, Rung};
 pub use layers::{LayerKey, LayerVersionKey};
 pub use limits::Limits;
 pub use routing::{Routing, Weight};
+pub use runtime::{Runtime, RuntimeName};
 pub use start::{Phase, StartKind, StartRecord};

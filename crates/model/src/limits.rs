@@ -65,6 +65,8 @@ pub struct Limits {
     pub queued_events: u64,
     /// Bytes of log kept per log group.
     pub log_group_bytes: u64,
+    /// Bytes of log kept of one account, in all its groups.
+    pub account_log_bytes: u64,
     /// Functions of one account.
     pub functions: u64,
 }
@@ -80,6 +82,7 @@ impl Default for Limits {
             keep_alive: Duration::from_secs(600),
             queued_events: 100_000,
             log_group_bytes: 64 * 1024 * 1024,
+            account_log_bytes: 10 * 1024 * 1024 * 1024,
             functions: 100_000,
         }
     }

@@ -13,11 +13,12 @@ use bytes::Bytes;
 
 use crate::concurrency::Share;
 use crate::error::LambdaError;
-use crate::function::{FunctionSpec, Runtime, VersionKey};
+use crate::function::{FunctionSpec, VersionKey};
 use crate::function_policy::Policy;
 use crate::ids::{AccountId, Digest, FunctionName, Region, RequestId, UrlId};
 use crate::names::Target;
 use crate::provisioned::Provisioned;
+use crate::runtime::Runtime;
 use crate::url::FunctionUrl;
 
 pub use invocation::{InvokeReply, InvokeRequest, NodeError, ResponseSink, StreamBegun};

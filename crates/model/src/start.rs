@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::function::VersionKey;
 use crate::ids::{InstanceId, RequestId};
+use crate::runtime::Runtime;
 
 /// What an invocation's instance came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -256,6 +257,9 @@ pub struct StartRecord {
     pub instance: InstanceId,
     /// What the instance came from.
     pub kind: StartKind,
+    /// What it really runs on, whatever the function's owner named. Records of older platforms lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs_on: Option<Runtime>,
     /// Wall-clock time of the request, in milliseconds since 1970.
     pub at_ms: u64,
     /// Lengths of the phases in microseconds, in order.

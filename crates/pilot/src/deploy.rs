@@ -16,7 +16,7 @@ use base64::prelude::BASE64_STANDARD;
 use http::Method;
 use pilotlight_model::ids::DEFAULT_ACCOUNT;
 use pilotlight_model::limits::CODE_ZIP_BYTES;
-use pilotlight_model::{FunctionName, Runtime};
+use pilotlight_model::{FunctionName, Runtime, RuntimeName};
 use serde_json::{Map, Value, json};
 
 use crate::cli::{DeployArgs, Format};
@@ -39,7 +39,7 @@ pub(crate) async fn run(args: DeployArgs) -> anyhow::Result<Exit> {
         Some(name) => name.clone(),
         None => name_of(&args.source)?,
     };
-    let built = build::build(&args.source, args.runtime)?;
+    let built = build::build(&args.source, args.runtime.map(RuntimeName::image))?;
     let zip = package(&built)?;
     eprintln!("package: {} KiB", zip.len().div_ceil(1024));
     let path = format!("{FUNCTIONS}/{}", encode(name.as_str()));
@@ -56,6 +56,9 @@ pub(crate) async fn run(args: DeployArgs) -> anyhow::Result<Exit> {
         Format::Json => function["Package"] = serde_json::to_value(&report)?,
     }
     print(&function, args.output)?;
+    if let Some(note) = substituted(&function) {
+        eprintln!("{note}");
+    }
     if let Some(why) = init::failure(&client, &function).await {
         eprintln!(
             "warning: the init fails, and every invocation with it; `pilot logs {name}` says more: {why}"
@@ -102,7 +105,7 @@ async fn create(
     };
     let runtime = args
         .runtime
-        .or(found.as_ref().map(|found| found.runtime))
+        .or(found.as_ref().map(|found| found.runtime.into()))
         .with_context(|| {
             let why = if args.source.is_dir() {
                 "No executable `bootstrap`, Python file with a handler, index file of Node.js or `main` of its \
@@ -116,9 +119,9 @@ async fn create(
         .handler
         .clone()
         .or(found
-            .filter(|found| found.runtime == runtime)
+            .filter(|found| found.runtime == runtime.image())
             .and_then(|found| found.handler))
-        .context(match runtime {
+        .context(match runtime.image() {
             Runtime::Java17 => "which handler? give --handler package.Class::method",
             _ => "which handler? give --handler module.function",
         })?;
@@ -247,6 +250,17 @@ fn print(function: &Value, format: Format) -> anyhow::Result<()> {
     .map(|key| vec![key.to_owned(), text(key)])
     .to_vec();
     Ok(output::print(&output::table(&rows, &[]))?)
+}
+
+/// What is to be said of a function whose runtime is here by another's image alone.
+fn substituted(function: &Value) -> Option<String> {
+    let runtime = RuntimeName::from_name(function["Runtime"].as_str()?)?;
+    runtime.is_substituted().then(|| {
+        format!(
+            "note: {runtime} has no image here; the function runs on {}",
+            runtime.image()
+        )
+    })
 }
 
 fn is_not_found(error: &anyhow::Error) -> bool {

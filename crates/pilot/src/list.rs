@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use pilotlight_model::node::{NodeStatus, VersionCounts};
+use pilotlight_model::{Runtime, RuntimeName};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{Format, ListArgs};
@@ -47,6 +48,9 @@ pub(crate) struct Nodes {
 struct Row {
     name: String,
     runtime: String,
+    /// The image that it runs on, where that has another name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runs_on: Option<Runtime>,
     memory_mb: u32,
     state: String,
     #[serde(flatten)]
@@ -96,6 +100,7 @@ async fn row(
             .cloned()
             .unwrap_or_default(),
         name: function.function_name,
+        runs_on: runs_on(&function.runtime),
         runtime: function.runtime,
         memory_mb: function.memory_size,
         state,
@@ -149,7 +154,7 @@ fn table(rows: &[Row]) -> String {
     let line = |row: &Row| {
         vec![
             row.name.clone(),
-            row.runtime.clone(),
+            runtime(&row.runtime, row.runs_on),
             format!("{} MB", row.memory_mb),
             row.state.clone(),
             row.counts.rung.to_string(),
@@ -165,6 +170,20 @@ fn table(rows: &[Row]) -> String {
     let mut lines = vec![head.map(str::to_owned).to_vec()];
     lines.extend(rows.iter().map(line));
     output::table(&lines, &[2, 5, 6, 7, 8])
+}
+
+/// What a runtime of that name runs on, where that is another's image.
+fn runs_on(runtime: &str) -> Option<Runtime> {
+    let name = RuntimeName::from_name(runtime).filter(|it| it.is_substituted());
+    name.map(RuntimeName::image)
+}
+
+/// The name, and what is behind it where that is another.
+fn runtime(name: &str, runs_on: Option<Runtime>) -> String {
+    match runs_on {
+        Some(image) => format!("{name} on {image}"),
+        None => name.to_owned(),
+    }
 }
 
 /// Memory that template and spares have for themselves.
@@ -201,6 +220,15 @@ mod tests {
             reason: "open_connection".into(),
             detail: "10.0.0.1:5432".to_owned(),
         }
+    }
+
+    #[test]
+    fn a_runtime_says_what_it_runs_on() {
+        let shown = |name: &str| runtime(name, runs_on(name));
+        assert_eq!(shown("python3.12"), "python3.12 on python3.11");
+        assert_eq!(shown("java17"), "java17");
+        // Of a newer platform.
+        assert_eq!(shown("rust2030"), "rust2030");
     }
 
     #[test]

@@ -73,9 +73,12 @@ async fn last_cold(client: &Client, args: &StartsArgs) -> anyhow::Result<Option<
 
 fn title(start: &StartRecord) -> String {
     format!(
-        "{}:{}  {}  {}  {}  request {}",
+        "{}:{}  {}{}  {}  {}  request {}",
         start.version.name,
         start.version.version,
+        start
+            .runs_on
+            .map_or_else(String::new, |runtime| format!("{runtime}  ")),
         start.kind,
         output::duration(start.total_us),
         output::time(start.at_ms),

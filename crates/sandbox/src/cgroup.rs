@@ -7,257 +7,24 @@
 
 mod error;
 mod folder;
+mod hierarchy;
 mod limits;
 mod mounts;
+mod parent;
 mod v1;
 mod v2;
 
-use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use self::error::CgroupError;
 pub use self::limits::CgroupLimits;
 pub use self::mounts::{Controller, Version};
+pub use self::parent::Parent;
 
-use self::folder::{Dir, Folder};
-use self::mounts::Mount;
-
-/// How long [`Cgroup::delete`] waits for killed processes to be gone.
-const DELETE_PATIENCE: Duration = Duration::from_secs(10);
-const DELETE_FIRST_PAUSE: Duration = Duration::from_millis(1);
-const DELETE_LONGEST_PAUSE: Duration = Duration::from_millis(50);
-
-/// The folders that hold all slots of one node. Cloning gives another handle.
-#[derive(Debug, Clone)]
-pub struct Parent {
-    hierarchies: Arc<[Hierarchy]>,
-}
-
-/// One mounted hierarchy and the controllers we use there.
-#[derive(Debug)]
-struct Hierarchy {
-    version: Version,
-    controllers: Vec<Controller>,
-    dir: Dir,
-}
-
-impl Parent {
-    /// Finds the controllers, makes the folders of the node called `name`, and sweeps: what is in them from an
-    /// earlier run is killed and deleted.
-    ///
-    /// # Errors
-    /// A controller is missing, a folder cannot be made, or a leftover does not go away.
-    pub fn open(name: &str) -> Result<Parent, CgroupError> {
-        let parent = Parent::join(name)?;
-        parent.sweep()?;
-        Ok(parent)
-    }
-
-    /// Like [`Parent::open`] for a second process of a node: what is there stays.
-    ///
-    /// # Errors
-    /// As for [`Parent::open`].
-    pub fn join(name: &str) -> Result<Parent, CgroupError> {
-        let hierarchies = mounts::in_use()?
-            .into_iter()
-            .map(|mount| Hierarchy::open(mount, name));
-        Ok(Parent {
-            hierarchies: hierarchies.collect::<Result<_, _>>()?,
-        })
-    }
-
-    /// What another process of the node needs to make cgroups: a word and a descriptor of each hierarchy.
-    pub(crate) fn hand_over(&self) -> impl Iterator<Item = ([u8; 2], BorrowedFd<'_>)> {
-        self.hierarchies.iter().map(|hierarchy| {
-            let controllers = hierarchy.controllers.iter();
-            let bits = controllers.fold(0, |bits, controller| bits | controller.bit());
-            let version = u8::from(hierarchy.version == Version::V2);
-            ([version, bits], hierarchy.dir.as_fd())
-        })
-    }
-
-    /// See [`Parent::hand_over`]. Needs /proc.
-    pub(crate) fn take_over(
-        handed: impl Iterator<Item = ([u8; 2], io::Result<OwnedFd>)>,
-    ) -> io::Result<Parent> {
-        let hierarchies = handed.map(|([version, bits], fd)| {
-            Ok(Hierarchy {
-                version: match version {
-                    0 => Version::V1,
-                    _ => Version::V2,
-                },
-                controllers: Controller::ALL
-                    .into_iter()
-                    .filter(|controller| bits & controller.bit() != 0)
-                    .collect(),
-                dir: Dir::take_over(fd?)?,
-            })
-        });
-        Ok(Parent {
-            hierarchies: hierarchies.collect::<io::Result<_>>()?,
-        })
-    }
-
-    /// How many entrances each cgroup has.
-    pub(crate) fn entrances(&self) -> usize {
-        self.hierarchies.len()
-    }
-
-    /// Where each controller was found: the version of its hierarchy and our folder there.
-    pub fn controllers(&self) -> impl Iterator<Item = (Controller, Version, &Path)> {
-        let all = self.hierarchies.iter();
-        all.flat_map(|one| {
-            one.controllers
-                .iter()
-                .map(|controller| (*controller, one.version, one.dir.path()))
-        })
-    }
-
-    /// Makes the cgroup of slot `id`, with [`CgroupLimits::default`]. It yields, until [`Cgroup::hurry`]: whoever else wants
-    /// a CPU gets it at once, and what is left over is the cgroup's.
-    ///
-    /// # Errors
-    /// It exists, or the kernel refuses a setting. Nothing is left then.
-    pub fn create(&self, id: u32) -> Result<Cgroup, CgroupError> {
-        let cgroup = self.slot(id);
-        for (made, (hierarchy, folder)) in cgroup.folders().enumerate() {
-            if let Err(error) = hierarchy.make(&folder, &cgroup.applied) {
-                // The first error is the one to tell; the next start sweeps what stays.
-                let _ = cgroup
-                    .folders()
-                    .take(made)
-                    .try_for_each(|(hierarchy, folder)| hierarchy.remove(&folder));
-                return Err(error);
-            }
-        }
-        Ok(cgroup)
-    }
-
-    /// The cgroup of slot `id` that [`Parent::create`] made, in this process or another of the node.
-    #[must_use]
-    pub fn slot(&self, id: u32) -> Cgroup {
-        Cgroup {
-            hierarchies: Arc::clone(&self.hierarchies),
-            name: id.to_string(),
-            applied: CgroupLimits::default(),
-            yields: true,
-        }
-    }
-
-    /// Kills and deletes everything in the node's folders.
-    ///
-    /// # Errors
-    /// A process does not die.
-    pub fn sweep(&self) -> Result<(), CgroupError> {
-        for hierarchy in self.hierarchies.iter() {
-            for name in hierarchy.dir.children()? {
-                hierarchy.remove(&hierarchy.dir.folder(&name))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Sweeps, then deletes the node's folders too.
-    ///
-    /// # Errors
-    /// A process does not die, or another process of the node made a cgroup in the meantime.
-    pub fn delete(self) -> Result<(), CgroupError> {
-        self.sweep()?;
-        for hierarchy in self.hierarchies.iter() {
-            hierarchy.dir.delete()?;
-        }
-        Ok(())
-    }
-}
-
-impl Hierarchy {
-    fn open(mount: Mount, name: &str) -> Result<Hierarchy, CgroupError> {
-        let path = match mount.version {
-            Version::V1 => folder_of(&mount.point, name)?,
-            Version::V2 => {
-                let base = v2::base(&mount.point);
-                v2::enable(&base, &mount.controllers)?;
-                let path = folder_of(&base, name)?;
-                v2::enable(&path, &mount.controllers)?;
-                path
-            }
-        };
-        Ok(Hierarchy {
-            version: mount.version,
-            controllers: mount.controllers,
-            dir: Dir::open(path)?,
-        })
-    }
-
-    fn has(&self, controller: Controller) -> bool {
-        self.controllers.contains(&controller)
-    }
-
-    /// Makes the folder; when a setting is refused it is deleted again.
-    fn make(&self, folder: &Folder<'_>, limits: &CgroupLimits) -> Result<(), CgroupError> {
-        folder.make()?;
-        let prepared =
-            self.controllers
-                .iter()
-                .try_for_each(|controller| match (controller, self.version) {
-                    (Controller::Memory, Version::V1) => v1::prepare_memory(folder, limits),
-                    (Controller::Memory, Version::V2) => v2::prepare_memory(folder, limits),
-                    (Controller::Cpu, version) => {
-                        match version {
-                            Version::V1 => v1::prepare_cpu(folder, limits)?,
-                            Version::V2 => v2::limit_cpu(folder, limits)?,
-                        }
-                        yield_cpu(folder, true)
-                    }
-                    (Controller::Pids, _) => limit_pids(folder, limits),
-                    (Controller::CpuUsage, _) => Ok(()),
-                });
-        if prepared.is_err() {
-            let _ = folder.try_delete();
-        }
-        prepared
-    }
-
-    /// Kills what is inside, and lets it end as fast as the machine can.
-    fn kill(&self, folder: &Folder<'_>) -> Result<(), CgroupError> {
-        match self.version {
-            Version::V1 => v1::kill_all(folder)?,
-            Version::V2 => v2::kill_all(folder)?,
-        }
-        self.lift(folder)
-    }
-
-    /// Takes the CPU quota away, where this hierarchy has it.
-    fn lift(&self, folder: &Folder<'_>) -> Result<(), CgroupError> {
-        match self.version {
-            _ if !self.has(Controller::Cpu) => Ok(()),
-            Version::V1 => v1::lift_cpu(folder),
-            Version::V2 => v2::lift_cpu(folder),
-        }
-    }
-
-    /// Kills and deletes, again and again: a killed process keeps the folder busy until it has left the kernel's
-    /// lists, and one that was just forking shows up late.
-    fn remove(&self, folder: &Folder<'_>) -> Result<(), CgroupError> {
-        let deadline = Instant::now() + DELETE_PATIENCE;
-        let mut pause = DELETE_FIRST_PAUSE;
-        while !folder.try_delete()? {
-            if Instant::now() > deadline {
-                return Err(CgroupError::Busy {
-                    path: folder.path(),
-                });
-            }
-            self.kill(folder)?;
-            thread::sleep(pause);
-            pause = (pause * 2).min(DELETE_LONGEST_PAUSE);
-        }
-        Ok(())
-    }
-}
+use self::folder::Folder;
+use self::hierarchy::{Hierarchy, yield_cpu};
 
 /// The cgroup of one slot. Dropping it does nothing; see [`Cgroup::delete`].
 #[derive(Debug)]
@@ -320,21 +87,7 @@ impl Cgroup {
     /// The kernel refuses, for instance a memory limit below what is in use.
     pub fn limit(&mut self, limits: &CgroupLimits) -> Result<(), CgroupError> {
         for (hierarchy, folder) in self.folders() {
-            if hierarchy.has(Controller::Memory) && limits.memory_mb != self.applied.memory_mb {
-                match hierarchy.version {
-                    Version::V1 => v1::limit_memory(&folder, limits)?,
-                    Version::V2 => v2::limit_memory(&folder, limits)?,
-                }
-            }
-            if hierarchy.has(Controller::Cpu) && limits.cpu_milli != self.applied.cpu_milli {
-                match hierarchy.version {
-                    Version::V1 => v1::limit_cpu(&folder, limits)?,
-                    Version::V2 => v2::limit_cpu(&folder, limits)?,
-                }
-            }
-            if hierarchy.has(Controller::Pids) && limits.pids != self.applied.pids {
-                limit_pids(&folder, limits)?;
-            }
+            hierarchy.limit(&folder, limits, &self.applied)?;
         }
         self.applied = *limits;
         Ok(())
@@ -423,40 +176,5 @@ impl Cgroup {
             .find(|(hierarchy, _)| hierarchy.has(controller));
         let found = found.map(|(hierarchy, folder)| (hierarchy.version, folder));
         found.ok_or(CgroupError::Missing { controller })
-    }
-}
-
-/// pids.max is the same file in both versions.
-fn limit_pids(folder: &Folder<'_>, limits: &CgroupLimits) -> Result<(), CgroupError> {
-    folder.write("pids.max", limits.pids_max())
-}
-
-/// So is cpu.idle, in kernels that have it, from 5.15 on.
-fn yield_cpu(folder: &Folder<'_>, yields: bool) -> Result<(), CgroupError> {
-    match folder.write("cpu.idle", i32::from(yields)) {
-        // An older one, unless there is no cgroup either.
-        Err(error) if error.is_not_found() => folder.process_list().map(drop),
-        written => written,
-    }
-}
-
-fn folder_of(base: &Path, name: &str) -> Result<PathBuf, CgroupError> {
-    let valid = !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    if !valid {
-        return Err(CgroupError::Name {
-            name: name.to_owned(),
-        });
-    }
-    let path = base.join(format!("pilotlight-{name}"));
-    match std::fs::create_dir(&path) {
-        Err(source) if source.kind() != io::ErrorKind::AlreadyExists => Err(CgroupError::Io {
-            action: "make",
-            path,
-            source,
-        }),
-        _ => Ok(path),
     }
 }

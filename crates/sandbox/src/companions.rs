@@ -10,10 +10,11 @@ use rustix::process::{Signal, pidfd_send_signal};
 use tokio::io::unix::AsyncFd;
 
 use crate::channel::Channel;
-use crate::message::{Failure, Order, Report, Run};
+use crate::error::LaunchError;
+use crate::message::{Order, Report, Run};
 use crate::process::Exit;
+use crate::reports::{receive, receive_all};
 use crate::root::Root;
-use crate::slot::{LaunchError, receive, receive_all};
 use crate::sys::reactor;
 
 /// Companions of one program; as many as one message has room for, with some to spare.
@@ -115,22 +116,38 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// Waits until init has forked them; when it cannot, its own channel tells why.
-    pub(crate) async fn started(self) -> Result<Companions, LaunchError> {
-        let processes = match receive_all(&self.channel).await? {
-            Some((Report::Accompanied, received)) => received.descriptors,
-            _ => return Err(LaunchError::Channel(io::ErrorKind::UnexpectedEof.into())),
+    /// Waits until init has forked them; when it cannot, `control`, which is its own, tells why.
+    pub(crate) async fn started(
+        self,
+        control: &AsyncFd<Channel>,
+    ) -> Result<Companions, LaunchError> {
+        let processes = match self.processes().await {
+            Ok(processes) => processes,
+            Err(error) => {
+                return Err(match receive(control).await {
+                    Ok(Some(Report::Failed(failure))) => failure.into(),
+                    _ => error.into(),
+                });
+            }
         };
-        let processes: Vec<OwnedFd> = processes.into_iter().flatten().collect();
-        if processes.len() != self.count {
-            return Err(LaunchError::Channel(io::ErrorKind::InvalidData.into()));
-        }
         Ok(Companions {
             stdout: self.stdout,
             stderr: self.stderr,
             channel: self.channel,
             processes,
         })
+    }
+
+    async fn processes(&self) -> io::Result<Vec<OwnedFd>> {
+        let processes = match receive_all(&self.channel).await? {
+            Some((Report::Accompanied, received)) => received.descriptors,
+            _ => return Err(io::ErrorKind::UnexpectedEof.into()),
+        };
+        let processes: Vec<OwnedFd> = processes.into_iter().flatten().collect();
+        if processes.len() != self.count {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        Ok(processes)
     }
 }
 
@@ -165,16 +182,5 @@ impl Companions {
             // It may have ended already.
             let _ = pidfd_send_signal(process, Signal::KILL);
         }
-    }
-}
-
-/// Why a sandbox could not be filled: what its init says, if it says anything.
-pub(crate) async fn told_by(control: &AsyncFd<Channel>, error: LaunchError) -> LaunchError {
-    match receive(control).await {
-        Ok(Some(Report::Failed(Failure { step, errno }))) => LaunchError::Inside {
-            step,
-            source: io::Error::from_raw_os_error(errno),
-        },
-        _ => error,
     }
 }

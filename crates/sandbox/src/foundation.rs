@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::channel::Channel;
+use crate::error::SlotError;
 use crate::identity::IdMap;
 use crate::launcher::Nest;
 use crate::message::Report;
 use crate::node::{Node, Sandbox};
-use crate::slot::SlotError;
 
 /// Building a sandbox takes milliseconds; this is for a machine that is badly overloaded.
 pub(crate) const BUILD_PATIENCE: Duration = Duration::from_secs(30);

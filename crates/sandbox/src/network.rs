@@ -15,35 +15,36 @@
 //! those two are swept by the next start of the same name.
 
 mod dns;
+mod error;
 mod netlink;
 mod netns;
 mod rules;
+mod settings;
+mod slots;
 mod subnet;
 
-use std::fs;
 use std::io;
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use std::os::fd::{AsFd, BorrowedFd};
 
 pub use self::dns::{host_resolvers, resolv_conf};
+pub use self::error::NetworkError;
 pub use self::netlink::NetlinkError;
 pub use self::netns::NetNs;
-pub(crate) use self::rules::SYSTEM_PATH;
+pub use self::slots::SlotNet;
 pub use self::subnet::{Subnet, SubnetError};
 
 pub(crate) use self::netlink::Socket;
-use self::netlink::{Batch, End, LOOPBACK};
+use self::netlink::{Batch, End};
+pub(crate) use self::rules::SYSTEM_PATH;
 use self::rules::UPLINK;
-use crate::sys::namespace;
+use self::settings::{disable_ipv6, set};
+use self::slots::connect;
+pub(crate) use self::slots::{Trunk, own_socket};
 
 /// Interface indices of a router or a slot start here: lower ones may belong to the fallback tunnels that some
 /// kernels put into every namespace.
 const FIRST_INDEX: u32 = 1000;
-
-/// How many slots may hold neighbouring addresses for long before a new one finds none.
-const MAX_ATTACH_TRIES: u32 = 8192;
 
 /// How many other nodes on this host may hold the uplink address that this one's name suggests.
 const MAX_UPLINK_TRIES: u16 = 64;
@@ -57,54 +58,6 @@ pub struct NetworkConfig {
     pub subnet: Subnet,
     /// Name servers that instances may ask wherever they are, see [`host_resolvers`].
     pub resolvers: Vec<Ipv4Addr>,
-}
-
-/// Why there is no network.
-#[derive(Debug, thiserror::Error)]
-pub enum NetworkError {
-    /// The name would not fit an interface or a table.
-    #[error("the name {name:?} is not made of 1 to 64 lower-case letters, digits and hyphens")]
-    Name {
-        /// As given.
-        name: String,
-    },
-    /// The command could not be run.
-    #[error("cannot run nft: install the package nftables")]
-    NftMissing(#[source] io::Error),
-    /// The firewall was refused, for instance because the kernel lacks an expression.
-    #[error("nft refused the firewall: {message}")]
-    Nft {
-        /// Its first line.
-        message: String,
-    },
-    /// Links, addresses and routes.
-    #[error("cannot configure the network")]
-    Netlink(#[from] NetlinkError),
-    /// Network namespaces.
-    #[error("cannot make or enter a network namespace")]
-    Namespace(#[source] io::Error),
-    /// A kernel setting.
-    #[error("cannot set {path}")]
-    Setting {
-        /// Below /proc/sys.
-        path: &'static str,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// Every address tried is in use.
-    #[error("no free address in {subnet}")]
-    Exhausted {
-        /// Where it was looked for.
-        subnet: Subnet,
-    },
-}
-
-/// The network of one slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SlotNet {
-    /// The address of its `eth0`.
-    pub address: Ipv4Addr,
 }
 
 /// The router of a node. Plain blocking code, to be owned by one thread; it may be any.
@@ -266,87 +219,6 @@ impl Router {
     }
 }
 
-/// Where slots are attached: a router's network namespace, and the addresses that it serves.
-#[derive(Debug)]
-pub(crate) struct Trunk {
-    pub(crate) subnet: Subnet,
-    pub(crate) netns: OwnedFd,
-}
-
-impl Trunk {
-    /// As [`Router::attach`], given a socket of the slot's network namespace, which has its loopback interface on. From then
-    /// on the calling process is in the router's.
-    pub(crate) fn attach(&self, slot_id: u32, mut slot: Socket) -> Result<SlotNet, NetworkError> {
-        let opened = namespace::network_of(slot.as_fd()).and_then(|netns| {
-            move_into_link_name_space(self.netns.as_fd(), Some(LinkNameSpaceType::Network))?;
-            Ok((netns, Socket::open()?))
-        });
-        let (netns, mut router) = opened.map_err(NetworkError::Namespace)?;
-        connect(&mut router, self.subnet, slot_id, &mut slot, netns.as_fd())
-    }
-}
-
-/// Opens a socket to configure the calling process's network with, and turns its loopback interface on.
-pub(crate) fn own_socket() -> io::Result<Socket> {
-    let mut socket = Socket::open()?;
-    let sent = socket.send(&Batch::default().set_up(LOOPBACK));
-    sent.map_err(|error| error.source)?;
-    Ok(socket)
-}
-
-/// What [`Router::attach`] does, given sockets of the router's and of the slot's network namespace.
-fn connect(
-    router: &mut Socket,
-    subnet: Subnet,
-    slot_id: u32,
-    slot: &mut Socket,
-    netns: BorrowedFd<'_>,
-) -> Result<SlotNet, NetworkError> {
-    let (index, address) = add_pair(router, subnet, slot_id, netns)?;
-    let interface = Batch::default()
-        .without_ipv6_address(FIRST_INDEX)
-        .set_up(FIRST_INDEX)
-        .add_address(FIRST_INDEX, address)
-        .add_default_route(FIRST_INDEX, subnet.gateway());
-    slot.send(&interface)?;
-    router.send(&Batch::default().settle(index))?;
-    Ok(SlotNet { address })
-}
-
-/// Makes the pair, and returns the index of the router's end and the slot's address, the first free one: the kernel refuses
-/// a pair whose index is taken, so that no list of addresses has to be kept in step with namespaces that die on their own.
-fn add_pair(
-    router: &mut Socket,
-    subnet: Subnet,
-    slot_id: u32,
-    netns: BorrowedFd<'_>,
-) -> Result<(u32, Ipv4Addr), NetworkError> {
-    let capacity = subnet.capacity();
-    for offset in
-        (0..capacity.min(MAX_ATTACH_TRIES)).map(|step| slot_id.wrapping_add(step) % capacity)
-    {
-        let address = subnet.slot(offset);
-        let index = FIRST_INDEX + 1 + offset;
-        let end = End {
-            name: &format!("s{offset}"),
-            index,
-        };
-        let peer = End {
-            name: "eth0",
-            index: FIRST_INDEX,
-        };
-        match router.send(&Batch::default().add_pair(&end, &peer, netns)) {
-            Ok(()) => {
-                router.send(&Batch::default().add_neighbour(index, address))?;
-                return Ok((index, address));
-            }
-            Err(error) if error.is_taken() => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(NetworkError::Exhausted { subnet })
-}
-
 fn valid_name(name: &str) -> Result<&str, NetworkError> {
     let fits = (1..=64).contains(&name.len());
     let plain = name
@@ -359,22 +231,6 @@ fn valid_name(name: &str) -> Result<&str, NetworkError> {
             name: name.to_owned(),
         })
     }
-}
-
-fn disable_ipv6() -> Result<(), NetworkError> {
-    if !fs::exists("/proc/sys/net/ipv6").unwrap_or(false) {
-        return Ok(());
-    }
-    set("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1")?;
-    set("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1")
-}
-
-/// Writes only what differs: in a container the setting may be right and read-only.
-fn set(path: &'static str, value: &str) -> Result<(), NetworkError> {
-    if fs::read_to_string(path).is_ok_and(|found| found.trim() == value) {
-        return Ok(());
-    }
-    fs::write(path, value).map_err(|source| NetworkError::Setting { path, source })
 }
 
 fn index_of(interface: &str) -> Result<u32, NetlinkError> {

@@ -14,12 +14,12 @@ use tokio::sync::Semaphore;
 use crate::cgroup::{Cgroup, CgroupError, CgroupLimits, Parent};
 use crate::channel::Channel;
 use crate::config::Config;
+use crate::error::SlotError;
 use crate::identity::{IdMap, Users};
 use crate::impatience::Impatience;
 use crate::launcher::{BirthError, Launcher, Nest, Setting};
 use crate::network::{NetworkConfig, NetworkError, Router, Subnet, SubnetError, host_resolvers};
 use crate::seccomp::Knock;
-use crate::slot::SlotError;
 
 /// Why sandboxes cannot be made on this machine.
 #[derive(Debug, thiserror::Error)]

@@ -18,7 +18,7 @@ use crate::channel::Channel;
 use crate::identity::IdMap;
 use crate::message::{Order, Report};
 use crate::node::Sandbox;
-use crate::slot::receive;
+use crate::reports::receive;
 use crate::template::freeze::{self, Subject};
 use crate::template::memory::private_bytes;
 use crate::template::{FreezeError, Frozen, Lesson, Template};

@@ -8,8 +8,9 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::{AbortHandle, spawn_blocking};
 
 use crate::config::Config;
+use crate::error::SlotError;
 use crate::node::{Node, StartError};
-use crate::slot::{Slot, SlotError};
+use crate::slot::Slot;
 
 /// Slots under construction at one time. Most of that is waiting for the kernel, so it may be more than there are CPUs;
 /// but each holds a thread.

@@ -18,6 +18,7 @@ mod reseed;
 pub(crate) mod scripts;
 mod stem;
 pub(crate) mod tape;
+mod temporary;
 pub(crate) mod threads;
 mod touches;
 
@@ -36,9 +37,9 @@ use self::stem::Places;
 pub use self::touches::Lesson;
 use self::touches::{Learned, Touches};
 use crate::channel::Channel;
+use crate::error::SlotError;
 use crate::identity::IdMap;
 use crate::process::{Exit, Living};
-use crate::slot::SlotError;
 
 /// A frozen program. When the last handle and the last berth are gone it is killed; what was forked from it lives on.
 #[derive(Debug, Clone)]

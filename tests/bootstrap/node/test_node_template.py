@@ -54,6 +54,13 @@ def test_a_failing_hook_after(park):
     assert message.json["errorType"] == "RangeError" and message.json["errorMessage"] == "a"
 
 
+def test_the_init_sees_what_its_forks_will_be(park):
+    runtime = park("const type = process.env.AWS_LAMBDA_INITIALIZATION_TYPE; exports.handler = async () => type")
+    runtime.replies({"env": {"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"}})
+    runtime.asks()
+    assert runtime.call() == "on-demand"
+
+
 def test_without_templates_hooks_may_be_registered(ready):
     assert ready(HOOKS).call()[:-2] == []
 

@@ -1,97 +1,16 @@
 //! Who has registered, who waits, and what an extension may say when. Decides; whoever holds it acts.
 
-use pilotlight_model::ids::RequestId;
+mod extension;
+
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use extension::Extension;
+
+pub(crate) use extension::{Event, Events, Refusal, State, Subscribed};
+
 /// Extensions of an instance, as on Lambda.
 pub(crate) const MAX_EXTENSIONS: usize = 10;
-
-/// What an extension is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Event {
-    Invoke {
-        request: RequestId,
-        deadline_ms: u64,
-        invoked_arn: String,
-        trace_id: String,
-    },
-    Shutdown {
-        reason: &'static str,
-        deadline_ms: u64,
-    },
-}
-
-/// Which events an extension wants.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Events {
-    pub(crate) invoke: bool,
-    pub(crate) shutdown: bool,
-}
-
-/// Where an extension stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
-    /// Its process was started.
-    Started,
-    Registered,
-    /// It waits for an event.
-    Ready,
-    /// It has one.
-    Running,
-    InitError,
-    ExitError,
-    /// Its process cannot be started.
-    LaunchError,
-    /// Its process has ended by itself.
-    Exited,
-}
-
-struct Extension {
-    name: String,
-    id: Uuid,
-    /// A process of its own.
-    external: bool,
-    events: Events,
-    state: State,
-    error_type: Option<String>,
-    /// An event that it has not asked for yet.
-    pending: Option<Event>,
-    /// The question that waits.
-    waiting: Option<oneshot::Sender<Event>>,
-}
-
-/// What an extension has told of itself, for people to see.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Subscribed {
-    pub(crate) name: String,
-    pub(crate) state: State,
-    pub(crate) events: Vec<&'static str>,
-    pub(crate) error_type: Option<String>,
-}
-
-/// Why a request of an extension's is refused; nothing has changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
-    #[error("Extension registration closed already")]
-    Closed,
-    #[error("Extension with this name already registered")]
-    Name,
-    #[error("Extension limit ({MAX_EXTENSIONS}) reached")]
-    TooMany,
-    #[error("{0}: event type is not supported for this extension")]
-    Event(String),
-    #[error("Unknown extension {0}")]
-    Unknown(Uuid),
-    #[error(
-        "State transition from {from} to {to} failed for extension {extension}. Error: State transition is not allowed"
-    )]
-    Transition {
-        from: &'static str,
-        to: &'static str,
-        extension: String,
-    },
-}
 
 /// The extensions of one process of an instance.
 pub(crate) struct Registry {
@@ -172,10 +91,10 @@ impl Registry {
     /// likely gone. An error of the receiver's means that the instance ends.
     pub(crate) fn ask(&mut self, id: Uuid) -> Result<oneshot::Receiver<Event>, Refusal> {
         let asking = self.find(id)?;
-        match asking.state {
-            State::Registered | State::Ready | State::Running => asking.state = State::Ready,
-            _ => return Err(asking.refuse(State::Ready)),
+        if !asking.state.takes_part() {
+            return Err(asking.refuse(State::Ready));
         }
+        asking.state = State::Ready;
         let (sender, event) = oneshot::channel();
         asking.waiting = Some(sender);
         if let Some(event) = asking.pending.take() {
@@ -198,12 +117,12 @@ impl Registry {
     pub(crate) fn fail(&mut self, id: Uuid, error_type: String) -> Result<(), Refusal> {
         let failing = self.find(id)?;
         match failing.state {
-            State::Registered | State::Ready | State::Running => {
+            State::ExitError => Ok(()),
+            state if state.takes_part() => {
                 failing.state = State::ExitError;
                 failing.error_type = Some(error_type);
                 Ok(())
             }
-            State::ExitError => Ok(()),
             _ => Err(failing.refuse(State::ExitError)),
         }
     }
@@ -261,7 +180,7 @@ impl Registry {
                 Event::Invoke { .. } => it.events.invoke,
                 Event::Shutdown { .. } => it.events.shutdown,
             };
-            if wanted && matches!(it.state, State::Registered | State::Ready | State::Running) {
+            if wanted && it.state.takes_part() {
                 it.tell(event.clone());
             }
         }
@@ -270,12 +189,8 @@ impl Registry {
     /// Which of the external extensions will hear of a shutdown, by their places.
     pub(crate) fn hear_of_shutdown(&self) -> Vec<bool> {
         let external = self.all.iter().filter(|it| it.external);
-        external
-            .map(|it| {
-                it.events.shutdown
-                    && matches!(it.state, State::Registered | State::Ready | State::Running)
-            })
-            .collect()
+        let hears = |it: &Extension| it.events.shutdown && it.state.takes_part();
+        external.map(hears).collect()
     }
 
     /// Nobody is told anything any more: whoever waits is hung up on.
@@ -288,110 +203,13 @@ impl Registry {
 
     /// What is known of all of them.
     pub(crate) fn summary(&self) -> Vec<Subscribed> {
-        let of = |it: &Extension| Subscribed {
-            name: it.name.clone(),
-            state: it.state,
-            events: it.events.names(),
-            error_type: it.error_type.clone(),
-        };
-        self.all.iter().map(of).collect()
+        self.all.iter().map(Extension::summary).collect()
     }
 
     fn find(&mut self, id: Uuid) -> Result<&mut Extension, Refusal> {
         let mut all = self.all.iter_mut();
         all.find(|it| it.id == id && it.state != State::Started)
             .ok_or(Refusal::Unknown(id))
-    }
-}
-
-impl Extension {
-    fn new(name: &str, external: bool) -> Self {
-        Self {
-            name: name.to_owned(),
-            id: Uuid::new_v4(),
-            external,
-            events: Events::default(),
-            state: State::Started,
-            error_type: None,
-            pending: None,
-            waiting: None,
-        }
-    }
-
-    fn change(&mut self, from: State, to: State) -> Result<(), Refusal> {
-        if self.state != from {
-            return Err(self.refuse(to));
-        }
-        self.state = to;
-        Ok(())
-    }
-
-    fn refuse(&self, to: State) -> Refusal {
-        Refusal::Transition {
-            from: self.state.as_str(),
-            to: to.as_str(),
-            extension: match to {
-                State::Registered => self.name.clone(),
-                _ => self.id.to_string(),
-            },
-        }
-    }
-
-    fn tell(&mut self, event: Event) {
-        self.state = State::Running;
-        self.pending = match self.waiting.take() {
-            Some(waiting) => waiting.send(event).err(),
-            None => Some(event),
-        };
-    }
-}
-
-impl Events {
-    /// As an extension names them.
-    pub(crate) fn of(names: &[String]) -> Result<Self, Refusal> {
-        let mut events = Events::default();
-        for name in names {
-            match name.as_str() {
-                "INVOKE" => events.invoke = true,
-                "SHUTDOWN" => events.shutdown = true,
-                _ => return Err(Refusal::Event(name.clone())),
-            }
-        }
-        Ok(events)
-    }
-
-    fn names(self) -> Vec<&'static str> {
-        let named = [(self.invoke, "INVOKE"), (self.shutdown, "SHUTDOWN")];
-        named.iter().filter(|it| it.0).map(|it| it.1).collect()
-    }
-}
-
-impl State {
-    /// As Lambda's log has it.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            State::Started => "Started",
-            State::Registered => "Registered",
-            State::Ready => "Ready",
-            State::Running => "Running",
-            State::InitError => "InitError",
-            State::ExitError => "ExitError",
-            State::LaunchError => "LaunchError",
-            State::Exited => "Exited",
-        }
-    }
-}
-
-impl Refusal {
-    /// The error type that Lambda answers with.
-    pub(crate) fn error_type(&self) -> &'static str {
-        match self {
-            Refusal::Closed => "Extension.RegistrationClosed",
-            Refusal::TooMany => "Extension.TooManyExtensions",
-            Refusal::Event(_) => "Extension.InvalidEventType",
-            Refusal::Unknown(_) => "Extension.UnknownExtensionIdentifier",
-            Refusal::Name | Refusal::Transition { .. } => "Extension.InvalidExtensionState",
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use pilotlight_model::function::Runtime;
+use pilotlight_model::Runtime;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use pilotlight_model::function::Runtime;
+use pilotlight_model::Runtime;
 
 use super::command::Program;
 use super::error::BuildError;

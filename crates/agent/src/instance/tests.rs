@@ -5,12 +5,16 @@ use pilotlight_model::logging::LogFormat;
 
 use super::*;
 use crate::launcher::Exit;
-use crate::logs::{LogGroup, LogStore};
+use crate::logs::{LogGroup, LogLimits, LogStore};
 use crate::tests::{request, spec};
 
 /// An instance whose runtime has asked for its first event.
 fn ready(folder: &tempfile::TempDir) -> (Instance, oneshot::Receiver<Event>) {
-    let store = LogStore::open(folder.path(), 1 << 20).unwrap();
+    let limits = LogLimits {
+        group: 1 << 20,
+        account: 1 << 30,
+    };
+    let store = LogStore::open(folder.path(), limits).unwrap();
     let group = LogGroup {
         account: AccountId::default(),
         region: Region::default(),

@@ -48,11 +48,26 @@ impl Ladder {
         if let Some(keeper) = self.zygote_of(spec) {
             keeper.risen().await;
         }
-        if let Some(mut done) = self.build(node, spec, false)
-            // The sender goes without a word.
-            && timeout(PREPARATION, done.changed()).await.is_err()
-        {
-            tracing::warn!(version = %spec.key, "its template takes long, and is made in the background");
+        let Some(mut done) = self.build(node, spec, false) else {
+            return;
+        };
+        // Nobody knows when others will leave room: a version is ready without its template, too. Otherwise the
+        // sender goes without a word.
+        let waited = match node.pool.is_short_of_room(&spec.key) {
+            true => Duration::ZERO,
+            false => PREPARATION,
+        };
+        if timeout(waited, done.changed()).await.is_ok() {
+            return;
+        }
+        match node.pool.is_short_of_room(&spec.key) {
+            true => tracing::info!(
+                version = %spec.key,
+                "the node has no room for its template, which is made when there is"
+            ),
+            false => {
+                tracing::warn!(version = %spec.key, "its template takes long, and is made in the background");
+            }
         }
     }
 
@@ -66,11 +81,14 @@ impl Ladder {
         match kind {
             StartKind::Warm | StartKind::Spare => {}
             StartKind::Forked => self.order_spare(node, spec),
-            StartKind::Zygote | StartKind::Booted => {
-                if self.wants_template(spec) {
-                    self.build(node, spec, true);
-                }
-            }
+            StartKind::Zygote | StartKind::Booted => self.missed_template(node, spec),
+        }
+    }
+
+    /// Orders a template where none is there and one is to be.
+    pub(crate) fn missed_template(&self, node: &Arc<Node>, spec: &Arc<FunctionSpec>) {
+        if self.wants_template(spec) {
+            self.build(node, spec, true);
         }
     }
 

@@ -43,7 +43,7 @@ pub(crate) async fn run(node: Arc<Node>, instance: Arc<Instance>, order: StartOr
         ..
     } = order;
     let (Purpose::Template(done), Some(image)) =
-        (purpose, node.runtimes.get(&instance.spec.runtime))
+        (purpose, node.runtimes.get(&instance.spec.runtime.image()))
     else {
         return;
     };

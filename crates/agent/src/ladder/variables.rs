@@ -53,7 +53,7 @@ const JAVA: &[&str] = &[
 
 /// Whether the runtime's zygote can become an instance of that function.
 pub(super) fn suits(spec: &FunctionSpec) -> bool {
-    allows(spec.runtime.as_str(), spec.environment.keys())
+    allows(spec.runtime.image().as_str(), spec.environment.keys())
 }
 
 /// The same for a runtime of that name.

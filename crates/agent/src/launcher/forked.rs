@@ -7,7 +7,8 @@ use std::sync::Arc;
 use pilotlight_model::node::BoxFuture;
 use pilotlight_sandbox as sandbox;
 
-use super::sandboxed::{Erofs, KeptRoot, accompaniment, beside, launched, rooted};
+use super::mounting::{Erofs, KeptRoot, rooted, rooted_beside};
+use super::terms::{accompaniment, beside, launched};
 use super::{Berth, Company, Furnishing, LaunchError, Launched, Marks, Template};
 use crate::clock;
 use crate::extensions::Accompaniment;
@@ -84,11 +85,9 @@ impl Berth for WaitingFork {
         company: Company,
     ) -> BoxFuture<'_, Result<Option<(Accompaniment, Marks)>, LaunchError>> {
         Box::pin(async move {
-            let Furnishing { owner, root, .. } = &company.furnishing;
-            let rooted = rooted(&self.roots, Some(owner.clone()), root.clone()).await?;
-            if rooted.root.extensions().is_empty() {
+            let Some(rooted) = rooted_beside(&self.roots, &company).await? else {
                 return Ok(None);
-            }
+            };
             let companions = self
                 .berth
                 .accompany(beside(&company, &rooted))

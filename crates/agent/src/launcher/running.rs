@@ -8,7 +8,7 @@ use pilotlight_model::node::BoxFuture;
 use pilotlight_sandbox as sandbox;
 
 use super::forked::Frozen;
-use super::sandboxed::Erofs;
+use super::mounting::Erofs;
 use super::{Exit, FreezeError, LaunchError, Process, Template};
 use crate::roots::Roots;
 

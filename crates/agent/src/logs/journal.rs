@@ -52,8 +52,8 @@ impl Journal {
         })
     }
 
-    /// Appends the batch as a whole, or not at all.
-    pub(super) fn append(&mut self, batch: &Batch) -> io::Result<()> {
+    /// Appends the batch as a whole, or not at all; returns its bytes.
+    pub(super) fn append(&mut self, batch: &Batch) -> io::Result<u64> {
         let mut bytes = Vec::with_capacity(batch.lines.iter().map(|line| line.cost() + 64).sum());
         for line in &batch.lines {
             let record = Record {
@@ -66,11 +66,12 @@ impl Journal {
             serde_json::to_writer(&mut bytes, &record)?;
             bytes.push(b'\n');
         }
-        self.write(&bytes)
+        self.write(&bytes)?;
+        Ok(bytes.len() as u64)
     }
 
-    /// Marks everything so far of a stream as deleted.
-    pub(super) fn delete_stream(&mut self, stream: &str, now_ms: u64) -> io::Result<()> {
+    /// Marks everything so far of a stream as deleted; returns the bytes that this took.
+    pub(super) fn delete_stream(&mut self, stream: &str, now_ms: u64) -> io::Result<u64> {
         let record = Record {
             t: now_ms,
             s: stream.into(),
@@ -81,7 +82,8 @@ impl Journal {
         let mut bytes = serde_json::to_vec(&record)?;
         bytes.push(b'\n');
         self.write(&bytes)?;
-        self.sync()
+        self.sync()?;
+        Ok(bytes.len() as u64)
     }
 
     /// Returns when what was appended is on stable storage, and can be found there.

@@ -94,8 +94,10 @@ impl Indexes {
 impl LogStore {
     /// Lets go of what has been kept long enough, in its own time.
     pub(crate) fn expire(&self) {
-        // An error means that the writer has ended.
-        let _ = self.commands.send(Command::Expire);
+        if self.retention.expire() {
+            // An error means that the writer has ended.
+            let _ = self.commands.send(Command::Retain);
+        }
     }
 
     /// Reads in a thread that may wait for a disk, once everything pushed before has been written.
@@ -116,6 +118,19 @@ impl LogStore {
         spawn_blocking(move || read(&reader))
             .await
             .map_err(io::Error::other)?
+    }
+
+    /// Has something deleted, in its turn.
+    async fn delete(
+        &self,
+        command: impl FnOnce(oneshot::Sender<io::Result<()>>) -> Command,
+    ) -> io::Result<()> {
+        let _turn = self
+            .deletions
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
+        self.done(command).await
     }
 
     async fn done(
@@ -202,13 +217,13 @@ impl Logs for LogStore {
 
     fn delete_stream(&self, group: &LogGroup, stream: &str) -> BoxFuture<'_, io::Result<()>> {
         let (group, stream) = (Arc::new(group.clone()), stream.to_owned());
-        Box::pin(self.done(|done| Command::DeleteStream(group, stream, done)))
+        Box::pin(self.delete(|done| Command::DeleteStream(group, stream, done)))
     }
 
     fn delete_group(&self, group: &LogGroup) -> BoxFuture<'_, io::Result<()>> {
         let group = Arc::new(group.clone());
         Box::pin(async move {
-            self.done(|done| Command::DeleteGroup(Arc::clone(&group), done))
+            self.delete(|done| Command::DeleteGroup(Arc::clone(&group), done))
                 .await?;
             self.indexes.forget(&group);
             Ok(())
@@ -216,7 +231,9 @@ impl Logs for LogStore {
     }
 
     fn retain(&self, group: &LogGroup, time: Option<Duration>) {
-        // An error means that the writer has ended.
-        let _ = self.commands.send(Command::Retain(group.clone(), time));
+        if self.retention.retain(group.clone(), time) {
+            // An error means that the writer has ended.
+            let _ = self.commands.send(Command::Retain);
+        }
     }
 }

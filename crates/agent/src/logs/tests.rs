@@ -2,16 +2,23 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use pilotlight_model::ids::{AccountId, Region};
+use pilotlight_model::logs::Logs;
 
 use super::groups::folder_of;
 use super::journal::{Journal, read};
 use super::*;
 
 mod queries;
+
+const LIMITS: LogLimits = LogLimits {
+    group: 1 << 20,
+    account: 1 << 30,
+};
 
 fn group() -> LogGroup {
     LogGroup {
@@ -170,7 +177,7 @@ fn garbage_in_the_middle_is_stepped_over() {
 #[tokio::test]
 async fn a_reader_sees_what_was_pushed_before_it() {
     let folder = tempfile::tempdir().unwrap();
-    let store = LogStore::open(folder.path(), 1 << 20).unwrap();
+    let store = LogStore::open(folder.path(), LIMITS).unwrap();
     for number in 0..50 {
         store.push(batch(&[number.to_string()])).await;
         let lines = store.read(group(), 0, 1_000).await.unwrap();
@@ -178,15 +185,78 @@ async fn a_reader_sees_what_was_pushed_before_it() {
     }
     drop(store);
     // A clean stop has lost nothing either, and the next start goes on behind it.
-    let store = LogStore::open(folder.path(), 1 << 20).unwrap();
+    let store = LogStore::open(folder.path(), LIMITS).unwrap();
     store.push(batch(&["50".to_owned()])).await;
     assert_eq!(store.read(group(), 0, 1_000).await.unwrap().len(), 51);
 }
 
 #[tokio::test]
+async fn an_account_that_logs_too_much_loses_its_own_oldest_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = LogLimits {
+        group: 256 * 1024,
+        account: 512 * 1024,
+    };
+    let of = |account: &str, name: String| LogGroup {
+        account: account.parse().unwrap(),
+        name,
+        ..group()
+    };
+    let quiet = of("000000000002", "/aws/lambda/quiet".to_owned());
+    let size = || -> u64 {
+        let regions = folder.path().join("000000000001/us-east-1");
+        let groups = fs::read_dir(regions).unwrap().map(|it| it.unwrap().path());
+        let facts = groups.map(|it| super::groups::facts(&it).unwrap().unwrap());
+        facts.map(|it| it.bytes).sum()
+    };
+    let store = LogStore::open(folder.path(), limits).unwrap();
+    let said = |group: &LogGroup, message: String| Batch {
+        group: Arc::new(group.clone()),
+        ..batch(&[message])
+    };
+    store.push(said(&quiet, "first".to_owned())).await;
+    for number in 0..40 {
+        let flood = of("000000000001", format!("/aws/lambda/{number}"));
+        for line in 0..5 {
+            let message = format!("{line} {}", "x".repeat(8_000));
+            store.push(said(&flood, message)).await;
+        }
+        store.written().await;
+        assert!(size() <= limits.account, "{}", size());
+        let newest = store.read(flood, 0, 10).await.unwrap();
+        assert_eq!(newest.len(), 5, "the newest stays whole");
+    }
+    let oldest = of("000000000001", "/aws/lambda/0".to_owned());
+    assert!(store.read(oldest, 0, 10).await.unwrap().is_empty());
+    assert_eq!(
+        messages(&store.read(quiet, 0, 10).await.unwrap()),
+        ["first"]
+    );
+    assert_eq!(store.dropped(), 0);
+}
+
+#[tokio::test]
+async fn what_is_asked_of_the_writer_while_it_is_busy_does_not_pile_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = LogStore::open(folder.path(), LIMITS).unwrap();
+    for number in 0..1_000 {
+        let time = Some(Duration::from_secs(number));
+        Logs::retain(&store, &group(), time);
+        store.expire();
+    }
+    let deletions = (0..200).map(|_| Logs::delete_group(&store, &group()));
+    for deleted in deletions {
+        deleted.await.unwrap();
+    }
+    store.push(batch(&["after".to_owned()])).await;
+    let lines = store.read(group(), 0, 10).await.unwrap();
+    assert_eq!(messages(&lines), ["after"]);
+}
+
+#[tokio::test]
 async fn an_unknown_group_is_empty() {
     let folder = tempfile::tempdir().unwrap();
-    let store = LogStore::open(folder.path(), 1 << 20).unwrap();
+    let store = LogStore::open(folder.path(), LIMITS).unwrap();
     assert!(store.read(group(), 0, 10).await.unwrap().is_empty());
 }
 
@@ -197,7 +267,7 @@ async fn a_full_disk_loses_lines_and_nothing_else() {
     fs::create_dir_all(&full).unwrap();
     let segment = full.join(format!("{:020}.jsonl", 0));
     std::os::unix::fs::symlink("/dev/full", &segment).unwrap();
-    let store = LogStore::open(folder.path(), 1 << 20).unwrap();
+    let store = LogStore::open(folder.path(), LIMITS).unwrap();
     for _ in 0..3 {
         store
             .push(batch(&["lost".to_owned(), "too".to_owned()]))

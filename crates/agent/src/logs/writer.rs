@@ -9,8 +9,10 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
 
+use super::accounts::{Accounts, GROUP_BYTES};
 use super::journal::Journal;
-use super::{Batch, Command, LogGroup, groups};
+use super::retention::Told;
+use super::{Batch, Command, LogGroup, LogLimits, groups};
 use crate::clock;
 
 /// Journals held open; beyond it the one used longest ago is closed.
@@ -25,6 +27,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub(super) struct Writer {
     folder: PathBuf,
     group_bytes: u64,
+    accounts: Accounts,
+    told: Arc<Told>,
     dropped: Arc<AtomicU64>,
     open: HashMap<Arc<LogGroup>, Open>,
     /// How long lines are kept, for the groups where that is said.
@@ -40,10 +44,17 @@ struct Open {
 }
 
 impl Writer {
-    pub(super) fn new(folder: PathBuf, group_bytes: u64, dropped: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(
+        folder: PathBuf,
+        limits: LogLimits,
+        told: Arc<Told>,
+        dropped: Arc<AtomicU64>,
+    ) -> Self {
         Self {
+            accounts: Accounts::new(folder.clone(), limits.account),
             folder,
-            group_bytes,
+            group_bytes: limits.group,
+            told,
             dropped,
             open: HashMap::new(),
             retained: HashMap::new(),
@@ -66,15 +77,12 @@ impl Writer {
                         let _ = done.send(self.store(&batch));
                     }
                     Command::DeleteStream(group, stream, done) => {
-                        let journal = self.journal(&group);
-                        let now = clock::unix_ms();
-                        let _ = done.send(journal.and_then(|it| it.delete_stream(&stream, now)));
+                        let _ = done.send(self.delete_stream(&group, &stream));
                     }
                     Command::DeleteGroup(group, done) => {
                         let _ = done.send(self.delete(&group));
                     }
-                    Command::Retain(group, time) => self.retain(group, time),
-                    Command::Expire => self.expire(),
+                    Command::Retain => self.heed(),
                     Command::Barrier(done) => {
                         awaited = true;
                         let _ = done.send(());
@@ -88,10 +96,7 @@ impl Writer {
     }
 
     fn append(&mut self, batch: &Batch) {
-        match self
-            .journal(&batch.group)
-            .and_then(|journal| journal.append(batch))
-        {
+        match self.write(batch) {
             Ok(()) => self.failing = false,
             Err(error) => {
                 self.open.remove(&batch.group);
@@ -109,14 +114,40 @@ impl Writer {
 
     /// Appends for somebody who waits until it is on stable storage, and hears of a failure.
     fn store(&mut self, batch: &Batch) -> io::Result<()> {
-        let stored = self.journal(&batch.group).and_then(|journal| {
-            journal.append(batch)?;
-            journal.sync()
-        });
+        let stored = self
+            .write(batch)
+            .and_then(|()| self.journal(&batch.group)?.sync());
         if stored.is_err() {
             self.open.remove(&batch.group);
         }
         stored
+    }
+
+    fn delete_stream(&mut self, group: &Arc<LogGroup>, stream: &str) -> io::Result<()> {
+        let written = self
+            .journal(group)?
+            .delete_stream(stream, clock::unix_ms())?;
+        self.weigh(group, written);
+        Ok(())
+    }
+
+    fn write(&mut self, batch: &Batch) -> io::Result<()> {
+        let made = !self.open.contains_key(&batch.group)
+            && !groups::folder_of(&self.folder, &batch.group).exists();
+        let written = self.journal(&batch.group)?.append(batch)?;
+        self.weigh(&batch.group, written + u64::from(made) * GROUP_BYTES);
+        Ok(())
+    }
+
+    /// Counts what has been written for its account, and lets go of the oldest that it has where that is too much.
+    fn weigh(&mut self, group: &LogGroup, bytes: u64) {
+        if !self.accounts.wrote(&group.account, bytes) {
+            return;
+        }
+        self.open.retain(|other, _| other.account != group.account);
+        if let Err(error) = self.accounts.shed(&group.account) {
+            tracing::warn!(account = %group.account, %error, "old log lines stay");
+        }
     }
 
     fn delete(&mut self, group: &LogGroup) -> io::Result<()> {
@@ -126,6 +157,16 @@ impl Writer {
         match std::fs::remove_dir_all(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
+        }
+    }
+
+    fn heed(&mut self) {
+        let news = self.told.take();
+        for (group, time) in news.groups {
+            self.retain(group, time);
+        }
+        if news.expire {
+            self.expire();
         }
     }
 

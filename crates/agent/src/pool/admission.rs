@@ -1,5 +1,4 @@
-//! Who may start an instance: turns in order of arrival, within the node's limits, with room made by
-//! reclaiming idle instances and by giving up what is kept for starts to come.
+//! Who may start an instance: turns in order of arrival, within the node's limits.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -7,14 +6,14 @@ use std::time::Duration;
 
 use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::InstanceId;
-use pilotlight_model::ladder::Rung;
 use pilotlight_model::node::NodeError;
 use pilotlight_model::start::{Instant, StartKind};
-use pilotlight_policy::node::{Action, Event, Policy, Shortage};
 
+use super::effects::Effects;
 use super::holdings::{Background, takes_spare};
-use super::state::{Effects, Member, MemberPhase, State};
-use super::{Grant, Purpose, Ticket};
+use super::orders::{Purpose, Ticket};
+use super::room::Room;
+use super::state::State;
 
 /// A new template does not take the room of what was used within this time: two versions that do not fit
 /// beside each other would make each other's for ever.
@@ -28,14 +27,6 @@ pub(super) struct Admitted {
     pub(super) cheapest: StartKind,
     pub(super) finishing: Arc<AtomicU32>,
     pub(super) at: Instant,
-}
-
-/// Room that is wanted.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Need {
-    pub(super) memory_mb: u64,
-    pub(super) instances: u64,
-    held: u64,
 }
 
 impl State {
@@ -78,9 +69,9 @@ impl State {
             }
             // A spare needs room, but no turn.
             if takes_spare(cold)
-                && let Some(memory_mb) = self.lacks(&spec.key)
+                && let Some(memory_mb) = self.spare_lacks(&spec.key)
             {
-                if !self.has_room(now, instance(memory_mb), Duration::ZERO, effects) {
+                if !self.has_room(now, Room::instance(memory_mb), Duration::ZERO, effects) {
                     return;
                 }
                 self.grant_spare(ticket, &spec.key, effects);
@@ -89,7 +80,7 @@ impl State {
             if self.starting >= self.limits.concurrent_starts.max(1)
                 || !self.has_room(
                     now,
-                    instance(spec.memory_mb.into()),
+                    Room::instance(spec.memory_mb.into()),
                     Duration::ZERO,
                     effects,
                 )
@@ -110,8 +101,7 @@ impl State {
         let Some(spare) = self.pop_spare(key, effects) else {
             return;
         };
-        let grant = Grant::Instance(Arc::clone(&spare), StartKind::Spare);
-        if waiting.sender.send(grant).is_err() {
+        if !waiting.grant(&spare, StartKind::Spare) {
             self.make_idle(&spare);
         }
     }
@@ -122,15 +112,7 @@ impl State {
         while self.has_background_turn()
             && let Some(order) = orders.pop_front()
         {
-            let memory_mb = order.purpose.memory_mb(&order.spec);
-            let need = match order.purpose.rung() {
-                Some(_) => Need {
-                    memory_mb,
-                    held: 1,
-                    instances: 0,
-                },
-                None => instance(memory_mb),
-            };
+            let need = order.need();
             let template = matches!(order.purpose, Purpose::Template(_));
             if self.fits(need) {
                 let Background { spec, purpose } = order;
@@ -150,75 +132,6 @@ impl State {
             orders.push_front(order);
         }
         self.background = orders;
-    }
-
-    pub(super) fn has_room_to_hold(&self, spec: &FunctionSpec) -> bool {
-        // While its init runs, a template takes all that its function may use.
-        self.fits(Need {
-            memory_mb: spec.memory_mb.into(),
-            held: 2,
-            instances: 0,
-        })
-    }
-
-    fn fits(&self, need: Need) -> bool {
-        let limit = u64::from(self.limits.node_instances.max(1));
-        self.promised_mb + need.memory_mb <= self.capacity_mb
-            && self.instances + need.instances <= limit
-            && self.held + need.held <= limit
-    }
-
-    /// Whether that fits now. If not, and idle instances or what is kept could make room, they are
-    /// reclaimed, and the start is admitted when they are gone. What is kept and was used within the time
-    /// `spared` stays.
-    pub(super) fn has_room(
-        &mut self,
-        now: Instant,
-        need: Need,
-        spared: Duration,
-        effects: &mut Effects,
-    ) -> bool {
-        if self.fits(need) {
-            return true;
-        }
-        let ending = self.ending();
-        let limit = u64::from(self.limits.node_instances.max(1));
-        let mut shortage = Shortage {
-            memory_mb: (self.promised_mb + need.memory_mb)
-                .saturating_sub(self.capacity_mb + ending.memory_mb),
-            instances: (self.instances + need.instances).saturating_sub(limit + ending.instances),
-        };
-        // Idle instances first: for what they are promised they save the least.
-        if shortage != Shortage::default() {
-            let actions = self.policy.observe(now, Event::Pressure(shortage));
-            shortage.memory_mb = shortage.memory_mb.saturating_sub(self.freed_by(&actions));
-            self.act(actions, effects);
-        }
-        shortage.instances = (self.held + need.held).saturating_sub(limit + ending.held);
-        if shortage != Shortage::default() {
-            self.give_up(now, shortage, spared, effects);
-        }
-        false
-    }
-
-    fn freed_by(&self, actions: &[Action]) -> u64 {
-        let memory = |&Action::Reclaim(id): &Action| self.members.get(&id).map(|it| it.memory_mb);
-        actions.iter().filter_map(memory).sum()
-    }
-
-    /// What is on its way out, and the room that it will give back.
-    fn ending(&self) -> Need {
-        let ending = |member: &&Member| member.phase == MemberPhase::Ending;
-        let mut sum = Need::default();
-        for member in self.members.values().filter(ending) {
-            sum.memory_mb += member.memory_mb;
-            match member.rung {
-                Some(Rung::Zygote) => {}
-                Some(_) => sum.held += 1,
-                None => sum.instances += 1,
-            }
-        }
-        sum
     }
 
     pub(super) fn turn_over(&mut self, background: bool) {
@@ -249,56 +162,5 @@ impl State {
             finishing,
             at: now,
         }
-    }
-
-    /// A new member, with its room.
-    pub(super) fn enroll(
-        &mut self,
-        key: Option<VersionKey>,
-        memory_mb: u64,
-        rung: Option<Rung>,
-    ) -> InstanceId {
-        self.last_instance += 1;
-        let id = InstanceId(self.last_instance);
-        self.promised_mb += memory_mb;
-        match rung {
-            // There is one for each runtime, and that is bound enough.
-            Some(Rung::Zygote) => {}
-            Some(_) => self.held += 1,
-            None => self.instances += 1,
-        }
-        if let Some(version) = key.as_ref().and_then(|key| self.versions.get_mut(key)) {
-            version.members += 1;
-        }
-        let member = Member {
-            key,
-            memory_mb,
-            phase: MemberPhase::Starting,
-            provisioned: false,
-            rung,
-            bytes: 0,
-            saves: Duration::ZERO,
-            last_used: crate::clock::now(),
-            occupant: None,
-        };
-        self.members.insert(id, member);
-        id
-    }
-
-    /// A member takes that much room from now on.
-    pub(super) fn set_memory(&mut self, id: InstanceId, memory_mb: u64) {
-        if let Some(member) = self.members.get_mut(&id) {
-            self.promised_mb = self.promised_mb - member.memory_mb + memory_mb;
-            member.memory_mb = memory_mb;
-        }
-    }
-}
-
-/// Room for one more instance.
-pub(super) fn instance(memory_mb: u64) -> Need {
-    Need {
-        memory_mb,
-        instances: 1,
-        held: 0,
     }
 }

@@ -5,12 +5,22 @@ use std::collections::BTreeMap;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::node::VersionCounts;
 
-use super::state::{Member, MemberPhase, State};
+use super::Pool;
+use super::members::{Member, MemberPhase};
+use super::state::State;
 use crate::clock;
+
+impl Pool {
+    /// Memory promised, memory that may be promised, and what every version has.
+    pub(crate) fn counts(&self) -> (u64, u64, BTreeMap<String, VersionCounts>) {
+        let state = self.state.lock();
+        (state.taken.memory_mb, state.capacity_mb, state.counts())
+    }
+}
 
 impl State {
     /// What each version has, by qualified ARN, and the highest rung that this makes.
-    pub(super) fn counts(&self) -> BTreeMap<String, VersionCounts> {
+    fn counts(&self) -> BTreeMap<String, VersionCounts> {
         let mut counts: BTreeMap<String, VersionCounts> = BTreeMap::new();
         for member in self.members.values() {
             // What is on its way out is nobody's any more.

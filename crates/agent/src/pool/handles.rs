@@ -7,7 +7,8 @@ use pilotlight_model::ladder::Rung;
 use pilotlight_model::node::NodeError;
 use tokio::sync::oneshot;
 
-use super::{Grant, Pool, Ticket, Worth};
+use super::orders::{Grant, Ticket};
+use super::{Pool, Worth};
 
 /// A request's place in the queue. Dropping it gives the place up.
 pub(crate) struct Place {
@@ -94,7 +95,7 @@ impl Drop for Lease {
         }
         // A provisioned one that is gone is made again, at once or at a time that is known now.
         if provisions {
-            self.pool.wake_changed.notify_one();
+            self.pool.clock_changed.notify_one();
         }
         self.pool.pump();
     }

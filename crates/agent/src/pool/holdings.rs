@@ -6,21 +6,19 @@ use std::time::Duration;
 use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
-use pilotlight_model::start::{Cold, Instant, StartKind};
-use pilotlight_policy::node::Shortage;
-use pilotlight_policy::node::ladder::{Holding, give_up};
-use tokio::sync::Notify;
+use pilotlight_model::start::{Cold, StartKind};
 
-use super::state::{Effects, Member, MemberPhase, State};
-use super::{Grant, Purpose};
+use super::effects::Effects;
+use super::members::{Member, MemberPhase, Occupant};
+use super::orders::Purpose;
+use super::room::Room;
+use super::state::State;
 use crate::clock;
 use crate::instance::Instance;
 
 /// Memory that an empty sandbox costs the kernel (name space, control groups, tables), beside what its
 /// process has for itself.
 const SANDBOX_MB: u64 = 1;
-/// Room of a spare until it has been measured.
-const NEW_SPARE_MB: u64 = 8;
 
 /// A start off the path that waits for its turn.
 pub(super) struct Background {
@@ -28,11 +26,11 @@ pub(super) struct Background {
     pub(super) purpose: Purpose,
 }
 
-/// Who has a room, and can be told to leave it.
-#[derive(Clone)]
-pub(crate) enum Occupant {
-    Instance(Arc<Instance>),
-    Zygote(Arc<Notify>),
+impl Background {
+    /// The room that it takes.
+    pub(super) fn need(&self) -> Room {
+        Room::of(self.purpose.rung(), self.purpose.memory_mb(&self.spec))
+    }
 }
 
 /// What something that is kept costs and saves.
@@ -44,52 +42,21 @@ pub(crate) struct Worth {
     pub(crate) saves: Duration,
 }
 
-impl Occupant {
-    pub(crate) fn stop(&self) {
-        match self {
-            Occupant::Instance(instance) => instance.stop(),
-            Occupant::Zygote(stop) => stop.notify_one(),
-        }
-    }
-}
-
 impl Worth {
     fn memory_mb(self) -> u64 {
         self.bytes.div_ceil(1 << 20) + SANDBOX_MB
     }
 }
 
-impl Purpose {
-    /// What the started process is kept as, unless it serves.
-    pub(super) fn rung(&self) -> Option<Rung> {
-        match self {
-            Purpose::Request(_) | Purpose::WarmUp(_) | Purpose::Provisioned => None,
-            Purpose::Spare(_) => Some(Rung::Spare),
-            Purpose::Template(_) => Some(Rung::Template),
-        }
-    }
-
-    /// Room that the start takes.
-    pub(super) fn memory_mb(&self, spec: &FunctionSpec) -> u64 {
-        match self {
-            Purpose::Spare(_) => NEW_SPARE_MB.min(spec.memory_mb.into()),
-            Purpose::Request(_)
-            | Purpose::Template(_)
-            | Purpose::WarmUp(_)
-            | Purpose::Provisioned => spec.memory_mb.into(),
-        }
-    }
-}
-
 impl State {
-    /// Takes an order in; one that makes no sense any more comes back.
-    pub(super) fn order(&mut self, order: Background) -> Option<Background> {
+    /// Takes an order in, unless it makes no sense any more.
+    pub(super) fn order(&mut self, order: Background, effects: &mut Effects) {
         let outdated = self.is_retired(&order.spec) || !self.is_newest(&order.spec);
         if self.draining || outdated || u64::from(order.spec.memory_mb) > self.capacity_mb {
-            return Some(order);
+            effects.dropped.push(order);
+        } else {
+            self.background.push_back(order);
         }
-        self.background.push_back(order);
-        None
     }
 
     /// Whether something that is to be kept would be of no use any more.
@@ -116,7 +83,7 @@ impl State {
                 return None;
             }
         }
-        if !takes_spare(cold) || !self.room_for_spare(key) {
+        if !takes_spare(cold) || !self.has_room_for_spare(key) {
             return None;
         }
         let spare = self.pop_spare(key, effects)?;
@@ -128,21 +95,6 @@ impl State {
         self.versions
             .get(key)
             .is_some_and(|version| !version.spares.is_empty())
-    }
-
-    /// Room that the version's spare needs beyond what it has, to run.
-    pub(super) fn lacks(&self, key: &VersionKey) -> Option<u64> {
-        let version = self.versions.get(key)?;
-        let spare = version.spares.last()?;
-        let member = self.members.get(&spare.id)?;
-        Some(u64::from(spare.spec.memory_mb).saturating_sub(member.memory_mb))
-    }
-
-    fn room_for_spare(&self, key: &VersionKey) -> bool {
-        let limit = u64::from(self.limits.node_instances.max(1));
-        self.lacks(key).is_some_and(|lacks| {
-            self.promised_mb + lacks <= self.capacity_mb && self.instances < limit
-        })
     }
 
     /// Makes the version's spare an instance like any other. There is room.
@@ -181,7 +133,7 @@ impl State {
         }
         self.hold(spare.id, Rung::Spare, worth);
         self.version(&spare.spec).spares.push(Arc::clone(spare));
-        while self.room_for_spare(key)
+        while self.has_room_for_spare(key)
             && let Some(waiting) = self
                 .first_waiting(key)
                 .and_then(|ticket| self.take_waiting(ticket))
@@ -189,8 +141,7 @@ impl State {
             let Some(taken) = self.pop_spare(key, effects) else {
                 return;
             };
-            let grant = Grant::Instance(Arc::clone(&taken), StartKind::Spare);
-            if waiting.sender.send(grant).is_err() {
+            if !waiting.grant(&taken, StartKind::Spare) {
                 // Its request has gone; it has served nobody, and waits for the next like any idle one.
                 self.make_idle(&taken);
             }
@@ -211,19 +162,9 @@ impl State {
         self.set_memory(id, worth.memory_mb());
     }
 
-    /// What was to be kept serves instead.
-    pub(super) fn adopt(&mut self, id: InstanceId) {
-        if let Some(member) = self.members.get_mut(&id)
-            && member.rung.take().is_some()
-        {
-            self.held -= 1;
-            self.instances += 1;
-        }
-    }
-
     /// Room for a zygote, if there is any without taking it from others.
     pub(super) fn reserve(&mut self, memory_mb: u64, occupant: Occupant) -> Option<InstanceId> {
-        if self.draining || self.promised_mb + memory_mb > self.capacity_mb {
+        if self.draining || self.taken.memory_mb + memory_mb > self.capacity_mb {
             return None;
         }
         let id = self.enroll(None, memory_mb, Some(Rung::Zygote));
@@ -237,44 +178,6 @@ impl State {
         if let Some(member) = self.members.get_mut(&id) {
             member.last_used = clock::now();
         }
-    }
-
-    /// Gives up what is kept until the shortage is met, or nothing if that is not enough.
-    pub(super) fn give_up(
-        &mut self,
-        now: Instant,
-        shortage: Shortage,
-        spared: Duration,
-        effects: &mut Effects,
-    ) {
-        for id in give_up(now, &self.holdings(), shortage, spared) {
-            let Some(member) = self.members.get_mut(&id) else {
-                continue;
-            };
-            member.phase = MemberPhase::Ending;
-            effects.stop.extend(member.occupant.clone());
-            effects.given_up.extend(member.rung);
-            if let Some(version) = member.key.as_ref().and_then(|it| self.versions.get_mut(it)) {
-                version.spares.retain(|spare| spare.id != id);
-            }
-            tracing::debug!(process = %id, "given up for want of room");
-        }
-    }
-
-    fn holdings(&self) -> Vec<Holding> {
-        let held = self.members.iter().filter(|(_, member)| member.is_held());
-        held.filter_map(|(&instance, member)| {
-            let version = member.key.as_ref().and_then(|it| self.versions.get(it));
-            let used = version.map_or(Instant(0), |version| version.last_used);
-            Some(Holding {
-                instance,
-                rung: member.rung?,
-                memory_mb: member.memory_mb,
-                saves: member.saves,
-                last_used: used.max(member.last_used),
-            })
-        })
-        .collect()
     }
 
     /// Ends what is kept and for which that holds, and forgets the orders alike.
@@ -294,17 +197,6 @@ impl State {
         for version in self.versions.values_mut() {
             version.spares.retain(|spare| !of(&spare.spec));
         }
-    }
-
-    pub(super) fn take_uses(&mut self) -> Vec<(VersionKey, u64)> {
-        let mut uses = std::mem::take(&mut self.forgotten_uses);
-        for (key, version) in &mut self.versions {
-            let count = std::mem::take(&mut version.uses);
-            if count > 0 {
-                *uses.entry(key.clone()).or_default() += count;
-            }
-        }
-        uses.into_iter().collect()
     }
 }
 

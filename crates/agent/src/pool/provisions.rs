@@ -12,10 +12,12 @@ use pilotlight_model::ids::InstanceId;
 use pilotlight_model::provisioned::{Provisioned, Trouble, Usage};
 use pilotlight_model::start::{Instant, StartKind};
 
-use super::admission::{Need, instance};
-use super::holdings::Occupant;
-use super::state::{Effects, Member, MemberPhase, State};
-use super::{Pool, Purpose};
+use super::Pool;
+use super::effects::Effects;
+use super::members::{MemberPhase, Occupant};
+use super::orders::Purpose;
+use super::room::Room;
+use super::state::State;
 use crate::clock;
 use crate::instance::Instance;
 use crate::tries::Tries;
@@ -23,15 +25,10 @@ use books::Provision;
 
 pub(super) use books::Provisions;
 
-/// What of a node cannot be provisioned: one part of so many. Requests on demand, of all accounts, always have that.
-const ON_DEMAND: u64 = 10;
-
 impl Pool {
     /// So many instances of that version are provisioned from now on.
     pub(crate) fn provision(self: &Arc<Self>, spec: &Arc<FunctionSpec>, count: u32) {
-        let mut effects = Effects::default();
-        self.state.lock().provision(spec, count, &mut effects);
-        self.carry_out(effects);
+        self.decide(|state, effects| state.provision(spec, count, effects));
         self.pump();
     }
 
@@ -42,16 +39,14 @@ impl Pool {
 
     /// A provisioned instance is initialised, and serves from now on.
     pub(crate) fn provisioned_ready(self: &Arc<Self>, instance: &Arc<Instance>) {
-        let mut effects = Effects::default();
-        self.state.lock().provisioned_ready(instance, &mut effects);
-        self.carry_out(effects);
+        self.decide(|state, effects| state.provisioned_ready(instance, effects));
     }
 
     /// A provisioned instance has ended, for that reason if it never came so far as to serve.
     pub(crate) fn provisioned_over(&self, instance: &Instance, trouble: Trouble) {
         self.state.lock().not_provisioned(instance, trouble);
         // The next attempt has a time now.
-        self.wake_changed.notify_one();
+        self.clock_changed.notify_one();
     }
 
     /// What provisioned instances have done and cost.
@@ -184,8 +179,8 @@ impl State {
         spec: &FunctionSpec,
         effects: &mut Effects,
     ) -> bool {
-        let need = instance(spec.memory_mb.into());
-        if self.could_fit(need) {
+        let need = Room::instance(spec.memory_mb.into());
+        if self.can_be_provisioned(need) {
             return self.has_room(now, need, Duration::ZERO, effects);
         }
         if let Some(provision) = self.provisions.versions.get_mut(&spec.key) {
@@ -195,32 +190,6 @@ impl State {
             }
         }
         false
-    }
-
-    /// Whether that would fit if all went that can be reclaimed, and leave something to requests on demand.
-    fn could_fit(&self, need: Need) -> bool {
-        let limit = u64::from(self.limits.node_instances.max(1));
-        let provisioned =
-            |member: &&Member| member.provisioned && member.phase != MemberPhase::Ending;
-        let provisioned: Vec<u64> = (self.members.values())
-            .filter(provisioned)
-            .map(|member| member.memory_mb)
-            .collect();
-        let memory_mb = provisioned.iter().sum::<u64>() + need.memory_mb;
-        if memory_mb > self.capacity_mb - self.capacity_mb / ON_DEMAND
-            || provisioned.len() as u64 + need.instances > limit - limit / ON_DEMAND
-        {
-            return false;
-        }
-        let stays = |member: &&Member| match member.phase {
-            MemberPhase::Starting | MemberPhase::Busy => true,
-            MemberPhase::Held | MemberPhase::Ending => false,
-            MemberPhase::Idle => member.provisioned,
-        };
-        let stay: Vec<&Member> = self.members.values().filter(stays).collect();
-        let memory_mb: u64 = stay.iter().map(|member| member.memory_mb).sum();
-        let instances = stay.iter().filter(|member| member.rung.is_none()).count() as u64;
-        memory_mb + need.memory_mb <= self.capacity_mb && instances + need.instances <= limit
     }
 
     /// A provisioned instance is initialised. One that is too many by now ends.

@@ -49,7 +49,8 @@ impl Buffer {
         }
     }
 
-    /// Keeps an event, unless as much waits as a batch may hold.
+    /// Keeps an event, unless as many wait as a batch may hold, or with it twice the bytes: one batch is full
+    /// with what comes before it is taken.
     pub(super) fn push(&mut self, json: String, alone: bool, now: Instant) {
         let cost = json.len() + OVERHEAD_BYTES;
         if self.items.len() >= self.limits.items || self.bytes + cost > 2 * self.limits.bytes {

@@ -427,7 +427,7 @@ async fn an_answer_over_the_limit_is_an_error_and_the_instance_lives_on() {
 async fn a_custom_runtime_s_bootstrap_may_come_in_a_layer_or_be_missing() {
     let missing = || std::io::Error::from(std::io::ErrorKind::NotFound);
     let mut custom = spec();
-    custom.runtime = Runtime::ProvidedAl2023;
+    custom.runtime = Runtime::ProvidedAl2023.into();
     let custom = Arc::new(custom);
     let world = World::new(script(|_| async { Exit::Code(3) }));
     *world.launcher.exec_errors.lock() = vec![missing()];

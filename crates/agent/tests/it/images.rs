@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use pilotlight_agent::RuntimeImage;
 use pilotlight_agent::images::{self, BuildError, Step};
-use pilotlight_model::function::Runtime;
+use pilotlight_model::Runtime;
 use pilotlight_store::Store;
 
 /// What functions rely on in the image: C extensions, certificates, time zones, users, a shell.

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pilotlight_agent::{Agent, Config, RuntimeImage};
-use pilotlight_model::function::{FunctionSpec, Runtime, VersionKey};
+use pilotlight_model::Runtime;
+use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region, RequestId, Version};
 use pilotlight_model::limits::Limits;
 use pilotlight_model::logging::LogFormat;
@@ -142,7 +143,7 @@ fn spec(code: Digest) -> FunctionSpec {
             version: Version::Latest,
         },
         revision: 1,
-        runtime: Runtime::ProvidedAl2023,
+        runtime: Runtime::ProvidedAl2023.into(),
         handler: "bootstrap".to_owned(),
         code,
         layers: Vec::new(),

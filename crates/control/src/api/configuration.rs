@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use pilotlight_model::{Runtime, Version};
+use pilotlight_model::Version;
 use serde::Serialize;
 
 use super::logging::Logging;
@@ -206,10 +206,10 @@ fn parts(reason: &Option<Reason>) -> (Option<String>, Option<String>) {
         .unzip()
 }
 
-/// Names the runtime's image, as the log's INIT_START line does. A runtime whose image is gone since the
-/// function was made is named by its API name.
+/// Names the image that the function really runs on, as the log's INIT_START line does. An image that is gone
+/// since the function was made is named by the name of its runtime.
 pub(super) fn runtime_version_arn(record: &Record, config: &Config) -> String {
-    let runtime: Runtime = record.settings.runtime;
+    let runtime = record.settings.runtime.image();
     let image = config
         .runtimes
         .get(&runtime)

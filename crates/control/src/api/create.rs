@@ -98,7 +98,7 @@ pub(super) async fn create_function(
     let key = rules::new_function(caller, &request.function_name)?;
     let mut settings = request
         .changes
-        .first(key.name.as_str(), &parts.config.runtimes)?;
+        .first(key.name.as_str(), &parts.config.offer())?;
     tags::check(&request.tags)?;
     let (zip, folder) = request.code.read(parts).await?;
 

@@ -5,6 +5,7 @@
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use pilotlight_model::LambdaError;
 
@@ -36,6 +37,15 @@ fn judge(folder: &Path, allowed: &HotReload, data_dir: &Path) -> Result<PathBuf,
     if !folder.is_absolute() {
         return Err(invalid(format!(
             "The S3Key of the bucket {BUCKET} must be the absolute path of a folder: {shown}"
+        )));
+    }
+    // A key lets its holder call the API, and not read this machine.
+    if let HotReload::Any(open) = allowed
+        && !open.load(Ordering::Relaxed)
+    {
+        return Err(invalid(format!(
+            "Functions are not loaded from {shown}: where there are access keys, folders must be listed in \
+             the platform's configuration, as in hot_reload = [\"/srv/functions\"]."
         )));
     }
     let real = folder.canonicalize().map_err(|error| match error.kind() {

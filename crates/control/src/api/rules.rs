@@ -7,12 +7,11 @@ use std::collections::BTreeMap;
 use pilotlight_model::limits::{ENVIRONMENT_BYTES, MEMORY_MB};
 use pilotlight_model::names::{FunctionRef, Qualifier, Target};
 use pilotlight_model::node::Caller;
-use pilotlight_model::service::lambda;
-use pilotlight_model::{ErrorKind, LambdaError, Runtime, Version, VersionKey};
+use pilotlight_model::runtime::Offer;
+use pilotlight_model::{ErrorKind, LambdaError, RuntimeName, Version, VersionKey};
 use serde_json::Value;
 
 use super::invalid;
-use super::settings::Runtimes;
 use crate::catalog::Session;
 use crate::catalog::record::Record;
 
@@ -119,28 +118,11 @@ pub(super) fn revision(given: Option<&str>, current: uuid::Uuid) -> Result<(), L
     }
 }
 
-/// A runtime that has an image here. AWS's own words for one that is unknown; ours for one that AWS has.
-pub(super) fn runtime(name: &str, runtimes: &Runtimes) -> Result<Runtime, LambdaError> {
-    if let Some(runtime) = Runtime::from_name(name).filter(|it| runtimes.contains_key(it)) {
-        return Ok(runtime);
-    }
-    let known = lambda()
-        .operation("CreateFunction")
-        .and_then(|operation| operation.input()?.member("Runtime"))
-        .map(|member| member.shape.values.as_slice())
-        .unwrap_or_default();
-    if known.iter().any(|it| it == name) {
-        let here: Vec<&str> = runtimes.keys().map(|runtime| runtime.as_str()).collect();
-        return Err(invalid(format!(
-            "The runtime {name} is not available on this platform. Available runtimes: {}",
-            here.join(", ")
-        )));
-    }
-    Err(invalid(format!(
-        "Value {name} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: \
-         [{}] or be a valid ARN",
-        known.join(", ")
-    )))
+/// A runtime that runs here.
+pub(super) fn runtime(name: &str, offer: &Offer) -> Result<RuntimeName, LambdaError> {
+    offer
+        .judge(name)
+        .map_err(|error| invalid(error.to_string()))
 }
 
 /// Environment variables that the platform can set for an instance.

@@ -9,7 +9,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use pilotlight_model::logging::LogFormat;
-use pilotlight_model::{Digest, LambdaError, Runtime, VersionKey};
+use pilotlight_model::runtime::Offer;
+use pilotlight_model::{LambdaError, RuntimeName, VersionKey};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
@@ -19,9 +20,6 @@ use super::{event_invoke, invalid, rules};
 use crate::catalog::Session;
 use crate::catalog::record::{Environment, Settings};
 use crate::packages::Package;
-
-/// The runtimes that there are, with their images.
-pub(super) type Runtimes = BTreeMap<Runtime, Digest>;
 
 /// What can be configured at creation and changed later. What is absent stays.
 #[derive(Deserialize)]
@@ -75,7 +73,7 @@ struct DeadLetter {
 
 impl Changes {
     /// The settings of a new function: the defaults, and what is given.
-    pub(super) fn first(&self, name: &str, runtimes: &Runtimes) -> Result<Settings, LambdaError> {
+    pub(super) fn first(&self, name: &str, offer: &Offer) -> Result<Settings, LambdaError> {
         let runtime = self.runtime.as_deref().ok_or_else(|| {
             invalid("Runtime is mandatory for functions created with deployment packages.")
         })?;
@@ -83,7 +81,7 @@ impl Changes {
             return Err(no_handler());
         }
         let mut settings = Settings {
-            runtime: rules::runtime(runtime, runtimes)?,
+            runtime: rules::runtime(runtime, offer)?,
             handler: String::new(),
             role: String::new(),
             description: String::new(),
@@ -103,23 +101,19 @@ impl Changes {
             layers: Vec::new(),
             modified_ms: 0,
         };
-        self.apply(&mut settings, runtimes)?;
+        self.apply(&mut settings, offer)?;
         Ok(settings)
     }
 
     /// Writes what is given over `settings`, once all of it is known to be right.
-    pub(super) fn apply(
-        &self,
-        settings: &mut Settings,
-        runtimes: &Runtimes,
-    ) -> Result<(), LambdaError> {
+    pub(super) fn apply(&self, settings: &mut Settings, offer: &Offer) -> Result<(), LambdaError> {
         if self.handler.as_deref() == Some("") {
             return Err(no_handler());
         }
         let runtime = self
             .runtime
             .as_deref()
-            .map(|name| rules::runtime(name, runtimes));
+            .map(|name| rules::runtime(name, offer));
         let runtime = runtime.transpose()?.unwrap_or(settings.runtime);
         self.check_snap_start(runtime)?;
         let format = match &self.logging_config {
@@ -189,7 +183,7 @@ impl Changes {
         attach::fits(settings)
     }
 
-    fn check_snap_start(&self, runtime: Runtime) -> Result<(), LambdaError> {
+    fn check_snap_start(&self, runtime: RuntimeName) -> Result<(), LambdaError> {
         match self
             .snap_start
             .as_ref()

@@ -137,13 +137,13 @@ pub(super) async fn update_function_configuration(
     let request: UpdateFunctionConfigurationRequest = typed(input)?;
     let key = rules::changeable(&Target::resolve(caller, &request.function_name, None)?)?;
     let now_ms = parts.config.clock.unix_ms();
-    let runtimes = parts.config.runtimes.clone();
+    let offer = parts.config.offer();
     let record = parts
         .catalog
         .write(move |session| {
             let mut record = changeable(session, &key, request.revision_id.as_deref())?;
             request.changes.check_dead_letter(session, &key)?;
-            request.changes.apply(&mut record.settings, &runtimes)?;
+            request.changes.apply(&mut record.settings, &offer)?;
             request
                 .changes
                 .attach(session, &key, &mut record.settings)?;

@@ -100,7 +100,7 @@ pub(super) async fn create_function_url_config(
                 created_ms: now_ms,
                 modified_ms: now_ms,
             };
-            session.put_url(&record)?;
+            session.put_url(&place.function, &record)?;
             Ok(record)
         })
         .await?;
@@ -146,7 +146,7 @@ pub(super) async fn update_function_url_config(
                 url.cors = configured(cors);
             }
             record.modified_ms = now_ms;
-            session.put_url(&record)?;
+            session.put_url(&place.function, &record)?;
             Ok::<_, LambdaError>(record)
         })
         .await?;

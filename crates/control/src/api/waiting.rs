@@ -167,15 +167,22 @@ fn files(folder: &Path) -> io::Result<Vec<LetterFile>> {
     Ok(files)
 }
 
-/// The last lines of a file. A line that a power cut tore is passed over.
+/// The last whole lines of a file: one without its line feed was torn off, or is being written.
 fn newest(path: &Path, limit: usize) -> io::Result<Vec<Value>> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(END_BYTES)))?;
+    let begin = length.saturating_sub(END_BYTES);
+    file.seek(SeekFrom::Start(begin))?;
     let mut end = Vec::new();
     file.take(END_BYTES).read_to_end(&mut end)?;
-    let lines = end.split(|byte| *byte == b'\n').rev();
+    let mut lines: Vec<&[u8]> = end.split(|byte| *byte == b'\n').collect();
+    lines.pop();
+    if begin > 0 && !lines.is_empty() {
+        lines.remove(0);
+    }
     let mut messages: Vec<Value> = lines
+        .into_iter()
+        .rev()
         .filter_map(|line| serde_json::from_slice(line).ok())
         .take(limit)
         .collect();
@@ -196,4 +203,22 @@ fn shown(body: &impl Serialize) -> Result<Response<Bytes>, LambdaError> {
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_message_is_never_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("q.jsonl");
+        let last = "{\"Body\":\"{\\\"a\\\":1}\"}\n";
+        for kept in 0..=last.len() {
+            std::fs::write(&path, format!("{{\"a\":1}}\n{}", &last[..kept])).unwrap();
+            let whole = 1 + usize::from(kept == last.len());
+            assert_eq!(newest(&path, 10).unwrap().len(), whole, "{kept}");
+        }
+        assert_eq!(newest(&path, 1).unwrap()[0]["Body"], "{\"a\":1}");
+    }
 }

@@ -6,7 +6,7 @@ use rusqlite::types::Type;
 use rusqlite::{OptionalExtension, Row, params};
 use uuid::Uuid;
 
-use super::functions::{LATEST, number, parsed};
+use super::columns::{number, parsed, version};
 use super::{CatalogError, Session};
 use crate::index::{AliasKey, Change};
 
@@ -32,15 +32,9 @@ impl Session<'_> {
         name: &AliasName,
     ) -> Result<Option<Alias>, CatalogError> {
         let mut query = self.connection.prepare_cached(&format!(
-            "SELECT {ALIAS} FROM function JOIN alias ON alias.function = function.id
-             WHERE account = ?1 AND region = ?2 AND function.name = ?3 AND alias.name = ?4"
+            "SELECT {ALIAS} FROM alias WHERE function = ?1 AND name = ?2"
         ))?;
-        let key = params![
-            function.account.as_str(),
-            function.region.as_str(),
-            function.name.as_str(),
-            name.as_str()
-        ];
+        let key = params![self.row(function)?, name.as_str()];
         Ok(query.query_row(key, alias).optional()?)
     }
 
@@ -59,13 +53,10 @@ impl Session<'_> {
             .prepare_cached(
                 "INSERT OR REPLACE INTO alias
                      (function, name, version, additional, weight, description, revision_id)
-                 SELECT id, ?4, ?5, ?6, ?7, ?8, ?9 FROM function
-                 WHERE account = ?1 AND region = ?2 AND name = ?3",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .execute(params![
-                function.account.as_str(),
-                function.region.as_str(),
-                function.name.as_str(),
+                self.row(function)?,
                 alias.name.as_str(),
                 number(version),
                 additional.map(|(version, _)| number(version)),
@@ -87,16 +78,8 @@ impl Session<'_> {
         self.settle_events(function, Some(name.as_str()))?;
         self.delete_url(function, Some(name))?;
         self.connection
-            .prepare_cached(
-                "DELETE FROM alias WHERE alias.name = ?4 AND function =
-                     (SELECT id FROM function WHERE account = ?1 AND region = ?2 AND name = ?3)",
-            )?
-            .execute(params![
-                function.account.as_str(),
-                function.region.as_str(),
-                function.name.as_str(),
-                name.as_str()
-            ])?;
+            .prepare_cached("DELETE FROM alias WHERE function = ?1 AND name = ?2")?
+            .execute(params![self.row(function)?, name.as_str()])?;
         self.remove_event_invoke(function, name.as_str())?;
         self.change(Change::RemoveAlias(AliasKey::of(function, name)));
         self.unprovision(function, name.as_str())?;
@@ -113,16 +96,13 @@ impl Session<'_> {
         limit: Option<usize>,
     ) -> Result<Vec<Alias>, CatalogError> {
         let mut query = self.connection.prepare_cached(&format!(
-            "SELECT {ALIAS} FROM function JOIN alias ON alias.function = function.id
-             WHERE account = ?1 AND region = ?2 AND function.name = ?3 AND alias.name > ?4
-                 AND (?5 IS NULL OR ?5 IN (alias.version, alias.additional))
-             ORDER BY alias.name LIMIT ?6"
+            "SELECT {ALIAS} FROM alias WHERE function = ?1 AND name > ?2
+                 AND (?3 IS NULL OR ?3 IN (version, additional))
+             ORDER BY name LIMIT ?4"
         ))?;
         let rows = query.query_map(
             params![
-                function.account.as_str(),
-                function.region.as_str(),
-                function.name.as_str(),
+                self.row(function)?,
                 after,
                 version.map(number),
                 // SQLite knows a negative limit as none.
@@ -135,16 +115,10 @@ impl Session<'_> {
 
     /// How many aliases a function has.
     pub(crate) fn count_aliases(&self, function: &VersionKey) -> Result<usize, CatalogError> {
-        let mut query = self.connection.prepare_cached(
-            "SELECT count(*) FROM function JOIN alias ON alias.function = function.id
-             WHERE account = ?1 AND region = ?2 AND function.name = ?3",
-        )?;
-        let key = params![
-            function.account.as_str(),
-            function.region.as_str(),
-            function.name.as_str()
-        ];
-        Ok(query.query_row(key, |row| row.get(0))?)
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT count(*) FROM alias WHERE function = ?1")?;
+        Ok(query.query_row([self.row(function)?], |row| row.get(0))?)
     }
 
     /// What the index holds of every alias.
@@ -182,11 +156,4 @@ fn alias(row: &Row<'_>) -> Result<Alias, rusqlite::Error> {
         description: row.get(4)?,
         revision_id: parsed(row, 5)?,
     })
-}
-
-fn version(number: u64) -> Version {
-    match number {
-        LATEST => Version::Latest,
-        number => Version::Number(number),
-    }
 }

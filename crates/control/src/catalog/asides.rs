@@ -4,7 +4,7 @@
 use pilotlight_model::VersionKey;
 use rusqlite::{OptionalExtension, params};
 
-use super::functions::number;
+use super::columns::number;
 use super::{CatalogError, Session};
 
 /// When a version gets another runtime: `UpdateRuntimeOn` of the API and what belongs to it.
@@ -21,15 +21,11 @@ impl Session<'_> {
         &self,
         function: &VersionKey,
     ) -> Result<Option<String>, CatalogError> {
-        let mut query = self.connection.prepare_cached(
-            "SELECT recursive_loop FROM function WHERE account = ?1 AND region = ?2 AND name = ?3",
-        )?;
-        let key = params![
-            function.account.as_str(),
-            function.region.as_str(),
-            function.name.as_str()
-        ];
-        Ok(query.query_row(key, |row| row.get(0)).optional()?)
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT recursive_loop FROM function WHERE id = ?1")?;
+        let found = query.query_row([self.row(function)?], |row| row.get(0));
+        Ok(found.optional()?)
     }
 
     /// Writes it; `false` where there is no such function.
@@ -40,16 +36,8 @@ impl Session<'_> {
     ) -> Result<bool, CatalogError> {
         let changed = self
             .connection
-            .prepare_cached(
-                "UPDATE function SET recursive_loop = ?4
-                 WHERE account = ?1 AND region = ?2 AND name = ?3",
-            )?
-            .execute(params![
-                function.account.as_str(),
-                function.region.as_str(),
-                function.name.as_str(),
-                value
-            ])?;
+            .prepare_cached("UPDATE function SET recursive_loop = ?2 WHERE id = ?1")?
+            .execute(params![self.row(function)?, value])?;
         Ok(changed == 1)
     }
 
@@ -59,16 +47,10 @@ impl Session<'_> {
         version: &VersionKey,
     ) -> Result<Option<RuntimeUpdate>, CatalogError> {
         let mut query = self.connection.prepare_cached(
-            "SELECT update_on, runtime_version_arn
-             FROM function JOIN runtime_update ON runtime_update.function = function.id
-             WHERE account = ?1 AND region = ?2 AND name = ?3 AND number = ?4",
+            "SELECT update_on, runtime_version_arn FROM runtime_update
+             WHERE function = ?1 AND number = ?2",
         )?;
-        let key = params![
-            version.account.as_str(),
-            version.region.as_str(),
-            version.name.as_str(),
-            number(version.version)
-        ];
+        let key = params![self.row(version)?, number(version.version)];
         let read = |row: &rusqlite::Row<'_>| {
             Ok(RuntimeUpdate {
                 update_on: row.get(0)?,
@@ -88,13 +70,10 @@ impl Session<'_> {
             .prepare_cached(
                 "INSERT OR REPLACE INTO runtime_update
                      (function, number, update_on, runtime_version_arn)
-                 SELECT id, ?4, ?5, ?6 FROM function
-                 WHERE account = ?1 AND region = ?2 AND name = ?3",
+                 VALUES (?1, ?2, ?3, ?4)",
             )?
             .execute(params![
-                version.account.as_str(),
-                version.region.as_str(),
-                version.name.as_str(),
+                self.row(version)?,
                 number(version.version),
                 update.update_on,
                 update.runtime_version_arn

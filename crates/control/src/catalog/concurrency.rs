@@ -4,7 +4,7 @@ use pilotlight_model::names::Qualifier;
 use pilotlight_model::{Version, VersionKey};
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::functions::parsed;
+use super::columns::parsed;
 use super::{CatalogError, Session};
 use crate::claims::Claim;
 use crate::index::Change;
@@ -24,17 +24,10 @@ const CONFIG: &str = "qualifier, requested, modified_ms";
 impl Session<'_> {
     /// What a function claims; `None` when there is no such function.
     pub(crate) fn claim(&self, function: &VersionKey) -> Result<Option<Claim>, CatalogError> {
-        let mut query = self.connection.prepare_cached(
-            "SELECT reserved FROM function WHERE account = ?1 AND region = ?2 AND name = ?3",
-        )?;
-        let reserved = query.query_row(
-            params![
-                function.account.as_str(),
-                function.region.as_str(),
-                function.name.as_str()
-            ],
-            |row| row.get(0),
-        );
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT reserved FROM function WHERE id = ?1")?;
+        let reserved = query.query_row([self.row(function)?], |row| row.get(0));
         let Some(reserved) = reserved.optional()? else {
             return Ok(None);
         };
@@ -53,16 +46,8 @@ impl Session<'_> {
     ) -> Result<(), CatalogError> {
         let changed = self
             .connection
-            .prepare_cached(
-                "UPDATE function SET reserved = ?4
-                 WHERE account = ?1 AND region = ?2 AND name = ?3",
-            )?
-            .execute(params![
-                function.account.as_str(),
-                function.region.as_str(),
-                function.name.as_str(),
-                reserved
-            ])?;
+            .prepare_cached("UPDATE function SET reserved = ?2 WHERE id = ?1")?
+            .execute(params![self.row(function)?, reserved])?;
         if changed != 1 {
             return Err(rusqlite::Error::QueryReturnedNoRows.into());
         }
@@ -75,15 +60,9 @@ impl Session<'_> {
         function: &VersionKey,
     ) -> Result<Vec<ProvisionedConfig>, CatalogError> {
         let mut query = self.connection.prepare_cached(&format!(
-            "SELECT {CONFIG} FROM function JOIN provisioned ON provisioned.function = function.id
-             WHERE account = ?1 AND region = ?2 AND name = ?3 ORDER BY qualifier"
+            "SELECT {CONFIG} FROM provisioned WHERE function = ?1 ORDER BY qualifier"
         ))?;
-        let function = params![
-            function.account.as_str(),
-            function.region.as_str(),
-            function.name.as_str()
-        ];
-        let rows = query.query_map(function, config)?;
+        let rows = query.query_map([self.row(function)?], config)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -96,13 +75,10 @@ impl Session<'_> {
         self.connection
             .prepare_cached(
                 "INSERT OR REPLACE INTO provisioned (function, qualifier, requested, modified_ms)
-                 SELECT id, ?4, ?5, ?6 FROM function
-                 WHERE account = ?1 AND region = ?2 AND name = ?3",
+                 VALUES (?1, ?2, ?3, ?4)",
             )?
             .execute(params![
-                function.account.as_str(),
-                function.region.as_str(),
-                function.name.as_str(),
+                self.row(function)?,
                 config.qualifier.to_string(),
                 config.requested,
                 config.modified_ms,
@@ -118,16 +94,8 @@ impl Session<'_> {
     ) -> Result<(), CatalogError> {
         let changed = self
             .connection
-            .prepare_cached(
-                "DELETE FROM provisioned WHERE qualifier = ?4 AND function =
-                     (SELECT id FROM function WHERE account = ?1 AND region = ?2 AND name = ?3)",
-            )?
-            .execute(params![
-                function.account.as_str(),
-                function.region.as_str(),
-                function.name.as_str(),
-                qualifier
-            ])?;
+            .prepare_cached("DELETE FROM provisioned WHERE function = ?1 AND qualifier = ?2")?
+            .execute(params![self.row(function)?, qualifier])?;
         match changed {
             0 => Ok(()),
             _ => self.show_claim(function),

@@ -6,7 +6,7 @@ use rusqlite::params;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::events::optional;
+use super::columns::{json, optional};
 use super::{CatalogError, Session};
 use crate::events::record::Attributes;
 use crate::events::schedule::{Entry, Lane};
@@ -122,7 +122,7 @@ impl Session<'_> {
             ])?;
         Ok(Entry {
             id: self.connection.last_insert_rowid(),
-            lane: Lane::new(&message.target),
+            lane: Lane::new(&message.account, &message.target),
             queued_ms: now_ms,
             due_ms: now_ms,
         })
@@ -132,13 +132,13 @@ impl Session<'_> {
     pub(crate) fn delivery_entries(&self) -> Result<Vec<Entry>, CatalogError> {
         let mut query = self
             .connection
-            .prepare("SELECT id, target, queued_ms, due_ms FROM delivery")?;
+            .prepare("SELECT id, account, target, queued_ms, due_ms FROM delivery")?;
         let rows = query.query_map([], |row| {
             Ok(Entry {
                 id: row.get(0)?,
-                lane: Lane::new(row.get_ref(1)?.as_str()?),
-                queued_ms: row.get(2)?,
-                due_ms: row.get(3)?,
+                lane: Lane::new(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?),
+                queued_ms: row.get(3)?,
+                due_ms: row.get(4)?,
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -160,7 +160,7 @@ impl Session<'_> {
                 kind: row.get(4)?,
                 target: row.get(5)?,
                 body: Bytes::from(row.get::<_, Vec<u8>>(6)?),
-                attributes: optional(row, 7)?,
+                attributes: optional(row, 7, json)?,
                 queued_ms: row.get(8)?,
                 attempts: row.get(9)?,
             })

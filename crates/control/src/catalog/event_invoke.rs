@@ -5,6 +5,7 @@ use pilotlight_model::VersionKey;
 use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
+use super::columns::json;
 use super::{CatalogError, Session};
 
 /// Settings of the asynchronous invocations of one qualifier.
@@ -25,15 +26,9 @@ impl Session<'_> {
         qualifier: &str,
     ) -> Result<Option<EventInvoke>, CatalogError> {
         let mut query = self.connection.prepare_cached(
-            "SELECT qualifier, settings FROM event_invoke JOIN function ON function = function.id
-             WHERE account = ?1 AND region = ?2 AND name = ?3 AND qualifier = ?4",
+            "SELECT qualifier, settings FROM event_invoke WHERE function = ?1 AND qualifier = ?2",
         )?;
-        let key = params![
-            function.account.as_str(),
-            function.region.as_str(),
-            function.name.as_str(),
-            qualifier
-        ];
+        let key = params![self.row(function)?, qualifier];
         let found = query.query_row(key, settings).optional()?;
         Ok(found.map(|(_, settings)| settings))
     }
@@ -46,17 +41,10 @@ impl Session<'_> {
         limit: usize,
     ) -> Result<Vec<(String, EventInvoke)>, CatalogError> {
         let mut query = self.connection.prepare_cached(
-            "SELECT qualifier, settings FROM event_invoke JOIN function ON function = function.id
-             WHERE account = ?1 AND region = ?2 AND name = ?3 AND qualifier > ?4
-             ORDER BY qualifier LIMIT ?5",
+            "SELECT qualifier, settings FROM event_invoke WHERE function = ?1 AND qualifier > ?2
+             ORDER BY qualifier LIMIT ?3",
         )?;
-        let key = params![
-            function.account.as_str(),
-            function.region.as_str(),
-            function.name.as_str(),
-            after,
-            limit
-        ];
+        let key = params![self.row(function)?, after, limit];
         let rows = query.query_map(key, settings)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -70,14 +58,11 @@ impl Session<'_> {
     ) -> Result<(), CatalogError> {
         self.connection
             .prepare_cached(
-                "INSERT INTO event_invoke (function, qualifier, settings)
-                 SELECT id, ?4, ?5 FROM function WHERE account = ?1 AND region = ?2 AND name = ?3
+                "INSERT INTO event_invoke (function, qualifier, settings) VALUES (?1, ?2, ?3)
                  ON CONFLICT DO UPDATE SET settings = excluded.settings",
             )?
             .execute(params![
-                function.account.as_str(),
-                function.region.as_str(),
-                function.name.as_str(),
+                self.row(function)?,
                 qualifier,
                 serde_json::to_string(settings)?,
             ])?;
@@ -92,20 +77,12 @@ impl Session<'_> {
     ) -> Result<bool, CatalogError> {
         let removed = self
             .connection
-            .prepare_cached(
-                "DELETE FROM event_invoke WHERE qualifier = ?4 AND function =
-                     (SELECT id FROM function WHERE account = ?1 AND region = ?2 AND name = ?3)",
-            )?
-            .execute(params![
-                function.account.as_str(),
-                function.region.as_str(),
-                function.name.as_str(),
-                qualifier,
-            ])?;
+            .prepare_cached("DELETE FROM event_invoke WHERE function = ?1 AND qualifier = ?2")?
+            .execute(params![self.row(function)?, qualifier])?;
         Ok(removed > 0)
     }
 }
 
 fn settings(row: &Row<'_>) -> Result<(String, EventInvoke), rusqlite::Error> {
-    Ok((row.get(0)?, super::functions::json(row, 1)?))
+    Ok((row.get(0)?, json(row, 1)?))
 }

@@ -4,13 +4,13 @@ use bytes::Bytes;
 use pilotlight_model::names::Qualifier;
 use pilotlight_model::node::QueuedEvent;
 use pilotlight_model::{RequestId, Version, VersionKey};
-use rusqlite::{Row, params};
+use rusqlite::params;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::columns::{json, number, optional, parsed};
 use super::deliveries::Message;
 use super::event_invoke::EventInvoke;
-use super::functions::{json, number, parsed};
 use super::{CatalogError, Session};
 use crate::destination;
 use crate::events::schedule::{Entry, Lane};
@@ -111,16 +111,9 @@ impl Session<'_> {
             Err(_) => return Ok(false),
         };
         let mut query = self.connection.prepare_cached(
-            "SELECT EXISTS (
-                 SELECT 1 FROM function JOIN version ON version.function = function.id
-                 WHERE account = ?1 AND region = ?2 AND name = ?3 AND number = ?4)",
+            "SELECT EXISTS (SELECT 1 FROM version WHERE function = ?1 AND number = ?2)",
         )?;
-        let key = params![
-            function.account.as_str(),
-            function.region.as_str(),
-            function.name.as_str(),
-            number(version)
-        ];
+        let key = params![self.row(&function)?, number(version)];
         Ok(query.query_row(key, |row| row.get(0))?)
     }
 
@@ -158,8 +151,8 @@ impl Session<'_> {
              WHERE event.id = ?1",
         )?;
         Ok(query.query_row([id], |row| {
-            let settled: Option<Settled> = optional(row, 12)?;
-            let current: Option<EventInvoke> = optional(row, 11)?;
+            let settled: Option<Settled> = optional(row, 12, json)?;
+            let current: Option<EventInvoke> = optional(row, 11, json)?;
             let kept = settled.as_ref().map(|settled| settled.settings.clone());
             Ok(Event {
                 event: QueuedEvent {
@@ -205,11 +198,13 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Removes an event that is done with, and keeps what is told of it: all of it or nothing.
+    /// Removes an event that is done with, and keeps what is told of it: all of it or nothing. At most `places`
+    /// of it become events; what is for a function beyond that is a message, for the function's file.
     pub(crate) fn settle(
         &self,
         id: i64,
         messages: &[Message],
+        places: usize,
         now_ms: u64,
     ) -> Result<Followers, CatalogError> {
         let removed = self
@@ -222,8 +217,10 @@ impl Session<'_> {
         }
         for message in messages {
             match self.as_event(message)? {
-                Some(event) => followers.events.push(self.enqueue(&event, now_ms)?),
-                None => followers.deliveries.push(self.deliver(message, now_ms)?),
+                Some(event) if followers.events.len() < places => {
+                    followers.events.push(self.enqueue(&event, now_ms)?)
+                }
+                _ => followers.deliveries.push(self.deliver(message, now_ms)?),
             }
         }
         Ok(followers)
@@ -349,15 +346,5 @@ impl Session<'_> {
 
 /// Events of a function wait together.
 fn lane(account: &str, region: &str, name: &str) -> Lane {
-    Lane::new(&format!("{account}/{region}/{name}"))
-}
-
-pub(super) fn optional<T: serde::de::DeserializeOwned>(
-    row: &Row<'_>,
-    column: usize,
-) -> Result<Option<T>, rusqlite::Error> {
-    match row.get_ref(column)? {
-        rusqlite::types::ValueRef::Null => Ok(None),
-        _ => json(row, column).map(Some),
-    }
+    Lane::new(account, &format!("{region}/{name}"))
 }

@@ -1,9 +1,10 @@
 //! The catalog's queries for firings: what schedules have set off and what has not been handed on yet.
 
+use pilotlight_model::AccountId;
 use pilotlight_model::node::Caller;
 use rusqlite::{Row, params};
 
-use super::functions::{json, parsed};
+use super::columns::{json, parsed};
 use super::{CatalogError, Session};
 use crate::schedules::settings::Target;
 
@@ -55,12 +56,17 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Up to `limit` firings, those that are tried soonest first.
-    pub(crate) fn next_firings(&self, limit: usize) -> Result<Vec<Firing>, CatalogError> {
+    /// Up to `limit` firings of accounts that are not among `without`, those that are tried soonest first.
+    pub(crate) fn next_firings(
+        &self,
+        limit: usize,
+        without: &[AccountId],
+    ) -> Result<Vec<Firing>, CatalogError> {
         let mut query = self.connection.prepare_cached(&format!(
-            "SELECT {FIRING} FROM firing ORDER BY retry_ms, id LIMIT ?1"
+            "SELECT {FIRING} FROM firing WHERE account NOT IN (SELECT value FROM json_each(?2))
+             ORDER BY retry_ms, id LIMIT ?1"
         ))?;
-        let rows = query.query_map([limit], firing)?;
+        let rows = query.query_map(params![limit, serde_json::to_string(without)?], firing)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 

@@ -1,16 +1,15 @@
-//! The catalog's queries for functions, tags and settings. What only published versions need is in
-//! `versions`.
+//! The catalog's queries for functions and their tags. What only published versions need is in `versions`.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use pilotlight_model::{AccountId, Digest, FunctionSpec, Region, Runtime, Version, VersionKey};
-use rusqlite::types::{Type, ValueRef};
+use pilotlight_model::{AccountId, Digest, FunctionSpec, Region, Runtime, VersionKey};
 use rusqlite::{OptionalExtension, Row, params};
-use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use super::columns::{LATEST, json, key, number, optional, parsed};
 use super::record::{Code, Record};
+use super::row::FunctionRow;
 use super::{CatalogError, Session};
 use crate::index::{AliasKey, Change, Entry};
 use crate::lifecycle::Lifecycle;
@@ -21,22 +20,14 @@ pub(super) const RECORD: &str = "function.account, function.region, function.nam
                       version.image, version.compiled, version.settings, version.lifecycle, \
                       version.serving";
 
-/// Number of `$LATEST` in the catalog.
-pub(super) const LATEST: u64 = 0;
-
 impl Session<'_> {
     /// One version of a function.
     pub(crate) fn find(&self, key: &VersionKey) -> Result<Option<Record>, CatalogError> {
         let mut query = self.connection.prepare_cached(&format!(
             "SELECT {RECORD} FROM function JOIN version ON version.function = function.id
-             WHERE account = ?1 AND region = ?2 AND name = ?3 AND number = ?4"
+             WHERE function.id = ?1 AND number = ?2"
         ))?;
-        let key = params![
-            key.account.as_str(),
-            key.region.as_str(),
-            key.name.as_str(),
-            number(key.version)
-        ];
+        let key = params![self.row(key)?, number(key.version)];
         Ok(query.query_row(key, |row| self.record(row)).optional()?)
     }
 
@@ -88,22 +79,14 @@ impl Session<'_> {
 
     /// Adds a function that is not there yet.
     pub(crate) fn insert(&self, record: &Record) -> Result<(), CatalogError> {
-        let key = &record.key;
-        self.connection
-            .prepare_cached("INSERT INTO function (account, region, name) VALUES (?1, ?2, ?3)")?
-            .execute(params![
-                key.account.as_str(),
-                key.region.as_str(),
-                key.name.as_str()
-            ])?;
-        let function = self.connection.last_insert_rowid();
+        let function = self.add_row(&record.key)?;
         self.insert_version(function, record)
     }
 
     /// Adds a version to the function of that row.
     pub(super) fn insert_version(
         &self,
-        function: i64,
+        function: FunctionRow,
         record: &Record,
     ) -> Result<(), CatalogError> {
         self.connection
@@ -135,15 +118,13 @@ impl Session<'_> {
             .connection
             .prepare_cached(
                 "UPDATE version
-                 SET revision = ?4, revision_id = ?5, settled = ?6, package = ?7, draft = ?8,
-                     image = ?9, compiled = ?10, settings = ?11, lifecycle = ?12, serving = ?13
-                 WHERE number = ?14 AND function =
-                     (SELECT id FROM function WHERE account = ?1 AND region = ?2 AND name = ?3)",
+                 SET revision = ?3, revision_id = ?4, settled = ?5, package = ?6, draft = ?7,
+                     image = ?8, compiled = ?9, settings = ?10, lifecycle = ?11, serving = ?12
+                 WHERE function = ?1 AND number = ?2",
             )?
             .execute(params![
-                key.account.as_str(),
-                key.region.as_str(),
-                key.name.as_str(),
+                self.row(key)?,
+                number(key.version),
                 revision,
                 revision_id.to_string(),
                 lifecycle.settled(),
@@ -154,7 +135,6 @@ impl Session<'_> {
                 self.sealed(key, settings)?,
                 serde_json::to_string(lifecycle)?,
                 serving_json,
-                number(key.version),
             ])?;
         if changed != 1 {
             return Err(rusqlite::Error::QueryReturnedNoRows.into());
@@ -168,15 +148,9 @@ impl Session<'_> {
     pub(crate) fn renew(&self, function: &VersionKey) -> Result<(), CatalogError> {
         self.connection
             .prepare_cached(&format!(
-                "UPDATE version SET revision_id = ?4 WHERE number = {LATEST} AND function =
-                     (SELECT id FROM function WHERE account = ?1 AND region = ?2 AND name = ?3)"
+                "UPDATE version SET revision_id = ?2 WHERE function = ?1 AND number = {LATEST}"
             ))?
-            .execute(params![
-                function.account.as_str(),
-                function.region.as_str(),
-                function.name.as_str(),
-                Uuid::new_v4().to_string()
-            ])?;
+            .execute(params![self.row(function)?, Uuid::new_v4().to_string()])?;
         Ok(())
     }
 
@@ -192,52 +166,20 @@ impl Session<'_> {
             self.change(Change::RemoveUrl(record.url.id));
         }
         self.connection
-            .prepare_cached(
-                "DELETE FROM function WHERE account = ?1 AND region = ?2 AND name = ?3",
-            )?
-            .execute(params![
-                key.account.as_str(),
-                key.region.as_str(),
-                key.name.as_str()
-            ])?;
+            .prepare_cached("DELETE FROM function WHERE id = ?1")?
+            .execute([self.row(key)?])?;
         for version in &versions {
             self.change(Change::Remove(version.clone()));
         }
         Ok(versions)
     }
 
-    /// A number larger than any that was handed out before.
-    pub(crate) fn next_revision(&self) -> Result<u64, CatalogError> {
-        let next = "INSERT INTO setting (name, value) VALUES ('revision', '1')
-                    ON CONFLICT (name) DO UPDATE SET value = CAST(value + 1 AS TEXT)
-                    RETURNING CAST(value AS INTEGER)";
-        Ok(self
-            .connection
-            .prepare_cached(next)?
-            .query_row([], |row| row.get(0))?)
-    }
-
-    /// The text kept under `name`; `first` is kept when there is none yet.
-    pub(crate) fn setting(&self, name: &str, first: &str) -> Result<String, CatalogError> {
-        self.connection
-            .prepare_cached(
-                "INSERT INTO setting (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-            )?
-            .execute([name, first])?;
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT value FROM setting WHERE name = ?1")?;
-        Ok(query.query_row([name], |row| row.get(0))?)
-    }
-
     /// Tags of a function, by name.
     pub(crate) fn tags(&self, key: &VersionKey) -> Result<BTreeMap<String, String>, CatalogError> {
-        let mut query = self.connection.prepare_cached(
-            "SELECT tag.name, tag.value FROM tag JOIN function ON tag.function = function.id
-             WHERE account = ?1 AND region = ?2 AND function.name = ?3",
-        )?;
-        let key = params![key.account.as_str(), key.region.as_str(), key.name.as_str()];
-        let rows = query.query_map(key, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT name, value FROM tag WHERE function = ?1")?;
+        let rows = query.query_map([self.row(key)?], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -247,15 +189,7 @@ impl Session<'_> {
         key: &VersionKey,
         tags: &BTreeMap<String, String>,
     ) -> Result<(), CatalogError> {
-        let function: i64 = self
-            .connection
-            .prepare_cached(
-                "SELECT id FROM function WHERE account = ?1 AND region = ?2 AND name = ?3",
-            )?
-            .query_row(
-                params![key.account.as_str(), key.region.as_str(), key.name.as_str()],
-                |row| row.get(0),
-            )?;
+        let function = self.row(key)?;
         self.connection
             .prepare_cached("DELETE FROM tag WHERE function = ?1")?
             .execute([function])?;
@@ -329,52 +263,6 @@ impl Session<'_> {
         column: usize,
         key: &VersionKey,
     ) -> Result<Option<Arc<FunctionSpec>>, rusqlite::Error> {
-        match row.get_ref(column)? {
-            ValueRef::Null => Ok(None),
-            _ => self.unsealed(row, column, key).map(Some),
-        }
+        optional(row, column, |row, column| self.unsealed(row, column, key))
     }
-}
-
-/// How the catalog numbers a version.
-pub(super) fn number(version: Version) -> u64 {
-    match version {
-        Version::Latest => LATEST,
-        Version::Number(number) => number,
-    }
-}
-
-/// The first four columns.
-pub(super) fn key(row: &Row<'_>) -> Result<VersionKey, rusqlite::Error> {
-    let number: u64 = row.get(3)?;
-    Ok(VersionKey {
-        account: parsed(row, 0)?,
-        region: parsed(row, 1)?,
-        name: parsed(row, 2)?,
-        version: if number == LATEST {
-            Version::Latest
-        } else {
-            Version::Number(number)
-        },
-    })
-}
-
-/// A text column that holds an id.
-pub(super) fn parsed<T>(row: &Row<'_>, column: usize) -> Result<T, rusqlite::Error>
-where
-    T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
-{
-    let unreadable = |error: T::Err| {
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
-    };
-    row.get_ref(column)?.as_str()?.parse().map_err(unreadable)
-}
-
-pub(super) fn json<T: DeserializeOwned>(
-    row: &Row<'_>,
-    column: usize,
-) -> Result<T, rusqlite::Error> {
-    serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
-    })
 }

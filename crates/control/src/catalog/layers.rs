@@ -3,12 +3,11 @@
 use std::collections::HashSet;
 
 use pilotlight_model::{AccountId, Digest, LayerKey, LayerVersionKey, Region, Runtime};
-use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::functions::{json, parsed};
+use super::columns::{json, optional, parsed};
 use super::{CatalogError, Session};
 
 /// Columns of a layer's version, in the order in which [`record`] reads them.
@@ -266,7 +265,6 @@ impl Session<'_> {
 
     /// Images and packages of layers: of those that are there and of those that functions have.
     pub(super) fn layer_artifacts(&self, found: &mut HashSet<Digest>) -> Result<(), CatalogError> {
-        // In this order: a layer that is deleted in between was attached to a function before, if at all.
         for query in [
             "SELECT package, draft FROM layer_version",
             "SELECT value ->> 'package', value ->> 'draft'
@@ -292,10 +290,7 @@ impl Session<'_> {
 
 /// An image in the first column, if there is one.
 fn image(row: &Row<'_>) -> Result<Option<Digest>, rusqlite::Error> {
-    match row.get_ref(0)? {
-        ValueRef::Null => Ok(None),
-        _ => parsed(row, 0).map(Some),
-    }
+    optional(row, 0, parsed)
 }
 
 fn record(row: &Row<'_>) -> Result<LayerRecord, rusqlite::Error> {
@@ -304,16 +299,12 @@ fn record(row: &Row<'_>) -> Result<LayerRecord, rusqlite::Error> {
         region: parsed(row, 1)?,
         name: row.get(2)?,
     };
-    let policy = match row.get_ref(7)? {
-        ValueRef::Null => None,
-        _ => Some(json(row, 7)?),
-    };
     Ok(LayerRecord {
         key: layer.version(row.get(3)?),
         package: parsed(row, 4)?,
         draft: parsed(row, 5)?,
         details: json(row, 6)?,
-        policy,
+        policy: optional(row, 7, json)?,
     })
 }
 

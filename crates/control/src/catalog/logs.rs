@@ -7,7 +7,7 @@ use pilotlight_model::logs::LogGroup;
 use pilotlight_model::{AccountId, Region};
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::functions::parsed;
+use super::columns::parsed;
 use super::{CatalogError, Session};
 
 /// What was said of a log group.

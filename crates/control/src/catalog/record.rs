@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pilotlight_model::logging::LogFormat;
-use pilotlight_model::{Digest, FunctionSpec, LayerVersionKey, Runtime, VersionKey};
+use pilotlight_model::{Digest, FunctionSpec, LayerVersionKey, Runtime, RuntimeName, VersionKey};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -45,7 +45,8 @@ pub(crate) struct Code {
 /// What the user configured, with the defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Settings {
-    pub(crate) runtime: Runtime,
+    /// As the user named it; it says what the function runs on.
+    pub(crate) runtime: RuntimeName,
     pub(crate) handler: String,
     pub(crate) role: String,
     pub(crate) description: String,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pilotlight_model::node::Caller;
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::functions::json;
+use super::columns::json;
 use super::{CatalogError, Session};
 
 /// The group of schedules that name none. It is always there.

@@ -3,7 +3,7 @@
 use pilotlight_model::node::Caller;
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::functions::{json, parsed};
+use super::columns::{json, parsed};
 use super::{CatalogError, Session};
 use crate::schedules::settings::{ScheduleState, Settings};
 

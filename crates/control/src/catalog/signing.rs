@@ -6,7 +6,7 @@ use pilotlight_model::node::Caller;
 use pilotlight_model::{FunctionName, VersionKey};
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::functions::{json, parsed};
+use super::columns::{json, parsed};
 use super::{CatalogError, Session};
 
 /// One configuration of an account and region.
@@ -115,15 +115,11 @@ impl Session<'_> {
 
     /// The configuration that a function has, by its id.
     pub(crate) fn signing_of(&self, function: &VersionKey) -> Result<Option<String>, CatalogError> {
-        let mut query = self.connection.prepare_cached(
-            "SELECT code_signing FROM function WHERE account = ?1 AND region = ?2 AND name = ?3",
-        )?;
-        let key = params![
-            function.account.as_str(),
-            function.region.as_str(),
-            function.name.as_str()
-        ];
-        Ok(query.query_row(key, |row| row.get(0)).optional()?.flatten())
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT code_signing FROM function WHERE id = ?1")?;
+        let found = query.query_row([self.row(function)?], |row| row.get(0));
+        Ok(found.optional()?.flatten())
     }
 
     /// Gives a function a configuration, or takes it away; `false` where there is no such function.
@@ -134,16 +130,8 @@ impl Session<'_> {
     ) -> Result<bool, CatalogError> {
         let changed = self
             .connection
-            .prepare_cached(
-                "UPDATE function SET code_signing = ?4
-                 WHERE account = ?1 AND region = ?2 AND name = ?3",
-            )?
-            .execute(params![
-                function.account.as_str(),
-                function.region.as_str(),
-                function.name.as_str(),
-                id
-            ])?;
+            .prepare_cached("UPDATE function SET code_signing = ?2 WHERE id = ?1")?
+            .execute(params![self.row(function)?, id])?;
         Ok(changed == 1)
     }
 }

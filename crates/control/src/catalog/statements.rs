@@ -5,7 +5,7 @@ use pilotlight_model::VersionKey;
 use pilotlight_model::function_policy::{Policy, Statement};
 use rusqlite::params;
 
-use super::functions::{json, parsed};
+use super::columns::{json, parsed};
 use super::{CatalogError, Session};
 use crate::index::{Change, PolicyKey};
 
@@ -17,16 +17,9 @@ impl Session<'_> {
         qualifier: &str,
     ) -> Result<Policy, CatalogError> {
         let mut query = self.connection.prepare_cached(
-            "SELECT statement FROM function JOIN statement ON statement.function = function.id
-             WHERE account = ?1 AND region = ?2 AND name = ?3 AND qualifier = ?4
-             ORDER BY statement.id",
+            "SELECT statement FROM statement WHERE function = ?1 AND qualifier = ?2 ORDER BY id",
         )?;
-        let key = params![
-            function.account.as_str(),
-            function.region.as_str(),
-            function.name.as_str(),
-            qualifier
-        ];
+        let key = params![self.row(function)?, qualifier];
         let rows = query.query_map(key, |row| json(row, 0))?;
         Ok(Policy {
             statements: rows.collect::<Result<_, _>>()?,
@@ -43,13 +36,10 @@ impl Session<'_> {
         self.connection
             .prepare_cached(
                 "INSERT INTO statement (function, qualifier, sid, statement)
-                 SELECT id, ?4, ?5, ?6 FROM function
-                 WHERE account = ?1 AND region = ?2 AND name = ?3",
+                 VALUES (?1, ?2, ?3, ?4)",
             )?
             .execute(params![
-                function.account.as_str(),
-                function.region.as_str(),
-                function.name.as_str(),
+                self.row(function)?,
                 qualifier,
                 statement.sid,
                 serde_json::to_string(statement)?,
@@ -78,16 +68,10 @@ impl Session<'_> {
 
     /// Takes every policy of a function out of the index; the rows go with the function's.
     pub(super) fn hide_policies(&self, function: &VersionKey) -> Result<(), CatalogError> {
-        let mut query = self.connection.prepare_cached(
-            "SELECT DISTINCT qualifier FROM function JOIN statement ON statement.function = function.id
-             WHERE account = ?1 AND region = ?2 AND name = ?3",
-        )?;
-        let key = params![
-            function.account.as_str(),
-            function.region.as_str(),
-            function.name.as_str()
-        ];
-        let mut rows = query.query(key)?;
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT DISTINCT qualifier FROM statement WHERE function = ?1")?;
+        let mut rows = query.query([self.row(function)?])?;
         while let Some(row) = rows.next()? {
             let qualifier: String = row.get(0)?;
             let key = PolicyKey::of(function, &qualifier);
@@ -136,16 +120,9 @@ impl Session<'_> {
         self.connection
             .prepare_cached(
                 "DELETE FROM statement
-                 WHERE qualifier = ?4 AND (?5 IS NULL OR sid = ?5) AND function =
-                     (SELECT id FROM function WHERE account = ?1 AND region = ?2 AND name = ?3)",
+                 WHERE function = ?1 AND qualifier = ?2 AND (?3 IS NULL OR sid = ?3)",
             )?
-            .execute(params![
-                function.account.as_str(),
-                function.region.as_str(),
-                function.name.as_str(),
-                qualifier,
-                sid
-            ])?;
+            .execute(params![self.row(function)?, qualifier, sid])?;
         self.show_policy(function, qualifier)
     }
 

@@ -26,7 +26,7 @@ fn record(name: &str, revision: u64) -> Record {
             compiled: Some(Runtime::Python311),
         },
         settings: Settings {
-            runtime: Runtime::Python311,
+            runtime: Runtime::Python311.into(),
             handler: "app.handler".to_owned(),
             role: "role".to_owned(),
             description: String::new(),
@@ -102,6 +102,52 @@ async fn a_failed_write_leaves_nothing_and_harms_no_other() {
         assert_eq!(there, number % 2 == 0, "f{number}");
     }
     assert_eq!(catalog.index().len(), 26);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_sees_one_moment() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = Arc::new(open(dir.path()).unwrap());
+    insert(&catalog, "f", 1).await.unwrap();
+    let (writer, runtime) = (Arc::clone(&catalog), tokio::runtime::Handle::current());
+    let key = record("f", 0).key;
+    let read = move |session: &Session<'_>| {
+        let before = session.find(&key)?;
+        let key = key.clone();
+        let deleted = writer.write(move |session| session.delete(&key));
+        runtime.block_on(deleted)?;
+        Ok::<_, CatalogError>((before, session.find(&record("f", 0).key)?))
+    };
+    let (before, after) = catalog.read(read).await.unwrap();
+    assert_eq!(before.unwrap().revision, after.unwrap().revision);
+    assert!(find(&catalog, "f").await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_number_of_a_version_is_too_large_to_be_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = open(dir.path()).unwrap();
+    insert(&catalog, "f", 1).await.unwrap();
+    let key = VersionKey {
+        version: Version::Number(u64::MAX),
+        ..record("f", 0).key
+    };
+    let work = move |session: &Session<'_>| {
+        let after = session.versions(&key, Some(key.version), 10)?;
+        Ok::<_, CatalogError>((session.find(&key)?, after))
+    };
+    let (found, after) = catalog.read(work).await.unwrap();
+    assert!(found.is_none() && after.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_added_to_a_function_that_is_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = open(dir.path()).unwrap();
+    let key = record("f", 0).key;
+    let tags = [("team".to_owned(), "blue".to_owned())].into();
+    let tagged = catalog.write(move |session| session.set_tags(&key, &tags));
+    assert!(matches!(tagged.await, Err(CatalogError::Database(_))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

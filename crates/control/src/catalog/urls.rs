@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use pilotlight_model::url::FunctionUrl;
 use pilotlight_model::{AliasName, UrlId, VersionKey};
-use rusqlite::types::Type;
 use rusqlite::{OptionalExtension, Row, params};
-use serde::de::DeserializeOwned;
 
-use super::functions::parsed;
+use super::columns::{json, optional, parsed};
 use super::{CatalogError, Session};
 use crate::index::Change;
 
@@ -33,19 +31,18 @@ impl Session<'_> {
     ) -> Result<Option<UrlRecord>, CatalogError> {
         let mut query = self.connection.prepare_cached(&format!(
             "SELECT {URL} FROM function JOIN url ON url.function = function.id
-             WHERE account = ?1 AND region = ?2 AND function.name = ?3 AND alias = ?4"
+             WHERE function.id = ?1 AND alias = ?2"
         ))?;
-        let key = params![
-            function.account.as_str(),
-            function.region.as_str(),
-            function.name.as_str(),
-            column(alias)
-        ];
+        let key = params![self.row(function)?, column(alias)];
         Ok(query.query_row(key, url).optional()?)
     }
 
     /// Adds a URL, or writes over the one of that id, and shows it to requests. The function is there.
-    pub(crate) fn put_url(&self, record: &UrlRecord) -> Result<(), CatalogError> {
+    pub(crate) fn put_url(
+        &self,
+        function: &VersionKey,
+        record: &UrlRecord,
+    ) -> Result<(), CatalogError> {
         let UrlRecord {
             url,
             created_ms,
@@ -55,14 +52,11 @@ impl Session<'_> {
             .prepare_cached(
                 "INSERT OR REPLACE INTO url
                      (id, function, alias, auth, mode, cors, created_ms, modified_ms)
-                 SELECT ?4, id, ?5, ?6, ?7, ?8, ?9, ?10 FROM function
-                 WHERE account = ?1 AND region = ?2 AND name = ?3",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?
             .execute(params![
-                url.account.as_str(),
-                url.region.as_str(),
-                url.name.as_str(),
                 url.id.as_str(),
+                self.row(function)?,
                 column(url.alias.as_ref()),
                 serde_json::to_string(&url.auth)?,
                 serde_json::to_string(&url.mode)?,
@@ -99,15 +93,12 @@ impl Session<'_> {
     ) -> Result<Vec<UrlRecord>, CatalogError> {
         let mut query = self.connection.prepare_cached(&format!(
             "SELECT {URL} FROM function JOIN url ON url.function = function.id
-             WHERE account = ?1 AND region = ?2 AND function.name = ?3
-                 AND (?4 IS NULL OR alias > ?4)
-             ORDER BY alias LIMIT ?5"
+             WHERE function.id = ?1 AND (?2 IS NULL OR alias > ?2)
+             ORDER BY alias LIMIT ?3"
         ))?;
         let rows = query.query_map(
             params![
-                function.account.as_str(),
-                function.region.as_str(),
-                function.name.as_str(),
+                self.row(function)?,
                 after,
                 // SQLite knows a negative limit as none.
                 limit.map_or(-1, |limit| limit as i64),
@@ -144,20 +135,11 @@ fn url(row: &Row<'_>) -> Result<UrlRecord, rusqlite::Error> {
             region: parsed(row, 2)?,
             name: parsed(row, 3)?,
             alias,
-            auth: json(row, 5)?.ok_or(rusqlite::Error::InvalidQuery)?,
-            mode: json(row, 6)?.ok_or(rusqlite::Error::InvalidQuery)?,
-            cors: json(row, 7)?,
+            auth: json(row, 5)?,
+            mode: json(row, 6)?,
+            cors: optional(row, 7, json)?,
         },
         created_ms: row.get(8)?,
         modified_ms: row.get(9)?,
-    })
-}
-
-fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<Option<T>, rusqlite::Error> {
-    let Some(text) = row.get::<_, Option<String>>(column)? else {
-        return Ok(None);
-    };
-    serde_json::from_str(&text).map(Some).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
     })
 }

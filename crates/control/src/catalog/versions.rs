@@ -6,7 +6,8 @@ use pilotlight_model::{AccountId, FunctionSpec, Region, Version, VersionKey};
 use rusqlite::params;
 use uuid::Uuid;
 
-use super::functions::{LATEST, RECORD, key, number};
+use super::columns::{key, number};
+use super::functions::RECORD;
 use super::record::{Record, Settings};
 use super::{CatalogError, Session};
 use crate::index::Change;
@@ -21,18 +22,12 @@ impl Session<'_> {
         description: Option<String>,
         now_ms: u64,
     ) -> Result<Record, CatalogError> {
-        let mut find = self.connection.prepare_cached(
-            "SELECT id, published, published_from FROM function
-             WHERE account = ?1 AND region = ?2 AND name = ?3",
-        )?;
-        let name = &latest.key;
-        let name = params![
-            name.account.as_str(),
-            name.region.as_str(),
-            name.name.as_str()
-        ];
-        let (function, last, from): (i64, u64, String) =
-            find.query_row(name, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let mut find = self
+            .connection
+            .prepare_cached("SELECT published, published_from FROM function WHERE id = ?1")?;
+        let function = self.row(&latest.key)?;
+        let (last, from): (u64, String) =
+            find.query_row([function], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let now = Settings {
             modified_ms: 0,
             ..latest.settings.clone()
@@ -82,17 +77,11 @@ impl Session<'_> {
     ) -> Result<Vec<Record>, CatalogError> {
         let mut query = self.connection.prepare_cached(&format!(
             "SELECT {RECORD} FROM function JOIN version ON version.function = function.id
-             WHERE account = ?1 AND region = ?2 AND name = ?3 AND number >= ?4
-             ORDER BY number LIMIT ?5"
+             WHERE function.id = ?1 AND number > ?2
+             ORDER BY number LIMIT ?3"
         ))?;
         let rows = query.query_map(
-            params![
-                function.account.as_str(),
-                function.region.as_str(),
-                function.name.as_str(),
-                after.map_or(LATEST, |last| number(last) + 1),
-                limit
-            ],
+            params![self.row(function)?, after.map_or(-1, number), limit],
             |row| self.record(row),
         )?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -124,16 +113,9 @@ impl Session<'_> {
         let mut query = self.connection.prepare_cached(
             "SELECT account, region, name, number
              FROM function JOIN version ON version.function = function.id
-             WHERE account = ?1 AND region = ?2 AND name = ?3",
+             WHERE function.id = ?1",
         )?;
-        let rows = query.query_map(
-            params![
-                function.account.as_str(),
-                function.region.as_str(),
-                function.name.as_str()
-            ],
-            key,
-        )?;
+        let rows = query.query_map([self.row(function)?], key)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -142,15 +124,9 @@ impl Session<'_> {
         self.settle_events(key, Some(&key.version.to_string()))?;
         self.connection
             .prepare_cached(
-                "DELETE FROM version WHERE number = ?4 AND number != 0 AND function =
-                     (SELECT id FROM function WHERE account = ?1 AND region = ?2 AND name = ?3)",
+                "DELETE FROM version WHERE function = ?1 AND number = ?2 AND number != 0",
             )?
-            .execute(params![
-                key.account.as_str(),
-                key.region.as_str(),
-                key.name.as_str(),
-                number(key.version)
-            ])?;
+            .execute(params![self.row(key)?, number(key.version)])?;
         self.remove_event_invoke(key, &key.version.to_string())?;
         self.change(Change::Remove(key.clone()));
         self.unprovision(key, &key.version.to_string())?;

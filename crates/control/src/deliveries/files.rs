@@ -1,12 +1,16 @@
 //! Files of messages, one JSON object per line. One thread writes them all: it takes what waits, appends it
 //! file by file and syncs each once, so that a flood of messages shares its syncs. A file that reaches its
 //! limit becomes `NAME.1.jsonl`, whose predecessor is dropped.
+//!
+//! A line feed is the mark of a whole message. What is behind the last one was torn off by a kill, a power cut or
+//! a full disk; its message still waits in the catalog, and is written anew in its place.
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,6 +18,11 @@ use tokio::sync::{mpsc, oneshot};
 const WAITING: usize = 256;
 /// Files of one folder that are named by users; what would need another goes to [`OTHERS`].
 const NAMED: usize = 1_000;
+/// Files that are remembered as failing; of further ones nothing is told.
+const FAILING: usize = 1_000;
+/// How long after its last failure a file is taken to be well again. A full disk may have room for a short message,
+/// and none for the next.
+const CALM: Duration = Duration::from_secs(60);
 /// The file for all targets that came when there were too many.
 const OTHERS: &str = "others.jsonl";
 
@@ -76,6 +85,7 @@ impl Files {
 }
 
 fn write_loop(mut queue: mpsc::Receiver<Job>, limit: u64) {
+    let mut failing = Failing::default();
     while let Some(first) = queue.blocking_recv() {
         let mut by_path: BTreeMap<PathBuf, Vec<Job>> = BTreeMap::new();
         let mut taken = 1;
@@ -95,11 +105,43 @@ fn write_loop(mut queue: mpsc::Receiver<Job>, limit: u64) {
                 .iter()
                 .flat_map(|job| job.line.iter().copied())
                 .collect();
-            let written = append(&path, &lines, limit)
-                .map_err(|error| format!("cannot write {}: {error}", path.display()));
+            let written = append(&path, &lines, limit);
+            failing.heed(&path, &written, Instant::now());
+            let written =
+                written.map_err(|error| format!("cannot write {}: {error}", path.display()));
             for job in jobs {
                 // A caller that went away does not need the answer.
                 let _ = job.answer.send(written.clone());
+            }
+        }
+    }
+}
+
+/// The files that cannot be written at the moment, and when that was last seen: each is told of once, and once more
+/// when it can be written again.
+#[derive(Default)]
+struct Failing(BTreeMap<PathBuf, Instant>);
+
+impl Failing {
+    fn heed(&mut self, path: &Path, written: &io::Result<Written>, now: Instant) {
+        let known = self.0.get_mut(path);
+        match (written, known) {
+            (Ok(_), None) => {}
+            (Ok(_), Some(last)) => {
+                if now.duration_since(*last) >= CALM {
+                    self.0.remove(path);
+                    tracing::info!(path = %path.display(), "messages are written again");
+                }
+            }
+            (Err(_), Some(last)) => *last = now,
+            (Err(error), None) => {
+                if self.0.len() < FAILING {
+                    self.0.insert(path.to_owned(), now);
+                    tracing::warn!(
+                        path = %path.display(), %error,
+                        "messages cannot be written, and wait until they can"
+                    );
+                }
             }
         }
     }
@@ -115,7 +157,8 @@ fn among_named(path: PathBuf, most: usize) -> PathBuf {
     }
 }
 
-/// Appends whole lines and syncs. What cannot be written wholly is taken back.
+/// Appends whole lines and syncs. What cannot be written wholly is taken back; where even that fails, the next
+/// append cuts it off.
 fn append(path: &Path, lines: &[u8], limit: u64) -> io::Result<Written> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     DirBuilder::new()
@@ -124,7 +167,7 @@ fn append(path: &Path, lines: &[u8], limit: u64) -> io::Result<Written> {
         .create(folder)?;
     let mut written = Written::default();
     let mut file = open(path)?;
-    let mut length = file.seek(SeekFrom::End(0))?;
+    let mut length = cut_off(&mut file, path)?;
     if length > 0 && length.saturating_add(lines.len() as u64) > limit {
         let older = path.with_extension("1.jsonl");
         written.dropped = older.exists();
@@ -132,20 +175,12 @@ fn append(path: &Path, lines: &[u8], limit: u64) -> io::Result<Written> {
         file = open(path)?;
         length = 0;
     }
-    let kept = length;
-    // A power cut may have left half a line; the message it belonged to is delivered anew.
-    let broken = length > 0 && !ends_with_line(&mut file, length)?;
-    let result = match broken {
-        true => file.write_all(b"\n"),
-        false => Ok(()),
-    }
-    .and_then(|()| file.write_all(lines))
-    .and_then(|()| file.sync_data());
-    if let Err(error) = result {
-        file.set_len(kept)?;
+    let appended = file.write_all(lines).and_then(|()| file.sync_data());
+    if let Err(error) = appended {
+        file.set_len(length)?;
         return Err(error);
     }
-    if kept == 0 {
+    if length == 0 {
         File::open(folder)?.sync_all()?;
     }
     Ok(written)
@@ -160,72 +195,38 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-fn ends_with_line(file: &mut File, length: u64) -> io::Result<bool> {
-    let mut last = [0];
-    file.seek(SeekFrom::Start(length - 1))?;
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
+/// Cuts off what is behind the last line feed; returns the length that is left.
+fn cut_off(file: &mut File, path: &Path) -> io::Result<u64> {
+    let length = file.seek(SeekFrom::End(0))?;
+    let whole = whole_bytes(file, length)?;
+    if whole < length {
+        let bytes = length - whole;
+        tracing::info!(path = %path.display(), bytes, "the torn end of a file of messages is cut off");
+        file.set_len(whole)?;
+    }
+    Ok(whole)
+}
+
+/// Length up to and with the last line feed, sought backwards from the end.
+fn whole_bytes(file: &mut File, length: u64) -> io::Result<u64> {
+    const BLOCK: u64 = 64 * 1024;
+    let (mut end, mut block) = (length, Vec::new());
+    // A file mostly ends with one.
+    let mut begin = length.saturating_sub(1);
+    while end > 0 {
+        file.seek(SeekFrom::Start(begin))?;
+        block.clear();
+        Read::by_ref(file)
+            .take(end - begin)
+            .read_to_end(&mut block)?;
+        if let Some(at) = block.iter().rposition(|byte| *byte == b'\n') {
+            return Ok(begin + at as u64 + 1);
+        }
+        end = begin;
+        begin = end.saturating_sub(BLOCK);
+    }
+    Ok(0)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_appended_and_a_torn_one_does_not_spoil_the_next() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("123/us-east-1/q.jsonl");
-        append(&path, b"{}\n", 1_000).unwrap();
-        append(&path, b"{\"a\":1}\n{}\n", 1_000).unwrap();
-        std::fs::write(&path, "{}\n{\"to").unwrap();
-        append(&path, b"{\"a\":2}\n", 1_000).unwrap();
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(text, "{}\n{\"to\n{\"a\":2}\n");
-    }
-
-    #[test]
-    fn a_full_file_makes_room_and_the_one_before_it_is_dropped() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("q.jsonl");
-        let dropped: Vec<bool> = (1..=4)
-            .map(|number| {
-                let line = format!("{number}234567\n");
-                append(&path, line.as_bytes(), 10).unwrap().dropped
-            })
-            .collect();
-        assert_eq!(dropped, [false, false, true, true]);
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "4234567\n");
-        let older = dir.path().join("q.1.jsonl");
-        assert_eq!(std::fs::read_to_string(older).unwrap(), "3234567\n");
-    }
-
-    #[test]
-    fn users_cannot_name_more_files_than_there_may_be() {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["a", "b"] {
-            let path = dir.path().join(format!("{name}.jsonl"));
-            assert_eq!(among_named(path.clone(), 2), path);
-            append(&path, b"{}\n", 1_000).unwrap();
-        }
-        let (known, new) = (dir.path().join("b.jsonl"), dir.path().join("c.jsonl"));
-        assert_eq!(among_named(known.clone(), 2), known);
-        assert_eq!(among_named(new, 2), dir.path().join(OTHERS));
-    }
-
-    #[tokio::test]
-    async fn the_writer_answers_each_and_survives_what_cannot_be_written() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("file"), "").unwrap();
-        let files = Files::start(1_000).unwrap();
-        let blocked = dir.path().join("file/q.jsonl");
-        let error = files.append(blocked, b"{}\n".to_vec()).await.unwrap_err();
-        assert!(error.starts_with("cannot write "), "{error}");
-        let path = dir.path().join("q.jsonl");
-        let all =
-            (0..100).map(|number| files.append(path.clone(), format!("{number}\n").into_bytes()));
-        for written in all {
-            written.await.unwrap();
-        }
-        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 100);
-    }
-}
+mod tests;

@@ -108,15 +108,27 @@ async fn finish(
     let messages = messages(event, attempt, end, &settings, dead_letter)?;
     let told: Vec<Kind> = messages.iter().map(|message| message.kind).collect();
     let now_ms = end.now_ms;
-    let followers = parts
+    // The place of the event that ended is its first follower's; a second takes one of its own.
+    let account = &event.event.account;
+    let to_functions = messages.iter().filter(|it| is_for_a_function(it)).count();
+    let places = 1 + usize::from(to_functions > 1 && parts.queue.enter(account));
+    let settled = parts
         .catalog
-        .write(move |session| session.settle(id, &messages, now_ms))
-        .await?;
+        .write(move |session| session.settle(id, &messages, places, now_ms))
+        .await;
+    let followers = match settled {
+        Ok(followers) => followers,
+        Err(error) => {
+            (1..places).for_each(|_| parts.queue.leave(account));
+            return Err(error);
+        }
+    };
     count(parts, event, end, &told);
-    parts.queue.follow(followers.events);
+    let left = places - followers.events.len();
+    parts.queue.entered(followers.events);
     parts.deliveries.add(followers.deliveries);
     // Last: who sees it gone sees what became of it, and what follows it.
-    parts.queue.leave();
+    (0..left).for_each(|_| parts.queue.leave(account));
     parts.queue.show_oldest();
     Ok(None)
 }
@@ -217,6 +229,10 @@ fn messages(
         });
     }
     Ok(messages)
+}
+
+fn is_for_a_function(message: &Message) -> bool {
+    destination::function(&message.target).is_some()
 }
 
 /// What an outcome of that time says about its function.

@@ -1,17 +1,27 @@
-//! Whose turn it is: which of the waiting entries is taken next, fairly between lanes. Pure.
+//! Whose turn it is: which of the waiting entries is taken next, fairly between accounts first, and within an
+//! account between lanes. Pure.
 //!
-//! A lane is what entries wait for together: a function, or the target of a delivery. Lanes take turns. No
-//! lane holds more of the room than is still free, so that however many slow ones there are, one that comes
-//! anew finds room ("dynamic thresholds", Choudhury and Hahne, 1998). A lane that refuses what it is given
-//! rests, longer each time, and then has to prove itself with one entry at a time; the entries behind it
-//! wait where they are, so that a function without room costs one attempt per rest, and not one per event.
+//! A lane is what entries wait for together: a function, or the target of a delivery. Accounts take turns, and
+//! within its turn each has its lanes take theirs; how much of the room each may hold is said in [`shares`]. A lane
+//! that refuses what it is given rests, longer each time, and then has to prove itself with one entry at a time; the
+//! entries behind it wait where they are, so that a function without room costs one attempt per rest, and not one
+//! per event.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+mod lane;
+mod shares;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+
+use lane::{Place, Queue};
+use shares::Room;
 
 /// What entries wait for together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Lane(Arc<str>);
+pub(crate) struct Lane {
+    account: Arc<str>,
+    name: Arc<str>,
+}
 
 /// One entry of a table of the catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +64,9 @@ pub(crate) struct Rests {
     pub(crate) longest_ms: u64,
 }
 
+/// When somebody got in turn: a number that grows.
+type Turn = u64;
+
 /// All that waits and all that runs.
 #[derive(Debug)]
 pub(crate) struct Schedule {
@@ -61,41 +74,40 @@ pub(crate) struct Schedule {
     rests: Rests,
     running: usize,
     lanes: HashMap<Lane, Queue>,
-    /// Lanes that have something due, in turn; each at most once.
-    ready: VecDeque<Lane>,
+    /// Accounts that hold some of the room, or are in turn.
+    accounts: HashMap<Arc<str>, Account>,
+    /// Accounts that have lanes in turn.
+    turns: BTreeMap<Turn, Arc<str>>,
+    /// The turn that is handed out next.
+    next_turn: Turn,
     /// Lanes that have something due later, or rest until then.
     later: BTreeSet<(u64, Lane)>,
-    /// Lanes that have something due and hold their share of the room.
-    held: BTreeSet<Lane>,
     /// What is not gone, by when it was accepted.
     ages: BTreeMap<u64, usize>,
 }
 
-#[derive(Debug)]
-struct Queue {
-    /// By when they are due; with when each was accepted.
-    waiting: BTreeMap<(u64, i64), u64>,
+/// What an account has of the room, and wants.
+#[derive(Debug, Default)]
+struct Account {
     running: usize,
-    /// Most that may run of it.
-    most: usize,
-    rests_until_ms: u64,
-    /// Rests since it last took something.
-    rests: u32,
-    place: Place,
-}
-
-/// Where a lane is noted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Nowhere,
-    Ready,
-    Later(u64),
-    Held,
+    /// Its lanes that have something due and may run more.
+    ready: BTreeMap<Turn, Lane>,
+    /// Set while there are any.
+    turn: Turn,
 }
 
 impl Lane {
-    pub(crate) fn new(name: &str) -> Self {
-        Self(name.into())
+    /// The lane of that name of an account.
+    pub(crate) fn new(account: &str, name: &str) -> Self {
+        Self {
+            account: account.into(),
+            name: name.into(),
+        }
+    }
+
+    /// Whose entries wait there.
+    pub(crate) fn account(&self) -> &Arc<str> {
+        &self.account
     }
 }
 
@@ -115,9 +127,10 @@ impl Schedule {
             rests,
             running: 0,
             lanes: HashMap::new(),
-            ready: VecDeque::new(),
+            accounts: HashMap::new(),
+            turns: BTreeMap::new(),
+            next_turn: 0,
             later: BTreeSet::new(),
-            held: BTreeSet::new(),
             ages: BTreeMap::new(),
         }
     }
@@ -136,27 +149,22 @@ impl Schedule {
             }
             self.place(&lane, now_ms);
         }
-        while self.running < self.room {
-            let lane = self.ready.pop_front()?;
-            let free = self.room - self.running;
-            let queue = self.lanes.get_mut(&lane)?;
-            queue.place = Place::Nowhere;
-            if !queue.may_run(free) {
-                self.place(&lane, now_ms);
-                continue;
-            }
-            let ((due_ms, id), queued_ms) = queue.waiting.pop_first()?;
-            queue.running += 1;
-            self.running += 1;
-            self.place(&lane, now_ms);
-            return Some(Entry {
-                id,
-                lane,
-                queued_ms,
-                due_ms,
-            });
-        }
-        None
+        let lane = self.in_turn()?;
+        let queue = self.lanes.get_mut(&lane)?;
+        let ((due_ms, id), queued_ms) = queue.waiting.pop_first()?;
+        queue.running += 1;
+        self.running += 1;
+        self.accounts
+            .entry(lane.account.clone())
+            .or_default()
+            .running += 1;
+        self.send_to_back(&lane, now_ms);
+        Some(Entry {
+            id,
+            lane,
+            queued_ms,
+            due_ms,
+        })
     }
 
     /// When [`Schedule::next`] has something that it does not have now, unless something changes before.
@@ -169,25 +177,20 @@ impl Schedule {
 
     /// Takes back an entry that ran.
     pub(crate) fn ended(&mut self, entry: Entry, end: End, now_ms: u64) {
+        let lane = entry.lane.clone();
         self.running -= 1;
-        let rests = self.rests;
-        if let Some(queue) = self.lanes.get_mut(&entry.lane) {
-            queue.learn(end.pressure, rests);
+        if let Some(queue) = self.lanes.get_mut(&lane) {
+            queue.learn(end.pressure, self.rests);
             queue.running -= 1;
         }
-        let lane = entry.lane.clone();
+        if let Some(account) = self.accounts.get_mut(&lane.account) {
+            account.running -= 1;
+        }
         match end.due_ms {
             Some(due_ms) => self.wait(Entry { due_ms, ..entry }, now_ms),
             None => self.forget(entry.queued_ms),
         }
         self.place(&lane, now_ms);
-        // There is more room now than when these were refused it.
-        for lane in std::mem::take(&mut self.held) {
-            if let Some(queue) = self.lanes.get_mut(&lane) {
-                queue.place = Place::Nowhere;
-            }
-            self.place(&lane, now_ms);
-        }
     }
 
     /// When the oldest that is not gone was accepted.
@@ -195,10 +198,28 @@ impl Schedule {
         self.ages.first_key_value().map(|(queued_ms, _)| *queued_ms)
     }
 
-    /// Entries that wait.
-    #[cfg(test)]
-    fn waiting(&self) -> usize {
-        self.lanes.values().map(|queue| queue.waiting.len()).sum()
+    /// The lane whose turn it is. Who is passed over holds some of the room, so that few are.
+    fn in_turn(&self) -> Option<Lane> {
+        if self.running >= self.room {
+            return None;
+        }
+        let room = Room {
+            all: self.room,
+            free: self.room - self.running,
+            accounts: self.accounts.len(),
+            contended: self.turns.len() > 1,
+        };
+        self.turns.values().find_map(|name| {
+            let account = self.accounts.get(name)?;
+            if !room.has_for_account(account.running) {
+                return None;
+            }
+            let has_room = |lane: &&Lane| {
+                let held = self.lanes.get(*lane).map_or(0, |queue| queue.running);
+                room.has_for_lane(account.running, held)
+            };
+            account.ready.values().find(has_room).cloned()
+        })
     }
 
     fn wait(&mut self, entry: Entry, now_ms: u64) {
@@ -222,76 +243,74 @@ impl Schedule {
         }
     }
 
+    /// A lane has had its turn, and its account has: others come first now.
+    fn send_to_back(&mut self, lane: &Lane, now_ms: u64) {
+        self.take_out(lane);
+        if let Some(account) = self.accounts.get_mut(&lane.account)
+            && self.turns.remove(&account.turn).is_some()
+        {
+            account.turn = self.next_turn;
+            self.turns.insert(self.next_turn, lane.account.clone());
+            self.next_turn += 1;
+        }
+        self.place(lane, now_ms);
+    }
+
     /// Notes a lane where it belongs; forgets one that has nothing.
     fn place(&mut self, lane: &Lane, now_ms: u64) {
-        let free = self.room - self.running;
+        let Some(queue) = self.lanes.get(lane) else {
+            return;
+        };
+        let place = queue.belongs(now_ms, self.next_turn);
+        if place != queue.place {
+            self.take_out(lane);
+            self.put_in(lane, place);
+        }
+        let idle = |queue: &Queue| queue.running == 0 && queue.waiting.is_empty();
+        if self.lanes.get(lane).is_some_and(idle) {
+            self.lanes.remove(lane);
+        }
+        let idle = |account: &Account| account.running == 0 && account.ready.is_empty();
+        if self.accounts.get(&lane.account).is_some_and(idle) {
+            self.accounts.remove(&lane.account);
+        }
+    }
+
+    /// Removes a lane from where it is noted.
+    fn take_out(&mut self, lane: &Lane) {
         let Some(queue) = self.lanes.get_mut(lane) else {
             return;
         };
-        let place = queue.belongs(free, now_ms);
-        let before = std::mem::replace(&mut queue.place, place);
-        if place == Place::Nowhere && queue.running == 0 {
-            self.lanes.remove(lane);
-        }
-        if place == before {
-            return;
-        }
-        match before {
+        match std::mem::replace(&mut queue.place, Place::Nowhere) {
             Place::Nowhere => {}
-            Place::Ready => self.ready.retain(|other| other != lane),
             Place::Later(due_ms) => drop(self.later.remove(&(due_ms, lane.clone()))),
-            Place::Held => drop(self.held.remove(lane)),
+            Place::Ready(turn) => {
+                if let Some(account) = self.accounts.get_mut(&lane.account) {
+                    account.ready.remove(&turn);
+                    if account.ready.is_empty() {
+                        self.turns.remove(&account.turn);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Notes a lane that is nowhere.
+    fn put_in(&mut self, lane: &Lane, place: Place) {
+        if let Some(queue) = self.lanes.get_mut(lane) {
+            queue.place = place;
         }
         match place {
             Place::Nowhere => {}
-            Place::Ready => self.ready.push_back(lane.clone()),
             Place::Later(due_ms) => drop(self.later.insert((due_ms, lane.clone()))),
-            Place::Held => drop(self.held.insert(lane.clone())),
-        }
-    }
-}
-
-impl Queue {
-    fn new(room: usize) -> Self {
-        Self {
-            waiting: BTreeMap::new(),
-            running: 0,
-            most: room,
-            rests_until_ms: 0,
-            rests: 0,
-            place: Place::Nowhere,
-        }
-    }
-
-    fn may_run(&self, free: usize) -> bool {
-        self.running < self.most && self.running < free.max(1)
-    }
-
-    fn belongs(&self, free: usize, now_ms: u64) -> Place {
-        let Some(((due_ms, _), _)) = self.waiting.first_key_value() else {
-            return Place::Nowhere;
-        };
-        let due_ms = (*due_ms).max(self.rests_until_ms);
-        match due_ms > now_ms {
-            true => Place::Later(due_ms),
-            false if self.may_run(free) => Place::Ready,
-            false => Place::Held,
-        }
-    }
-
-    fn learn(&mut self, pressure: Pressure, rests: Rests) {
-        match pressure {
-            Pressure::Unknown => {}
-            Pressure::Taken => {
-                self.rests = 0;
-                self.most = self.most.saturating_add(1);
-            }
-            // Those that ran beside the first that was refused say nothing new.
-            Pressure::Refused { at_ms } if self.rests_until_ms > at_ms => {}
-            Pressure::Refused { at_ms } => {
-                self.rests_until_ms = at_ms.saturating_add(rests.after(self.rests));
-                self.rests = self.rests.saturating_add(1);
-                self.most = 1;
+            Place::Ready(turn) => {
+                let account = self.accounts.entry(lane.account.clone()).or_default();
+                if account.ready.is_empty() {
+                    account.turn = turn;
+                    self.turns.insert(turn, lane.account.clone());
+                }
+                account.ready.insert(turn, lane.clone());
+                self.next_turn = turn + 1;
             }
         }
     }

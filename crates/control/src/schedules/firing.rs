@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pilotlight_model::AccountId;
 use pilotlight_model::error::Causes;
 use pilotlight_model::node::NodeError;
 use tokio::task::{Id, JoinSet};
@@ -17,30 +18,47 @@ use crate::warm_up;
 
 /// Firings that are seen to at the same time.
 const ROOM: usize = 16;
+/// Of these, those of one account: warm-ups take long, and others are not to wait for them.
+const ROOM_OF_ACCOUNT: usize = ROOM / 2;
 /// Rest after a fault of the catalog.
 const FAULT_REST: Duration = Duration::from_secs(5);
+
+/// A firing that is being seen to.
+struct Busy {
+    firing: i64,
+    account: AccountId,
+}
 
 /// Sees to what is due, until stopped; then it lets those that run end.
 pub(crate) async fn run(parts: Arc<Parts>, stop: CancellationToken) {
     let clock = Arc::clone(&parts.config.clock);
     let mut running: JoinSet<()> = JoinSet::new();
-    let mut busy: HashMap<Id, i64> = HashMap::new();
+    let mut busy: HashMap<Id, Busy> = HashMap::new();
     while !stop.is_cancelled() {
         let mut wake_ms = u64::MAX;
+        let full = full(&busy);
         // Those that run are due and so come first: this many rows hold every one that could start.
-        for firing in upcoming(&parts).await {
-            if busy.values().any(|it| *it == firing.id) {
+        for firing in upcoming(&parts, full.clone()).await {
+            if busy.values().any(|it| it.firing == firing.id) {
                 continue;
             }
             if firing.retry_ms > clock.unix_ms() {
                 wake_ms = firing.retry_ms;
                 break;
             }
-            if busy.len() < ROOM {
-                let id = firing.id;
+            let of_account = |it: &&Busy| it.account == firing.caller.account;
+            if busy.len() < ROOM && busy.values().filter(of_account).count() < ROOM_OF_ACCOUNT {
+                let what = Busy {
+                    firing: firing.id,
+                    account: firing.caller.account.clone(),
+                };
                 let task = running.spawn(see_to(Arc::clone(&parts), firing));
-                busy.insert(task.id(), id);
+                busy.insert(task.id(), what);
             }
+        }
+        // Behind the firings of one that has got all of its room there may be others'.
+        if self::full(&busy).len() > full.len() {
+            continue;
         }
         tokio::select! {
             () = stop.cancelled() => {}
@@ -61,8 +79,11 @@ pub(crate) async fn run(parts: Arc<Parts>, stop: CancellationToken) {
     while running.join_next().await.is_some() {}
 }
 
-async fn upcoming(parts: &Parts) -> Vec<Firing> {
-    let next = parts.catalog.read(|session| session.next_firings(ROOM));
+/// The firings that come next, but those of some accounts.
+async fn upcoming(parts: &Parts, without: Vec<AccountId>) -> Vec<Firing> {
+    let next = parts
+        .catalog
+        .read(move |session| session.next_firings(ROOM, &without));
     match next.await {
         Ok(firings) => firings,
         Err(error) => {
@@ -73,6 +94,18 @@ async fn upcoming(parts: &Parts) -> Vec<Firing> {
             Vec::new()
         }
     }
+}
+
+/// The accounts that have all the room that one may have.
+fn full(busy: &HashMap<Id, Busy>) -> Vec<AccountId> {
+    let mut counts: HashMap<&AccountId, usize> = HashMap::new();
+    for it in busy.values() {
+        *counts.entry(&it.account).or_default() += 1;
+    }
+    let full = counts
+        .into_iter()
+        .filter(|(_, count)| *count >= ROOM_OF_ACCOUNT);
+    full.map(|(account, _)| account.clone()).collect()
 }
 
 /// One attempt at one firing, written down before it ends.

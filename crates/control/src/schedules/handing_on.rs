@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pilotlight_model::node::QueuedEvent;
-use pilotlight_model::{LambdaError, RequestId};
+use pilotlight_model::{AccountId, LambdaError, RequestId};
 use uuid::Uuid;
 
 use super::delivery::{Context, Delivery};
@@ -21,7 +21,7 @@ use crate::warm_up;
 /// What a transaction hands on. Its places in the asynchronous queue are given back unless it is committed.
 pub(crate) struct Handed {
     parts: Arc<Parts>,
-    places: u64,
+    places: Vec<AccountId>,
     events: Vec<Entry>,
     deliveries: Vec<Entry>,
 }
@@ -30,22 +30,24 @@ impl Handed {
     pub(crate) fn new(parts: &Arc<Parts>) -> Self {
         Self {
             parts: Arc::clone(parts),
-            places: 0,
+            places: Vec::new(),
             events: Vec::new(),
             deliveries: Vec::new(),
         }
     }
 
-    /// A place in the queue, if there is one.
-    fn enter(&mut self) -> bool {
-        let entered = self.parts.queue.enter();
-        self.places += u64::from(entered);
+    /// A place in the queue, if there is one for that account.
+    fn enter(&mut self, account: &AccountId) -> bool {
+        let entered = self.parts.queue.enter(account);
+        if entered {
+            self.places.push(account.clone());
+        }
         entered
     }
 
     /// It is committed: deliveries begin.
     pub(crate) fn announce(mut self) {
-        self.places = 0;
+        self.places.clear();
         let events = std::mem::take(&mut self.events);
         let deliveries = std::mem::take(&mut self.deliveries);
         if !events.is_empty() {
@@ -57,8 +59,8 @@ impl Handed {
 
 impl Drop for Handed {
     fn drop(&mut self) {
-        for _ in 0..self.places {
-            self.parts.queue.leave();
+        for account in &self.places {
+            self.parts.queue.leave(account);
         }
     }
 }
@@ -131,7 +133,7 @@ pub(crate) fn attempt(
     if let Err(error) = resolved {
         return Ok(Attempted::Failed(error.into()));
     }
-    if !handed.enter() {
+    if !handed.enter(&account) {
         return Ok(Attempted::Failed(Failed {
             code: "TooManyRequestsException",
             message: "Rate Exceeded.".to_owned(),

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::handing_on::{Attempted, Failed, Handed, attempt, dead_letter, failed};
 use super::misfire::plan;
 use super::settings::ActionAfterCompletion;
+use super::timing::Timing;
 use crate::catalog::firings::Firing;
 use crate::catalog::schedules::{Next, Schedule};
 use crate::catalog::{CatalogError, Session};
@@ -104,6 +105,7 @@ struct Fired {
     waiting: bool,
 }
 
+/// One schedule goes on to its next due time, and what it is due for now is handed on.
 fn fire_one(
     session: &Session<'_>,
     schedule: &Schedule,
@@ -143,28 +145,61 @@ fn fire_one(
         attempts: 0,
         retry_ms: now_ms,
     };
-    if !plan.deliver {
+    if plan.deliver {
+        fired.deliver(session, &firing, now_ms)?;
+    } else {
+        fired.too_late(session, &firing, now_ms)?;
+    }
+    move_on(session, schedule, &timing, plan.next)
+}
+
+impl Fired {
+    /// Hands a firing on, or has it wait for the second worker.
+    fn deliver(
+        &mut self,
+        session: &Session<'_>,
+        firing: &Firing,
+        now_ms: u64,
+    ) -> Result<(), CatalogError> {
+        self.count += 1;
+        match attempt(session, firing, now_ms, &mut self.handed)? {
+            Attempted::Done => {}
+            Attempted::WarmUp(_) => {
+                session.insert_firing(firing)?;
+                self.waiting = true;
+            }
+            Attempted::Failed(why) => {
+                failed(session, firing, &why, true, now_ms, &mut self.handed)?;
+                self.waiting = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// A firing that nobody may want any more is a dead letter.
+    fn too_late(
+        &mut self,
+        session: &Session<'_>,
+        firing: &Firing,
+        now_ms: u64,
+    ) -> Result<(), CatalogError> {
         let why = Failed {
             code: "ServiceUnavailable",
             message: "The platform was not running when the schedule was due.".to_owned(),
         };
         let age = "MaximumEventAgeInSeconds";
-        dead_letter(session, &firing, &why, age, now_ms, &mut fired.handed)?;
-    } else {
-        fired.count += 1;
-        match attempt(session, &firing, now_ms, &mut fired.handed)? {
-            Attempted::Done => {}
-            Attempted::WarmUp(_) => {
-                session.insert_firing(&firing)?;
-                fired.waiting = true;
-            }
-            Attempted::Failed(why) => {
-                failed(session, &firing, &why, true, now_ms, &mut fired.handed)?;
-                fired.waiting = true;
-            }
-        }
+        dead_letter(session, firing, &why, age, now_ms, &mut self.handed)
     }
-    match plan.next {
+}
+
+/// A schedule waits for its next due time, or is over.
+fn move_on(
+    session: &Session<'_>,
+    schedule: &Schedule,
+    timing: &Timing,
+    next: Option<u64>,
+) -> Result<(), CatalogError> {
+    match next {
         Some(due_ms) => {
             let fire_ms = timing.fires_at(due_ms);
             session.set_next(schedule.id, Some(Next { due_ms, fire_ms }))

@@ -135,7 +135,7 @@ async fn an_alias_is_made_moved_and_deleted() {
     assert_eq!(resolve(&platform, "live"), Some(Version::Number(2)));
     for _ in 0..2 {
         let path = format!("{ALIASES}/live");
-        let gone = platform.call(Method::DELETE, &path, Value::Null).await;
+        let gone = platform.delete(&path).await;
         assert_eq!(gone.status, 204);
         assert_eq!(resolve(&platform, "live"), None);
     }
@@ -306,9 +306,7 @@ async fn a_function_has_so_many_aliases_and_no_more() {
         (refused.status, refused.kind.as_str()),
         (400, "AliasLimitExceededException")
     );
-    platform
-        .call(Method::DELETE, &format!("{ALIASES}/a0"), Value::Null)
-        .await;
+    platform.delete(&format!("{ALIASES}/a0")).await;
     created(&platform, "more", "1", Value::Null).await;
 }
 
@@ -342,7 +340,7 @@ async fn a_version_that_an_alias_uses_stays() {
     created(&platform, "beta", "2", Value::Null).await;
     let delete = async |qualifier: &str| {
         let path = format!("{FUNCTIONS}/f?Qualifier={qualifier}");
-        platform.call(Method::DELETE, &path, Value::Null).await
+        platform.delete(&path).await
     };
     let refused = "Unable to delete version because the following aliases reference it:";
     for (version, aliases) in [("1", "[live]"), ("2", "[beta, live]")] {
@@ -357,7 +355,7 @@ async fn a_version_that_an_alias_uses_stays() {
 
     // With its function an alias goes too, and does not come back with the next of that name.
     let path = format!("{FUNCTIONS}/f");
-    platform.call(Method::DELETE, &path, Value::Null).await;
+    platform.delete(&path).await;
     publish(&platform).await;
     assert_eq!(resolve(&platform, "live"), None);
     assert_eq!(platform.get(ALIASES).await.body["Aliases"], json!([]));

@@ -90,25 +90,13 @@ async fn a_configuration_is_made_changed_listed_and_deleted() {
     let tag = json!({ "Tags": { "team": "a", "env": "test" } });
     assert_eq!(platform.call(Method::POST, &tags, tag).await.status, 204);
     let untag = format!("{tags}?tagKeys=team");
-    assert_eq!(
-        platform
-            .call(Method::DELETE, &untag, Value::Null)
-            .await
-            .status,
-        204
-    );
+    assert_eq!(platform.delete(&untag).await.status, 204);
     assert_eq!(
         platform.get(&tags).await.body,
         json!({ "Tags": { "env": "test" } })
     );
 
-    assert_eq!(
-        platform
-            .call(Method::DELETE, &path, Value::Null)
-            .await
-            .status,
-        204
-    );
+    assert_eq!(platform.delete(&path).await.status, 204);
     let message = format!(
         "The Lambda code signing configuration {} can not be found.",
         arn.as_str().unwrap()
@@ -169,24 +157,16 @@ async fn a_function_has_one_and_its_code_is_judged_by_it() {
         words(&refused),
         (400, "CodeVerificationFailedException", message)
     );
-    let in_use = platform
-        .call(Method::DELETE, &format!("{CONFIGS}/{enforce}"), Value::Null)
-        .await;
+    let in_use = platform.delete(&format!("{CONFIGS}/{enforce}")).await;
     assert_eq!(
         (in_use.status, in_use.kind.as_str()),
         (409, "ResourceConflictException")
     );
-    assert_eq!(
-        platform
-            .call(Method::DELETE, OF_F, Value::Null)
-            .await
-            .status,
-        204
-    );
+    assert_eq!(platform.delete(OF_F).await.status, 204);
     assert_eq!(update("free").await.status, 200);
     assert_eq!(
         platform
-            .call(Method::DELETE, &format!("{CONFIGS}/{enforce}"), Value::Null)
+            .delete(&format!("{CONFIGS}/{enforce}"))
             .await
             .status,
         204

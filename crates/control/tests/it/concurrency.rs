@@ -23,7 +23,7 @@ async fn get(platform: &Platform, name: &str) -> Reply {
 
 async fn delete(platform: &Platform, name: &str) -> Reply {
     let path = format!("{PUT}/{name}/concurrency");
-    platform.call(Method::DELETE, &path, Value::Null).await
+    platform.delete(&path).await
 }
 
 async fn unreserved(platform: &Platform) -> Value {
@@ -109,9 +109,7 @@ async fn a_hundred_stay_for_those_that_reserve_nothing() {
     assert_eq!(put(&platform, "h", 0).await.status, 200);
     assert_eq!(share(&platform, "h").reserved, Some(0));
     // A function that is deleted gives back what it had.
-    platform
-        .call(Method::DELETE, "/2015-03-31/functions/g", Value::Null)
-        .await;
+    platform.delete("/2015-03-31/functions/g").await;
     assert_eq!(unreserved(&platform).await, 501);
 }
 

@@ -44,6 +44,16 @@ async fn code_is_compiled_once_per_runtime_and_package() {
         (1, image.clone())
     );
 
+    // Another name of the same image.
+    let substituted = json!({ "Runtime": "python3.12" });
+    platform.call(Method::PUT, &path, substituted).await;
+    platform.settled("f").await;
+    assert_eq!(serving(&platform, "f").runtime.as_str(), "python3.12");
+    assert_eq!(
+        (platform.node.compiled.lock().len(), code(&platform, "f")),
+        (1, image.clone())
+    );
+
     platform
         .call(Method::PUT, &path, json!({ "Runtime": "provided.al2023" }))
         .await;
@@ -167,7 +177,7 @@ async fn a_function_deleted_while_it_is_made_ready_stays_deleted() {
     assert_eq!(platform.create("f").await.status, 201);
     until(|| async { (platform.node.preparing.load(Ordering::SeqCst) == 1).then_some(()) }).await;
     let path = format!("{FUNCTIONS}/f");
-    let deleted = platform.call(Method::DELETE, &path, Value::Null).await;
+    let deleted = platform.delete(&path).await;
     assert_eq!(
         (deleted.status, platform.node.retired.lock().len()),
         (204, 1)
@@ -190,13 +200,7 @@ async fn a_function_made_anew_is_never_taken_for_the_old_one() {
         .call(Method::PUT, &format!("{path}/code"), update)
         .await;
     until(|| async { (platform.node.preparing.load(Ordering::SeqCst) == 2).then_some(()) }).await;
-    assert_eq!(
-        platform
-            .call(Method::DELETE, &path, Value::Null)
-            .await
-            .status,
-        204
-    );
+    assert_eq!(platform.delete(&path).await.status, 204);
     let anew = platform
         .create_with("f", |body| body["Timeout"] = json!(9))
         .await;
@@ -221,13 +225,7 @@ async fn what_no_function_needs_is_collected() {
     assert_eq!(kept, code(&platform, "two"));
     for name in ["one", "alone"] {
         let path = format!("{FUNCTIONS}/{name}");
-        assert_eq!(
-            platform
-                .call(Method::DELETE, &path, Value::Null)
-                .await
-                .status,
-            204
-        );
+        assert_eq!(platform.delete(&path).await.status, 204);
     }
     until(|| async { (!platform.store.contains(&gone)).then_some(()) }).await;
     assert!(platform.store.contains(&kept));

@@ -197,7 +197,7 @@ async fn what_was_accepted_for_a_function_that_is_deleted_is_told_of() {
     assert_eq!(waiting["events"][0]["last_error"], "Rate Exceeded.");
 
     let path = format!("{FUNCTIONS}/f");
-    platform.call(Method::DELETE, &path, Value::Null).await;
+    platform.delete(&path).await;
     // A function of the same name is another one, and its settings count for it.
     platform.clock.advance(Duration::from_secs(1));
     let record = body(&letters(&platform, "topic", 1).await[0]);
@@ -221,11 +221,52 @@ async fn a_destination_function_that_is_gone_loses_nothing() {
     let body_of = json!({ "MaximumRetryAttempts": 0, "DestinationConfig": destination });
     configure(&platform, "f", body_of).await;
     let path = format!("{FUNCTIONS}/g");
-    platform.call(Method::DELETE, &path, Value::Null).await;
+    platform.delete(&path).await;
     platform.node.invokes.lock().push_back(Ok(false));
     platform.control.enqueue(event("f", "1")).await.unwrap();
     let letter = &letters(&platform, "g", 1).await[0];
     assert_eq!(body(letter)["requestPayload"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_follows_an_event_takes_its_place_and_no_more_than_there_are() {
+    let platform = Platform::open_with(|config| config.account_queued_events = 1).await;
+    platform.active("recorded").await;
+    platform.active("dead").await;
+    platform
+        .create_with("f", |body| {
+            body["DeadLetterConfig"] = json!({ "TargetArn": format!("{ARN}dead") });
+        })
+        .await;
+    platform.settled("f").await;
+    let destination = json!({ "OnFailure": { "Destination": format!("{ARN}recorded") } });
+    configure(
+        &platform,
+        "f",
+        json!({ "MaximumRetryAttempts": 0, "DestinationConfig": destination }),
+    )
+    .await;
+    platform.node.invokes.lock().push_back(Ok(false));
+    platform.control.enqueue(event("f", "1")).await.unwrap();
+    // The record takes the event's place, and the dead letter finds none.
+    let letter = &letters(&platform, "dead", 1).await[0];
+    assert_eq!(letter["Kind"], "dead_letter");
+    assert_eq!(body(letter), 1);
+    idle(&platform).await;
+    let invoked: Vec<String> = platform
+        .node
+        .invoked
+        .lock()
+        .iter()
+        .map(|request| request.invoked_arn.clone())
+        .collect();
+    assert_eq!(
+        invoked,
+        ["f", "recorded"].map(|name| format!("{ARN}{name}"))
+    );
+    // All places are free again.
+    platform.control.enqueue(event("f", "2")).await.unwrap();
+    idle(&platform).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -309,6 +350,32 @@ async fn what_cannot_be_written_yet_survives_a_kill_and_arrives_as_the_same_mess
     assert_eq!(letter["MessageId"], delivery["message_id"]);
     assert_eq!(body(letter)["requestPayload"], 1);
     idle(&after).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_an_endpoint_is_bounded() {
+    let platform = Platform::open_with(|config| {
+        // Nobody listens there.
+        config.destinations = placed(QUEUE, "http://127.0.0.1:1/");
+        config.account_deliveries = 2;
+    })
+    .await;
+    platform.active("f").await;
+    let destination = json!({ "OnSuccess": { "Destination": QUEUE } });
+    configure(&platform, "f", json!({ "DestinationConfig": destination })).await;
+    for number in 0..6 {
+        let event = event("f", &number.to_string());
+        platform.control.enqueue(event).await.unwrap();
+    }
+    let metrics = platform.control.metrics();
+    until(|| async {
+        platform.clock.advance(Duration::from_secs(1));
+        let done = metrics.events_queued.get() == 0 && metrics.deliveries_waiting.get() <= 2;
+        done.then_some(())
+    })
+    .await;
+    // No more than may wait do, and the others are in the file that the queue has without the endpoint.
+    letters(&platform, "queue", 4).await;
 }
 
 /// Answers each request with the next status, and gives what it got.

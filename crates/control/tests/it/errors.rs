@@ -49,7 +49,8 @@ async fn creations_that_make_no_sense() {
             json!({ "Runtime": "java11" }),
             INVALID,
             "The runtime java11 is not available on this platform. Available runtimes: python3.11, \
-             provided.al2023"
+             provided.al2023, python3.8, python3.9, python3.10, python3.12, python3.13, python3.14, \
+             python3.15, provided.al2"
                 .to_owned(),
         ),
         (
@@ -282,13 +283,7 @@ async fn names_and_qualifiers() {
             "{path}"
         );
     }
-    let version = platform
-        .call(
-            Method::DELETE,
-            &format!("{FUNCTIONS}/f?Qualifier=7"),
-            Value::Null,
-        )
-        .await;
+    let version = platform.delete(&format!("{FUNCTIONS}/f?Qualifier=7")).await;
     assert_eq!(version.status, 204);
     assert_eq!(platform.get(&format!("{FUNCTIONS}/f")).await.status, 200);
 }

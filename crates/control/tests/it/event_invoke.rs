@@ -109,13 +109,7 @@ async fn each_qualifier_has_its_own_and_they_are_listed_in_pages() {
 
     // A version takes its own along when it goes, and the function all.
     let path = format!("{FUNCTIONS}/f?Qualifier=1");
-    assert_eq!(
-        platform
-            .call(Method::DELETE, &path, Value::Null)
-            .await
-            .status,
-        204
-    );
+    assert_eq!(platform.delete(&path).await.status, 204);
     let left = list(&platform, "f/event-invoke-config/list").await.body;
     assert_eq!(
         left["FunctionEventInvokeConfigs"].as_array().unwrap().len(),

@@ -6,11 +6,9 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
 use pilotlight_control::Ending;
 use pilotlight_model::RequestId;
 use pilotlight_model::node::{EventQueue, NodeError, QueuedEvent};
-use serde_json::Value;
 
 use crate::harness::{ARN, FUNCTIONS, Platform, caller, until};
 
@@ -209,7 +207,8 @@ async fn many_at_once_are_all_kept_and_all_delivered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_says_so_and_a_missing_function_is_given_up() {
-    let platform = Platform::open_with(|config| config.limits.queued_events = 2).await;
+    // An account has no more than are free.
+    let platform = Platform::open_with(|config| config.limits.queued_events = 4).await;
     platform.node.hold();
     // Pending: refused for now, so that the events stay.
     assert_eq!(platform.create("f").await.status, 201);
@@ -218,15 +217,14 @@ async fn a_full_queue_says_so_and_a_missing_function_is_given_up() {
     let full = platform.control.enqueue(event("f", "3")).await.unwrap_err();
     assert_eq!(full.kind.status(), 429);
     assert_eq!(full.message, "Rate Exceeded.");
+    // Another account finds a place: what keeps its event out is that it has no such function.
+    let mut others = event("f", "4");
+    others.account = "000000000001".parse().unwrap();
+    let missing = platform.control.enqueue(others).await.unwrap_err();
+    assert_eq!(missing.kind.status(), 404);
     put_off(&platform, 1).await;
     let path = format!("{FUNCTIONS}/f");
-    assert_eq!(
-        platform
-            .call(Method::DELETE, &path, Value::Null)
-            .await
-            .status,
-        204
-    );
+    assert_eq!(platform.delete(&path).await.status, 204);
     empties(&platform).await;
     assert_eq!(dropped(&platform, "function_gone"), 2);
     assert!(platform.node.invoked.lock().is_empty());

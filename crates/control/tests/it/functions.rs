@@ -123,14 +123,10 @@ async fn life_of_a_function() {
     assert_eq!(listed.body.as_object().unwrap().len(), 1);
     assert_eq!(fixed(listed.body["Functions"][0].clone()), lean);
 
-    let deleted = platform
-        .call(Method::DELETE, &format!("{FUNCTIONS}/thumbs"), Value::Null)
-        .await;
+    let deleted = platform.delete(&format!("{FUNCTIONS}/thumbs")).await;
     assert_eq!((deleted.status, deleted.body), (204, Value::Null));
     assert_eq!(platform.node.retired.lock().len(), 1);
-    let again = platform
-        .call(Method::DELETE, &format!("{FUNCTIONS}/thumbs"), Value::Null)
-        .await;
+    let again = platform.delete(&format!("{FUNCTIONS}/thumbs")).await;
     assert_eq!(
         (again.status, again.kind.as_str()),
         (404, "ResourceNotFoundException")

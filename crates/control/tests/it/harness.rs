@@ -1,35 +1,36 @@
-//! A control plane over a temporary directory, a node that does as it is told, a clock moved by hand, and
-//! a client that holds every answer against the service model.
+//! A control plane over a temporary directory, with a client that holds every answer against the service
+//! model.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::io::Write;
-use std::path::Path;
+mod admission;
+mod clock;
+mod conforms;
+mod files;
+mod node;
+mod packages;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
-use parking_lot::Mutex;
 use pilotlight_control::{Clock, Config, Control};
-use pilotlight_model::concurrency::{Admit, Permit, Share};
-use pilotlight_model::error::ThrottleReason;
-use pilotlight_model::node::{
-    Api, BoxFuture, Caller, Compiled, CompiledFile, Folder, InvokeReply, InvokeRequest, LogLine,
-    Node, NodeError, NodeStatus, WarmUpOrder, WarmedUp,
-};
-use pilotlight_model::provisioned::Provisioned;
-use pilotlight_model::service::{ApiId, Location, Shape, Type};
-use pilotlight_model::start::{Instant, StartKind};
-use pilotlight_model::{AccountId, Digest, FunctionSpec, Region, Runtime, VersionKey};
+use pilotlight_model::concurrency::Admit;
+use pilotlight_model::node::{Api, Caller, Node};
+use pilotlight_model::service::ApiId;
+use pilotlight_model::{AccountId, Digest, Region, Runtime};
 use pilotlight_store::Store;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::{Notify, Semaphore};
 
 use crate::no_logs::NoLogs;
+use conforms::conforms;
+use files::copy;
+
+pub(crate) use admission::FakeAdmission;
+pub(crate) use clock::ManualClock;
+pub(crate) use node::{FakeNode, POISON, ROOM};
+pub(crate) use packages::{big_zip, inline, zip};
 
 /// Longest wait for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -40,221 +41,6 @@ pub(crate) const FUNCTIONS: &str = "/2015-03-31/functions";
 
 /// Two thousand twenty-six, in milliseconds.
 pub(crate) const START_MS: u64 = 1_767_323_045_678;
-
-/// Versions that a node restores before it is full.
-pub(crate) const ROOM: usize = 4;
-
-pub(crate) struct ManualClock {
-    now_ms: AtomicU64,
-    moved: Notify,
-}
-
-impl ManualClock {
-    pub(crate) fn advance(&self, by: Duration) {
-        self.now_ms
-            .fetch_add(by.as_millis() as u64, Ordering::SeqCst);
-        self.moved.notify_waiters();
-    }
-}
-
-impl Clock for ManualClock {
-    fn unix_ms(&self) -> u64 {
-        self.now_ms.load(Ordering::SeqCst)
-    }
-
-    fn monotonic(&self) -> Instant {
-        Instant(self.unix_ms() * 1_000_000)
-    }
-
-    fn sleep_until(&self, unix_ms: u64) -> BoxFuture<'_, ()> {
-        Box::pin(async move {
-            loop {
-                let moved = self.moved.notified();
-                if self.unix_ms() >= unix_ms {
-                    return;
-                }
-                moved.await;
-            }
-        })
-    }
-}
-
-/// An event that upsets the platform itself.
-pub(crate) const POISON: &str = "\"poison\"";
-
-/// Answers from its scripts, and well when they are empty. `prepare` waits for a permit.
-pub(crate) struct FakeNode {
-    pub(crate) permits: Semaphore,
-    pub(crate) prepares: Mutex<VecDeque<NodeError>>,
-    pub(crate) invokes: Mutex<VecDeque<Result<bool, NodeError>>>,
-    pub(crate) preparing: AtomicU64,
-    /// How often there was no room to restore a version.
-    pub(crate) full: AtomicU64,
-    pub(crate) prepared: Mutex<Vec<Arc<FunctionSpec>>>,
-    pub(crate) compiles_whole: Mutex<bool>,
-    pub(crate) compiled: Mutex<Vec<(Runtime, Digest, Folder)>>,
-    pub(crate) invoked: Mutex<Vec<InvokeRequest>>,
-    pub(crate) warm_ups: Mutex<VecDeque<NodeError>>,
-    pub(crate) warmed: Mutex<Vec<WarmUpOrder>>,
-    pub(crate) retired: Mutex<Vec<VersionKey>>,
-    /// What is provisioned, and how it stands.
-    pub(crate) provisions: Mutex<BTreeMap<VersionKey, Provisioned>>,
-}
-
-impl FakeNode {
-    fn new() -> Self {
-        Self {
-            permits: Semaphore::new(Semaphore::MAX_PERMITS),
-            prepares: Mutex::default(),
-            invokes: Mutex::default(),
-            preparing: AtomicU64::new(0),
-            full: AtomicU64::new(0),
-            prepared: Mutex::default(),
-            compiles_whole: Mutex::new(true),
-            compiled: Mutex::default(),
-            invoked: Mutex::default(),
-            warm_ups: Mutex::default(),
-            warmed: Mutex::default(),
-            retired: Mutex::default(),
-            provisions: Mutex::default(),
-        }
-    }
-
-    /// Nothing is made ready until [`FakeNode::release`].
-    pub(crate) fn hold(&self) {
-        self.permits.forget_permits(Semaphore::MAX_PERMITS);
-    }
-
-    pub(crate) fn release(&self) {
-        self.permits.add_permits(Semaphore::MAX_PERMITS / 2);
-    }
-}
-
-/// Throttles the invocations of one function, and admits all others.
-#[derive(Default)]
-pub(crate) struct FakeAdmission {
-    pub(crate) throttled: Mutex<Option<&'static str>>,
-    /// What those might draw on that were asked for.
-    pub(crate) shares: Mutex<Vec<(VersionKey, Share)>>,
-}
-
-impl Admit for FakeAdmission {
-    fn admit(&self, version: &VersionKey, share: &Share) -> Result<Permit, ThrottleReason> {
-        self.shares.lock().push((version.clone(), *share));
-        match *self.throttled.lock() {
-            Some(name) if name == version.name.as_str() => {
-                Err(ThrottleReason::ConcurrentInvocationLimitExceeded)
-            }
-            _ => Ok(Box::new(())),
-        }
-    }
-}
-
-impl Node for FakeNode {
-    fn invoke(&self, request: InvokeRequest) -> BoxFuture<'_, Result<InvokeReply, NodeError>> {
-        let timeline = request.timeline.clone();
-        let poison = request.payload == POISON;
-        self.invoked.lock().push(request);
-        assert!(!poison, "as asked");
-        let scripted = self.invokes.lock().pop_front().unwrap_or(Ok(true));
-        Box::pin(async move {
-            let well = scripted?;
-            Ok(InvokeReply {
-                payload: Bytes::from_static(b"null"),
-                function_error: (!well).then_some("Unhandled"),
-                log_tail: None,
-                instance: pilotlight_model::ids::InstanceId(1),
-                kind: StartKind::Booted,
-                timeline,
-            })
-        })
-    }
-
-    fn prepare(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<(), NodeError>> {
-        Box::pin(async move {
-            self.preparing.fetch_add(1, Ordering::SeqCst);
-            let _permit = self.permits.acquire().await.expect("never closed");
-            if let Some(error) = self.prepares.lock().pop_front() {
-                return Err(error);
-            }
-            self.prepared.lock().push(spec);
-            Ok(())
-        })
-    }
-
-    fn warm_up(&self, order: WarmUpOrder) -> BoxFuture<'_, Result<WarmedUp, NodeError>> {
-        self.warmed.lock().push(order.clone());
-        let scripted = self.warm_ups.lock().pop_front();
-        let done = WarmedUp {
-            idle: order.instances,
-            started: order.instances,
-            called: order.call.map_or(0, |_| order.instances),
-            failed: 0,
-        };
-        Box::pin(async move { scripted.map_or(Ok(done), Err) })
-    }
-
-    fn restore(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<bool, NodeError>> {
-        Box::pin(async move {
-            if self.prepared.lock().len() >= ROOM {
-                self.full.fetch_add(1, Ordering::SeqCst);
-                return Ok(false);
-            }
-            self.prepare(spec).await.map(|()| true)
-        })
-    }
-
-    fn provision(&self, spec: &Arc<FunctionSpec>, count: u32) {
-        let mut provisions = self.provisions.lock();
-        match count {
-            0 => drop(provisions.remove(&spec.key)),
-            count => provisions.entry(spec.key.clone()).or_default().wanted = count,
-        }
-    }
-
-    fn provisioned(&self, key: &VersionKey) -> Option<Provisioned> {
-        self.provisions.lock().get(key).cloned()
-    }
-
-    fn most_used_first(&self, _: &mut [VersionKey]) {}
-
-    fn retire(&self, key: &VersionKey) {
-        self.retired.lock().push(key.clone());
-    }
-
-    fn compile(
-        &self,
-        runtime: Runtime,
-        image: Digest,
-        folder: Folder,
-    ) -> BoxFuture<'_, Result<Compiled, NodeError>> {
-        self.compiled.lock().push((runtime, image, folder));
-        let files = match runtime {
-            Runtime::Python311 => vec![CompiledFile {
-                path: "__pycache__/app.cpython-311.pyc".to_owned(),
-                bytes: Bytes::from_static(b"byte code"),
-            }],
-            Runtime::Nodejs20x | Runtime::Java17 | Runtime::ProvidedAl2023 => Vec::new(),
-        };
-        let whole = *self.compiles_whole.lock();
-        Box::pin(async move { Ok(Compiled { files, whole }) })
-    }
-
-    fn status(&self) -> NodeStatus {
-        NodeStatus::default()
-    }
-
-    fn read_logs(
-        &self,
-        _: &AccountId,
-        _: &Region,
-        _: &str,
-        _: u64,
-        _: usize,
-    ) -> BoxFuture<'_, std::io::Result<Vec<LogLine>>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-}
 
 pub(crate) struct Platform {
     pub(crate) control: Arc<Control>,
@@ -284,10 +70,7 @@ impl Platform {
         let store = Arc::new(Store::open(&dir.path().join("store")).unwrap());
         let node = Arc::new(FakeNode::new());
         let admission = Arc::new(FakeAdmission::default());
-        let clock = Arc::new(ManualClock {
-            now_ms: AtomicU64::new(now_ms),
-            moved: Notify::new(),
-        });
+        let clock = Arc::new(ManualClock::at(now_ms));
         let runtimes: BTreeMap<Runtime, Digest> =
             [(Runtime::Python311, "1"), (Runtime::ProvidedAl2023, "2")]
                 .map(|(runtime, digit)| (runtime, digit.repeat(64).parse().unwrap()))
@@ -397,6 +180,10 @@ impl Platform {
         self.call(Method::GET, path, Value::Null).await
     }
 
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
+        self.call(Method::DELETE, path, Value::Null).await
+    }
+
     pub(crate) async fn create(&self, name: &str) -> Reply {
         self.create_with(name, |_| {}).await
     }
@@ -454,109 +241,5 @@ pub(crate) fn caller() -> Caller {
     Caller {
         account: AccountId::default(),
         region: Region::default(),
-    }
-}
-
-/// A package in base64, different for every text.
-pub(crate) fn inline(text: &str) -> String {
-    BASE64_STANDARD.encode(zip(text))
-}
-
-pub(crate) fn zip(text: &str) -> Vec<u8> {
-    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    writer
-        .start_file("app.py", zip::write::SimpleFileOptions::default())
-        .unwrap();
-    write!(
-        writer,
-        "# {text}\ndef handler(event, context):\n    return event\n"
-    )
-    .unwrap();
-    writer.finish().unwrap().into_inner()
-}
-
-/// A package in base64 with one file of that many bytes, which is as small as a package may be for it.
-pub(crate) fn big_zip(bytes: usize) -> String {
-    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    let options = zip::write::SimpleFileOptions::default();
-    writer.start_file("data", options).unwrap();
-    // One byte in a hundred is no repetition.
-    let mut seed = 1_u32;
-    let block: Vec<u8> = (0..100 * 1024)
-        .map(|index| {
-            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            if index % 100 == 0 {
-                (seed >> 24) as u8
-            } else {
-                0
-            }
-        })
-        .collect();
-    for _ in 0..bytes / block.len() {
-        writer.write_all(&block).unwrap();
-    }
-    writer.write_all(&vec![0; bytes % block.len()]).unwrap();
-    BASE64_STANDARD.encode(writer.finish().unwrap().into_inner())
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    let Some(entries) = still_there(std::fs::read_dir(from)) else {
-        return;
-    };
-    for entry in entries {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &target),
-            // The shared memory of the write-ahead log does not outlive its processes.
-            false if entry.file_name().to_string_lossy().ends_with("-shm") => {}
-            false => drop(still_there(std::fs::copy(entry.path(), target))),
-        }
-    }
-}
-
-/// Nothing, of what has been moved or removed since it was seen: no row of the catalog needs it yet, or any more.
-fn still_there<T>(found: std::io::Result<T>) -> Option<T> {
-    match found {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        found => Some(found.unwrap()),
-    }
-}
-
-/// An answer has no member that the model does not know, and those of the right types.
-fn conforms(shape: &Shape, value: &Value, path: &str) {
-    match (&shape.kind, value) {
-        (Type::Structure { members, .. }, Value::Object(fields)) => {
-            for (name, value) in fields {
-                let member = members
-                    .iter()
-                    .find(|member| {
-                        member.location == Location::Body && member.location_name == *name
-                    })
-                    .unwrap_or_else(|| panic!("{path} has no {name}"));
-                conforms(&member.shape, value, &format!("{path}.{name}"));
-            }
-        }
-        (Type::List(element), Value::Array(values)) => {
-            values
-                .iter()
-                .for_each(|value| conforms(element, value, path));
-        }
-        (Type::Map(_, element), Value::Object(fields)) => {
-            fields
-                .values()
-                .for_each(|value| conforms(element, value, path));
-        }
-        (Type::String, Value::String(text)) => {
-            // AWS answers a code here that its own model does not list.
-            let unlisted = path.ends_with(".LastUpdateStatusReasonCode") && text == "Creating";
-            let listed = shape.values.is_empty() || shape.values.contains(text);
-            assert!(listed || unlisted, "{path}: {text}");
-        }
-        (Type::Integer | Type::Long | Type::Double | Type::Timestamp, Value::Number(_))
-        | (Type::Boolean, Value::Bool(_))
-        | (Type::Structure { .. }, Value::Null) => {}
-        (kind, value) => panic!("{path} is {kind:?}, not {value}"),
     }
 }

@@ -27,7 +27,7 @@ async fn publish_with(platform: &Platform, name: &str, contents: &str, more: Val
 
 async fn delete(platform: &Platform, name: &str, version: u64) {
     let path = format!("{LAYERS}/{name}/versions/{version}");
-    let reply = platform.call(Method::DELETE, &path, Value::Null).await;
+    let reply = platform.delete(&path).await;
     assert_eq!((reply.status, reply.body), (204, Value::Null));
 }
 
@@ -169,7 +169,7 @@ async fn layers_have_byte_code_all_or_none() {
     platform.settled("f").await;
     let spec = serving(&platform, None);
     assert_eq!(
-        (spec.runtime, &spec.layers),
+        (spec.runtime.image(), &spec.layers),
         (Runtime::ProvidedAl2023, &drafts)
     );
 }
@@ -223,7 +223,7 @@ async fn a_deleted_layer_stays_with_those_who_have_it_and_goes_after_the_last() 
     );
 
     let path = format!("{FUNCTIONS}/f");
-    platform.call(Method::DELETE, &path, Value::Null).await;
+    platform.delete(&path).await;
     until(|| async {
         (!platform.store.contains(&image) && !platform.store.contains(&draft)).then_some(())
     })

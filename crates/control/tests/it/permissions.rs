@@ -45,7 +45,7 @@ async fn add(platform: &Platform, name: &str, change: Value) -> Reply {
 async fn remove(platform: &Platform, name: &str, sid: &str) -> Reply {
     let (name, query) = name.split_once('?').unwrap_or((name, ""));
     let path = format!("{FUNCTIONS}/{name}/policy/{sid}?{query}");
-    platform.call(Method::DELETE, &path, Value::Null).await
+    platform.delete(&path).await
 }
 
 async fn policy(platform: &Platform, name: &str) -> Reply {
@@ -194,20 +194,14 @@ async fn a_policy_is_that_of_its_qualifier_and_goes_with_it() {
     assert_eq!((seen(&platform, "f"), seen(&platform, "f:live")), (1, 1));
 
     let alias = format!("{FUNCTIONS}/f/aliases/live");
-    platform.call(Method::DELETE, &alias, Value::Null).await;
+    platform.delete(&alias).await;
     let again = json!({ "Name": "live", "FunctionVersion": "1" });
     platform
         .call(Method::POST, &format!("{FUNCTIONS}/f/aliases"), again)
         .await;
     assert_eq!(policy(&platform, "f:live").await.status, 404);
-    platform.call(Method::DELETE, &alias, Value::Null).await;
-    platform
-        .call(
-            Method::DELETE,
-            &format!("{FUNCTIONS}/f?Qualifier=1"),
-            Value::Null,
-        )
-        .await;
+    platform.delete(&alias).await;
+    platform.delete(&format!("{FUNCTIONS}/f?Qualifier=1")).await;
     assert_eq!(
         (
             seen(&platform, "f"),
@@ -216,9 +210,7 @@ async fn a_policy_is_that_of_its_qualifier_and_goes_with_it() {
         ),
         (1, 0, 0)
     );
-    platform
-        .call(Method::DELETE, &format!("{FUNCTIONS}/f"), Value::Null)
-        .await;
+    platform.delete(&format!("{FUNCTIONS}/f")).await;
     assert_eq!(seen(&platform, "f"), 0);
     platform.active("f").await;
     assert_eq!(policy(&platform, "f").await.status, 404);

@@ -28,7 +28,7 @@ async fn get(platform: &Platform, qualifier: &str) -> Reply {
 
 async fn delete(platform: &Platform, qualifier: &str) -> Reply {
     let path = format!("{CONFIG}?Qualifier={qualifier}");
-    platform.call(Method::DELETE, &path, Value::Null).await
+    platform.delete(&path).await
 }
 
 async fn list(platform: &Platform, more: &str) -> Reply {
@@ -312,7 +312,7 @@ async fn an_alias_takes_along_what_is_provisioned_for_it() {
     made(&platform, 3, 1, None);
     assert_eq!(status(&get(&platform, "live").await), ("READY", 4, 4, None));
     let path = format!("{FUNCTIONS}/f/aliases/live");
-    platform.call(Method::DELETE, &path, Value::Null).await;
+    platform.delete(&path).await;
     told(&platform, &[]).await;
     assert_eq!(
         get(&platform, "live").await.kind,
@@ -348,9 +348,9 @@ async fn versions_and_functions_that_go_take_it_along_and_pages_are_in_order() {
     assert_eq!(arns(&second), [format!("{ARN}f:3")]);
     assert!(second.get("NextMarker").is_none());
     let path = format!("{FUNCTIONS}/f?Qualifier=2");
-    platform.call(Method::DELETE, &path, Value::Null).await;
+    platform.delete(&path).await;
     told(&platform, &[(1, 1), (3, 1)]).await;
     let path = format!("{FUNCTIONS}/f");
-    platform.call(Method::DELETE, &path, Value::Null).await;
+    platform.delete(&path).await;
     told(&platform, &[]).await;
 }

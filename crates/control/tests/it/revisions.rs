@@ -51,7 +51,7 @@ async fn what_changes_a_function_changes_its_revision_and_no_other() {
     assert_eq!(tag.status, 204);
     let tagged = of(&platform, "$LATEST").await;
     assert_ne!(tagged, latest);
-    platform.call(Method::DELETE, &untag, Value::Null).await;
+    platform.delete(&untag).await;
     assert_ne!(of(&platform, "$LATEST").await, tagged);
     assert_eq!(of(&platform, "1").await, first);
 

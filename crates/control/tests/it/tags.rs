@@ -32,11 +32,7 @@ async fn tags_are_added_replaced_and_removed() {
         all
     );
     let removed = platform
-        .call(
-            Method::DELETE,
-            &format!("{path}?tagKeys=a&tagKeys=c%20d"),
-            Value::Null,
-        )
+        .delete(&format!("{path}?tagKeys=a&tagKeys=c%20d"))
         .await;
     assert_eq!(removed.status, 204);
     assert_eq!(
@@ -120,7 +116,7 @@ async fn keep_alive_reaches_invocations_as_a_new_revision() {
     })
     .await;
     let removed = format!("{path}?tagKeys=pilotlight:keep-alive");
-    platform.call(Method::DELETE, &removed, Value::Null).await;
+    platform.delete(&removed).await;
     assert_eq!(serving().keep_alive, None);
 }
 

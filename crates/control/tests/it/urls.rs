@@ -101,7 +101,7 @@ async fn a_url_is_made_changed_and_deleted() {
     let plain = platform.call(Method::PUT, URL, json!({ "Cors": {} })).await;
     assert_eq!(plain.body.get("Cors"), None);
 
-    let gone = platform.call(Method::DELETE, URL, Value::Null).await;
+    let gone = platform.delete(URL).await;
     assert_eq!(gone.status, 204);
     assert_eq!(find(&platform, &made), None);
     let missing = "The resource you requested does not exist.";
@@ -151,7 +151,7 @@ async fn aliases_have_urls_of_their_own_which_go_with_them() {
     assert_eq!(second.get("NextMarker"), None);
 
     let alias = "/2015-03-31/functions/f/aliases/live";
-    platform.call(Method::DELETE, alias, Value::Null).await;
+    platform.delete(alias).await;
     assert_eq!(
         (
             find(&platform, &live),
@@ -159,9 +159,7 @@ async fn aliases_have_urls_of_their_own_which_go_with_them() {
         ),
         (None, 1)
     );
-    platform
-        .call(Method::DELETE, "/2015-03-31/functions/f", Value::Null)
-        .await;
+    platform.delete("/2015-03-31/functions/f").await;
     assert_eq!(find(&platform, &own), None);
 }
 

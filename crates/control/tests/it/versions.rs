@@ -219,7 +219,7 @@ async fn versions_are_listed_in_pages_and_deleted_alone_or_together() {
 
     let delete = async |path: &str| {
         let path = format!("{FUNCTIONS}/{path}");
-        platform.call(Method::DELETE, &path, Value::Null).await
+        platform.delete(&path).await
     };
     assert_eq!(delete("f?Qualifier=3").await.status, 204);
     assert!(resolve(&platform, "3").is_err());
@@ -233,7 +233,7 @@ async fn versions_are_listed_in_pages_and_deleted_alone_or_together() {
     assert!(resolve(&platform, "4").is_ok());
     platform.node.retired.lock().clear();
     let path = format!("{FUNCTIONS}/f");
-    let gone = platform.call(Method::DELETE, &path, Value::Null).await;
+    let gone = platform.delete(&path).await;
     assert_eq!(gone.status, 204);
     assert_eq!(platform.node.retired.lock().len(), 4);
     assert!(resolve(&platform, "1").is_err());

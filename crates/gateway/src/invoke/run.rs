@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use pilotlight_model::concurrency::Permit;
+use pilotlight_model::concurrency::{Admit, Permit};
 use pilotlight_model::node::{
     InvokeReply, InvokeRequest, NodeError, Resolved, ResponseSink, StreamBegun,
 };
 use pilotlight_model::start::{Cold, Timeline};
-use pilotlight_model::{FunctionName, FunctionSpec, Phase, RequestId};
+use pilotlight_model::{FunctionName, FunctionSpec, LambdaError, Phase, RequestId};
 use tokio::task::JoinHandle;
 use tracing::{Instrument, Span, field};
 
@@ -18,6 +18,7 @@ use super::answer;
 use super::trace_id::TraceId;
 use crate::clock::monotonic_now;
 use crate::front::{Call, Parts};
+use crate::metrics::Outcome;
 use crate::record::{Finished, Recorder, Responding};
 use crate::stream::{Pieces, pipe};
 
@@ -46,6 +47,16 @@ pub(crate) enum Ran {
     Whole(Whole),
     /// The beginning of an answer; the function runs on.
     Begun(StreamBegun, Pieces),
+}
+
+/// The right to run it. A throttled request must cost next to nothing, so this comes before the node.
+pub(crate) fn permit(parts: &Parts, resolved: &Resolved) -> Result<Permit, LambdaError> {
+    let Resolved { spec, share, .. } = resolved;
+    parts.admission.admit(&spec.key, share).map_err(|reason| {
+        let metrics = &parts.recorder.metrics;
+        metrics.refused(&spec.key.name, Outcome::Throttled);
+        LambdaError::throttled(reason)
+    })
 }
 
 impl Admitted {

@@ -73,6 +73,7 @@ fn invocation(finished: &Finished) -> Vec<Value> {
             text("cloud.account.id", key.account.as_str()),
             text("cloud.region", key.region.as_str()),
             text("pilotlight.start.kind", finished.kind.as_str()),
+            text("pilotlight.runtime", finished.spec.runtime.image().as_str()),
         ],
         "status": { "code": if finished.failed { ERROR } else { UNSET } },
     });

@@ -10,6 +10,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
+use crate::answer_body::AnswerBody;
+
 /// What stands between the head and the body of a streamed HTTP answer.
 pub(super) const DELIMITER: [u8; 8] = [0; 8];
 /// Bytes of an answer's header fields together; no client takes more.
@@ -129,6 +131,14 @@ fn body(given: Value, base64: Option<bool>) -> Result<Bytes, Malformed> {
 }
 
 impl Head {
+    /// The answer with that body.
+    pub(super) fn with(self, body: AnswerBody) -> http::Response<AnswerBody> {
+        let mut response = http::Response::new(body);
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+
     /// What stands before the delimiter of a streamed answer. Without a status it is 200.
     pub(super) fn of_prelude(prelude: &[u8]) -> Result<Self, Malformed> {
         let mut given: Map<String, Value> =

@@ -1,6 +1,7 @@
 //! The event that a function gets for an HTTP request: payload format 2.0.
 //! Source: "Request payload format" in "Invoking Lambda function URLs" of the AWS Lambda developer guide.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
+use percent_encoding::percent_decode_str;
 use pilotlight_model::RequestId;
 use pilotlight_model::node::Caller;
 use serde_json::{Map, Value, json};
@@ -22,6 +24,8 @@ use crate::query;
 const TIME: &[BorrowedFormatItem<'_>] =
     format_description!("[day]/[month repr:short]/[year]:[hour]:[minute]:[second] +0000");
 const FORWARDED_FOR: &str = "x-forwarded-for";
+/// What of a presigned query would let whoever reads it send the request again.
+const PRESIGNED: [&str; 2] = ["X-Amz-Signature", "X-Amz-Security-Token"];
 
 /// A request as the function is told of it.
 #[derive(Debug)]
@@ -47,7 +51,8 @@ pub(super) struct Told<'a> {
 impl Told<'_> {
     /// The event as JSON.
     pub(super) fn event(&self) -> Bytes {
-        let query = self.head.uri.query().unwrap_or_default();
+        let query = self.query();
+        let query = query.as_ref();
         let mut event = Map::new();
         let mut put = |name: &str, value: Value| drop(event.insert(name.to_owned(), value));
         put("version", json!("2.0"));
@@ -74,6 +79,24 @@ impl Told<'_> {
         }
         put("isBase64Encoded", encoded.into());
         Bytes::from(Value::Object(event).to_string())
+    }
+
+    /// The raw query. A signature that has been judged is left out, wherever it stood: the function could send the
+    /// request again with it, in its caller's name.
+    fn query(&self) -> Cow<'_, str> {
+        let query = self.head.uri.query().unwrap_or_default();
+        let signs = |pair: &&str| {
+            let name = pair.split('=').next().unwrap_or_default();
+            let name = percent_decode_str(name).decode_utf8_lossy();
+            PRESIGNED.contains(&name.as_ref())
+        };
+        match self.signer.is_some() && query.split('&').any(|pair| signs(&pair)) {
+            true => {
+                let kept: Vec<&str> = query.split('&').filter(|pair| !signs(pair)).collect();
+                kept.join("&").into()
+            }
+            false => query.into(),
+        }
     }
 
     fn context(&self) -> Value {

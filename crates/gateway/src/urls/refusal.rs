@@ -24,7 +24,7 @@ pub(super) fn bad_gateway() -> Response<Bytes> {
 }
 
 /// What the API says, in the words of a URL where those are others.
-pub(super) fn of(error: &LambdaError) -> Response<Bytes> {
+pub(super) fn of(error: LambdaError) -> Response<Bytes> {
     match error.kind {
         ErrorKind::MissingAuthenticationToken | ErrorKind::AccessDenied => forbidden(),
         // The function has gone, or is not there yet.

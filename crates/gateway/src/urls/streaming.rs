@@ -7,7 +7,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use pilotlight_model::node::{InvokeReply, StreamBegun};
 
-use super::answer::{DELIMITER, Head, delimiter};
+use super::answer::{DELIMITER, Head, Shaped, delimiter};
 use crate::answer_body::{AnswerBody, Plain, Streamed};
 use crate::door::wire::Wire;
 use crate::stream::{Piece, Pieces};
@@ -20,8 +20,11 @@ const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
 const PRELUDE_BYTES: usize = 256 * 1024;
 
 /// The answer of a function that does not stream: as it came, whatever it says of a status.
-pub(super) fn whole(reply: &InvokeReply) -> (Head, Bytes) {
-    (head(JSON), reply.payload.clone())
+pub(super) fn whole(reply: &InvokeReply) -> Shaped {
+    Shaped {
+        head: head(JSON),
+        body: reply.payload.clone(),
+    }
 }
 
 /// An answer that has begun, as soon as its status is known; nothing, if that never comes.

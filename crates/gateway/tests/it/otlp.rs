@@ -94,6 +94,7 @@ async fn every_invocation_becomes_a_span_with_its_phases_below() {
     assert_eq!(attribute("faas.invocation_id"), id);
     assert_eq!(attribute("faas.instance"), "i-7");
     assert_eq!(attribute("pilotlight.start.kind"), "warm");
+    assert_eq!(attribute("pilotlight.runtime"), "python3.11");
 
     let time = |span: &Value, key: &str| -> u64 { span[key].as_str().unwrap().parse().unwrap() };
     let mut end = time(root, "startTimeUnixNano");

@@ -36,6 +36,9 @@ pub(super) struct RawShape {
     pub(super) pattern: Option<String>,
     #[serde(rename = "enum", default)]
     pub(super) values: Vec<String>,
+    /// What the service takes besides, and does not tell of.
+    #[serde(default)]
+    pub(super) untold: Vec<String>,
     /// The service itself checks the enumeration.
     #[serde(default)]
     pub(super) open: bool,

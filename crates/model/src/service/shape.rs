@@ -20,6 +20,8 @@ pub struct Shape {
     pub pattern: Option<Pattern>,
     /// What a text must be one of; empty: anything.
     pub values: Vec<String>,
+    /// What it may be besides, though errors do not tell so.
+    pub untold: Vec<String>,
     /// The service checks `values` itself, and answers with another error than the others.
     pub open: bool,
     /// Its value must not be repeated in errors or logs.
@@ -159,6 +161,7 @@ impl<'a> Builder<'a> {
                 regex: OnceLock::new(),
             }),
             values: raw.values.clone(),
+            untold: raw.untold.clone(),
             open: raw.open,
             sensitive: raw.sensitive,
         });

@@ -47,6 +47,17 @@ OVERLAY = {
         "LogStreamName": {"max": None},
     },
 }
+# What the service takes of layers, in its own order, which its errors show: more than its public model tells of.
+LAYER_RUNTIMES = """
+    ruby3.5 ruby2.6 dotnetcore1.0 python3.7 nodejs8.10 nasa ruby2.7 python2.7-greengrass dotnetcore2.0 python3.8
+    java21 dotnet6 dotnetcore2.1 python3.9 java11 nodejs6.10 provided dotnetcore3.1 dotnet8 java25 java17 nodejs
+    nodejs4.3 java8.al2 go1.x dotnet10 nodejs20.x go1.9 byol nodejs10.x provided.al2023 nodejs22.x python3.10 java8
+    nodejs12.x python3.11 nodejs24.x nodejs8.x python3.12 nodejs14.x nodejs8.9 nodejs26.x python3.13 python3.14
+    nodejs16.x python3.15 provided.al2 nodejs4.3-edge nodejs18.x ruby3.2 python3.4 ruby3.3 ruby3.4 ruby2.5 python3.6
+    python2.7
+""".split()
+# Names that came later.
+LATER_RUNTIMES = ["ruby4.0", "java8.al2023", "java11.al2023", "java17.al2023"]
 LAYER_VERSION = (
     r"arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}"
     ":layer:[a-zA-Z0-9-_]+:[0-9]+"
@@ -74,10 +85,12 @@ def trim_shape(shape, overlay):
 
 def refine(shapes):
     """Shapes of Lambda that its public model has merged, as the service tells them apart."""
-    runtimes = shapes["Runtime"]["enum"]
     # What a layer is for is judged as a constraint like others, and a list of runtimes as one.
-    shapes["CompatibleRuntimes"]["enum"] = runtimes
-    shapes["CompatibleRuntime"] = {"type": "string", "enum": runtimes}
+    runtimes = {"enum": LAYER_RUNTIMES, "untold": LATER_RUNTIMES}
+    missing = set(shapes["Runtime"]["enum"]) - {*LAYER_RUNTIMES, *LATER_RUNTIMES}
+    assert not missing, f"runtimes that layers cannot be for: {missing}"
+    shapes["CompatibleRuntimes"].update(runtimes)
+    shapes["CompatibleRuntime"] = {"type": "string"} | runtimes
     for request in ("ListLayersRequest", "ListLayerVersionsRequest"):
         shapes[request]["members"]["CompatibleRuntime"]["shape"] = "CompatibleRuntime"
     # Older models have a wider expression. What `Layers` of a function may hold is more.

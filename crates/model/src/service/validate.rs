@@ -132,7 +132,7 @@ fn elements<'a>(
 
 /// One thing that a shape asks of its value.
 enum Constraint<'a> {
-    OneOf(&'a [String]),
+    OneOf(&'a Shape),
     AtMost(Bound),
     AtLeast(Bound),
     LengthAtMost(f64),
@@ -169,7 +169,7 @@ fn constraints(shape: &Shape) -> impl Iterator<Item = Constraint<'_>> {
     };
     let closed = !shape.values.is_empty() && !shape.open;
     closed
-        .then_some(Constraint::OneOf(&shape.values))
+        .then_some(Constraint::OneOf(shape))
         .into_iter()
         .chain(bound(
             shape.max,
@@ -189,11 +189,12 @@ impl Constraint<'_> {
         let number = || value.as_f64().unwrap_or_default();
         match self {
             // Of a list, all its elements.
-            Constraint::OneOf(values) => match value {
+            Constraint::OneOf(shape) => match value {
                 Value::Array(elements) => elements.iter().all(|it| self.holds(it)),
-                _ => value
-                    .as_str()
-                    .is_some_and(|it| values.iter().any(|v| v == it)),
+                _ => value.as_str().is_some_and(|it| {
+                    let mut all = shape.values.iter().chain(&shape.untold);
+                    all.any(|one| one == it)
+                }),
             },
             Constraint::AtMost(max) => number() <= max.value,
             Constraint::AtLeast(min) => number() >= min.value,
@@ -205,10 +206,10 @@ impl Constraint<'_> {
 
     fn words(&self) -> String {
         match self {
-            Constraint::OneOf(values) => {
+            Constraint::OneOf(shape) => {
                 format!(
                     "Member must satisfy enum value set: [{}]",
-                    values.join(", ")
+                    shape.values.join(", ")
                 )
             }
             Constraint::AtMost(max) => {

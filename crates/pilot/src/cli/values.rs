@@ -3,11 +3,13 @@
 use std::time::{Duration, SystemTime};
 
 use pilotlight_model::start::Cold;
-use pilotlight_model::{Runtime, StartKind};
+use pilotlight_model::{RuntimeName, StartKind};
 
-pub(super) fn runtime(text: &str) -> Result<Runtime, String> {
-    let names = Runtime::ALL.map(Runtime::as_str).join(", ");
-    Runtime::from_name(text).ok_or_else(|| format!("not one of {names}"))
+pub(super) fn runtime(text: &str) -> Result<RuntimeName, String> {
+    RuntimeName::from_name(text).ok_or_else(|| {
+        let names: Vec<&str> = RuntimeName::all().map(RuntimeName::as_str).collect();
+        format!("not one of {}", names.join(", "))
+    })
 }
 
 pub(super) fn start_kind(text: &str) -> Result<StartKind, String> {

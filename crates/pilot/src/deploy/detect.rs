@@ -116,14 +116,29 @@ fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
     entries.filter_map(|entry| Some(entry.ok()?.path()))
 }
 
-/// Whether a line at the top level of a module defines `name`.
+/// Whether a line at the top level of a module defines `name`, or gives it a value, as adapters of web frameworks have it:
+/// `handler = Mangum(app)`.
 fn defines(source: &str, name: &str) -> bool {
     source.lines().any(|line| {
         let line = line.strip_prefix("async ").unwrap_or(line);
-        line.strip_prefix("def ")
-            .and_then(|rest| rest.trim_start().strip_prefix(name))
-            .is_some_and(|rest| rest.trim_start().starts_with('('))
+        match line.strip_prefix("def ") {
+            Some(rest) => rest
+                .trim_start()
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.trim_start().starts_with('(')),
+            None => line.strip_prefix(name).is_some_and(gets_a_value),
+        }
     })
+}
+
+/// Whether what follows a name makes the line an assignment, with a type or without.
+fn gets_a_value(rest: &str) -> bool {
+    let rest = rest.trim_start();
+    let value = match rest.strip_prefix(':') {
+        Some(typed) => typed.split_once('=').map(|(_, value)| value),
+        None => rest.strip_prefix('='),
+    };
+    value.is_some_and(|value| !value.starts_with('='))
 }
 
 #[cfg(test)]
@@ -172,6 +187,20 @@ mod tests {
         );
         let longer = ("main.py", "def handlers(): pass\n", 0o644);
         assert_eq!(found(&[longer]), None);
+        for (line, finds) in [
+            ("handler = Mangum(app)", true),
+            ("handler: Callable = make_handler(app)", true),
+            ("handler=app", true),
+            ("handler == app", false),
+            ("handler: Callable", false),
+            ("handlers = []", false),
+            ("    handler = app", false),
+        ] {
+            let adapter = format!("app = FastAPI()\n{line}\n");
+            let found = found(&[("main.py", &adapter, 0o644)]);
+            let expected = finds.then_some("python3.11 main.handler");
+            assert_eq!(found.as_deref(), expected, "{line}");
+        }
         let class = ("com/shop/Orders.class", "", 0o644);
         assert_eq!(found(&[class]).as_deref(), Some("java17 "));
         let library = ("lib/orders.jar", "", 0o644);

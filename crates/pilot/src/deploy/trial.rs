@@ -8,8 +8,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::Method;
-use pilotlight_model::Runtime;
 use pilotlight_model::node::WARM_UP_PATH;
+use pilotlight_model::{Runtime, RuntimeName};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use zip::write::{SimpleFileOptions, ZipWriter};
@@ -29,7 +29,7 @@ const SILENCE: u64 = 1;
 
 /// Where that runtime's packages are, if it can tell what it imports.
 pub(super) fn layout(runtime: &str) -> Option<Layout> {
-    match Runtime::from_name(runtime)? {
+    match RuntimeName::from_name(runtime)?.image() {
         Runtime::Python311 => Some(Layout::Python),
         Runtime::Nodejs20x => Some(Layout::Node),
         Runtime::Java17 | Runtime::ProvidedAl2023 => None,

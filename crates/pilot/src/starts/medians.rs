@@ -84,6 +84,7 @@ mod tests {
             node: "n".to_owned(),
             instance: pilotlight_model::ids::InstanceId(1),
             kind,
+            runs_on: None,
             at_ms: 0,
             total_us: phases.iter().map(|phase| phase.us).sum(),
             phases,

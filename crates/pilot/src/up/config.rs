@@ -46,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) otlp_endpoint: Option<Endpoint>,
     /// Which folders functions may be loaded from as they change; absent, any while the platform is open.
     pub(crate) hot_reload: Option<HotReload>,
+    /// Whether functions may be configured with other versions of the runtimes that are here.
+    pub(crate) runtime_substitutes: bool,
     /// Who may call; empty is open, on loopback only.
     pub(crate) access_keys: Vec<AccessKey>,
     /// Limits of the installation.
@@ -111,6 +113,7 @@ impl Default for Config {
             log_filter: "info".to_owned(),
             otlp_endpoint: None,
             hot_reload: None,
+            runtime_substitutes: true,
             access_keys: Vec::new(),
             limits: Limits::default(),
             asynchronous: Asynchronous::default(),
@@ -180,6 +183,9 @@ impl Config {
             keep_alive: seconds(file.keep_alive_seconds, self.limits.keep_alive),
             queued_events: table.queued_events.unwrap_or(self.limits.queued_events),
             log_group_bytes: table.log_group_bytes.unwrap_or(self.limits.log_group_bytes),
+            account_log_bytes: table
+                .account_log_bytes
+                .unwrap_or(self.limits.account_log_bytes),
             functions: table.functions.unwrap_or(self.limits.functions),
         };
         Ok(Self {
@@ -195,6 +201,7 @@ impl Config {
             log_filter: file.log_filter.unwrap_or(self.log_filter),
             otlp_endpoint,
             hot_reload: file.hot_reload.or(self.hot_reload),
+            runtime_substitutes: file.runtime_substitutes.unwrap_or(self.runtime_substitutes),
             access_keys: file.access_keys.unwrap_or(self.access_keys),
             limits,
             asynchronous: self
@@ -235,6 +242,7 @@ impl Config {
             keep_alive,
             queued_events,
             log_group_bytes,
+            account_log_bytes,
             functions,
         } = self.limits;
         let (asynchronous, destinations) = self.asynchronous.to_tables();
@@ -251,6 +259,7 @@ impl Config {
             log_format: Some(self.log_format),
             log_filter: Some(self.log_filter.clone()),
             hot_reload: self.hot_reload.clone(),
+            runtime_substitutes: Some(self.runtime_substitutes),
             otlp_endpoint: self.otlp_endpoint.as_ref().map(Endpoint::to_string),
             limits: Some(LimitsTable {
                 account_concurrency: Some(account_concurrency),
@@ -260,6 +269,7 @@ impl Config {
                 waiting_invocations: Some(waiting_invocations),
                 queued_events: Some(queued_events),
                 log_group_bytes: Some(log_group_bytes),
+                account_log_bytes: Some(account_log_bytes),
                 functions: Some(functions),
             }),
             asynchronous: Some(asynchronous),

@@ -26,6 +26,7 @@ pub(crate) struct File {
     pub(crate) log_filter: Option<String>,
     pub(crate) otlp_endpoint: Option<String>,
     pub(crate) hot_reload: Option<HotReload>,
+    pub(crate) runtime_substitutes: Option<bool>,
     pub(crate) limits: Option<LimitsTable>,
     #[serde(rename = "async")]
     pub(crate) asynchronous: Option<AsyncTable>,
@@ -44,6 +45,7 @@ pub(crate) struct LimitsTable {
     pub(crate) waiting_invocations: Option<u32>,
     pub(crate) queued_events: Option<u64>,
     pub(crate) log_group_bytes: Option<u64>,
+    pub(crate) account_log_bytes: Option<u64>,
     pub(crate) functions: Option<u64>,
 }
 

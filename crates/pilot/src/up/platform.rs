@@ -101,6 +101,7 @@ impl Platform {
             pilotlight_control::Config::new(&config.data_dir, url(address), digests);
         control_config.limits = config.limits;
         control_config.key_file = config.key_file();
+        control_config.runtime_substitutes = config.runtime_substitutes;
         if let Some(base) = &config.function_url_base {
             control_config.url_base = base.clone();
         }
@@ -221,7 +222,7 @@ fn url(mut address: SocketAddr) -> String {
 fn hot_reload(config: &Config, open: Arc<AtomicBool>) -> HotReload {
     match &config.hot_reload {
         None => HotReload::While(open),
-        Some(file::HotReload::Switch(true)) => HotReload::Always,
+        Some(file::HotReload::Switch(true)) => HotReload::Any(open),
         Some(file::HotReload::Switch(false)) => HotReload::Never,
         Some(file::HotReload::Within(roots)) => HotReload::Within(roots.clone()),
     }

@@ -14,18 +14,17 @@ use tokio::time::timeout;
 
 use super::Frozen;
 use super::stem::{Place, Word, has_ended, process};
-use crate::cgroup::CgroupLimits;
 use crate::channel::{Channel, are_open};
-use crate::clock::monotonic_now;
-use crate::companions::{Beside, Companions, Request, told_by};
+use crate::companions::{Beside, Companions};
+use crate::error::{LaunchError, SlotError};
+use crate::filling::{Filled, Filling};
 use crate::foundation::{BUILD_PATIENCE, Foundation, hear};
 use crate::init::nested::PROGRAM;
 use crate::launcher::Nest;
 use crate::message::{Order, Report};
 use crate::node::Sandbox;
-use crate::process::{Marks, Origin, Process};
+use crate::process::{Origin, Process};
 use crate::root::Root;
-use crate::slot::{LaunchError, SlotError, failure, receive};
 use crate::sys::reactor;
 use crate::template::memory::Memory;
 use crate::template::scripts::NAMESPACES;
@@ -56,17 +55,8 @@ pub struct Berth {
     /// The fork's.
     memory: Memory,
     runtime_api: Option<TcpListener>,
-    furnished: Option<Furnished>,
+    furnished: Option<Filled>,
     template: Arc<Frozen>,
-}
-
-/// When it was done, and for how much memory.
-#[derive(Debug, Clone, Copy)]
-struct Furnished {
-    memory_mb: u32,
-    cgroup: u64,
-    mounts: u64,
-    network: u64,
 }
 
 /// Why there is no fork. The berth is no more.
@@ -166,17 +156,15 @@ impl Berth {
     /// # Errors
     /// The platform failed; the berth is of no use then.
     pub async fn furnish(&mut self, furnishing: Furnishing<'_>) -> Result<(), LaunchError> {
-        let memory_mb = furnishing.memory_mb;
-        self.sandbox.limit(&CgroupLimits::booting(memory_mb))?;
-        let cgroup = monotonic_now();
-        let root = furnishing.root.clone_tree().await?;
-        let tmp_bytes = u64::from(furnishing.tmp_mb) << 20;
-        let order = Order::Launch { tmp_bytes };
-        self.control
-            .get_ref()
-            .send(&order.encode(), &[root.as_fd()])?;
-        drop(root);
-        self.furnished(memory_mb, cgroup).await
+        let Furnishing {
+            root,
+            memory_mb,
+            tmp_mb,
+        } = furnishing;
+        let control = self.control.get_ref();
+        let filling = Filling::begin(&self.sandbox, control, root, memory_mb, tmp_mb).await?;
+        self.furnished = Some(filling.done(&self.control).await?);
+        Ok(())
     }
 
     /// Switches to the root, sets the limits and starts companions: in the place of [`Berth::furnish`].
@@ -184,39 +172,13 @@ impl Berth {
     /// # Errors
     /// The platform failed; the berth is of no use then.
     pub async fn accompany(&mut self, beside: Beside<'_>) -> Result<Companions, LaunchError> {
-        let request = Request::prepare(&beside)?;
-        let memory_mb = beside.memory_mb;
-        self.sandbox.limit(&CgroupLimits::booting(memory_mb))?;
-        let cgroup = monotonic_now();
-        let root = beside.root.clone_tree().await?;
-        let tmp_bytes = u64::from(beside.tmp_mb) << 20;
-        let pending = request.send(self.control.get_ref(), &root, tmp_bytes)?;
-        drop(root);
-        let companions = match pending.started().await {
-            Ok(companions) => companions,
-            Err(error) => return Err(told_by(&self.control, error).await),
-        };
+        let control = self.control.get_ref();
+        let (filling, pending) = Filling::begin_beside(&self.sandbox, control, &beside).await?;
+        let companions = pending.started(&self.control).await?;
         // They have the CPU for themselves, as the fork will.
         self.sandbox.hurry()?;
-        self.furnished(memory_mb, cgroup).await?;
+        self.furnished = Some(filling.done(&self.control).await?);
         Ok(companions)
-    }
-
-    /// Waits until init is done with that.
-    async fn furnished(&mut self, memory_mb: u32, cgroup: u64) -> Result<(), LaunchError> {
-        match receive(&self.control).await? {
-            Some(Report::Launched { mounts, network }) => {
-                self.furnished = Some(Furnished {
-                    memory_mb,
-                    cgroup,
-                    mounts,
-                    network,
-                });
-                Ok(())
-            }
-            Some(report) => Err(failure(report)),
-            None => Err(LaunchError::Channel(io::ErrorKind::UnexpectedEof.into())),
-        }
     }
 
     /// Starts the fork. When this resolves, it is what the template was and goes on; connections that the template had to
@@ -254,19 +216,13 @@ impl Berth {
         let (pid, spawn) = timeout(FORK_PATIENCE, self.complete())
             .await
             .map_err(io::Error::from)??;
-        let marks = Marks {
-            cgroup: furnished.cgroup,
-            mounts: furnished.mounts,
-            network: furnished.network,
-            spawn,
-        };
         Ok(Process::new(
             self.sandbox,
             self.control,
             pid,
             furnished.memory_mb,
             [stdout, stderr],
-            marks,
+            furnished.marks(spawn),
             origin,
         ))
     }

@@ -58,6 +58,10 @@ pub(crate) enum How {
         v6: bool,
         no_delay: bool,
     },
+    /// A UDP socket that nothing has been sent from or to yet.
+    Datagrams {
+        family: i32,
+    },
     /// Opened again, at that position.
     Open {
         path: String,

@@ -4,7 +4,6 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,6 +24,7 @@ use crate::template::refusal::{FreezeError, Refusal};
 use crate::template::region::{CODE_BYTES, Region};
 use crate::template::reseed::reseeders;
 use crate::template::scripts::{CONTROL, Program, STEM_BYTES, Scripts, write};
+use crate::template::temporary::refuse_temporary_files;
 use crate::template::threads::{Threads, expect};
 
 /// Processes of a sandbox that has a program and no more: init is the other.
@@ -240,17 +240,7 @@ fn refuse_what_forks_lack(pid: i32) -> Result<(), FreezeError> {
     if !timers.trim().is_empty() {
         return Err(Refusal::Timer.into());
     }
-    for folder in ["/tmp", "/dev/shm"] {
-        let first = fs::read_dir(format!("/proc/{pid}/root{folder}"))?.next();
-        if let Some(entry) = first.transpose()? {
-            let path = Path::new(folder).join(entry.file_name());
-            return Err(Refusal::TemporaryFile {
-                path: path.to_string_lossy().into_owned(),
-            }
-            .into());
-        }
-    }
-    Ok(())
+    refuse_temporary_files(pid)
 }
 
 /// `setitimer`'s.

@@ -62,6 +62,11 @@ impl Renew<'_> {
             How::Output(index) => self.copy(Argument::from(OUTPUTS[*index]), renewal),
             How::RequestSocket => self.copy(Argument::from(REQUEST_SOCKET), renewal),
             How::RuntimeApi { v6, no_delay } => self.connect(renewal, *v6, *no_delay),
+            How::Datagrams { family } => {
+                let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
+                self.open(call!(libc::SYS_socket, *family, kind, 0));
+                self.place(renewal);
+            }
             How::Open { path, position } => {
                 let path = self.region.put_string(path);
                 let flags = flags & !OPEN_ONCE;

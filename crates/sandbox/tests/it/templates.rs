@@ -75,7 +75,7 @@ fn expected(name: &str, generation: u32) -> String {
     };
     format!(
         "{name}: generation {generation} sums {:.1} {:.1} {:.1} {:.1} pid 2 parent 1 session 2 uid 993 heap 7 thread 1 \
-         child 11 timer 1 pipe {word} pair p file {file} at {} directory 1 out 1",
+         child 11 timer 1 pipe {word} pair p datagram d file {file} at {} directory 1 out 1",
         sum(1.5, 1000),
         sum(2.5, 1001),
         sum(3.5, 1002),

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use pilotlight_model::ids::RequestId;
 
 const BOTH: Events = Events {
     invoke: true,

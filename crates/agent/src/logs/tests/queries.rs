@@ -1,9 +1,9 @@
 //! Queries against a plain list of everything that was written.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use pilotlight_model::logs::{Cursor, LogEvent, LogQuery, Logs, NewEvent, Streams};
+use pilotlight_model::logs::{Cursor, LogEvent, LogQuery, NewEvent, Streams};
 use proptest::collection::vec;
 
 use super::super::index::Index;
@@ -291,7 +291,7 @@ fn what_matches_seldom_is_looked_for_in_parts() {
 #[tokio::test]
 async fn a_group_s_life() {
     let folder = tempfile::tempdir().unwrap();
-    let store = LogStore::open(folder.path(), 1 << 20).unwrap();
+    let store = LogStore::open(folder.path(), LIMITS).unwrap();
     let (account, region) = (AccountId::default(), Region::default());
     assert!(store.groups(&account, &region).await.unwrap().is_empty());
     assert_eq!(store.facts(vec![group()]).await.unwrap(), [None]);

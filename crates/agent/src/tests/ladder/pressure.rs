@@ -133,11 +133,29 @@ async fn a_template_without_room_leaves_the_version_active() {
         memory_mb: 95,
         ..version()
     });
-    let (agent, wanted) = (world.agent.clone(), Arc::clone(&spec));
-    let prepare = tokio::spawn(async move { agent.prepare(wanted).await });
-    // Requests come first, and get the room.
+    // Nobody waits for room that nobody is about to leave: for an init it would be a quarter of a minute.
+    let prepared = tokio::time::timeout(
+        Duration::from_secs(10),
+        world.agent.prepare(Arc::clone(&spec)),
+    );
+    prepared.await.unwrap().unwrap();
     assert_eq!(world.invoke(&spec, "1").await.function_error, None);
-    prepare.abort();
+}
+
+#[tokio::test]
+async fn a_template_waits_for_what_is_about_to_leave() {
+    let world = small(200).await;
+    let other = Arc::new(FunctionSpec {
+        memory_mb: 150,
+        ..self::spec()
+    });
+    world.invoke(&other, "1").await;
+    world.until(|world| world.of(&other).idle == 1).await;
+    // The idle instance is reclaimed for it.
+    let spec = named("f", 100);
+    world.agent.prepare(Arc::clone(&spec)).await.unwrap();
+    assert_eq!(world.of(&other).idle, 0);
+    world.spare(&spec).await;
 }
 
 #[tokio::test]

@@ -195,7 +195,7 @@ async fn a_runtime_that_makes_its_own_connection_is_forked_too() {
         };
         let world = node(function).await;
         let mut custom = version();
-        custom.runtime = Runtime::ProvidedAl2023;
+        custom.runtime = Runtime::ProvidedAl2023.into();
         let spec = world.prepared(custom).await;
         assert_eq!(world.of(&spec).rung, Rung::Spare);
         assert_eq!(world.invoke(&spec, "1").await.kind, StartKind::Spare);

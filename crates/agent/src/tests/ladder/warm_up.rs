@@ -64,6 +64,17 @@ async fn without_a_template_they_are_booted() {
 }
 
 #[tokio::test]
+async fn what_missed_its_template_has_one_made() {
+    let world = node(Function::default()).await;
+    let spec = version();
+    let spec = Arc::new(spec);
+    assert_eq!(world.warm_up(&spec, 1).await.started, 1);
+    world.spare(&spec).await;
+    world.until(|world| world.of(&spec).idle == 1).await;
+    assert_eq!(world.warm_up(&spec, 2).await, warmed(2, 1));
+}
+
+#[tokio::test]
 async fn handlers_are_called_with_the_mark_where_that_is_wanted() {
     let world = node(Function::default()).await;
     let spec = world.prepared(version()).await;

@@ -15,10 +15,16 @@ const TAKEN: End = End {
     pressure: Pressure::Taken,
 };
 
-fn entry(lane: &str, id: i64, due_ms: u64) -> Entry {
+/// `account/name`, or a name in the account of all tests that have one only.
+fn lane(text: &str) -> Lane {
+    let (account, name) = text.split_once('/').unwrap_or(("one", text));
+    Lane::new(account, name)
+}
+
+fn entry(name: &str, id: i64, due_ms: u64) -> Entry {
     Entry {
         id,
-        lane: Lane::new(lane),
+        lane: lane(name),
         queued_ms: due_ms,
         due_ms,
     }
@@ -40,9 +46,20 @@ fn start_all(schedule: &mut Schedule, now_ms: u64) -> Vec<Entry> {
     std::iter::from_fn(|| schedule.next(now_ms)).collect()
 }
 
-fn of(lane: &str, entries: &[Entry]) -> usize {
-    let lane = Lane::new(lane);
+fn of(name: &str, entries: &[Entry]) -> usize {
+    let lane = lane(name);
     entries.iter().filter(|entry| entry.lane == lane).count()
+}
+
+fn of_account(account: &str, entries: &[Entry]) -> usize {
+    let of = entries.iter().map(|entry| entry.lane.account());
+    of.filter(|it| &***it == account).count()
+}
+
+/// Entries that wait.
+fn waiting(schedule: &Schedule) -> usize {
+    let lanes = schedule.lanes.values();
+    lanes.map(|queue| queue.waiting.len()).sum()
 }
 
 #[test]
@@ -52,7 +69,7 @@ fn lanes_take_turns() {
         .into_iter()
         .map(|entry| entry.lane)
         .collect();
-    assert_eq!(order, ["a", "b", "a", "b", "a", "b"].map(Lane::new));
+    assert_eq!(order, ["a", "b", "a", "b", "a", "b"].map(lane));
 }
 
 #[test]
@@ -62,10 +79,49 @@ fn a_crowd_leaves_room_for_who_comes_anew() {
     assert_eq!(running.len(), 4);
     schedule.add(entry("other", 2_000, 0), 0);
     let next = schedule.next(0).unwrap();
-    assert_eq!(next.lane, Lane::new("other"));
-    // What ends of the crowd is made up for at once.
+    assert_eq!(next.lane, lane("other"));
+    // What ends of the crowd is made up for at once, as far as there is so much room again.
     schedule.ended(running[0].clone(), TAKEN, 0);
+    assert_eq!(of("crowd", &start_all(&mut schedule, 0)), 0);
+    schedule.ended(next, TAKEN, 0);
     assert_eq!(of("crowd", &start_all(&mut schedule, 0)), 1);
+}
+
+#[test]
+fn accounts_take_turns_first_and_their_lanes_within_them() {
+    let mut schedule = filled(100, &[("a/1", 2), ("a/2", 2), ("a/3", 2), ("b/1", 3)]);
+    let order: Vec<Lane> = start_all(&mut schedule, 0)
+        .into_iter()
+        .map(|entry| entry.lane)
+        .collect();
+    let expected = [
+        "a/1", "b/1", "a/2", "b/1", "a/3", "b/1", "a/1", "a/2", "a/3",
+    ];
+    assert_eq!(order, expected.map(lane));
+}
+
+#[test]
+fn an_account_of_many_functions_leaves_room_for_one_of_one() {
+    let names: Vec<String> = (0..200).map(|number| format!("flood/{number}")).collect();
+    let lanes: Vec<(&str, i64)> = names.iter().map(|name| (name.as_str(), 5)).collect();
+    let mut schedule = filled(128, &lanes);
+    let mut running = start_all(&mut schedule, 0);
+    assert_eq!(running.len(), 96);
+    // What comes anew is taken at once, and more of it as what runs ends, up to its share.
+    for id in 0..100 {
+        schedule.add(entry("quiet/f", 10_000 + id, 0), 0);
+    }
+    running.extend(start_all(&mut schedule, 0));
+    assert!(of_account("quiet", &running) >= 8);
+    for _ in 0..96 {
+        let at = running
+            .iter()
+            .position(|it| &**it.lane.account() == "flood");
+        schedule.ended(running.remove(at.unwrap()), TAKEN, 0);
+        running.extend(start_all(&mut schedule, 0));
+    }
+    let (flood, quiet) = (of_account("flood", &running), of_account("quiet", &running));
+    assert!(flood <= 64 && quiet >= 24, "{flood} and {quiet}");
 }
 
 #[test]
@@ -109,7 +165,7 @@ fn a_lane_that_refuses_rests_longer_each_time_and_proves_itself() {
         pressure: Pressure::Refused { at_ms },
     };
     for entry in running.drain(..) {
-        match entry.lane == Lane::new("full") {
+        match entry.lane == lane("full") {
             true => schedule.ended(entry, refused(0, 1_000), 0),
             false => schedule.ended(entry, TAKEN, 0),
         }
@@ -162,6 +218,7 @@ fn rests_double_up_to_the_longest() {
 #[derive(Debug, Clone)]
 enum Step {
     Add {
+        account: u8,
         lane: u8,
         due_ms: u64,
     },
@@ -181,7 +238,11 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Pressure::Unknown)
     ];
     prop_oneof![
-        (0..5_u8, 0..5_000_u64).prop_map(|(lane, due_ms)| Step::Add { lane, due_ms }),
+        (0..3_u8, 0..3_u8, 0..5_000_u64).prop_map(|(account, lane, due_ms)| Step::Add {
+            account,
+            lane,
+            due_ms
+        }),
         Just(Step::Start),
         (any::<usize>(), proptest::option::of(0..9_000_u64), pressure).prop_map(
             |(which, due_ms, pressure)| Step::End {
@@ -202,10 +263,10 @@ proptest! {
         let mut running: Vec<Entry> = Vec::new();
         for step in steps {
             match step {
-                Step::Add { lane, due_ms } => {
+                Step::Add { account, lane, due_ms } => {
                     id += 1;
                     alive += 1;
-                    schedule.add(entry(&lane.to_string(), id, due_ms), now_ms);
+                    schedule.add(entry(&format!("{account}/{lane}"), id, due_ms), now_ms);
                 }
                 Step::Start => running.extend(schedule.next(now_ms)),
                 Step::End { which, due_ms, pressure } if !running.is_empty() => {
@@ -219,8 +280,10 @@ proptest! {
             let ids: HashSet<i64> = running.iter().map(|entry| entry.id).collect();
             prop_assert_eq!(ids.len(), running.len());
             prop_assert!(running.len() <= room);
-            prop_assert_eq!(schedule.waiting() + running.len(), alive);
+            prop_assert_eq!(waiting(&schedule) + running.len(), alive);
             prop_assert_eq!(schedule.ages.values().sum::<usize>(), alive);
+            let in_turn = schedule.accounts.values().filter(|it| !it.ready.is_empty());
+            prop_assert_eq!(schedule.turns.len(), in_turn.count());
         }
         // Whatever happened, all of it comes to its turn in the end.
         for _ in 0..2 * alive + 1 {
@@ -236,7 +299,54 @@ proptest! {
                 None => break,
             }
         }
-        prop_assert_eq!((alive, schedule.waiting()), (0, 0));
-        prop_assert!(schedule.lanes.is_empty());
+        prop_assert_eq!((alive, waiting(&schedule)), (0, 0));
+        prop_assert!(schedule.lanes.is_empty() && schedule.accounts.is_empty());
+    }
+
+    /// One account keeps all of its functions full, whatever its attempts come to; others come now and then. None of
+    /// them ever waits without holding anything while there is room, and while they wait, none gets more than its share.
+    #[test]
+    fn a_flood_of_one_account_starves_no_other(
+        room in 4..40_usize,
+        functions in 1..50_u32,
+        steps in prop::collection::vec((0..4_u8, any::<usize>()), 1..300),
+    ) {
+        let mut schedule = Schedule::new(room, RESTS);
+        let mut running: Vec<Entry> = Vec::new();
+        let mut id = 0;
+        for (what, which) in steps {
+            for function in 0..functions {
+                while schedule.lanes.get(&lane(&format!("flood/{function}"))).is_none_or(|it| it.waiting.len() < 2) {
+                    id += 1;
+                    schedule.add(entry(&format!("flood/{function}"), id, 0), 0);
+                }
+            }
+            match what {
+                0 => {
+                    id += 1;
+                    schedule.add(entry(&format!("quiet-{}/f", which % 3), id, 0), 0);
+                }
+                _ if !running.is_empty() => {
+                    let ended = running.swap_remove(which % running.len());
+                    schedule.ended(ended, TAKEN, 0);
+                }
+                _ => {}
+            }
+            loop {
+                let waits: Vec<Arc<str>> = schedule.turns.values().cloned().collect();
+                let accounts = schedule.accounts.len();
+                let Some(taken) = schedule.next(0) else { break };
+                let account = taken.lane.account().clone();
+                running.push(taken);
+                let held = of_account(&account, &running);
+                let contended = waits.iter().any(|other| *other != account);
+                prop_assert!(!contended || held <= room.div_ceil(accounts).max(1));
+            }
+            if running.len() < room {
+                for name in schedule.turns.values() {
+                    prop_assert!(of_account(name, &running) > 0, "{name} waits for nothing");
+                }
+            }
+        }
     }
 }

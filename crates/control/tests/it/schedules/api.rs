@@ -102,9 +102,7 @@ async fn what_is_not_there_is_not_found() {
     let platform = Platform::open().await;
     for reply in [
         platform.get("/schedules/s").await,
-        platform
-            .call(Method::DELETE, "/schedules/s", Value::Null)
-            .await,
+        platform.delete("/schedules/s").await,
         platform.put(Method::PUT, "s", |_| {}).await,
     ] {
         assert_eq!(
@@ -151,7 +149,7 @@ async fn what_is_there_is_not_made_twice_but_may_be_asked_for_again() {
         );
         assert_eq!(reply.body["Message"], "Schedule s already exists.");
     }
-    let delete = |token| platform.call(Method::DELETE, token, Value::Null);
+    let delete = |token| platform.delete(token);
     assert_eq!(delete("/schedules/s?clientToken=three").await.status, 200);
     assert_eq!(delete("/schedules/s?clientToken=three").await.status, 200);
     assert_eq!(delete("/schedules/s?clientToken=four").await.status, 404);
@@ -179,7 +177,7 @@ async fn what_makes_no_sense_is_refused() {
         assert_eq!((status, kind.as_str()), (400, "ValidationException"));
         assert_eq!(message, format!("Invalid Schedule Expression {text}."));
     }
-    let cases: [(&str, Value, &str); 10] = [
+    let cases: [(&str, Value, &str); 12] = [
         (
             "ScheduleExpressionTimezone",
             json!("Europe/Nowhere"),
@@ -224,6 +222,19 @@ async fn what_makes_no_sense_is_refused() {
             "Target",
             json!({ "Arn": "arn:aws:sns:us-east-1:123456789012:t", "RoleArn": ROLE }),
             "arn:aws:sns:us-east-1:123456789012:t is not available as a target",
+        ),
+        (
+            "Target",
+            json!({ "Arn": "arn:aws:sqs:us-east-1:999999999999:q", "RoleArn": ROLE }),
+            "arn:aws:sqs:us-east-1:999999999999:q is not available as a queue",
+        ),
+        (
+            "Target",
+            json!({
+                "Arn": format!("{ARN}f"), "RoleArn": ROLE,
+                "DeadLetterConfig": { "Arn": "arn:aws:sqs:us-east-1:999999999999:q" },
+            }),
+            "arn:aws:sqs:us-east-1:999999999999:q is not available as a queue",
         ),
         (
             "Target",

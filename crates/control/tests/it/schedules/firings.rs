@@ -1,10 +1,10 @@
 //! What comes of schedules: once for every due time, through kills, absences and refusals.
 
-use pilotlight_model::node::NodeError;
+use pilotlight_model::node::{Caller, NodeError};
 
 use super::*;
 use crate::events::queue_is;
-use crate::harness::START_MS;
+use crate::harness::{FUNCTIONS, START_MS, caller, inline};
 
 const MINUTE_MS: u64 = 60_000;
 const WARM_UP: &str = "arn:aws:scheduler:::aws-sdk:lambda:warmUp";
@@ -221,6 +221,51 @@ async fn instances_are_warmed_up_on_time() {
         platform.node.invoked.lock().is_empty(),
         "no handler was called"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn warm_ups_of_one_account_keep_no_other_waiting() {
+    let platform = Platform::open().await;
+    platform.active("f").await;
+    let other = Caller {
+        account: "000000000001".parse().unwrap(),
+        ..caller()
+    };
+    let function = json!({
+        "FunctionName": "f", "Runtime": "python3.11", "Role": ROLE, "Handler": "app.handler",
+        "Code": { "ZipFile": inline("f") },
+    });
+    let made = platform.call_as(other.clone(), Method::POST, FUNCTIONS, function);
+    assert_eq!(made.await.status, 201);
+    let path = format!("{FUNCTIONS}/f/configuration");
+    until(|| async {
+        let found = platform.call_as(other.clone(), Method::GET, &path, Value::Null);
+        (found.await.body["State"] == "Active").then_some(())
+    })
+    .await;
+    platform.node.hold();
+    let due = |body: &mut Value| {
+        warm_up(body);
+        body["ScheduleExpression"] = json!(at(60));
+    };
+    for number in 0..40 {
+        platform.scheduled(&format!("s{number}"), due).await;
+    }
+    platform.advance(60);
+    // Half of the room, and no more, however many wait.
+    until(|| async { (platform.node.warmed.lock().len() == 8).then_some(()) }).await;
+    let mut late = json!({
+        "FlexibleTimeWindow": { "Mode": "OFF" }, "Target": { "RoleArn": ROLE },
+    });
+    due(&mut late);
+    late["ScheduleExpression"] = json!("rate(1 minute)");
+    let made = platform.call_as(other, Method::POST, "/schedules/late", late);
+    assert_eq!(made.await.status, 200);
+    until(|| async { (platform.node.warmed.lock().len() == 9).then_some(()) }).await;
+    let account = platform.node.warmed.lock()[8].spec.key.account.clone();
+    assert_eq!(account.as_str(), "000000000001");
+    platform.node.release();
+    until(|| async { (platform.control.metrics().warm_ups.get() == 41).then_some(()) }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,7 +38,7 @@ async fn groups_come_and_go() {
     platform
         .scheduled("s", |body| body["GroupName"] = json!("g"))
         .await;
-    let delete = |path| platform.call(Method::DELETE, path, Value::Null);
+    let delete = |path| platform.delete(path);
     let deleted = delete("/schedule-groups/g").await;
     assert_eq!((deleted.status, &deleted.body), (200, &json!({})));
     for path in ["/schedule-groups/g", "/schedules/s?groupName=g"] {
@@ -107,9 +107,7 @@ async fn a_group_of_many_schedules_is_deleted_in_the_background() {
         let batch: Vec<_> = (first..first + 50).map(make).collect();
         join_all(batch).await;
     }
-    platform
-        .call(Method::DELETE, "/schedule-groups/g", Value::Null)
-        .await;
+    platform.delete("/schedule-groups/g").await;
     // Whether killed now or not, it goes on.
     for platform in [&platform.killed().await, &platform] {
         until(|| async { (platform.get("/schedule-groups/g").await.status == 404).then_some(()) })
@@ -151,7 +149,7 @@ async fn groups_have_tags_and_schedules_have_none() {
         json!([tag("k1", "v3"), tag("k2", "v2")])
     );
     let untag = format!("/tags/{arn}g?TagKeys=k1&TagKeys=nobodys");
-    platform.call(Method::DELETE, &untag, Value::Null).await;
+    platform.delete(&untag).await;
     assert_eq!(platform.tags("g").await, json!([tag("k2", "v2")]));
     assert_eq!(platform.tags("default").await, json!([]));
     let unknown = platform

@@ -131,3 +131,26 @@ fn signers_are_named() {
         (&json!("AKIA"), &json!("123456789012"))
     );
 }
+
+#[test]
+fn a_presigned_query_is_told_without_what_could_be_sent_again() {
+    let caller = Caller {
+        account: Default::default(),
+        region: Default::default(),
+    };
+    let uri = "/?a=1&X-Amz-Date=d&X-Amz-Signature=s&b=%26&X%2DAmz-Security-Token=t&c";
+    let head = || http::Request::builder().uri(uri);
+    let found = event(head(), "", Some((&caller, "AKIA")));
+    assert_eq!(found["rawQueryString"], "a=1&X-Amz-Date=d&b=%26&c");
+    assert_eq!(
+        found["queryStringParameters"],
+        json!({ "a": "1", "X-Amz-Date": "d", "b": "&", "c": "" })
+    );
+    // Where nobody has judged it, it is the function's.
+    let found = event(head(), "", None);
+    assert_eq!(found["queryStringParameters"]["X-Amz-Signature"], "s");
+    let alone = http::Request::builder().uri("/?X-Amz-Signature=s");
+    let found = event(alone, "", Some((&caller, "AKIA")));
+    assert_eq!(found["rawQueryString"], "");
+    assert_eq!(found.get("queryStringParameters"), None);
+}

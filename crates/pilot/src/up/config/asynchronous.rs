@@ -14,6 +14,8 @@ use super::{InvalidConfig, value};
 pub(crate) struct Asynchronous {
     /// Events that run at the same time.
     concurrency: u32,
+    /// Events of one account in the queue.
+    account_queued_events: u64,
     retries: Retries,
     dead_letter_bytes: u64,
     delivery_max_age: Duration,
@@ -25,6 +27,7 @@ pub(crate) struct Asynchronous {
 #[serde(deny_unknown_fields)]
 pub(crate) struct AsyncTable {
     concurrency: Option<u32>,
+    account_queued_events: Option<u64>,
     /// Before the second attempt when the function fails, and before the third.
     retry_wait_ms: Option<[u64; 2]>,
     backoff_first_ms: Option<u64>,
@@ -41,6 +44,7 @@ impl Default for Asynchronous {
     fn default() -> Self {
         Self {
             concurrency: 128,
+            account_queued_events: 50_000,
             retries: Retries::default(),
             dead_letter_bytes: 64 * 1024 * 1024,
             delivery_max_age: Duration::from_secs(24 * 3600),
@@ -71,6 +75,9 @@ impl Asynchronous {
         };
         Ok(Self {
             concurrency: table.concurrency.unwrap_or(self.concurrency),
+            account_queued_events: table
+                .account_queued_events
+                .unwrap_or(self.account_queued_events),
             retries,
             dead_letter_bytes: table.dead_letter_bytes.unwrap_or(self.dead_letter_bytes),
             delivery_max_age: seconds(table.delivery_max_age_seconds, self.delivery_max_age),
@@ -86,6 +93,7 @@ impl Asynchronous {
         let millis = |length: Duration| u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
         let table = AsyncTable {
             concurrency: Some(self.concurrency),
+            account_queued_events: Some(self.account_queued_events),
             retry_wait_ms: Some(self.retries.function_errors.map(millis)),
             backoff_first_ms: Some(millis(self.retries.refusal_first)),
             backoff_longest_ms: Some(millis(self.retries.refusal_longest)),
@@ -100,6 +108,11 @@ impl Asynchronous {
     /// Refuses what cannot work.
     pub(super) fn check(&self) -> Result<(), InvalidConfig> {
         in_range("async.concurrency", self.concurrency.into(), 1..=10_000)?;
+        in_range(
+            "async.account_queued_events",
+            self.account_queued_events,
+            1..=u64::MAX,
+        )?;
         let first = self.retries.refusal_first.as_millis();
         if first == 0 || first > self.retries.refusal_longest.as_millis() {
             return Err(value(
@@ -122,6 +135,7 @@ impl Asynchronous {
     /// Tells the control plane.
     pub(crate) fn apply(&self, config: &mut pilotlight_control::Config) {
         config.event_concurrency = self.concurrency as usize;
+        config.account_queued_events = self.account_queued_events;
         config.retries = self.retries;
         config.dead_letter_bytes = self.dead_letter_bytes;
         config.delivery_max_age = self.delivery_max_age;

@@ -94,6 +94,12 @@ impl Config {
                 limits.log_group_bytes,
                 65_536..=u64::MAX,
             ),
+            // Less would have a group's bound mean nothing.
+            (
+                "limits.account_log_bytes",
+                limits.account_log_bytes,
+                limits.log_group_bytes.saturating_mul(2)..=u64::MAX,
+            ),
         ] {
             in_range(key, given, range)?;
         }

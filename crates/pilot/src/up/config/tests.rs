@@ -21,6 +21,7 @@ keep_alive_seconds = 5
 drain_seconds = 7
 log_format = "json"
 log_filter = "debug"
+runtime_substitutes = false
 otlp_endpoint = "http://127.0.0.1:4318"
 
 [limits]
@@ -31,10 +32,12 @@ concurrent_starts = 14
 waiting_invocations = 15
 queued_events = 16
 log_group_bytes = 1000000
+account_log_bytes = 2000001
 functions = 18
 
 [async]
 concurrency = 19
+account_queued_events = 17
 retry_wait_ms = [20, 21]
 backoff_first_ms = 22
 backoff_longest_ms = 23

@@ -1,5 +1,5 @@
-//! Sockets: those that the node is at the other end of are made anew, pairs within the program too; any other is a
-//! connection that a fork would share.
+//! Sockets: those that the node is at the other end of are made anew, pairs within the program too, and those that datagrams
+//! are yet to be sent from; any other is a connection that a fork would share.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,10 +7,13 @@ use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::fstat;
-use rustix::net::sockopt::{socket_acceptconn, socket_domain, socket_type, tcp_nodelay};
+use rustix::net::sockopt::{
+    Timeout, socket_acceptconn, socket_broadcast, socket_domain, socket_protocol, socket_reuseaddr,
+    socket_reuseport, socket_timeout, socket_type, tcp_nodelay,
+};
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketType, getpeername, getsockname, recv,
-    send,
+    AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketType, getpeername, getsockname,
+    ipproto, recv, send,
 };
 
 use super::{How, Known, Renewal};
@@ -31,6 +34,9 @@ pub(super) fn how(known: &Known<'_>, fd: i32) -> Result<How, FreezeError> {
         let no_delay = tcp_nodelay(&socket).unwrap_or(false);
         return Ok(How::RuntimeApi { v6, no_delay });
     }
+    if let Some(family) = facts.fresh {
+        return Ok(How::Datagrams { family });
+    }
     if facts.may_be_pair {
         let kind = facts.kind.as_raw() as i32;
         return Ok(How::Pair { peer: None, kind });
@@ -44,6 +50,8 @@ struct Facts {
     listens: bool,
     /// Connected to the Runtime API, and whether over an IPv6 socket.
     runtime_api: Option<bool>,
+    /// The family of a UDP socket that is as it was made: clients of tracing daemons keep one to send from.
+    fresh: Option<i32>,
     /// A Unix socket without names.
     may_be_pair: bool,
     own: String,
@@ -65,11 +73,38 @@ impl Facts {
             kind,
             listens: socket_acceptconn(socket)?,
             runtime_api: (is_api && stream).then(|| family == AddressFamily::INET6),
+            fresh: is_fresh(socket, family, kind, own.as_ref(), peer.as_ref())?
+                .then(|| i32::from(family.as_raw())),
             may_be_pair: family == AddressFamily::UNIX && own.iter().chain(&peer).all(has_no_name),
             own: describe(family, kind, own.as_ref()),
             peer: describe(family, kind, peer.as_ref()),
         })
     }
+}
+
+/// Whether it is a UDP socket that has neither been bound (which the first datagram does) nor connected, nor has options
+/// that a new one has not, of those that are in use.
+fn is_fresh(
+    socket: &OwnedFd,
+    family: AddressFamily,
+    kind: SocketType,
+    own: Option<&SocketAddrAny>,
+    peer: Option<&SocketAddrAny>,
+) -> io::Result<bool> {
+    let internet = [AddressFamily::INET, AddressFamily::INET6].contains(&family);
+    if !internet || kind != SocketType::DGRAM || peer.is_some() {
+        return Ok(false);
+    }
+    let bound = own
+        .and_then(tcp_address)
+        .is_none_or(|own| own.port() != 0 || !own.ip().is_unspecified());
+    let changed = socket_protocol(socket)? != Some(ipproto::UDP)
+        || socket_broadcast(socket)?
+        || socket_reuseaddr(socket)?
+        || socket_reuseport(socket)?
+        || socket_timeout(socket, Timeout::Recv)?.is_some()
+        || socket_timeout(socket, Timeout::Send)?.is_some();
+    Ok(!bound && !changed)
 }
 
 fn tcp_address(address: &SocketAddrAny) -> Option<SocketAddr> {

@@ -1,0 +1,95 @@
+//! From a decision to what follows from it. Decisions are taken under the pool's one lock, in microseconds;
+//! starting, stopping and waking happen after it is released.
+
+use std::sync::Arc;
+
+use pilotlight_model::function::FunctionSpec;
+use pilotlight_model::ladder::Rung;
+use pilotlight_model::node::NodeError;
+use tokio::sync::oneshot;
+
+use super::Pool;
+use super::admission::Admitted;
+use super::handles::{Lease, Turn};
+use super::holdings::Background;
+use super::members::Occupant;
+use super::orders::{Call, Grant, Purpose, StartOrder};
+use super::state::State;
+use crate::clock;
+
+/// What is to be done once the lock is released.
+#[derive(Default)]
+pub(super) struct Effects {
+    pub(super) stop: Vec<Occupant>,
+    pub(super) start: Vec<Admitted>,
+    pub(super) refuse: Vec<(oneshot::Sender<Grant>, NodeError)>,
+    /// Specs of the versions whose spare was taken.
+    pub(super) spares_taken: Vec<Arc<FunctionSpec>>,
+    pub(super) given_up: Vec<Rung>,
+    /// Orders that come to nothing: who ordered is told by the drop.
+    pub(super) dropped: Vec<Background>,
+}
+
+impl Pool {
+    /// Takes a decision, does what the policy says to it, and carries out what follows.
+    pub(super) fn decide<T>(
+        self: &Arc<Self>,
+        decision: impl FnOnce(&mut State, &mut Effects) -> T,
+    ) -> T {
+        let mut effects = Effects::default();
+        let (decided, earlier) = {
+            let mut state = self.state.lock();
+            let decided = decision(&mut state, &mut effects);
+            state.apply(&mut effects);
+            (decided, state.mind.set_clock())
+        };
+        if earlier {
+            self.clock_changed.notify_one();
+        }
+        self.carry_out(effects);
+        decided
+    }
+
+    /// Starts what may be started now.
+    pub(super) fn pump(self: &Arc<Self>) {
+        self.decide(|state, effects| state.admit(clock::now(), effects));
+    }
+
+    fn carry_out(self: &Arc<Self>, effects: Effects) {
+        for occupant in effects.stop {
+            occupant.stop();
+        }
+        for rung in effects.given_up {
+            (self.outside)(Call::GivenUp(rung));
+        }
+        for spec in effects.spares_taken {
+            (self.outside)(Call::SpareTaken(spec));
+        }
+        drop(effects.dropped);
+        for (sender, error) in effects.refuse {
+            let _ = sender.send(Grant::Refused(error));
+        }
+        for admitted in effects.start {
+            (self.outside)(Call::Start(Box::new(self.start_order(admitted))));
+        }
+    }
+
+    fn start_order(self: &Arc<Self>, admitted: Admitted) -> StartOrder {
+        StartOrder {
+            instance: admitted.instance,
+            spec: admitted.spec,
+            cheapest: admitted.cheapest,
+            finishing: admitted.finishing,
+            admitted: admitted.at,
+            turn: Turn {
+                pool: Arc::clone(self),
+                background: !matches!(admitted.purpose, Purpose::Request(_)),
+            },
+            lease: Lease {
+                pool: Arc::clone(self),
+                instance: admitted.instance,
+            },
+            purpose: admitted.purpose,
+        }
+    }
+}

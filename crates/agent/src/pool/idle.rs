@@ -1,0 +1,122 @@
+//! Instances that have nothing to do: the next request of their version takes one, or the policy ends it.
+
+use std::sync::Arc;
+
+use pilotlight_model::function::{FunctionSpec, VersionKey};
+use pilotlight_model::start::StartKind;
+
+use super::effects::Effects;
+use super::members::MemberPhase;
+use super::orders::Ticket;
+use super::state::State;
+use crate::clock;
+use crate::instance::Instance;
+
+impl State {
+    /// Finds the instance its next request, or a place among the idle, or its end. `started_for` names the
+    /// request that its start was for, when this is the end of the start.
+    pub(super) fn release(
+        &mut self,
+        instance: &Arc<Instance>,
+        started_for: Option<(Ticket, StartKind)>,
+        effects: &mut Effects,
+    ) {
+        let kind = started_for.map_or(StartKind::Warm, |(_, kind)| kind);
+        // The request that a start was for gets it even if the version has moved on since.
+        let current = !instance.is_retired() && self.is_newest(&instance.spec);
+        let mut next = started_for
+            .map(|(ticket, _)| ticket)
+            .filter(|ticket| self.waiting.contains_key(ticket));
+        loop {
+            next = next.or_else(|| self.first_waiting(&instance.spec.key).filter(|_| current));
+            let Some(waiting) = next.take().and_then(|ticket| self.take_waiting(ticket)) else {
+                break;
+            };
+            self.set_busy(instance.id);
+            if waiting.grant(instance, kind) {
+                return;
+            }
+        }
+        if self.draining || !current {
+            self.stop(instance, effects);
+        } else {
+            self.make_idle(instance);
+        }
+    }
+
+    pub(super) fn make_idle(&mut self, instance: &Arc<Instance>) {
+        let Some(member) = self.members.get_mut(&instance.id) else {
+            return;
+        };
+        if member.phase == MemberPhase::Ending {
+            return;
+        }
+        member.phase = MemberPhase::Idle;
+        if self.provisions.keep(instance, clock::now()) {
+            return;
+        }
+        self.version(&instance.spec).idle.push(Arc::clone(instance));
+        self.keep_from_now(instance);
+    }
+
+    /// An idle instance's time begins, or begins anew.
+    fn keep_from_now(&mut self, instance: &Instance) {
+        let Some(member) = self.members.get(&instance.id) else {
+            return;
+        };
+        let keep_alive = instance.spec.keep_alive.unwrap_or(self.limits.keep_alive);
+        self.mind
+            .idle(clock::now(), instance.id, member.memory_mb, keep_alive);
+    }
+
+    /// What is provisioned is used first; of the others the one used last.
+    pub(super) fn pop_idle(&mut self, key: &VersionKey) -> Option<Arc<Instance>> {
+        let instance = self.take_idle(key)?;
+        let version = self.versions.get_mut(key)?;
+        version.uses += 1;
+        version.last_used = clock::now();
+        Some(instance)
+    }
+
+    /// As [`State::pop_idle`], but for no request: it does not count as a use.
+    pub(super) fn take_idle(&mut self, key: &VersionKey) -> Option<Arc<Instance>> {
+        let provisioned = self.provisions.pop(key);
+        let instance = match provisioned {
+            Some(instance) => instance,
+            None => self.versions.get_mut(key)?.idle.pop()?,
+        };
+        self.mind.busy(clock::now(), instance.id);
+        self.set_busy(instance.id);
+        Some(instance)
+    }
+
+    /// Counts the version's idle instances, provisioned ones among them. Of the others those used last, up
+    /// to `wanted` of all, are kept from now on as if they had just become idle.
+    pub(super) fn keep(
+        &mut self,
+        spec: &Arc<FunctionSpec>,
+        wanted: usize,
+        effects: &mut Effects,
+    ) -> usize {
+        self.refresh(spec, effects);
+        let Some(version) = self.versions.get(&spec.key) else {
+            return 0;
+        };
+        let idle = version.idle.clone();
+        let provisioned = self.provisions.idle(&spec.key);
+        for instance in idle.iter().rev().take(wanted.saturating_sub(provisioned)) {
+            self.keep_from_now(instance);
+        }
+        provisioned + idle.len()
+    }
+
+    /// Ends the idle instances of that version, those that are provisioned apart.
+    pub(super) fn end_idle(&mut self, key: &VersionKey, effects: &mut Effects) {
+        let version = self.versions.get_mut(key);
+        let idle = version.map_or_else(Vec::new, |version| std::mem::take(&mut version.idle));
+        for instance in idle {
+            self.mind.gone(clock::now(), instance.id);
+            self.stop(&instance, effects);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Members of the pool: every process whose room is taken, from its admission to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pilotlight_model::function::VersionKey;
+use pilotlight_model::ids::InstanceId;
+use pilotlight_model::ladder::Rung;
+use pilotlight_model::start::Instant;
+use tokio::sync::Notify;
+
+use super::effects::Effects;
+use super::room::Room;
+use super::state::State;
+use crate::clock;
+use crate::instance::Instance;
+
+pub(super) struct Member {
+    /// Absent for what belongs to no version.
+    pub(super) key: Option<VersionKey>,
+    pub(super) memory_mb: u64,
+    pub(super) phase: MemberPhase,
+    /// Made to be one of those that are provisioned.
+    pub(super) provisioned: bool,
+    /// What it is kept as; absent for what serves.
+    pub(super) rung: Option<Rung>,
+    /// Memory of its own, and time that it saves, as measured.
+    pub(super) bytes: u64,
+    pub(super) saves: Duration,
+    pub(super) last_used: Instant,
+    /// Absent until the start order has been taken up.
+    pub(super) occupant: Option<Occupant>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MemberPhase {
+    Starting,
+    Idle,
+    Busy,
+    /// Kept for starts to come.
+    Held,
+    /// Told to stop; its room comes back when it is gone.
+    Ending,
+}
+
+/// Who has a room, and can be told to leave it.
+#[derive(Clone)]
+pub(crate) enum Occupant {
+    Instance(Arc<Instance>),
+    Zygote(Arc<Notify>),
+}
+
+impl Occupant {
+    pub(super) fn stop(&self) {
+        match self {
+            Occupant::Instance(instance) => instance.stop(),
+            Occupant::Zygote(stop) => stop.notify_one(),
+        }
+    }
+}
+
+impl Member {
+    pub(super) fn room(&self) -> Room {
+        Room::of(self.rung, self.memory_mb)
+    }
+}
+
+impl State {
+    /// A new member, with its room.
+    pub(super) fn enroll(
+        &mut self,
+        key: Option<VersionKey>,
+        memory_mb: u64,
+        rung: Option<Rung>,
+    ) -> InstanceId {
+        self.last_instance += 1;
+        let id = InstanceId(self.last_instance);
+        if let Some(version) = key.as_ref().and_then(|key| self.versions.get_mut(key)) {
+            version.members += 1;
+        }
+        let member = Member {
+            key,
+            memory_mb,
+            phase: MemberPhase::Starting,
+            provisioned: false,
+            rung,
+            bytes: 0,
+            saves: Duration::ZERO,
+            last_used: clock::now(),
+            occupant: None,
+        };
+        self.taken += member.room();
+        self.members.insert(id, member);
+        id
+    }
+
+    /// The instance that a start order made. False if it is to end at once.
+    pub(super) fn attach(&mut self, instance: &Arc<Instance>) -> bool {
+        if let Some(member) = self.members.get_mut(&instance.id) {
+            member.occupant = Some(Occupant::Instance(Arc::clone(instance)));
+        }
+        // It may have been deleted between the order and now, when there was no instance to tell.
+        if self.is_retired(&instance.spec) {
+            instance.retire();
+        }
+        let ending = |member: &Member| member.phase == MemberPhase::Ending;
+        let ending = self.members.get(&instance.id).is_some_and(ending);
+        !self.killing && !ending && !self.is_outdated(instance)
+    }
+
+    /// A member takes that much room from now on.
+    pub(super) fn set_memory(&mut self, id: InstanceId, memory_mb: u64) {
+        if let Some(member) = self.members.get_mut(&id) {
+            self.taken -= member.room();
+            member.memory_mb = memory_mb;
+            self.taken += member.room();
+        }
+    }
+
+    /// What was to be kept serves instead.
+    pub(super) fn adopt(&mut self, id: InstanceId) {
+        if let Some(member) = self.members.get_mut(&id) {
+            self.taken -= member.room();
+            member.rung = None;
+            self.taken += member.room();
+        }
+    }
+
+    pub(super) fn set_busy(&mut self, instance: InstanceId) {
+        if let Some(member) = self.members.get_mut(&instance)
+            && member.phase != MemberPhase::Ending
+        {
+            member.phase = MemberPhase::Busy;
+            if let Some(key) = &member.key {
+                self.provisions.given(key, instance, clock::now());
+            }
+        }
+    }
+
+    pub(super) fn stop(&mut self, instance: &Arc<Instance>, effects: &mut Effects) {
+        if let Some(member) = self.members.get_mut(&instance.id) {
+            member.phase = MemberPhase::Ending;
+        }
+        effects.stop.push(Occupant::Instance(Arc::clone(instance)));
+    }
+
+    /// The member's processes are gone.
+    pub(super) fn gone(&mut self, instance: InstanceId) {
+        let Some(member) = self.members.remove(&instance) else {
+            return;
+        };
+        let now = clock::now();
+        self.mind.gone(now, instance);
+        self.taken -= member.room();
+        let Some(key) = member.key else {
+            return;
+        };
+        self.provisions.gone(&key, instance, now);
+        if let Some(version) = self.versions.get_mut(&key) {
+            version.members -= 1;
+            version.idle.retain(|idle| idle.id != instance);
+            version.spares.retain(|spare| spare.id != instance);
+        }
+        self.forget_if_unused(&key);
+    }
+}

@@ -1,0 +1,92 @@
+//! Options of the commands that show what has happened: logs, events, dead letters and starts.
+
+use std::time::Duration;
+
+use clap::Args;
+use pilotlight_model::{FunctionName, StartKind};
+
+use super::values::{age, start_kind};
+use super::{Format, Target};
+
+/// Options of `pilot logs`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  pilot logs -f word-stats --since 10m")]
+pub(crate) struct LogsArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Function: name, name:qualifier or ARN. All versions of a function write to one log.
+    pub(crate) function: String,
+    /// Go on printing as lines come, until Ctrl-C.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Only lines not older than this, such as 90s, 10m, 2h or 1d.
+    #[arg(long, value_parser = age, value_name = "AGE")]
+    pub(crate) since: Option<Duration>,
+    /// How to print: lines as they were written, or one JSON object per line.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) output: Format,
+}
+
+/// Options of `pilot events`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pilot events                                   what waits, when it is tried next, and why it was not done
+  pilot events word-stats --output json")]
+pub(crate) struct EventsArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Function name; all functions unless given.
+    pub(crate) function: Option<FunctionName>,
+    /// Most events, and most messages on their way, that are shown; those due first.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) output: Format,
+}
+
+/// Options of `pilot dead-letters`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pilot dead-letters                             the files, named by their queue, topic, bus or bucket
+  pilot dead-letters my-queue | jq -r .Body      the newest messages for my-queue, oldest first")]
+pub(crate) struct DeadLettersArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Name of the queue, topic, bus, bucket or function that the messages are for.
+    pub(crate) name: Option<String>,
+    /// Newest messages to print.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    /// How to print the list of files; messages are one JSON object per line.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) output: Format,
+}
+
+/// Options of `pilot starts`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pilot starts word-stats                        the last cold start, and medians by kind
+  pilot starts word-stats --kind warm --since 10m
+  pilot starts --limit 1000 --output json        records of all functions, newest first")]
+pub(crate) struct StartsArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Function name; all functions unless given.
+    pub(crate) function: Option<FunctionName>,
+    /// Only starts of this kind: warm, spare, forked, zygote or booted.
+    #[arg(long, value_parser = start_kind)]
+    pub(crate) kind: Option<StartKind>,
+    /// Only starts not older than this, such as 90s, 10m, 2h or 1d.
+    #[arg(long, value_parser = age, value_name = "AGE")]
+    pub(crate) since: Option<Duration>,
+    /// Newest records to look at.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) output: Format,
+}
