@@ -67,28 +67,38 @@ fn middle(bin: usize) -> f64 {
 pub struct Distribution {
     /// By value; the probabilities add up to one.
     atoms: Vec<(f64, f64)>,
+    /// For each value the probability of it and those before, and their part of the mean.
+    sums: Vec<(f64, f64)>,
 }
 
 impl Distribution {
     /// Values of zero or more with weights, which are scaled to probabilities; none where no weight is above
     /// zero. Values come in any order.
     pub fn new(mut atoms: Vec<(f64, f64)>) -> Option<Self> {
-        atoms.retain(|(value, weight)| {
-            value.is_finite() && *value >= 0.0 && weight.is_finite() && *weight > 0.0
-        });
+        let counts = |&(value, weight): &(f64, f64)| {
+            value.is_finite() && value >= 0.0 && weight.is_finite() && weight > 0.0
+        };
+        atoms.retain(counts);
         atoms.sort_by(|a, b| a.0.total_cmp(&b.0));
         let total: f64 = atoms.iter().map(|(_, weight)| weight).sum();
         if atoms.is_empty() || !total.is_finite() {
             return None;
         }
         atoms.iter_mut().for_each(|(_, weight)| *weight /= total);
-        Some(Self { atoms })
+        let add = |sums: &mut (f64, f64), &(value, weight): &(f64, f64)| {
+            *sums = (sums.0 + weight, sums.1 + value * weight);
+            Some(*sums)
+        };
+        let sums = atoms.iter().scan((0.0, 0.0), add).collect();
+        Some(Self { atoms, sums })
     }
 
     /// Always the same.
     pub fn always(duration: Duration) -> Self {
+        let value = duration.as_secs_f64();
         Self {
-            atoms: vec![(duration.as_secs_f64(), 1.0)],
+            atoms: vec![(value, 1.0)],
+            sums: vec![(1.0, value)],
         }
     }
 
@@ -99,28 +109,37 @@ impl Distribution {
 
     /// The mean.
     pub fn mean(&self) -> f64 {
-        self.atoms
-            .iter()
-            .map(|(value, weight)| value * weight)
-            .sum()
+        self.sums.last().map_or(0.0, |(_, mean)| *mean)
     }
 
     /// The probability that it is at most that.
     pub fn by(&self, value: f64) -> f64 {
+        self.until(value).0
+    }
+
+    /// The mean of it or `limit`, whichever is less.
+    pub fn mean_up_to(&self, limit: f64) -> f64 {
+        let (probability, part) = self.until(limit);
+        part + (1.0 - probability).max(0.0) * limit
+    }
+
+    fn until(&self, value: f64) -> (f64, f64) {
         let until = self.atoms.partition_point(|(atom, _)| *atom <= value);
-        self.atoms[..until].iter().map(|(_, weight)| weight).sum()
+        until
+            .checked_sub(1)
+            .map_or((0.0, 0.0), |last| self.sums[last])
     }
 
     /// What is left of it when so much has passed. Where it should be over by now, as much again is expected
     /// as has passed: what has lasted beyond all that is known may last.
     pub fn after(&self, passed: f64) -> Self {
         let left = self.atoms.iter().filter(|(value, _)| *value > passed);
-        Self::new(
-            left.map(|(value, weight)| (value - passed, *weight))
-                .collect(),
-        )
-        .unwrap_or_else(|| Self {
-            atoms: vec![(passed.max(0.0), 1.0)],
+        let left = left
+            .map(|(value, weight)| (value - passed, *weight))
+            .collect();
+        Self::new(left).unwrap_or_else(|| {
+            let passed = Duration::try_from_secs_f64(passed).unwrap_or_default();
+            Self::always(passed)
         })
     }
 }
@@ -147,6 +166,8 @@ mod tests {
         let distribution = Distribution::new(vec![(1.0, 2.0), (4.0, 1.0), (2.0, 1.0)]).unwrap();
         assert_eq!(distribution.mean(), 2.0);
         assert_eq!(distribution.by(2.0), 0.75);
+        assert_eq!(distribution.by(0.5), 0.0);
+        assert_eq!(distribution.mean_up_to(3.0), 0.5 + 0.5 + 0.75);
         assert_eq!(distribution.after(1.0).atoms(), [(1.0, 0.5), (3.0, 0.5)]);
         assert_eq!(distribution.after(4.0).atoms(), [(4.0, 1.0)]);
     }

@@ -46,7 +46,7 @@ pub const POLICIES: &[Entry] = &[
     },
     Entry {
         name: "cidre",
-        usage: "cidre[:MEMORY][,start-cost=X]",
+        usage: "cidre[:MEMORY][,slack=X]",
         summary: "the same, by concurrency too (CIDRE); requests wait for busy instances where that pays",
     },
     Entry {

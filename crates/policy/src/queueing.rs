@@ -8,12 +8,18 @@
 //!
 //! Let R be the time until an instance is free for the request, and S what a start takes. A plan waits until
 //! t and then starts, unless an instance has come free; and even then takes one that comes free before the
-//! start is over. Its expected wait is E min(R, t + S) if R is after t, and R itself otherwise. That grows with t:
-//! the sooner a start is made, the shorter the wait, but the more often it is made for nothing. [`decide`]
-//! takes the t with the least expected wait plus the cost of a start times the probability that it is made,
-//! among those whose expected wait is no longer than that of either alone: always starting, E S, and always
-//! waiting, E R. One such t is 0, because E min(R, S) is at most either, so that the rule never loses to
-//! either, up to the rounding of sums ([`ROUNDING`]) and as far as the distributions are right.
+//! start is over. So the request waits R where R is at most t, and min(R, t + S) otherwise. On average that grows
+//! with t, while the probability that a start is made at all, P(R > t), falls: waiting saves starts, and takes
+//! time. [`decide`] takes the plan with the fewest starts among those whose expected wait is
+//!
+//! - at most that of always starting and waiting for the start, E S,
+//! - at most that of always waiting for an instance, E R,
+//! - and at most so much longer than that of starting at once and taking what is ready first, E min(R, S),
+//!   which no plan can be shorter than.
+//!
+//! Starting at once is one such plan, because E min(R, S) is at most E R and E S. So the rule never loses to
+//! either alone, and to both at once by no more than was allowed: up to the rounding of sums ([`ROUNDING`]), and
+//! as far as the distributions are right.
 
 use std::time::Duration;
 
@@ -50,18 +56,20 @@ pub struct Decision {
     pub starts: f64,
 }
 
-/// Decides. `free` is R and `start` is S; `start_cost` is what a start is worth avoiding, in seconds of
-/// waiting: at zero, a start is always made at once.
-pub fn decide(free: &Distribution, start: &Distribution, start_cost: f64) -> Decision {
+/// Decides. `free` is R and `start` is S; `slack` is by what part of the shortest possible wait the expected
+/// one may exceed it, such as 0.1. At 0, nothing is put off but starts that could not have been of use.
+pub fn decide(free: &Distribution, start: &Distribution, slack: f64) -> Decision {
+    let shortest = wait(free, start, None);
     let alone = free.mean().min(start.mean());
-    let now = Decision {
+    let longest = (shortest * (1.0 + slack.max(0.0))).min(alone) * (1.0 + ROUNDING);
+    let mut best = Decision {
         plan: Plan::Start,
-        wait: wait(free, start, None),
+        wait: shortest,
         starts: 1.0,
     };
-    let mut best = now;
     let mut later = 1.0;
     let atoms = free.atoms();
+    // Between two values of R a plan waits longer and starts as often: only its own values are candidates.
     for (index, &(at, weight)) in atoms.iter().enumerate() {
         later -= weight;
         let last = index + 1 == atoms.len();
@@ -70,14 +78,10 @@ pub fn decide(free: &Distribution, start: &Distribution, start_cost: f64) -> Dec
             wait: wait(free, start, Some(at)),
             starts: if last { 0.0 } else { later.max(0.0) },
         };
-        if candidate.wait > alone * (1.0 + ROUNDING) {
-            // Waiting longer only makes it longer.
+        if candidate.wait > longest {
             break;
         }
-        let cost = |decision: &Decision| decision.wait + start_cost * decision.starts;
-        if cost(&candidate) < cost(&best) {
-            best = candidate;
-        }
+        best = candidate;
     }
     best
 }
@@ -90,21 +94,16 @@ fn plan(at: f64) -> Plan {
 }
 
 /// The expected wait when a start is made at `until`, or right away: what comes free by then serves.
-///
-/// Between two values of R nothing speaks for a later start, so that only R's own values are candidates.
 fn wait(free: &Distribution, start: &Distribution, until: Option<f64>) -> f64 {
     let wait = |at: f64| match until {
         Some(until) if at <= until => at,
         _ => {
             let begun = until.unwrap_or(0.0);
-            let sooner = |&(takes, weight): &(f64, f64)| weight * at.min(begun + takes);
-            start.atoms().iter().map(sooner).sum()
+            begun + start.mean_up_to(at - begun)
         }
     };
-    free.atoms()
-        .iter()
-        .map(|&(at, weight)| weight * wait(at))
-        .sum()
+    let atoms = free.atoms().iter();
+    atoms.map(|&(at, weight)| weight * wait(at)).sum()
 }
 
 /// One that will be free: an instance that serves, or is being made.

@@ -38,13 +38,13 @@ use crate::{Bytes, NodeId, Policy, VersionId};
 use groups::Groups;
 use waiting::Waiting;
 
-/// The policy. `budget` is what it may use of each node, if that is less than the node has; `start_cost` is
-/// for [`Order::Cidre`] what a start is worth avoiding: so many times what one takes on average.
-pub fn cache(order: Order, budget: Option<Bytes>, start_cost: f64) -> impl Policy {
+/// The policy. `budget` is what it may use of each node, if that is less than the node has; `slack` is for
+/// [`Order::Cidre`] what [`decide`](crate::queueing::decide) may exceed the shortest wait by.
+pub fn cache(order: Order, budget: Option<Bytes>, slack: f64) -> impl Policy {
     Cache {
         books: Books::default(),
         groups: Groups::new(order),
-        waiting: Waiting::new((order == Order::Cidre).then_some(start_cost)),
+        waiting: Waiting::new((order == Order::Cidre).then_some(slack)),
         budget: budget.unwrap_or(Bytes(u64::MAX)),
     }
 }

@@ -56,9 +56,9 @@ pub fn by_name(spec: &str) -> Result<Box<dyn Policy>, SpecError> {
         "lfu" => Box::new(cache(Order::Lfu, parameters.memory("")?, 0.0)),
         "greedy-dual" => Box::new(cache(Order::GreedyDual, parameters.memory("")?, 0.0)),
         "cidre" => {
-            let mut start_cost = START_COST;
-            parameters.factor("start-cost", &mut start_cost)?;
-            Box::new(cache(Order::Cidre, parameters.memory("")?, start_cost))
+            let mut slack = SLACK;
+            parameters.factor("slack", &mut slack)?;
+            Box::new(cache(Order::Cidre, parameters.memory("")?, slack))
         }
         "hybrid" => Box::new(hybrid(hybrid_parameters(&mut parameters)?)),
         "rainbowcake" => Box::new(rainbowcake(rainbowcake_parameters(&mut parameters)?)),
@@ -68,8 +68,8 @@ pub fn by_name(spec: &str) -> Result<Box<dyn Policy>, SpecError> {
     Ok(policy)
 }
 
-/// What a start is worth avoiding for `cidre`, in mean starts: as much as it takes of a processor.
-const START_COST: f64 = 1.0;
+/// By what part of the shortest possible wait `cidre` may exceed it, to make fewer starts.
+const SLACK: f64 = 0.1;
 
 fn names() -> String {
     let names: Vec<&str> = POLICIES.iter().map(|entry| entry.name).collect();
@@ -267,7 +267,7 @@ mod tests {
             "lru",
             "lfu:4096",
             "greedy-dual:4GiB",
-            "cidre:512MiB,start-cost=0.5",
+            "cidre:512MiB,slack=0.5",
             "hybrid:4h",
             "hybrid:1h,least=3,cv=1.5,head=1,tail=95,margin=0,oob=40,forecast-margin=20",
             "hybrid:least=3",
@@ -296,14 +296,8 @@ mod tests {
         );
         assert_eq!(said("fixed:99999h"), "the value of fixed cannot be 99999h");
         assert_eq!(said("lru:4GB"), "the value of lru cannot be 4GB");
-        assert_eq!(
-            said("cidre,start-cost=-1"),
-            "start-cost of cidre cannot be -1"
-        );
-        assert_eq!(
-            said("cidre:start-cost=-1"),
-            "start-cost of cidre cannot be -1"
-        );
+        assert_eq!(said("cidre,slack=-1"), "slack of cidre cannot be -1");
+        assert_eq!(said("cidre:slack=-1"), "slack of cidre cannot be -1");
         assert_eq!(said("fixed:-1m"), "the value of fixed cannot be -1m");
     }
 }

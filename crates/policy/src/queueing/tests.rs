@@ -58,10 +58,10 @@ proptest! {
     fn never_loses_to_always_starting_or_always_waiting(
         free in distribution(),
         start in distribution(),
-        cost in 0..5_000u32,
+        slack in 0..200u32,
         seed in any::<u64>(),
     ) {
-        let decision = decide(&free, &start, f64::from(cost) / 1e3);
+        let decision = decide(&free, &start, f64::from(slack) / 1e2);
         let mut random = Random(seed);
         let mut over = [Vec::new(), Vec::new()];
         let mut waits = 0.0;
@@ -83,29 +83,30 @@ proptest! {
 
     /// By the sums themselves, to their rounding.
     #[test]
-    fn expects_no_more_than_either_alone(
+    fn expects_no_more_than_either_alone_or_what_is_allowed(
         free in distribution(),
         start in distribution(),
-        cost in 0..5_000u32,
+        slack in 0..200u32,
     ) {
-        let decision = decide(&free, &start, f64::from(cost) / 1e3);
+        let decision = decide(&free, &start, f64::from(slack) / 1e2);
         let alone = free.mean().min(start.mean());
         prop_assert!(decision.wait <= alone * (1.0 + ROUNDING) + ROUNDING);
+        let both = wait(&free, &start, None) * (1.0 + f64::from(slack) / 1e2);
+        prop_assert!(decision.wait <= both * (1.0 + ROUNDING) + ROUNDING);
     }
 
-    /// No other time to start, on a fine grid, is cheaper and as quick as either alone.
+    /// No other time to start, on a fine grid, makes fewer starts and is as quick.
     #[test]
-    fn no_other_plan_is_better(free in distribution(), start in distribution(), cost in 0..5_000u32) {
-        let cost = f64::from(cost) / 1e3;
-        let decision = decide(&free, &start, cost);
+    fn no_other_plan_starts_less(free in distribution(), start in distribution(), slack in 0..200u32) {
+        let slack = f64::from(slack) / 1e2;
+        let decision = decide(&free, &start, slack);
         let alone = free.mean().min(start.mean());
+        let longest = (wait(&free, &start, None) * (1.0 + slack)).min(alone);
         for step in 0..600 {
             let until = f64::from(step) / 100.0;
-            let wait = wait(&free, &start, Some(until));
-            if wait <= alone {
+            if wait(&free, &start, Some(until)) <= longest {
                 let starts = 1.0 - free.by(until);
-                let other = wait + cost * starts;
-                prop_assert!(decision.wait + cost * decision.starts <= other + 1e-6, "{until} is better");
+                prop_assert!(decision.starts <= starts + 1e-9, "{until} starts less");
             }
         }
     }
@@ -141,29 +142,24 @@ fn ms(ms: u64) -> Distribution {
 
 #[test]
 fn a_start_that_takes_longer_than_the_wait_is_not_made() {
-    assert_eq!(decide(&ms(50), &ms(100), 0.1).plan, Plan::Stay);
+    assert_eq!(decide(&ms(50), &ms(100), 0.0).plan, Plan::Stay);
 }
 
 #[test]
 fn a_wait_that_takes_longer_than_a_start_is_not_made() {
-    assert_eq!(decide(&ms(101), &ms(100), 0.1).plan, Plan::Start);
-}
-
-#[test]
-fn a_start_that_costs_nothing_is_made_at_once() {
-    let free = Distribution::new(vec![(0.01, 1.0), (0.2, 1.0)]).unwrap();
-    assert_eq!(decide(&free, &ms(100), 0.0).plan, Plan::Start);
+    assert_eq!(decide(&ms(101), &ms(100), 9.0).plan, Plan::Start);
 }
 
 /// Mostly free after 10 ms, else after 10 s; a start takes 100 ms. Waiting the 10 ms costs one in ten
-/// requests 10 ms, and saves nine in ten starts.
+/// requests 10 ms, 20 ms instead of 19 ms on average, and saves nine in ten starts.
 #[test]
 fn a_start_is_put_off_while_the_wait_is_probably_short() {
     let free = Distribution::new(vec![(0.01, 9.0), (10.0, 1.0)]).unwrap();
     let decision = decide(&free, &ms(100), 0.1);
     assert_eq!(decision.plan, Plan::Wait(Duration::from_millis(10)));
-    assert!((decision.wait - (0.9 * 0.01 + 0.1 * 0.11)).abs() < 1e-12);
+    assert!((decision.wait - 0.02).abs() < 1e-12);
     assert!((decision.starts - 0.1).abs() < 1e-12);
+    assert_eq!(decide(&free, &ms(100), 0.05).plan, Plan::Start);
 }
 
 #[test]

@@ -95,10 +95,7 @@ fn greedy_dual_forgets_the_frequency_of_what_has_no_instance() {
 /// gives up version 1's only one, CIDRE halves them (4 / 2) and takes one of the two (3 for version 1).
 #[test]
 fn cidre_takes_from_those_that_have_many() {
-    for (spec, left) in [
-        ("greedy-dual", [2, 0, 1]),
-        ("cidre:start-cost=0", [1, 1, 1]),
-    ] {
+    for (spec, left) in [("greedy-dual", [2, 0, 1]), ("cidre", [1, 1, 1])] {
         let mut trial = node(spec, 300, &[100, 100, 100]);
         for number in 0..2 {
             trial.request(number * 10, 0, 5);

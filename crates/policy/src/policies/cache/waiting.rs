@@ -18,8 +18,9 @@ use crate::{MOST_VERSIONS, Ticket, VersionId, later};
 /// Who waits, and what is known of how long it takes. A version takes up to 400 bytes.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    /// What a start is worth avoiding, in mean starts; absent where every request gets one at once.
-    start_cost: Option<f64>,
+    /// What [`queueing::decide`] may exceed the shortest wait by; absent where every request gets a start at
+    /// once.
+    slack: Option<f64>,
     versions: Dense<Version>,
     tickets: HashMap<Ticket, Waiter>,
     /// When those that have no start yet are looked at again.
@@ -41,9 +42,9 @@ struct Waiter {
 }
 
 impl Waiting {
-    pub(super) fn new(start_cost: Option<f64>) -> Self {
+    pub(super) fn new(slack: Option<f64>) -> Self {
         Self {
-            start_cost,
+            slack,
             versions: Dense::new(MOST_VERSIONS),
             tickets: HashMap::new(),
             due: Ranking::default(),
@@ -52,7 +53,7 @@ impl Waiting {
 
     /// Takes the times that end with this event, before the books know of it.
     pub(super) fn learn(&mut self, now: Instant, event: &Event, books: &Books) {
-        if self.start_cost.is_none() {
+        if self.slack.is_none() {
             return;
         }
         match *event {
@@ -86,7 +87,7 @@ impl Waiting {
             .versions
             .get(version.0)
             .map_or(0, |version| version.waiting);
-        if self.start_cost.is_some() {
+        if self.slack.is_some() {
             let waiter = Waiter {
                 version,
                 then_start: false,
@@ -165,7 +166,7 @@ impl Waiting {
         ahead: u32,
         books: &Books,
     ) -> Option<(Duration, bool)> {
-        let start_cost = self.start_cost?;
+        let slack = self.slack?;
         let known = self.versions.get(version.0)?;
         let handler = known.handler.distribution()?;
         let start = known.start.distribution()?;
@@ -183,7 +184,7 @@ impl Waiting {
             })
             .collect();
         let free = queueing::first_free(&servers, ahead as usize)?;
-        match queueing::decide(&free, &start, start_cost * start.mean()).plan {
+        match queueing::decide(&free, &start, slack).plan {
             Plan::Start => None,
             Plan::Wait(wait) => Some((wait, true)),
             Plan::Stay => {
