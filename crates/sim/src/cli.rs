@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use pilotlight_policy::Bytes;
 use pilotlight_policy::eventlog::Header;
-use pilotlight_policy::policies::SpecError;
+use pilotlight_policy::policies::{POLICIES, SpecError};
 
 use crate::eventlog::{Log, Recorder, Replay, ReplayError, replay};
 use crate::options::{Arrivals, Cluster, Deploy, Minute, Model, Options, Ties};
@@ -22,16 +22,18 @@ use crate::trace::Trace;
 /// Least time between two lines of progress of a policy.
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 
-/// Options of `pilot simulate`. `docs/simulate.md` says what each choice means.
-#[derive(Debug, Clone, Args)]
-#[command(after_help = "\
+const EXAMPLES: &str = "\
 Examples:
   pilot simulate azure2019/ --policy fixed:10m --policy fixed:1h
   xz -dc day.csv.xz | pilot simulate - --output json | jq '.policies[].cold_by_function'
   pilot simulate invocations_per_function_md.anon.d0*.csv function_durations_percentiles.anon.d01.csv
 
 The format of each file is found by its first line. Progress goes to standard error, the report to standard
-output; the same options and seed give the same report, byte for byte.")]
+output; the same options and seed give the same report, byte for byte.";
+
+/// Options of `pilot simulate`. `docs/simulate.md` says what each choice means.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = after_help())]
 pub struct SimulateArgs {
     /// Files or folders of a trace; - is standard input.
     #[arg(required = true, value_name = "TRACE")]
@@ -99,6 +101,15 @@ pub struct SimulateArgs {
     /// No progress on standard error.
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// Examples, and the policies that can be named.
+fn after_help() -> String {
+    let mut help = format!("{EXAMPLES}\n\nPolicies:\n");
+    for entry in POLICIES {
+        help.push_str(&format!("  {}\n      {}\n", entry.usage, entry.summary));
+    }
+    help
 }
 
 /// How a report is printed.
