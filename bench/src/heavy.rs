@@ -37,10 +37,13 @@ const BERTHS_RENEWED: Duration = Duration::from_secs(1);
 const COLD: &str = "heavy-cold";
 const IDLE: &str = "heavy-idle";
 
+/// What its section is called.
+pub(crate) const TITLE: &str = "heavy: python3.11 with numpy and pandas imported in init";
+
 /// Starts, then weights.
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
     let folder = packages()?;
-    let mut section = Section::begin("heavy: python3.11 with numpy and pandas imported in init");
+    let mut section = Section::begin(TITLE);
     // Alone on its platform, so that its processes are told from others by their depth.
     weights(bench, &folder, &mut section)?;
     starts(bench, &folder, &mut section)?;

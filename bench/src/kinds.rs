@@ -5,7 +5,7 @@ use anyhow::ensure;
 
 use crate::Bench;
 use crate::invoke::{Invoked, invocation, invoke};
-use crate::platform::Platform;
+use crate::platform::{Platform, version};
 use crate::report::Section;
 use crate::rivals::RootFs;
 use crate::runtimes::Runtime;
@@ -23,6 +23,11 @@ const PHASES: [&str; 8] = [
 /// Longest 99th percentile of `forked`, in milliseconds, on a quiet machine.
 const FORKED_P99_MS: f64 = 20.0;
 
+/// What the section of a runtime is called.
+pub(crate) fn title(runtime: &str) -> String {
+    format!("start kinds: {runtime} hello")
+}
+
 /// What was taken for one runtime.
 #[derive(Default)]
 struct Taken {
@@ -34,7 +39,7 @@ struct Taken {
 
 /// All kinds of one runtime.
 pub(crate) fn measure(bench: &Bench, runtime: &Runtime) -> anyhow::Result<Section> {
-    let mut section = Section::begin(format!("start kinds: {} hello", runtime.name));
+    let mut section = Section::begin(title(runtime.name));
     let platform = bench.platform(runtime.name)?;
     let taken = take(bench, &platform, runtime)?;
     for (kind, samples) in KINDS.iter().zip(&taken.kinds) {
@@ -45,6 +50,7 @@ pub(crate) fn measure(bench: &Bench, runtime: &Runtime) -> anyhow::Result<Sectio
     for (phase, samples) in PHASES.iter().zip(&taken.phases) {
         section.time(format!("  {WATERFALL}: {phase}"), samples);
     }
+    weights(&platform, runtime, &mut section)?;
     let spare = section.ratio("spare", "warm")?;
     let runc = section.ratio(RUNC, "forked")?;
     let tight = section.ratio("spare", TIGHT)?;
@@ -55,6 +61,24 @@ pub(crate) fn measure(bench: &Bench, runtime: &Runtime) -> anyhow::Result<Sectio
     section.at_most("forked p50 (ms)", forked.p50_ms, runtime.forked_ms);
     section.at_most("forked p99 (ms)", forked.p99_ms, FORKED_P99_MS);
     Ok(section.end())
+}
+
+/// What of the ladder the hello has when it is at rest.
+fn weights(platform: &Platform, runtime: &Runtime, section: &mut Section) -> anyhow::Result<()> {
+    let node = platform.node()?;
+    let zygotes = node["zygotes"].as_array().into_iter().flatten();
+    let mut of_runtime = zygotes.filter(|it| it["runtime"] == runtime.name);
+    let hello = version(&node, &runtime.function("cold"));
+    for (name, bytes) in [
+        ("zygote", of_runtime.next().map(|it| &it["bytes"])),
+        ("template", Some(&hello["template_bytes"])),
+        ("spare", Some(&hello["spare_bytes"])),
+    ] {
+        if let Some(bytes) = bytes.and_then(serde_json::Value::as_u64) {
+            section.figure(name, bytes as f64 / 1e6, "MB");
+        }
+    }
+    Ok(())
 }
 
 fn take(bench: &Bench, platform: &Platform, runtime: &Runtime) -> anyhow::Result<Taken> {

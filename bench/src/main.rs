@@ -16,6 +16,7 @@ mod memory;
 mod nginx;
 mod parked;
 mod platform;
+mod profile;
 mod report;
 mod rivals;
 mod runtimes;
@@ -76,6 +77,9 @@ struct Args {
     /// What our Python bootstrap imports, for the bare process.
     #[arg(long, default_value = "import builtins, gc, posix, sys, time, _json")]
     imports: String,
+    /// Also write a profile for `pilot simulate` of what the suites kinds and heavy have measured.
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
     /// Where the JSON report goes.
     #[arg(long, default_value = "bench/results/latest.json")]
     out: PathBuf,
@@ -156,6 +160,9 @@ fn main() -> anyhow::Result<()> {
         save(&report, &args.out)?;
     }
     report.print();
+    if let Some(path) = &args.profile {
+        profile::write(&report, path)?;
+    }
     eprintln!("\nsaved as {}", args.out.display());
     Ok(())
 }

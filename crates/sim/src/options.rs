@@ -35,7 +35,7 @@ pub struct Options {
     /// Requests of a function in one minute up to which each is followed; of more, the instances are that
     /// they need. Concurrent model.
     pub each_up_to: u32,
-    /// The keep-alive whose wasted memory all others are related to.
+    /// The fixed keep-alive whose wasted memory all others are related to, in whole minutes.
     pub reference: Duration,
 }
 

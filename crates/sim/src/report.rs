@@ -217,14 +217,20 @@ pub struct RunSummary {
 }
 
 impl Report {
-    /// A report of runs, the last of which is the reference. It is reported too if it was asked for, which is
-    /// when a run before it has its name.
-    pub(crate) fn new(trace: &Trace, facts: &Facts, options: &Options, mut runs: Vec<Run>) -> Self {
+    /// A report of the first `asked` runs; wasted memory is related to that of number `reference`.
+    pub(crate) fn new(
+        trace: &Trace,
+        facts: &Facts,
+        options: &Options,
+        mut runs: Vec<Run>,
+        asked: usize,
+        reference: usize,
+    ) -> Self {
         let weights: Vec<f64> = facts.all().iter().map(|fact| fact.weight).collect();
-        let reference = runs.pop();
-        let related = reference
-            .as_ref()
-            .map_or(0.0, |run| wasted(&run.outcome, &weights));
+        let related = runs.get(reference);
+        let name = related.map(|run| run.policy.clone());
+        let related = related.map_or(0.0, |run| wasted(&run.outcome, &weights));
+        runs.truncate(asked);
         let policies = runs
             .iter()
             .map(|run| summary(run, &weights, related))
@@ -236,7 +242,7 @@ impl Report {
             .zip(weights)
             .collect();
         Self {
-            setting: setting(trace, facts, options, reference.map(|run| run.policy)),
+            setting: setting(trace, facts, options, name),
             policies,
             runs,
             names,

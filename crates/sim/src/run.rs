@@ -55,7 +55,7 @@ pub enum RunError {
 }
 
 /// Runs a trace under each of the policies, as many at the same time as there are threads, and once more
-/// under the fixed keep-alive that wasted memory is related to.
+/// under the fixed keep-alive that wasted memory is related to, unless it is among them.
 pub fn run(
     trace: &Trace,
     profile: &Profile,
@@ -65,12 +65,14 @@ pub fn run(
     progress: &(dyn Fn(Progress<'_>) + Sync),
 ) -> Result<Report, RunError> {
     check(trace, options)?;
-    let reference = format!("fixed:{}s", options.reference.as_secs());
-    let mut left: Vec<(usize, Named)> = policies
-        .into_iter()
-        .chain(by_names(&[reference])?)
-        .enumerate()
-        .collect();
+    let asked = policies.len();
+    let reference = format!("fixed:{}m", options.reference.as_secs() / 60);
+    let at = policies.iter().position(|it| it.name == reference);
+    let mut left = policies;
+    if at.is_none() {
+        left.extend(by_names(&[reference])?);
+    }
+    let mut left: Vec<(usize, Named)> = left.into_iter().enumerate().collect();
     let threads = threads.clamp(1, left.len());
     // From the end, so that the first is taken first.
     left.reverse();
@@ -96,7 +98,8 @@ pub fn run(
         .expect("nobody panics with it")
         .into_values()
         .collect();
-    Ok(Report::new(trace, &facts, options, runs))
+    let reference = at.unwrap_or(asked);
+    Ok(Report::new(trace, &facts, options, runs, asked, reference))
 }
 
 fn one(
