@@ -15,8 +15,8 @@ use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::Instant;
 
 use crate::dense::Dense;
-use crate::event::{Event, Idle, Room, Starting};
-use crate::{Bytes, MOST_NODES, MOST_VERSIONS, NodeId, VersionId};
+use crate::event::{Event, Idle, Room, Starting, Waits};
+use crate::{Bytes, MOST_NODES, MOST_VERSIONS, NodeId, Ticket, VersionId};
 use nodes::Node;
 
 /// The books. An event costs O(log n) of the instances; a version takes about 100 bytes and an instance
@@ -27,6 +27,7 @@ pub struct Books {
     versions: Dense<Version>,
     instances: HashMap<InstanceId, Instance>,
     of_version: BTreeSet<(VersionId, InstanceId)>,
+    tickets: HashMap<Ticket, VersionId>,
 }
 
 /// What an event meant for an instance that the books know.
@@ -80,6 +81,8 @@ impl Books {
                 node,
                 rung,
             } => self.lose(version, node, rung),
+            Event::Waits(waits) => self.waits(waits),
+            Event::Left(ticket) => self.left(ticket),
             Event::Starting(starting) => return self.starting(now, starting),
             Event::Idle(idle) => return self.idle(now, idle),
             Event::Busy(instance) => return self.busy(now, instance),
@@ -89,8 +92,6 @@ impl Books {
                     .map_or(Seen::Nothing, |at| Seen::Gone(instance, at));
             }
             Event::Arrived(_)
-            | Event::Waits(_)
-            | Event::Left(_)
             | Event::Started(_)
             | Event::Shift(_)
             | Event::Calls(_)
@@ -163,6 +164,20 @@ impl Books {
     /// Whether a node has more than it has room for.
     pub fn is_over(&self, node: NodeId) -> bool {
         self.node(node).is_over()
+    }
+
+    fn waits(&mut self, waits: Waits) {
+        let is_new = self.tickets.insert(waits.ticket, waits.version).is_none();
+        if let Some(version) = self.version_mut(waits.version).filter(|_| is_new) {
+            version.waiting += 1;
+        }
+    }
+
+    fn left(&mut self, ticket: Ticket) {
+        let version = self.tickets.remove(&ticket);
+        if let Some(version) = version.and_then(|version| self.version_mut(version)) {
+            version.waiting = version.waiting.saturating_sub(1);
+        }
     }
 
     fn starting(&mut self, now: Instant, starting: Starting) -> Seen {
@@ -284,6 +299,7 @@ impl Default for Books {
             versions: Dense::new(MOST_VERSIONS),
             instances: HashMap::new(),
             of_version: BTreeSet::new(),
+            tickets: HashMap::new(),
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct Version {
     pub idle: u32,
     /// Instances that serve.
     pub busy: u32,
+    /// Requests that wait for an instance.
+    pub waiting: u32,
     /// What it holds for starts to come.
     pub(super) held: Vec<Holding>,
     limit: Bytes,
@@ -52,6 +54,7 @@ impl Version {
         starting: 0,
         idle: 0,
         busy: 0,
+        waiting: 0,
         held: Vec::new(),
         limit: Bytes(0),
         measured: None,

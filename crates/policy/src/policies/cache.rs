@@ -127,7 +127,10 @@ impl Cache {
             Seen::Gone(instance, at) => self.groups.gone(instance, &at, &self.books),
             Seen::Idle { instance, at, .. } => {
                 self.groups.idle(instance, &at, &self.books);
-                if self.books.version(at.version).is_retired() {
+                let version = self.books.version(at.version);
+                if version.waiting > 0 {
+                    // It is about to be given to a request.
+                } else if version.is_retired() {
                     self.reclaim(instance, actions);
                 } else {
                     self.shrink(at.node, actions);

@@ -74,7 +74,10 @@ impl<R: Rule> TimeToLive<R> {
         actions: &mut Vec<Action>,
     ) {
         let until = self.rule.keep_until(now, at, served, &self.books);
-        if until <= now || self.books.version(at.version).is_retired() {
+        let version = self.books.version(at.version);
+        let until = if version.is_retired() { now } else { until };
+        // One that a request waits for is about to be given to it; if not, the next tick ends it.
+        if version.waiting == 0 && until <= now {
             self.end(now, instance, actions);
         } else {
             self.kept.keep(instance, at.node, now, until);

@@ -29,7 +29,6 @@ pub(super) struct Waiting {
 
 #[derive(Debug, Default)]
 struct Version {
-    waiting: u32,
     handler: Durations,
     start: Durations,
 }
@@ -83,39 +82,25 @@ impl Waiting {
         actions: &mut Vec<Action>,
     ) {
         let Waits { ticket, version } = waits;
-        let ahead = self
-            .versions
-            .get(version.0)
-            .map_or(0, |version| version.waiting);
+        let ahead = books.version(version).waiting.saturating_sub(1);
         if self.slack.is_some() {
             let waiter = Waiter {
                 version,
                 then_start: false,
             };
             self.tickets.insert(ticket, waiter);
-            if let Some(version) = self.versions.entry(version.0) {
-                version.waiting += 1;
-            }
         }
         self.decide(now, waits, ahead, books, actions);
     }
 
     pub(super) fn left(&mut self, ticket: Ticket) {
         self.due.remove(ticket);
-        let waiter = self.tickets.remove(&ticket);
-        if let Some(version) = waiter.and_then(|waiter| self.versions.entry(waiter.version.0)) {
-            version.waiting = version.waiting.saturating_sub(1);
-        }
+        self.tickets.remove(&ticket);
     }
 
     /// What was learned of a version is forgotten; who waits for it still does.
     pub(super) fn retired(&mut self, version: VersionId) {
-        if let Some(version) = self.versions.entry(version.0) {
-            *version = Version {
-                waiting: version.waiting,
-                ..Version::default()
-            };
-        }
+        self.versions.clear(version.0);
     }
 
     pub(super) fn tick(&mut self, now: Instant, books: &Books, actions: &mut Vec<Action>) {

@@ -117,6 +117,19 @@ fn idle_is_when_nothing_of_the_version_runs() {
     );
 }
 
+/// Unloaded right after each execution, but not while a request waits: the second one is served by the first
+/// one's instance, although that is over its time.
+#[test]
+fn what_a_request_waits_for_is_not_unloaded() {
+    let mut trial = Trial::named("hybrid:4h,least=3").starts_take(Duration::from_secs(100));
+    at_minutes(&mut trial, [0, 30, 60, 90]);
+    let minute = 119;
+    trial.request(minute * MINUTE, 0, 10);
+    trial.request(minute * MINUTE + 1, 0, 10);
+    trial.until(minute * MINUTE + 60);
+    assert_eq!(trial.served[4..], [Served::Warm, Served::Late]);
+}
+
 #[test]
 fn a_request_while_it_is_unloaded_takes_the_load_back() {
     let mut trial = Trial::named("hybrid:4h,least=3");
