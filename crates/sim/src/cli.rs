@@ -87,7 +87,7 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "MS", default_value_t = 670)]
     pub duration: u64,
     /// Requests of a function in one minute up to which each is followed (concurrent model).
-    #[arg(long, value_name = "REQUESTS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "REQUESTS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub each_up_to: u32,
     /// Runs that take place at the same time.
     #[arg(long, default_value_t = 2)]

@@ -12,6 +12,7 @@ pub(crate) mod seat;
 mod single;
 mod start;
 mod waiting;
+mod zygotes;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -31,6 +32,7 @@ use facts::Facts;
 use forecasts::{Forecasts, SourceKind};
 use seat::{Instances, Seats};
 use waiting::Queue;
+use zygotes::Zygotes;
 
 /// Nanoseconds of a minute.
 pub(crate) const MINUTE: u64 = 60_000_000_000;
@@ -79,6 +81,7 @@ pub(crate) struct World<'a> {
     last_tick: Option<Instant>,
     instances: Instances,
     seats: Seats,
+    zygotes: Zygotes,
     waiting: Queue,
     crews: Crews,
     deployed: Vec<bool>,
@@ -127,6 +130,7 @@ impl<'a> World<'a> {
             last_tick: None,
             instances: Instances::default(),
             seats: Seats::new(functions, options.cluster, begin),
+            zygotes: Zygotes::new(options.cluster.nodes, begin),
             waiting: Queue::new(functions),
             crews: Crews::new(functions),
             deployed: vec![false; functions],
@@ -251,6 +255,7 @@ impl<'a> World<'a> {
     fn finish(mut self) -> Outcome {
         let end = Instant(u64::from(self.trace.end) * MINUTE);
         self.advance(end);
+        self.outcome.zygotes_mb_s = self.zygotes.close(end);
         self.tally.unserved = self.waiting.len();
         self.seats.settle_all(end, self.facts);
         for instance in self.instances.all() {

@@ -53,7 +53,7 @@ impl Default for Options {
             zygotes: true,
             arrivals: Arrivals::Uniform,
             duration: Duration::from_millis(670),
-            each_up_to: 60,
+            each_up_to: 10,
             reference: Duration::from_secs(600),
         }
     }

@@ -19,6 +19,8 @@ pub struct Outcome {
     pub functions: Vec<PerFunction>,
     /// What requests waited for their instance, over all requests.
     pub latency: Latency,
+    /// Memory-time of zygotes that the policy wanted, in MB·s.
+    pub zygotes_mb_s: f64,
     /// Starts that no request waited for.
     pub ahead: u64,
     /// Forecasts, and what came of them.
@@ -86,6 +88,7 @@ impl Outcome {
         Self {
             functions: vec![PerFunction::default(); functions],
             latency: Latency::default(),
+            zygotes_mb_s: 0.0,
             ahead: 0,
             ledger: Ledger::default(),
             peak: Bytes(0),

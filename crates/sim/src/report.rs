@@ -157,6 +157,8 @@ pub struct Latencies {
 /// Memory-time in MB·s, by weight.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Memory {
+    /// Zygotes that the policy wanted, where nodes have none of their own.
+    pub zygote: f64,
     /// Templates.
     pub template: f64,
     /// Spares.
@@ -291,7 +293,7 @@ fn setting(trace: &Trace, facts: &Facts, options: &Options, reference: Option<St
 }
 
 fn wasted(outcome: &Outcome, weights: &[f64]) -> f64 {
-    sum(outcome, weights, Held::wasted)
+    outcome.zygotes_mb_s + sum(outcome, weights, Held::wasted)
 }
 
 fn sum(outcome: &Outcome, weights: &[f64], of: impl Fn(&Held) -> f64) -> f64 {
@@ -345,6 +347,7 @@ fn summary(run: &Run, weights: &[f64], related: f64) -> Summary {
         wasted_mb_s: wasted,
         wasted_relative: if related > 0.0 { wasted / related } else { 0.0 },
         memory_mb_s: Memory {
+            zygote: outcome.zygotes_mb_s,
             template: sum(outcome, weights, |it| it.template),
             spare: sum(outcome, weights, |it| it.spare),
             idle: sum(outcome, weights, |it| it.idle),

@@ -7,8 +7,9 @@ use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::{Instant, StartKind};
 use pilotlight_policy::action::Because;
 use pilotlight_policy::event::Held;
-use pilotlight_policy::{Action, Event, NodeId, VersionId};
+use pilotlight_policy::{Action, Bytes, Event, NodeId, VersionId};
 
+use super::facts::class_of;
 use super::forecasts::SourceKind;
 use super::seat::{Holding, Part};
 use super::{PreStart, Timer, World};
@@ -25,8 +26,7 @@ impl World<'_> {
     pub(super) fn act(&mut self, action: Action) {
         match action {
             Action::Reclaim { instance, .. } => self.reclaim(instance),
-            // The zygote of its runtime is there already, so nothing of the instance is kept.
-            Action::Strip { instance, .. } => self.reclaim(instance),
+            Action::Strip { instance, rung } => self.strip(instance, rung),
             Action::Hold {
                 version,
                 node,
@@ -80,6 +80,47 @@ impl World<'_> {
         );
     }
 
+    /// Where nodes have the zygote of its runtime, nothing of an instance is kept; where they have none of their
+    /// own, the version holds one from here on.
+    fn strip(&mut self, id: InstanceId, rung: Rung) {
+        let instance = self.instances.get(id).filter(|it| it.part == Part::Idle);
+        self.reclaim(id);
+        if let Some(instance) = instance
+            && rung >= Rung::Zygote
+        {
+            self.hold_zygote(instance.version, instance.node);
+        }
+    }
+
+    fn hold_zygote(&mut self, version: VersionId, node: NodeId) {
+        if self.options.zygotes {
+            return;
+        }
+        let class = self.facts.of(version).class;
+        let costs = class_of(self.facts.profile(), class);
+        let mb = costs.memory.zygote_mb;
+        if self.zygotes.hold(self.now, node, class, mb, version) {
+            let ms = costs.start_ms.booted.p50;
+            self.queue.push_back(Event::Held(Held {
+                version,
+                node,
+                rung: Rung::Zygote,
+                memory: Bytes((mb * f64::from(1 << 20)) as u64),
+                took: Duration::from_nanos((ms * 1e6) as u64),
+            }));
+        }
+    }
+
+    /// A version holds its runtime's zygote no longer.
+    pub(super) fn let_go_of_zygote(&mut self, version: VersionId, node: NodeId) -> bool {
+        if self.options.zygotes {
+            return false;
+        }
+        let class = self.facts.of(version).class;
+        let mb = class_of(self.facts.profile(), class).memory.zygote_mb;
+        self.zygotes.let_go(self.now, node, class, mb, version)
+    }
+
     fn hold(&mut self, version: VersionId, node: NodeId, rung: Rung, because: Because) {
         self.forecasts.made(self.now, version, because);
         self.no_longer_expected(version, node);
@@ -91,6 +132,16 @@ impl World<'_> {
             Rung::Absent | Rung::Cached | Rung::Zygote => {
                 self.drop_holding(version, node, Rung::Spare);
                 self.drop_holding(version, node, Rung::Template);
+                if rung == Rung::Zygote {
+                    self.hold_zygote(version, node);
+                } else if self.let_go_of_zygote(version, node) {
+                    let rung = Rung::Zygote;
+                    self.queue.push_back(Event::Lost {
+                        version,
+                        node,
+                        rung,
+                    });
+                }
             }
             Rung::Template => {
                 self.drop_holding(version, node, Rung::Spare);
@@ -112,12 +163,8 @@ impl World<'_> {
             let held =
                 |holding: Holding, bytes: u64| if holding == Holding::None { 0 } else { bytes };
             let bytes = held(seat.template, fact.template.0) + held(seat.spare, fact.spare.0);
-            self.forecasts.unused(
-                Some(source),
-                since,
-                self.now,
-                pilotlight_policy::Bytes(bytes),
-            );
+            self.forecasts
+                .unused(Some(source), since, self.now, Bytes(bytes));
         }
     }
 

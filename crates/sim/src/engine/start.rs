@@ -57,6 +57,8 @@ impl World<'_> {
                     seat.idle.push(id);
                 }
             });
+        // What a version has lifted higher, it holds no longer below.
+        self.let_go_of_zygote(version, node);
         self.queue.push_back(Event::Starting(Starting {
             instance: id,
             version,
@@ -149,10 +151,11 @@ impl World<'_> {
     /// The cheapest start that the version has there.
     pub(super) fn best_kind(&self, version: VersionId, node: NodeId) -> StartKind {
         let seat = self.seats.at(version, node);
+        let class = self.facts.of(version).class;
         match (seat.spare, seat.template) {
             (Holding::There, _) => StartKind::Spare,
             (_, Holding::There) => StartKind::Forked,
-            _ if self.options.zygotes => StartKind::Zygote,
+            _ if self.options.zygotes || self.zygotes.is_there(node, class) => StartKind::Zygote,
             _ => StartKind::Booted,
         }
     }

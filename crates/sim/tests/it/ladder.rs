@@ -93,6 +93,55 @@ fn rungs_give_starts_and_take_memory() {
 }
 
 #[test]
+fn zygotes_are_held_where_nodes_have_none() {
+    // The instance is stripped at once; the version holds its zygote until 5, and 10 MB with it. The start at 2
+    // comes from it and uses it up, and is stripped again.
+    let trace = by_minute(&[&[(0, 1), (2, 1), (6, 1)]], 10);
+    let strip = Named {
+        name: "strip".to_owned(),
+        policy: Box::<Strip>::default(),
+    };
+    let options = Options {
+        zygotes: false,
+        ..Options::default()
+    };
+    let report = run(&trace, &profile(), &options, vec![strip], 1, &|_| {}).expect("it runs");
+    assert_eq!(report.runs[0].outcome.functions[0].kinds, [0, 0, 0, 1, 2]);
+    assert_eq!(report.policies[0].memory_mb_s.zygote, 600.0 * 5.0);
+    assert_eq!(report.policies[0].wasted_mb_s, 600.0 * 5.0);
+}
+
+/// Strips instances as soon as they are idle, and lets go of what is left at 5 minutes, if it ever was there.
+#[derive(Default)]
+struct Strip {
+    is_done: bool,
+}
+
+impl Policy for Strip {
+    fn observe(&mut self, now: Instant, event: Event, actions: &mut Vec<Action>) {
+        match event {
+            Event::Idle(idle) if now.0 < 5 * MINUTE => actions.push(Action::Strip {
+                instance: idle.instance,
+                rung: Rung::Zygote,
+            }),
+            Event::Idle(idle) => actions.push(Action::Reclaim {
+                instance: idle.instance,
+                because: Because::Expired,
+            }),
+            Event::Tick => {
+                self.is_done = true;
+                actions.push(hold(Rung::Cached, Because::Expired));
+            }
+            _ => {}
+        }
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        (!self.is_done).then_some(Instant(5 * MINUTE))
+    }
+}
+
+#[test]
 fn making_takes_its_time_and_forks_share_with_their_template() {
     // A request while the template is being made is cold; one after it is forked, and takes a tenth.
     let second = MINUTE / 60;

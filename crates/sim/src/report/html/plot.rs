@@ -4,8 +4,8 @@ use super::{escaped, put};
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 380.0;
-const LEFT: f64 = 62.0;
-const RIGHT: f64 = 12.0;
+const LEFT: f64 = 76.0;
+const RIGHT: f64 = 28.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 48.0;
 /// Points of a line at most; more would not be seen.
