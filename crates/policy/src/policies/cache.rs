@@ -11,10 +11,11 @@
 //!   its first start there took (in the paper: cold less warm running time, measured once), in milliseconds;
 //!   size is what an instance takes, in MiB. When a version has no instance left on a node, its frequency and
 //!   cost there are forgotten. A change of the frequency counts for all its instances at once.
-//! - **Cidre**: Liu et al., "Concurrency-Informed Orchestration for Serverless Functions", ASPLOS 2025:
-//!   the same with `clock + frequency × cost / (size × instances)`, so that a version with many instances gives
-//!   up some before another gives up its only one; and a request for which all instances are busy
-//!   waits for one, if that is better than a start ([`queueing`](crate::queueing)).
+//! - **CIDRE**: Qichang Liu et al., "Concurrency-Informed Orchestration for Serverless Functions", ASPLOS 2025:
+//!   the same with `clock + frequency × cost / (size × instances)`, so that a version with many instances
+//!   gives up some before another gives up its only one. And a request that finds all instances busy may wait
+//!   for one of them ([`queueing`](crate::queueing)), in place of the paper's start beside every wait, of which
+//!   its second variant leaves out those that would hardly be used.
 //!
 //! Departures: size is what an idle instance of the version was last measured to take, so that instances of
 //! one version do not differ in it. Among those the one with the older clock goes first, then the longer idle.
