@@ -4,6 +4,7 @@ mod compiling;
 mod extensions;
 mod fake;
 mod hostile;
+mod inits;
 mod invocations;
 mod ladder;
 mod limits;
