@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use pilotlight_model::Runtime;
-use pilotlight_model::function::{FunctionSpec, VersionKey};
+use pilotlight_model::function::{FunctionSpec, SnapStart, VersionKey};
 use pilotlight_model::ladder::{LadderCounters, Refusal, Rung, ZygoteStatus};
 use pilotlight_model::node::VersionCounts;
 use pilotlight_model::start::StartKind;
@@ -171,7 +171,7 @@ impl Ladder {
     /// Whether that version is to have a template.
     fn wants_template(&self, spec: &FunctionSpec) -> bool {
         // What is edited live must be seen by the next start.
-        self.forks && !spec.snap_start_refused && spec.live_code.is_none()
+        self.forks && spec.snap_start != SnapStart::None && spec.live_code.is_none()
     }
 
     // ---- what happened, for people to see ----

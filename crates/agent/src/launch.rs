@@ -117,7 +117,11 @@ impl Launching<'_> {
         ahead: bool,
     ) -> Result<Running, LaunchError> {
         let instance = self.instance;
-        let told = environment::restored(instance.log.stream(), self.initialization, ahead);
+        let initialization = match self.initialization {
+            Initialization::OnDemand if instance.spec.has_snap_start() => Initialization::SnapStart,
+            other => other,
+        };
+        let told = environment::restored(instance.log.stream(), initialization, ahead);
         instance.begin(Begin::Template(told), self.image, self.initialization);
         let mut berth = berth.await?;
         instance.trace(|trace| trace.end(Phase::Slot, clock::now()));

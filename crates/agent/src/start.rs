@@ -1,5 +1,6 @@
 //! From a start order to an instance, and from the instance to its end: the supervisor of one instance.
 
+mod beginning;
 mod on_free;
 
 use std::sync::Arc;
@@ -13,7 +14,6 @@ use pilotlight_model::provisioned::Trouble;
 use pilotlight_model::start::{Phase, StartKind};
 
 use crate::agent::Node;
-use crate::environment::Initialization;
 use crate::failure::Failure;
 use crate::instance::{Instance, StartTrace, Verdict};
 use crate::ladder::preparation;
@@ -24,8 +24,9 @@ use crate::platform_events::Status;
 use crate::pool::{Pool, Purpose, StartOrder, Ticket, Turn};
 use crate::runtime::RuntimeImage;
 use crate::runtime_api::OnFree;
-use crate::watch::{TURN, Watched};
+use crate::watch::{Running, TURN, Watched};
 use crate::{clock, log_stream, warm_up};
+use beginning::For;
 use on_free::{Free, Ready, Stock};
 
 pub(crate) use on_free::released;
@@ -115,45 +116,6 @@ fn refuse(pool: &Pool, ticket: Option<Ticket>, why: &str) -> bool {
     ticket.is_some_and(|ticket| pool.refuse(ticket, NodeError::Internal(why.to_owned())))
 }
 
-/// What a start is for.
-#[derive(Debug, Clone, Copy)]
-enum For {
-    Request(Ticket),
-    Spare,
-    WarmUp,
-    Provision,
-}
-
-impl For {
-    /// The request that waits for it, if one does.
-    fn ticket(self) -> Option<Ticket> {
-        match self {
-            For::Request(ticket) => Some(ticket),
-            For::Spare | For::WarmUp | For::Provision => None,
-        }
-    }
-
-    /// Whether anything but a fork of the template will do.
-    fn pays_init(self) -> bool {
-        !matches!(self, For::Spare)
-    }
-
-    /// How long its init may take before it is given up.
-    fn init_limit(self, timeout: Duration) -> Duration {
-        match self {
-            For::Request(_) | For::Spare | For::WarmUp => limits::INIT,
-            For::Provision => limits::PROVISIONED_INIT.max(timeout),
-        }
-    }
-
-    fn initialization(self) -> Initialization {
-        match self {
-            For::Request(_) | For::Spare | For::WarmUp => Initialization::OnDemand,
-            For::Provision => Initialization::Provisioned,
-        }
-    }
-}
-
 /// One instance's start and what it needs.
 struct Start<'a> {
     node: &'a Arc<Node>,
@@ -205,18 +167,15 @@ impl Start<'_> {
         ticket.is_some_and(|ticket| self.node.pool.hand_over(self.instance, ticket))
     }
 
-    /// One process from its launch to its end. Afterwards the instance has no process, and its request
-    /// has been answered.
-    async fn attempt(
+    async fn launch(
         &self,
         limit: Duration,
-        mut turn: Option<Turn>,
+        turn: &mut Option<Turn>,
         cheapest: StartKind,
-    ) -> Result<Watched, LaunchError> {
-        let instance = self.instance;
+    ) -> Result<Running, LaunchError> {
         let launching = Launching {
             node: self.node,
-            instance,
+            instance: self.instance,
             image: self.image,
             initialization: self.beginning.initialization(),
             limit,
@@ -228,25 +187,44 @@ impl Start<'_> {
                 For::Spare => launching.run_spare().await,
             }
         };
-        let launched = match instance.spec.layers.is_empty() {
+        match self.instance.spec.layers.is_empty() {
             true => launched.await,
             // Extensions may take as long as an init may: others must not wait with it.
-            false => giving_up(&mut turn, launched).await,
-        };
-        let mut running = match launched {
-            Ok(running) => running,
-            Err(LaunchError::Exec { program, source }) => {
+            false => giving_up(turn, launched).await,
+        }
+    }
+
+    /// What comes of a launch that failed, where it is the function's fault.
+    fn not_launched(&self, error: LaunchError) -> Result<Watched, LaunchError> {
+        let instance = self.instance;
+        match error {
+            LaunchError::Exec { program, source } => {
                 let failure = Failure::InvalidEntrypoint(entrypoint(self.image, &program, &source));
                 instance.end(Some(failure));
-                return Ok(Watched::Killed(Verdict::InitFailed));
+                Ok(Watched::Killed(Verdict::InitFailed))
             }
-            Err(LaunchError::Extensions(verdict)) => {
+            LaunchError::Extensions(verdict) => {
                 if verdict != Verdict::InitTimedOut {
                     instance.end(instance.failed());
                 }
-                return Ok(Watched::Killed(verdict));
+                Ok(Watched::Killed(verdict))
             }
-            Err(error) => return Err(error),
+            error => Err(error),
+        }
+    }
+
+    /// One process from its launch to its end. Afterwards the instance has no process, and its request
+    /// has been answered.
+    async fn attempt(
+        &self,
+        limit: Duration,
+        mut turn: Option<Turn>,
+        cheapest: StartKind,
+    ) -> Result<Watched, LaunchError> {
+        let instance = self.instance;
+        let mut running = match self.launch(limit, &mut turn, cheapest).await {
+            Ok(running) => running,
+            Err(error) => return self.not_launched(error),
         };
         let watched = running.watch(instance, limit, &mut turn).await;
         drop(turn);

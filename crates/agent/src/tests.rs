@@ -4,6 +4,7 @@ mod compiling;
 mod extensions;
 mod fake;
 mod hostile;
+mod inits;
 mod invocations;
 mod ladder;
 mod limits;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pilotlight_model::Runtime;
-use pilotlight_model::function::{FunctionSpec, VersionKey};
+use pilotlight_model::function::{FunctionSpec, SnapStart, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region, RequestId, Version};
 use pilotlight_model::limits::Limits;
 use pilotlight_model::logging::LogFormat;
@@ -168,7 +169,7 @@ pub(crate) fn spec() -> FunctionSpec {
         log_group: "/aws/lambda/f".to_owned(),
         log_format: LogFormat::Text,
         live_code: None,
-        snap_start_refused: true,
+        snap_start: SnapStart::None,
     }
 }
 

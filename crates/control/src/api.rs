@@ -14,6 +14,7 @@ mod event_invoke;
 mod event_sources;
 mod function_signing;
 mod hot_reload;
+mod identity;
 mod layers;
 mod listing;
 mod logging;
@@ -39,7 +40,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use pilotlight_model::node::{CODE_PATH, Caller, WARM_UP_PATH};
-use pilotlight_model::service::{ApiId, Operation, Protocol};
+use pilotlight_model::service::{ApiId, Operation, Protocol, UriParams};
 use pilotlight_model::{ErrorKind, LambdaError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -53,6 +54,8 @@ use crate::warm_up;
 pub(crate) enum Answer {
     /// The model's status, and a body.
     Json(Value),
+    /// The same of the query protocol.
+    Xml(String),
     /// A status of its own, and no body.
     Empty(StatusCode),
 }
@@ -71,8 +74,7 @@ pub(crate) async fn answer(
     if request.method() == Method::POST && request.uri().path() == WARM_UP_PATH {
         let warmed = warm_up::answer(&parts, &caller, request.body()).await;
         return match warmed.and_then(json) {
-            Ok(Answer::Json(body)) => reply(ApiId::Lambda, StatusCode::OK, body.to_string().into()),
-            Ok(Answer::Empty(status)) => reply(ApiId::Lambda, status, Bytes::new()),
+            Ok(answer) => reply(ApiId::Lambda, StatusCode::OK, answer),
             Err(error) => error.response(),
         };
     }
@@ -83,24 +85,28 @@ pub(crate) async fn answer(
     }
     let api = ApiId::of(request.method(), request.uri(), request.headers());
     match operate(&parts, &caller, api, &request).await {
-        Ok((operation, Answer::Json(body))) => {
-            reply(api, operation.status(), Bytes::from(body.to_string()))
-        }
-        Ok((_, Answer::Empty(status))) => reply(api, status, Bytes::new()),
+        Ok((operation, answer)) => reply(api, operation.status(), answer),
         Err(error) => error.response_of(api),
     }
 }
 
-fn reply(api: ApiId, status: StatusCode, body: Bytes) -> Response<Bytes> {
+/// `status` is what the model says.
+fn reply(api: ApiId, status: StatusCode, answer: Answer) -> Response<Bytes> {
+    let (status, body) = match answer {
+        Answer::Json(body) => (status, body.to_string().into()),
+        Answer::Xml(body) => (status, body.into()),
+        Answer::Empty(own) => (own, Bytes::new()),
+    };
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    let json = http::HeaderValue::from_static(match api.protocol() {
+    let kind = http::HeaderValue::from_static(match api.protocol() {
         Protocol::RestJson => "application/json",
         Protocol::Json11 => "application/x-amz-json-1.1",
+        Protocol::Query => "text/xml",
     });
     response
         .headers_mut()
-        .insert(http::header::CONTENT_TYPE, json);
+        .insert(http::header::CONTENT_TYPE, kind);
     response
 }
 
@@ -108,12 +114,14 @@ fn no_operation(api: ApiId, method: &Method, path: &str) -> String {
     // Paths of Lambda begin with a date, and those of others have gone to others: this one is meant for a service
     // that is somewhere else, as happens with `AWS_ENDPOINT_URL`, which is for all of them.
     if api == ApiId::Lambda && !path.starts_with("/20") {
-        let served = ApiId::ALL.map(ApiId::title).join(", ");
-        return format!(
-            "{method} {path} is for a service that is not served here. Served are: {served}"
-        );
+        return not_served(&format!("{method} {path}"));
     }
     format!("No operation of {} is {method} {path}", api.title())
+}
+
+fn not_served(what: &str) -> String {
+    let served = ApiId::ALL.map(ApiId::title).join(", ");
+    format!("{what} is for a service that is not served here. Served are: {served}")
 }
 
 async fn operate(
@@ -123,12 +131,15 @@ async fn operate(
     request: &Request<Bytes>,
 ) -> Result<(&'static Operation, Answer), LambdaError> {
     let (method, uri, headers) = (request.method(), request.uri(), request.headers());
-    let (operation, params) = api.operation(method, uri, headers).ok_or_else(|| {
-        LambdaError::new(
-            ErrorKind::UnknownOperation,
-            no_operation(api, method, uri.path()),
-        )
-    })?;
+    let (operation, params) = match api.protocol() {
+        Protocol::Query => (identity::operation(request.body())?, UriParams::new()),
+        Protocol::RestJson | Protocol::Json11 => {
+            api.operation(method, uri, headers).ok_or_else(|| {
+                let message = no_operation(api, method, uri.path());
+                LambdaError::new(ErrorKind::UnknownOperation, message)
+            })?
+        }
+    };
     let query = uri.query().unwrap_or_default();
     let input = operation.parse(&params, query, headers, request.body())?;
     let answer = match api {
@@ -138,6 +149,7 @@ async fn operate(
         }
         ApiId::Logs => logs::dispatch(parts, caller, operation, input).await?,
         ApiId::Scheduler => scheduler::dispatch(parts, caller, operation, input).await?,
+        ApiId::Sts => identity::dispatch(caller, operation)?,
     };
     Ok((operation, answer))
 }

@@ -1,9 +1,11 @@
-//! The invocation path: authenticate, route, admit, hand to a node.
+//! The invocation path: authenticate, resolve, admit, hand to a node.
 //!
-//! Owns the HTTP front door, request authentication, the Invoke operation, Pilotlight's own read API
-//! and everything that makes an invocation visible (start records, metrics, traces). Does not know how a
-//! name became a version ([`Directory`](pilotlight_model::node::Directory)), how a function runs
-//! ([`Node`](pilotlight_model::node::Node)), or any other operation of the Lambda API
+//! Owns the HTTP front door, request authentication, the Invoke operations, function URLs, the books of
+//! concurrency, Pilotlight's own read API and everything that makes an invocation visible (start records,
+//! metrics, traces). Does not know how a name became a version
+//! ([`Directory`](pilotlight_model::node::Directory)), how a function runs
+//! ([`Node`](pilotlight_model::node::Node)), how events wait
+//! ([`EventQueue`](pilotlight_model::node::EventQueue)), or any other operation of an API
 //! ([`Api`](pilotlight_model::node::Api)).
 //!
 //! Invariants:

@@ -47,6 +47,25 @@ impl fmt::Display for VersionKey {
     }
 }
 
+/// `SnapStart` of the Lambda API: what its owner says of templates of a function.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SnapStart {
+    /// Nothing: versions and `$LATEST` have them where they can.
+    #[default]
+    Auto,
+    /// None: every cold start runs the init.
+    None,
+    /// The same as nothing; besides, a published version waits for its template before it is Active.
+    PublishedVersions,
+}
+
+impl SnapStart {
+    /// Whether a version is one that SnapStart was asked for.
+    pub fn applies(self, version: Version) -> bool {
+        self == SnapStart::PublishedVersions && version != Version::Latest
+    }
+}
+
 /// Everything that decides how instances of a version run. Two specs with the same [`FunctionSpec::key`]
 /// and [`FunctionSpec::revision`] are the same; a change to code or configuration makes a new revision.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,9 +99,17 @@ pub struct FunctionSpec {
     pub log_format: LogFormat,
     /// Folder on this machine mounted live at `/var/task` in place of `code` (hot reload).
     pub live_code: Option<std::path::PathBuf>,
-    /// The user wants no templates: every cold start runs the init.
+    /// Whether it may have a template, and whether its owner counts on that.
     #[serde(default)]
-    pub snap_start_refused: bool,
+    pub snap_start: SnapStart,
+}
+
+impl FunctionSpec {
+    /// Whether it is what Lambda would start from a snapshot: a published version of a function that has
+    /// SnapStart.
+    pub fn has_snap_start(&self) -> bool {
+        self.snap_start.applies(self.key.version) && self.live_code.is_none()
+    }
 }
 
 impl fmt::Debug for FunctionSpec {
@@ -103,7 +130,7 @@ impl fmt::Debug for FunctionSpec {
             .field("log_group", &self.log_group)
             .field("log_format", &self.log_format)
             .field("live_code", &self.live_code)
-            .field("snap_start_refused", &self.snap_start_refused)
+            .field("snap_start", &self.snap_start)
             .finish()
     }
 }

@@ -24,7 +24,7 @@ pub mod start;
 pub mod url;
 
 pub use error::{ErrorKind, LambdaError};
-pub use function::{FunctionSpec, VersionKey};
+pub use function::{FunctionSpec, SnapStart, VersionKey};
 pub use ids::{AccountId, AliasName, Digest, FunctionName, Region, RequestId, UrlId, Version};
 pub use ladder::{Refusal, Rung};
 pub use layers::{LayerKey, LayerVersionKey};

@@ -37,7 +37,7 @@ pub struct Caller {
     pub region: Region,
 }
 
-/// Where the node's log keeps what a version's instances say. Positions are opaque and grow.
+/// A line of a log group. Positions are opaque and grow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
     /// Position behind this line; pass it to read on.
@@ -68,13 +68,12 @@ pub struct Compiled {
     pub whole: bool,
 }
 
-/// One module to be compiled at publish: its path below the image's folder and its byte code; empty where
-/// the source is none that can be compiled.
+/// Byte code of one source file; empty where that is none that can be compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompiledFile {
     /// Path below the image's root, with `/` and without a leading one.
     pub path: String,
-    /// Contents.
+    /// The byte code.
     pub bytes: Bytes,
 }
 
@@ -173,11 +172,11 @@ pub trait Directory: Send + Sync + 'static {
 pub struct QueuedEvent {
     /// Id that the caller was told, and that every attempt carries.
     pub request_id: RequestId,
-    /// What to invoke.
+    /// Account of the function.
     pub account: AccountId,
     /// Region of the function.
     pub region: Region,
-    /// Function.
+    /// The function.
     pub name: FunctionName,
     /// Qualifier as the caller gave it.
     pub qualifier: Option<String>,

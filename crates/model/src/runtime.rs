@@ -95,6 +95,9 @@ const SUBSTITUTED: [(&str, Runtime); 20] = [
     ("provided.al2", Runtime::ProvidedAl2023),
 ];
 
+/// Of Python's, those from before Lambda's SnapStart.
+const OLD_PYTHONS: [&str; 4] = ["python3.8", "python3.9", "python3.10", "python3.11"];
+
 impl RuntimeName {
     /// The runtime of that name, if an image of this platform runs it: its own, or the nearest.
     pub fn from_name(name: &str) -> Option<Self> {
@@ -115,6 +118,15 @@ impl RuntimeName {
     /// What it runs on.
     pub fn image(self) -> Runtime {
         self.image
+    }
+
+    /// Whether Lambda has SnapStart for it.
+    pub fn has_snap_start(self) -> bool {
+        match self.image {
+            Runtime::Python311 => !OLD_PYTHONS.contains(&self.name),
+            Runtime::Java17 => !self.name.starts_with("java8"),
+            Runtime::Nodejs20x | Runtime::ProvidedAl2023 => false,
+        }
     }
 
     /// Whether it runs on an image of another name.

@@ -17,7 +17,7 @@ use std::sync::{Arc, LazyLock};
 use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 
-pub use api::{ApiId, Protocol};
+pub use api::{ApiId, Protocol, STS_NAMESPACE};
 use document::Document;
 pub use shape::{Location, Member, Shape, Type};
 
@@ -38,6 +38,12 @@ pub fn scheduler() -> &'static Service {
 pub fn logs() -> &'static Service {
     static LOGS: LazyLock<Service> = LazyLock::new(|| read(include_str!("service/logs.json")));
     &LOGS
+}
+
+/// The Security Token Service's API, 2011-06-15: who a caller is.
+pub fn sts() -> &'static Service {
+    static STS: LazyLock<Service> = LazyLock::new(|| read(include_str!("service/sts.json")));
+    &STS
 }
 
 fn read(model: &str) -> Service {

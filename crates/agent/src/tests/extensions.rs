@@ -1,6 +1,7 @@
 //! Extensions beside a runtime, and parts of it: their lives, their ends, and what the instance makes of both.
 
 use http::{Method, StatusCode};
+use pilotlight_model::function::SnapStart;
 use pilotlight_model::start::{Cold, StartKind};
 use pilotlight_sandbox::Exit as CompanionExit;
 use serde_json::json;
@@ -457,7 +458,7 @@ async fn every_kind_of_start_has_extensions_of_its_own() {
         .until(|world| world.agent.status().zygotes.iter().any(|it| it.ready))
         .await;
     let spec = Arc::new(FunctionSpec {
-        snap_start_refused: false,
+        snap_start: SnapStart::Auto,
         ..layered()
     });
     world.agent.prepare(Arc::clone(&spec)).await.unwrap();

@@ -9,6 +9,7 @@ mod zygotes;
 
 use std::sync::atomic::Ordering;
 
+use pilotlight_model::function::SnapStart;
 use pilotlight_model::ladder::{Refusal, Rung};
 use pilotlight_model::node::VersionCounts;
 use pilotlight_model::start::{Cold, Phase, StartKind};
@@ -34,7 +35,7 @@ async fn limited(function: Function, limits: Limits) -> World {
 /// A version that may have a template.
 fn version() -> FunctionSpec {
     FunctionSpec {
-        snap_start_refused: false,
+        snap_start: SnapStart::Auto,
         ..spec()
     }
 }

@@ -1,6 +1,7 @@
 //! What extensions that subscribe are told, and what comes of those that cannot be.
 
 use http::{Method, StatusCode};
+use pilotlight_model::function::SnapStart;
 use pilotlight_model::start::{Cold, StartKind};
 use pilotlight_sandbox::Exit as CompanionExit;
 use serde_json::json;
@@ -209,7 +210,7 @@ async fn a_restore_is_told_in_a_batch_of_its_own() {
         named(&[("listens", subscriber(TELEMETRY, subscription(port), told))]);
     let world = World::on(launcher, Limits::default(), tempfile::tempdir().unwrap());
     let spec = Arc::new(FunctionSpec {
-        snap_start_refused: false,
+        snap_start: SnapStart::Auto,
         ..layered()
     });
     world.agent.prepare(Arc::clone(&spec)).await.unwrap();

@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use pilotlight_agent::{Agent, Config, RuntimeImage};
 use pilotlight_model::Runtime;
-use pilotlight_model::function::{FunctionSpec, VersionKey};
+use pilotlight_model::function::{FunctionSpec, SnapStart, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region, RequestId, Version};
 use pilotlight_model::limits::Limits;
 use pilotlight_model::logging::LogFormat;
@@ -155,7 +155,7 @@ fn spec(code: Digest) -> FunctionSpec {
         log_group: "/aws/lambda/f".to_owned(),
         log_format: LogFormat::Text,
         live_code: None,
-        snap_start_refused: false,
+        snap_start: SnapStart::Auto,
     }
 }
 

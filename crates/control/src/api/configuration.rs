@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use pilotlight_model::Version;
+use pilotlight_model::{SnapStart, Version};
 use serde::Serialize;
 
 use super::logging::Logging;
@@ -39,7 +39,7 @@ pub(super) struct Configuration {
     ephemeral_storage: Storage,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     layers: Vec<Layer>,
-    snap_start: SnapStart,
+    snap_start: SnapStartShown,
     logging_config: Logging,
     #[serde(flatten)]
     live: Option<Live>,
@@ -108,7 +108,7 @@ struct Layer {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct SnapStart {
+struct SnapStartShown {
     apply_on: &'static str,
     optimization_status: &'static str,
 }
@@ -189,9 +189,16 @@ impl Configuration {
                     code_size: layer.code_size,
                 })
                 .collect(),
-            snap_start: SnapStart {
-                apply_on: "None",
-                optimization_status: "Off",
+            snap_start: SnapStartShown {
+                apply_on: match settings.snap_start {
+                    SnapStart::PublishedVersions => "PublishedVersions",
+                    SnapStart::Auto | SnapStart::None => "None",
+                },
+                optimization_status: match settings.snap_start.applies(record.key.version) {
+                    // A folder that is edited has no template.
+                    true if settings.live_code.is_none() => "On",
+                    _ => "Off",
+                },
             },
             logging_config: Logging::of(settings),
             live: None,

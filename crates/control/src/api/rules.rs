@@ -8,7 +8,7 @@ use pilotlight_model::limits::{ENVIRONMENT_BYTES, MEMORY_MB};
 use pilotlight_model::names::{FunctionRef, Qualifier, Target};
 use pilotlight_model::node::Caller;
 use pilotlight_model::runtime::Offer;
-use pilotlight_model::{ErrorKind, LambdaError, RuntimeName, Version, VersionKey};
+use pilotlight_model::{ErrorKind, LambdaError, RuntimeName, SnapStart, Version, VersionKey};
 use serde_json::Value;
 
 use super::invalid;
@@ -123,6 +123,16 @@ pub(super) fn runtime(name: &str, offer: &Offer) -> Result<RuntimeName, LambdaEr
     offer
         .judge(name)
         .map_err(|error| invalid(error.to_string()))
+}
+
+/// SnapStart is for the runtimes that Lambda has it for; templates are for all, and need no asking for.
+pub(super) fn snap_start(wanted: SnapStart, runtime: RuntimeName) -> Result<(), LambdaError> {
+    match wanted {
+        SnapStart::PublishedVersions if !runtime.has_snap_start() => Err(invalid(format!(
+            "{runtime} is not supported for SnapStart enabled functions."
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Environment variables that the platform can set for an instance.

@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use pilotlight_model::logging::LogFormat;
 use pilotlight_model::runtime::Offer;
-use pilotlight_model::{LambdaError, RuntimeName, VersionKey};
+use pilotlight_model::{LambdaError, SnapStart, VersionKey};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
@@ -92,7 +92,7 @@ impl Changes {
             tracing_mode: "PassThrough".to_owned(),
             log_group: format!("/aws/lambda/{name}"),
             log_format: LogFormat::Text,
-            snap_start_refused: false,
+            snap_start: SnapStart::Auto,
             dead_letter: None,
             code_sha256: String::new(),
             code_size: 0,
@@ -115,7 +115,11 @@ impl Changes {
             .as_deref()
             .map(|name| rules::runtime(name, offer));
         let runtime = runtime.transpose()?.unwrap_or(settings.runtime);
-        self.check_snap_start(runtime)?;
+        let snap_start = match &self.snap_start {
+            Some(given) => given.meant(),
+            None => settings.snap_start,
+        };
+        rules::snap_start(snap_start, runtime)?;
         let format = match &self.logging_config {
             Some(logging) => logging.format(settings.log_format)?,
             None => settings.log_format,
@@ -143,9 +147,7 @@ impl Changes {
         if let Some(group) = self.logging_config.as_ref().and_then(|it| it.log_group()) {
             settings.log_group = group.to_owned();
         }
-        if let Some(snap_start) = &self.snap_start {
-            settings.snap_start_refused = snap_start.apply_on.as_deref() == Some("None");
-        }
+        settings.snap_start = snap_start;
         let dead_letter = self.dead_letter_config.as_ref();
         if let Some(arn) = dead_letter.and_then(|it| it.target_arn.as_deref()) {
             // An empty ARN takes the target away; a configuration without one leaves it.
@@ -182,17 +184,14 @@ impl Changes {
         }
         attach::fits(settings)
     }
+}
 
-    fn check_snap_start(&self, runtime: RuntimeName) -> Result<(), LambdaError> {
-        match self
-            .snap_start
-            .as_ref()
-            .and_then(|it| it.apply_on.as_deref())
-        {
-            Some("PublishedVersions") => Err(invalid(format!(
-                "{runtime} is not supported for SnapStart enabled functions."
-            ))),
-            _ => Ok(()),
+impl ApplyOn {
+    fn meant(&self) -> SnapStart {
+        match self.apply_on.as_deref() {
+            Some("None") => SnapStart::None,
+            Some("PublishedVersions") => SnapStart::PublishedVersions,
+            _ => SnapStart::Auto,
         }
     }
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pilotlight_model::logging::LogFormat;
-use pilotlight_model::{Digest, FunctionSpec, LayerVersionKey, Runtime, RuntimeName, VersionKey};
+use pilotlight_model::{
+    Digest, FunctionSpec, LayerVersionKey, Runtime, RuntimeName, SnapStart, VersionKey,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -59,8 +61,7 @@ pub(crate) struct Settings {
     pub(crate) log_group: String,
     #[serde(default)]
     pub(crate) log_format: LogFormat,
-    /// Whether `SnapStart: {ApplyOn: None}` was given: then the function wants no templates.
-    pub(crate) snap_start_refused: bool,
+    pub(crate) snap_start: SnapStart,
     /// ARN of where events go that are given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) dead_letter: Option<String>,
@@ -123,7 +124,7 @@ impl Record {
             log_group: self.settings.log_group.clone(),
             log_format: self.settings.log_format,
             live_code: self.settings.live_code.clone(),
-            snap_start_refused: self.settings.snap_start_refused,
+            snap_start: self.settings.snap_start,
         }
     }
 

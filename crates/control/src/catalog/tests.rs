@@ -1,12 +1,14 @@
 //! What the catalog promises to everything above it: writes are whole, ordered and durable.
 
+mod migrations;
+
 use std::sync::Arc;
 
 use super::record::{Code, Environment, Record, Settings};
 use super::*;
 use crate::lifecycle::Lifecycle;
 use pilotlight_model::logging::LogFormat;
-use pilotlight_model::{Runtime, Version, VersionKey};
+use pilotlight_model::{Runtime, SnapStart, Version, VersionKey};
 
 fn record(name: &str, revision: u64) -> Record {
     let digest: pilotlight_model::Digest = "a".repeat(64).parse().unwrap();
@@ -37,7 +39,7 @@ fn record(name: &str, revision: u64) -> Record {
             tracing_mode: "PassThrough".to_owned(),
             log_group: "/aws/lambda/f".to_owned(),
             log_format: LogFormat::Text,
-            snap_start_refused: false,
+            snap_start: SnapStart::Auto,
             dead_letter: None,
             code_sha256: "x".to_owned(),
             code_size: 7,

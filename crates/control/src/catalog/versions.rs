@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pilotlight_model::{AccountId, FunctionSpec, Region, Version, VersionKey};
+use pilotlight_model::{AccountId, FunctionSpec, Region, SnapStart, Version, VersionKey};
 use rusqlite::params;
 use uuid::Uuid;
 
@@ -53,7 +53,11 @@ impl Session<'_> {
             published.settings.description = description;
         }
         match latest.serving.as_deref() {
-            Some(ready) if latest.lifecycle.current() => {
+            // One with SnapStart waits for its template.
+            Some(ready)
+                if latest.lifecycle.current()
+                    && published.settings.snap_start != SnapStart::PublishedVersions =>
+            {
                 published.serving = Some(Arc::new(FunctionSpec {
                     key: published.key.clone(),
                     revision: published.revision,

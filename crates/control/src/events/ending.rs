@@ -34,14 +34,9 @@ pub(super) async fn conclude(parts: &Parts, id: i64, event: Event, attempt: Atte
         Verdict::PutOff { attempts, due_ms } => {
             put_off(parts, id, &event, &attempt, attempts, due_ms).await
         }
-        Verdict::Ended {
-            attempts,
-            condition,
-            reason,
-        } => {
+        Verdict::Ended { attempts, reason } => {
             let end = Finish {
                 attempts,
-                condition,
                 reason,
                 now_ms,
             };
@@ -88,7 +83,6 @@ async fn put_off(
 #[derive(Debug, Clone, Copy)]
 struct Finish {
     attempts: Attempts,
-    condition: Condition,
     reason: Reason,
     now_ms: u64,
 }
@@ -101,7 +95,7 @@ async fn finish(
     end: Finish,
 ) -> Result<Option<u64>, CatalogError> {
     let settings = event.settings.clone();
-    let dead_letter = match end.condition {
+    let dead_letter = match end.reason.condition() {
         Condition::Success => None,
         _ => dead_letter(parts, event, attempt.version.clone()).await?,
     };
@@ -199,12 +193,12 @@ fn messages(
         at_ms: end.now_ms,
         request_id: of.request_id,
         function_arn: &function_arn,
-        condition: end.condition,
+        condition: end.reason.condition(),
         invocations: end.attempts.runs,
         request: &of.payload,
         response: attempt.response.as_ref(),
     };
-    let (kind, destination) = match end.condition {
+    let (kind, destination) = match end.reason.condition() {
         Condition::Success => (Kind::Success, &settings.on_success),
         _ => (Kind::Failure, &settings.on_failure),
     };

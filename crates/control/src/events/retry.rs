@@ -34,15 +34,8 @@ pub(super) enum Outcome {
 /// What becomes of the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    PutOff {
-        attempts: Attempts,
-        due_ms: u64,
-    },
-    Ended {
-        attempts: Attempts,
-        condition: Condition,
-        reason: Reason,
-    },
+    PutOff { attempts: Attempts, due_ms: u64 },
+    Ended { attempts: Attempts, reason: Reason },
 }
 
 /// Why an event ended: a label of the metrics.
@@ -69,6 +62,19 @@ impl Reason {
             Reason::Unworkable => "unworkable",
         }
     }
+
+    /// What a record of the event says.
+    pub(super) fn condition(self) -> Condition {
+        match self {
+            Reason::Delivered => Condition::Success,
+            Reason::RetriesExhausted | Reason::FunctionGone | Reason::Unworkable => {
+                Condition::RetriesExhausted
+            }
+            Reason::EventAgeExceeded => Condition::EventAgeExceeded,
+            Reason::RecursiveLoop => Condition::RecursiveInvocation,
+            Reason::ZeroReservedConcurrency => Condition::ZeroReservedConcurrency,
+        }
+    }
 }
 
 /// When an event is too old, for its function and the platform.
@@ -87,46 +93,22 @@ pub(super) fn judge(
     now_ms: u64,
     retries: &Retries,
 ) -> Verdict {
-    let ended = |attempts, condition, reason| Verdict::Ended {
-        attempts,
-        condition,
-        reason,
-    };
+    let ended = |attempts, reason| Verdict::Ended { attempts, reason };
     let wait_ms = match outcome {
         Outcome::Answered => {
             attempts.runs += 1;
-            return ended(attempts, Condition::Success, Reason::Delivered);
+            return ended(attempts, Reason::Delivered);
         }
         // One more that was begun, as AWS counts it.
         Outcome::Gone => {
             attempts.runs += 1;
-            return ended(attempts, Condition::RetriesExhausted, Reason::FunctionGone);
+            return ended(attempts, Reason::FunctionGone);
         }
-        Outcome::Looped => {
-            return ended(
-                attempts,
-                Condition::RecursiveInvocation,
-                Reason::RecursiveLoop,
-            );
-        }
+        Outcome::Looped => return ended(attempts, Reason::RecursiveLoop),
         // As on AWS it is not waited for that this changes.
-        Outcome::Disabled => {
-            return ended(
-                attempts,
-                Condition::ZeroReservedConcurrency,
-                Reason::ZeroReservedConcurrency,
-            );
-        }
-        Outcome::Expired => {
-            return ended(
-                attempts,
-                Condition::EventAgeExceeded,
-                Reason::EventAgeExceeded,
-            );
-        }
-        Outcome::Unworkable => {
-            return ended(attempts, Condition::RetriesExhausted, Reason::Unworkable);
-        }
+        Outcome::Disabled => return ended(attempts, Reason::ZeroReservedConcurrency),
+        Outcome::Expired => return ended(attempts, Reason::EventAgeExceeded),
+        Outcome::Unworkable => return ended(attempts, Reason::Unworkable),
         Outcome::FunctionError => {
             let most = settings.maximum_retries.unwrap_or(u32::MAX);
             let waits = retries.function_errors.get(attempts.runs as usize);
@@ -136,11 +118,7 @@ pub(super) fn judge(
                 refusals: 0,
             };
             let Some(wait) = wait else {
-                return ended(
-                    attempts,
-                    Condition::RetriesExhausted,
-                    Reason::RetriesExhausted,
-                );
+                return ended(attempts, Reason::RetriesExhausted);
             };
             millis(*wait)
         }
@@ -152,11 +130,7 @@ pub(super) fn judge(
     let due_ms = now_ms.saturating_add(wait_ms);
     // What would be too old by then is given up now, as AWS does.
     if due_ms > expires_ms(queued_ms, settings, retries) {
-        return ended(
-            attempts,
-            Condition::EventAgeExceeded,
-            Reason::EventAgeExceeded,
-        );
+        return ended(attempts, Reason::EventAgeExceeded);
     }
     Verdict::PutOff { attempts, due_ms }
 }

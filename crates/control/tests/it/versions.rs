@@ -64,6 +64,45 @@ async fn a_function_can_be_created_with_its_first_version() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_version_with_snap_start_is_active_once_its_node_is_ready() {
+    let platform = Platform::open().await;
+    let wanted = json!({ "ApplyOn": "PublishedVersions" });
+    let (asked, applied) = (
+        json!({ "ApplyOn": "PublishedVersions", "OptimizationStatus": "Off" }),
+        json!({ "ApplyOn": "PublishedVersions", "OptimizationStatus": "On" }),
+    );
+    let created = platform
+        .create_with("f", |body| {
+            body["Runtime"] = json!("python3.12");
+            body["SnapStart"] = wanted;
+        })
+        .await;
+    assert_eq!(created.body["SnapStart"], asked);
+    assert_eq!(platform.settled("f").await["SnapStart"], asked);
+    let first = publish(&platform, Value::Null).await;
+    assert_eq!(
+        [
+            &first["State"],
+            &first["StateReasonCode"],
+            &first["SnapStart"]
+        ],
+        [&json!("Pending"), &json!("Creating"), &applied]
+    );
+    let first = version(&platform, "1").await;
+    assert_eq!(
+        [
+            &first["State"],
+            &first["LastUpdateStatus"],
+            &first["SnapStart"]
+        ],
+        [&json!("Active"), &json!("Successful"), &applied]
+    );
+    assert!(resolve(&platform, "1").unwrap().spec.has_snap_start());
+    assert!(!resolve(&platform, "$LATEST").unwrap().spec.has_snap_start());
+    assert_eq!(publish(&platform, Value::Null).await["Version"], "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_has_not_changed_is_no_new_version() {
     let platform = Platform::open().await;
     platform.active("f").await;

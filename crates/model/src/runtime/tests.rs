@@ -40,6 +40,23 @@ fn a_name_runs_on_the_nearest_image_and_stays_what_it_is() {
 }
 
 #[test]
+fn snap_start_is_for_those_that_lambda_has_it_for() {
+    let with: Vec<&str> = RuntimeName::all()
+        .filter(|it| it.has_snap_start())
+        .map(RuntimeName::as_str)
+        .collect();
+    let java = [
+        "java11",
+        "java11.al2023",
+        "java17.al2023",
+        "java21",
+        "java25",
+    ];
+    let python = ["python3.12", "python3.13", "python3.14", "python3.15"];
+    assert_eq!(with, [&["java17"][..], &python, &java].concat());
+}
+
+#[test]
 fn an_image_is_written_as_the_name_of_its_own() {
     for image in Runtime::ALL {
         let (image_json, name) = (

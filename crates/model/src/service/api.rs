@@ -1,11 +1,14 @@
 //! The APIs that one listener serves, and which of them a request means.
 
-use http::{HeaderMap, HeaderName, Method, Uri};
+use http::{HeaderMap, HeaderName, Method, Uri, header};
 
-use super::{Operation, Service, UriParams, lambda, logs, scheduler};
+use super::{Operation, Service, UriParams, lambda, logs, scheduler, sts};
 
 /// `<target prefix>.<operation>`: how a request of the JSON protocol names its operation.
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
+
+/// What the elements of the Security Token Service's answers and errors belong to.
+pub const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
 /// One of the AWS APIs that are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,6 +19,8 @@ pub enum ApiId {
     Scheduler,
     /// Amazon CloudWatch Logs.
     Logs,
+    /// AWS Security Token Service.
+    Sts,
 }
 
 /// How an API puts requests, answers and errors into HTTP.
@@ -25,11 +30,13 @@ pub enum Protocol {
     RestJson,
     /// Operations by the header `X-Amz-Target`; errors by the member `__type`.
     Json11,
+    /// Operations by `Action` in a form; answers and errors are XML.
+    Query,
 }
 
 impl ApiId {
     /// Every API that is served.
-    pub const ALL: [ApiId; 3] = [ApiId::Lambda, ApiId::Scheduler, ApiId::Logs];
+    pub const ALL: [ApiId; 4] = [ApiId::Lambda, ApiId::Scheduler, ApiId::Logs, ApiId::Sts];
 
     /// The API that a request means. What nothing else claims is Lambda's to refuse.
     pub fn of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Self {
@@ -37,6 +44,7 @@ impl ApiId {
         if path == "/" && method == Method::POST {
             return match target(headers) {
                 Some((prefix, _)) if prefix == LOGS_TARGET => ApiId::Logs,
+                None if is_form(headers) => ApiId::Sts,
                 _ => ApiId::Lambda,
             };
         }
@@ -53,6 +61,7 @@ impl ApiId {
             ApiId::Lambda => "lambda",
             ApiId::Scheduler => "scheduler",
             ApiId::Logs => "logs",
+            ApiId::Sts => "sts",
         }
     }
 
@@ -62,6 +71,7 @@ impl ApiId {
             ApiId::Lambda => "AWS Lambda",
             ApiId::Scheduler => "Amazon EventBridge Scheduler",
             ApiId::Logs => "Amazon CloudWatch Logs",
+            ApiId::Sts => "AWS Security Token Service",
         }
     }
 
@@ -70,6 +80,7 @@ impl ApiId {
         match self {
             ApiId::Lambda | ApiId::Scheduler => Protocol::RestJson,
             ApiId::Logs => Protocol::Json11,
+            ApiId::Sts => Protocol::Query,
         }
     }
 
@@ -79,10 +90,11 @@ impl ApiId {
             ApiId::Lambda => lambda(),
             ApiId::Scheduler => scheduler(),
             ApiId::Logs => logs(),
+            ApiId::Sts => sts(),
         }
     }
 
-    /// The operation of this API that a request means, and the parts of its path.
+    /// The operation of this API that a request means, as far as its head tells, and the parts of its path.
     pub fn operation(
         self,
         method: &Method,
@@ -98,6 +110,7 @@ impl ApiId {
                 let (_, name) = target(headers)?;
                 Some((self.model().operation(name)?, UriParams::new()))
             }
+            Protocol::Query => None,
         }
     }
 }
@@ -107,4 +120,10 @@ const LOGS_TARGET: &str = "Logs_20140328";
 
 fn target(headers: &HeaderMap) -> Option<(&str, &str)> {
     headers.get(TARGET)?.to_str().ok()?.split_once('.')
+}
+
+/// Whether the body is a form, as all requests of the query protocol have it.
+fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).map(|it| it.as_bytes());
+    kind.is_some_and(|kind| kind.starts_with(b"application/x-www-form-urlencoded"))
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes lambda.json, scheduler.json and logs.json: service models as botocore publishes them
+"""Writes lambda.json, scheduler.json, logs.json and sts.json: service models as botocore publishes them
 (Apache-2.0), without their prose.
 
     python3 crates/model/src/service/trim.py [SERVICE…]
@@ -16,7 +16,7 @@ import sys
 
 import botocore
 
-SERVICES = {"lambda": "2015-03-31", "scheduler": "2021-06-30", "logs": "2014-03-28"}
+SERVICES = {"lambda": "2015-03-31", "scheduler": "2021-06-30", "logs": "2014-03-28", "sts": "2011-06-15"}
 # Of CloudWatch Logs what has to do with groups, streams and their events; most of the service is about
 # other things, and some of its shapes contain themselves.
 OPERATIONS = {
@@ -29,6 +29,8 @@ OPERATIONS = {
         PutMetricFilter DescribeMetricFilters DeleteMetricFilter TestMetricFilter
         TagResource UntagResource ListTagsForResource TagLogGroup UntagLogGroup ListTagsLogGroup
     """.split(),
+    # Roles and sessions need the rest of IAM.
+    "sts": ["GetCallerIdentity"],
 }
 OVERLAY = {
     "lambda": {

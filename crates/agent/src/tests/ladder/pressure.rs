@@ -229,6 +229,6 @@ async fn what_is_restored_takes_nothing_from_others() {
         (Rung::Spare, VersionCounts::default())
     );
     let mut untemplated = c.as_ref().clone();
-    untemplated.snap_start_refused = true;
+    untemplated.snap_start = SnapStart::None;
     assert_eq!(world.agent.restore(Arc::new(untemplated)).await, Ok(true));
 }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
+use pilotlight_model::function::SnapStart;
 use pilotlight_model::provisioned::{Provisioned, Trouble};
 
 use super::*;
@@ -92,7 +93,7 @@ async fn keep_alive_does_not_end_them_and_releasing_does() {
     let world = node(Function::default()).await;
     let short = FunctionSpec {
         keep_alive: Some(Duration::ZERO),
-        snap_start_refused: true,
+        snap_start: SnapStart::None,
         ..version()
     };
     let spec = Arc::new(short);
@@ -167,7 +168,7 @@ async fn without_room_the_status_says_so_and_others_keep_theirs() {
     let other = named("other", 100);
     world.invoke(&other, "1").await;
     let spec = Arc::new(FunctionSpec {
-        snap_start_refused: true,
+        snap_start: SnapStart::None,
         ..(*named("wanted", 200)).clone()
     });
     world.provision(&spec, 3);
@@ -192,7 +193,7 @@ async fn a_part_of_the_node_is_left_to_requests_on_demand() {
     };
     let world = limited(Function::default(), limits).await;
     let spec = Arc::new(FunctionSpec {
-        snap_start_refused: true,
+        snap_start: SnapStart::None,
         ..(*named("greedy", 50)).clone()
     });
     world.provision(&spec, 30);

@@ -91,6 +91,37 @@ async fn a_forced_start_is_of_the_kind_that_is_wanted() {
 }
 
 #[tokio::test]
+async fn what_was_published_with_snap_start_is_told_so_by_its_template_alone() {
+    let world = node(Function::default()).await;
+    let published = |version| {
+        let mut spec = super::version();
+        spec.key.version = version;
+        spec.snap_start = SnapStart::PublishedVersions;
+        world.prepared(spec)
+    };
+    let (latest, first) = (
+        published(Version::Latest).await,
+        published(Version::Number(1)).await,
+    );
+    for (spec, kind, wanted) in [
+        (&first, StartKind::Spare, "snap-start"),
+        (&first, StartKind::Forked, "snap-start"),
+        (&first, StartKind::Booted, "on-demand"),
+        (&latest, StartKind::Forked, "on-demand"),
+    ] {
+        world.spare(spec).await;
+        let reply = world.invoke_cold(spec, kind).await;
+        assert_eq!(reply.kind, kind);
+        assert_eq!(
+            json(&reply.payload)["type"],
+            wanted,
+            "{kind} of {}",
+            spec.key
+        );
+    }
+}
+
+#[tokio::test]
 async fn what_is_wanted_and_not_there_is_the_next_below() {
     let world = node(Function::default()).await;
     let spec = Arc::new(spec());

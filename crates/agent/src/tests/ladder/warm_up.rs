@@ -1,5 +1,6 @@
 //! Instances that are made ready before anybody asks.
 
+use pilotlight_model::function::SnapStart;
 use pilotlight_model::node::{WarmUpCall, WarmUpOrder, WarmedUp};
 
 use super::*;
@@ -56,7 +57,7 @@ async fn a_version_is_brought_to_that_many_idle_instances() {
 async fn without_a_template_they_are_booted() {
     let world = node(Function::default()).await;
     let spec = Arc::new(spec());
-    assert!(spec.snap_start_refused);
+    assert_eq!(spec.snap_start, SnapStart::None);
     assert_eq!(world.warm_up(&spec, 2).await, warmed(2, 2));
     let reply = world.invoke(&spec, "1").await;
     assert_eq!(reply.kind, StartKind::Warm);

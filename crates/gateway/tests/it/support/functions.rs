@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pilotlight_model::concurrency::Share;
-use pilotlight_model::function::{FunctionSpec, VersionKey};
+use pilotlight_model::function::{FunctionSpec, SnapStart, VersionKey};
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::logging::LogFormat;
 use pilotlight_model::node::{InvokeReply, InvokeRequest, NodeError};
@@ -83,7 +83,7 @@ pub(super) fn version(
         log_group: format!("/aws/lambda/{name}"),
         log_format: LogFormat::Text,
         live_code: None,
-        snap_start_refused: false,
+        snap_start: SnapStart::Auto,
     })
 }
 
