@@ -7,6 +7,13 @@ use crate::output;
 
 /// Runs the simulation and prints its report.
 pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<Exit> {
-    output::print(&simulate(args)?)?;
+    match simulate(args) {
+        Ok(report) => output::print(&report)?,
+        Err(error) if error.is_usage() => {
+            eprintln!("error: {:#}", anyhow::Error::new(error));
+            return Ok(Exit::Usage);
+        }
+        Err(error) => return Err(error.into()),
+    }
     Ok(Exit::Done)
 }

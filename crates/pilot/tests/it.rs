@@ -28,10 +28,26 @@ fn help_shows_every_command_and_exit_code() {
         "logs",
         "starts",
         "doctor",
+        "simulate",
         "3  the function answered",
     ] {
         assert!(help.contains(word), "{word} is not in:\n{help}");
     }
+}
+
+#[test]
+fn a_simulation_answers_on_standard_output_alone() {
+    let trace = concat!(env!("CARGO_MANIFEST_DIR"), "/../sim/tests/data/azure2019");
+    let run = |policy| pilot(&["simulate", trace, "--policy", policy, "--output", "json"]);
+    let output = run("hybrid");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["setting"]["functions"], 16);
+    assert_eq!(report["policies"][0]["policy"], "hybrid");
+    assert!(text(&output.stderr).contains("16 functions"));
+    let unknown = run("clairvoyant");
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(text(&unknown.stderr).contains("no policy is named clairvoyant"));
 }
 
 #[test]

@@ -166,6 +166,13 @@ pub enum SimulateError {
     Usage(&'static str),
 }
 
+impl SimulateError {
+    /// Whether the command line is what is wrong.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Policy(_) | Self::Usage(_) | Self::Run(_))
+    }
+}
+
 /// Reads, runs, and gives back what is to be printed.
 pub fn simulate(args: &SimulateArgs) -> Result<String, SimulateError> {
     let say = |line: &str| {

@@ -8,7 +8,10 @@
 //! - `app_memory_percentiles.anon.dNN.csv`: megabytes of an application. Functions of an application share
 //!   them in equal parts; where the file has `HashFunction`, they are that function's.
 //!
-//! Of durations and memory the first day's row counts.
+//! Of durations and memory the first day's row counts. A function with a second row of the same day, for another
+//! trigger, is another function: the trigger is in its name.
+
+use std::collections::{HashMap, HashSet};
 
 use pilotlight_policy::Bytes;
 
@@ -32,10 +35,11 @@ pub(super) fn invocations(
     builder.cover(day + begin, day + end);
     let columns = (end - begin) as usize;
     let mut cells = Vec::with_capacity(columns);
+    let mut seen = HashSet::new();
     lines.each(|line| {
         let mut fields = line.split(',');
         let mut next = || fields.next().ok_or("fewer than 4 fields");
-        let [owner, app, name, _trigger] = [next()?, next()?, next()?, next()?];
+        let [owner, app, name, trigger] = [next()?, next()?, next()?, next()?];
         cells.clear();
         for (minute, field) in (begin..).zip(fields) {
             if cells.len() == columns {
@@ -50,7 +54,16 @@ pub(super) fn invocations(
             ));
         }
         let app = app_name(owner, app);
-        let function = builder.function(&function_name(&app, name), Some(&app))?;
+        let name = function_name(&app, name);
+        let mut function = builder.function(&name, Some(&app))?;
+        // A function that has a row for each of its triggers counts as several.
+        if !seen.insert(function) {
+            let trigger: String = trigger.trim().chars().take(16).collect();
+            function = builder.function(&format!("{name}#{trigger}"), Some(&app))?;
+            if !seen.insert(function) {
+                return Err(format!("{name} with the trigger {trigger:?} a second time"));
+            }
+        }
         builder.minutes(function, cells.iter().copied())
     })
 }
@@ -112,7 +125,7 @@ pub(super) fn memory(
         "HashApp"
     });
     let columns = Columns::of(header, &names).map_err(|what| lines.wrong(what))?;
-    let mut by_app = std::collections::HashMap::new();
+    let mut by_app = HashMap::new();
     lines.each(|line| {
         let [owner, app, average, name] = columns.take::<4>(line)?;
         let megabytes = decimal(average)?;
@@ -134,7 +147,7 @@ pub(super) fn memory(
 }
 
 /// An application's memory, in equal parts for its functions.
-fn share(builder: &mut Builder, by_app: &std::collections::HashMap<String, f64>) {
+fn share(builder: &mut Builder, by_app: &HashMap<String, f64>) {
     for function in &mut builder.trace.functions {
         let app = function.name.rsplit_once('/').map_or("", |(app, _)| app);
         if let (Some(megabytes), Some(parts)) = (by_app.get(app), builder.per_app.get(app)) {

@@ -76,7 +76,12 @@ fn days_of_azure_2019_follow_each_other() {
     let files = [
         (
             "invocations_per_function_md.anon.d03.csv",
-            format!("{head}\n{}\n{}\n", row("f", 2), row("g", 1)),
+            format!(
+                "{head}\n{}\n{}\n{}\n",
+                row("f", 2),
+                row("g", 1),
+                row("f", 9).replace("timer", "http")
+            ),
         ),
         (
             "invocations_per_function_md.anon.d02.csv",
@@ -95,12 +100,14 @@ fn days_of_azure_2019_follow_each_other() {
     assert_eq!((trace.begin, trace.end), (0, 2_880));
     assert_eq!(cells(&trace, "o/a/f"), [(1_439, 7), (1_441, 7)]);
     assert_eq!(cells(&trace, "o/a/g"), [(1_440, 7)]);
-    // 50 MB of the application, for its two functions.
+    // The same function's row for another trigger.
+    assert_eq!(cells(&trace, "o/a/f#http"), [(1_448, 7)]);
+    // 50 MB of the application, for its three functions.
     assert!(
         trace
             .functions
             .iter()
-            .all(|it| it.memory.expect("it is known").0 == 25 << 20)
+            .all(|it| it.memory.expect("it is known").0 == (50 << 20) / 3)
     );
 }
 
