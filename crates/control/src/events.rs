@@ -171,11 +171,11 @@ fn missing(event: &QueuedEvent) -> LambdaError {
         qualifier,
         ..
     } = event;
-    let function = format!("arn:aws:lambda:{region}:{account}:function:{name}");
-    LambdaError::function_not_found(&match qualifier {
-        Some(qualifier) => format!("{function}:{qualifier}"),
-        None => function,
-    })
+    let partition = region.partition();
+    let qualifier = qualifier.as_deref().unwrap_or("$LATEST");
+    LambdaError::function_not_found(&format!(
+        "arn:{partition}:lambda:{region}:{account}:function:{name}:{qualifier}"
+    ))
 }
 
 /// Delivers events, as many at a time as configured, until stopped; then it lets those that run end.

@@ -185,8 +185,11 @@ fn messages(
     let of = &event.event;
     let qualifier = of.qualifier.as_deref().unwrap_or("$LATEST");
     let function_arn = format!(
-        "arn:aws:lambda:{}:{}:function:{}:{qualifier}",
-        of.region, of.account, of.name
+        "arn:{}:lambda:{}:{}:function:{}:{qualifier}",
+        of.region.partition(),
+        of.region,
+        of.account,
+        of.name
     );
     let ended = Ended {
         at_ms: end.now_ms,
