@@ -173,7 +173,7 @@ const NOT_FOR_EXTENSIONS: [&str; 7] = [
 
 /// The variables of the extensions beside an instance's runtime.
 pub(crate) fn of_extensions(spec: &FunctionSpec, initialization: Initialization) -> Vec<CString> {
-    let mut all: BTreeMap<&str, String> = overridable(spec.runtime).collect();
+    let mut all: BTreeMap<&str, String> = overridable(spec.runtime.image()).collect();
     let own = spec.environment.iter();
     all.extend(own.map(|(name, value)| (name.as_str(), value.clone())));
     all.extend(reserved(spec, "", initialization));
