@@ -357,8 +357,9 @@ mod tests {
             throttled.body()["Reason"],
             "ConcurrentInvocationLimitExceeded"
         );
-        let reserved =
-            LambdaError::throttled(ThrottleReason::ReservedFunctionConcurrentInvocationLimitExceeded);
+        let reserved = LambdaError::throttled(
+            ThrottleReason::ReservedFunctionConcurrentInvocationLimitExceeded,
+        );
         assert!(!reserved.response().headers().contains_key("retry-after"));
     }
 }

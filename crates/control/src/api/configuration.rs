@@ -222,5 +222,8 @@ pub(super) fn runtime_version_arn(record: &Record, config: &Config) -> String {
         .get(&runtime)
         .map_or(runtime.as_str(), |image| image.as_str());
     let region = &record.key.region;
-    format!("arn:{}:lambda:{region}::runtime:{image}", region.partition())
+    format!(
+        "arn:{}:lambda:{region}::runtime:{image}",
+        region.partition()
+    )
 }

@@ -211,7 +211,10 @@ async fn an_open_gateway_asks_for_a_signature_where_the_url_does() {
     let response = call(&stage, Method::GET, "/", &[], "").await;
     let (status, refusal) = text(&response);
     assert_eq!(status, 403);
-    assert!(refusal.starts_with(r#"{"Message":"Forbidden. "#), "{refusal}");
+    assert!(
+        refusal.starts_with(r#"{"Message":"Forbidden. "#),
+        "{refusal}"
+    );
     let scope = |key: &str| {
         format!(
             "AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host, \
@@ -230,7 +233,10 @@ async fn an_open_gateway_asks_for_a_signature_where_the_url_does() {
     let response = call(&stage, Method::GET, "/", &[("authorization", &other)], "").await;
     let (status, refusal) = text(&response);
     assert_eq!(status, 403);
-    assert!(refusal.starts_with(r#"{"Message":"Forbidden. "#), "{refusal}");
+    assert!(
+        refusal.starts_with(r#"{"Message":"Forbidden. "#),
+        "{refusal}"
+    );
 }
 
 #[tokio::test]
