@@ -10,6 +10,7 @@ use pilotlight_model::Runtime;
 use pilotlight_model::error::Causes;
 use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region};
+use pilotlight_model::ladder::Rung;
 use pilotlight_model::limits::Limits;
 use pilotlight_model::logs::Logs;
 use pilotlight_model::node::{
@@ -17,6 +18,7 @@ use pilotlight_model::node::{
     NodeStatus, WarmUpOrder, WarmedUp,
 };
 use pilotlight_model::provisioned::Provisioned;
+use pilotlight_policy::policies::{SpecError, by_name};
 use pilotlight_sandbox::Sandboxes;
 use pilotlight_store::Store;
 use tokio::runtime::Handle;
@@ -25,6 +27,7 @@ use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::compile;
+use crate::event_log::{self, EventLog, EventLogConfig, EventLogWriter};
 use crate::invoke;
 use crate::ladder::{Ladder, START_FIRST};
 use crate::launcher::{LaunchError, Launcher, RootKey, Sandboxed};
@@ -53,6 +56,20 @@ pub struct Config {
     pub limits: Limits,
     /// File that instances see as `/etc/resolv.conf`.
     pub resolv_conf: PathBuf,
+    /// The policy by which it keeps what it keeps, as [`by_name`] takes it: unless one is named, idle instances are
+    /// kept for a fixed time, that of `limits`.
+    pub policy: Option<String>,
+    /// Where it is written down what the policy is told and orders.
+    pub event_log: Option<EventLogConfig>,
+}
+
+impl Config {
+    /// The policy, as [`by_name`] takes it.
+    fn policy_name(&self) -> String {
+        let keep_alive = self.limits.keep_alive.as_millis();
+        let fixed = || format!("fixed:{keep_alive}ms");
+        self.policy.clone().unwrap_or_else(fixed)
+    }
 }
 
 /// Why a node could not be started.
@@ -70,6 +87,18 @@ pub enum AgentError {
     /// The machine does not say how much memory it has.
     #[error("cannot read the machine's memory from /proc/meminfo")]
     Memory(#[source] io::Error),
+    /// The event log cannot be written.
+    #[error("cannot write the event log {}", path.display())]
+    EventLog {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// There is no such policy.
+    #[error("cannot make the policy")]
+    Policy(#[source] SpecError),
 }
 
 /// A node agent. Cheap to clone; every clone is the same node.
@@ -92,6 +121,7 @@ pub(crate) struct Node {
     pub(crate) pool: Arc<Pool>,
     pub(crate) ladder: Ladder,
     pub(crate) logs: LogStore,
+    pub(crate) events: Option<EventLogWriter>,
     pub(crate) compiles: Semaphore,
     pub(crate) live: Live,
     /// Instances outlive the task that asked for them.
@@ -131,14 +161,23 @@ impl Agent {
             0 => memory::for_instances_mb().map_err(AgentError::Memory)?,
             given => given,
         };
+        let name = config.policy_name();
+        let policy = by_name(&name).map_err(AgentError::Policy)?;
+        let (event_log, events) = begin_event_log(config, &name)?.unzip();
         let node = Arc::new_cyclic(|this: &std::sync::Weak<Node>| {
             let this = this.clone();
-            let pool = Pool::new(&config.limits, capacity_mb, move |call| {
-                // Without a node an order is dropped, and its room with it.
-                if let Some(node) = this.upgrade() {
-                    answer(node, call);
-                }
-            });
+            let pool = Pool::new(
+                &config.limits,
+                capacity_mb,
+                policy,
+                event_log,
+                move |call| {
+                    // Without a node an order is dropped, and its room with it.
+                    if let Some(node) = this.upgrade() {
+                        answer(node, call);
+                    }
+                },
+            );
             let ladder = Ladder::new(&runtimes, &config.data_dir, launcher.forks());
             Node {
                 name: config.node.clone(),
@@ -147,6 +186,7 @@ impl Agent {
                 pool,
                 ladder,
                 logs,
+                events,
                 compiles: Semaphore::new(CONCURRENT_COMPILES),
                 live: Live::default(),
                 handle: Handle::current(),
@@ -186,7 +226,26 @@ impl Agent {
         }
         self.node.ladder.write_uses(&self.node).await;
         self.node.logs.written().await;
+        if let Some(events) = &self.node.events {
+            events.written().await;
+        }
     }
+}
+
+/// The node's event log, if it is to have one.
+fn begin_event_log(
+    config: &Config,
+    policy: &str,
+) -> Result<Option<(EventLog, EventLogWriter)>, AgentError> {
+    let Some(log) = &config.event_log else {
+        return Ok(None);
+    };
+    event_log::begin(log, policy)
+        .map(Some)
+        .map_err(|source| AgentError::EventLog {
+            path: log.path.clone(),
+            source,
+        })
 }
 
 /// Lets log lines go that have been kept long enough. Retention is counted in days.
@@ -203,6 +262,12 @@ fn answer(node: Arc<Node>, call: Call) {
     match call {
         Call::Start(order) => start::begin(node, *order),
         Call::GivenUp(rung) => node.ladder.count_given_up(rung),
+        Call::Raise(spec, rung) => {
+            node.ladder.missed_template(&node, &spec);
+            if rung >= Rung::Spare {
+                node.ladder.order_spare(&node, &spec);
+            }
+        }
         // Off the path: the request that took the spare comes first.
         Call::SpareTaken(spec) => {
             let handle = node.handle.clone();
@@ -297,6 +362,7 @@ impl NodeApi for Agent {
             promised_mb,
             capacity_mb,
             dropped_log_lines: self.node.logs.dropped(),
+            dropped_events: self.node.events.as_ref().map_or(0, EventLogWriter::dropped),
             versions,
             zygotes: self.node.ladder.zygotes(),
             ladder: self.node.ladder.counters(),

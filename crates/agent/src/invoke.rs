@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pilotlight_model::limits;
 use pilotlight_model::node::{InvokeReply, InvokeRequest, NodeError};
 use pilotlight_model::start::{Cold, StartKind};
 use tokio::sync::oneshot;
@@ -23,6 +24,9 @@ const ATTEMPTS: usize = 4;
 const ABOUT_TO_BE_IDLE: Duration = Duration::from_millis(25);
 /// The same where the start would find a spare.
 const ABOUT_TO_BE_IDLE_BESIDE_A_SPARE: Duration = Duration::from_millis(2);
+/// How long a policy may keep a request from a start, so that it gets an instance that is busy now. No start
+/// takes longer than the longest init.
+const HELD_BACK: Duration = limits::INIT;
 /// How long a request waits for a start before it is sent away.
 const WAIT: Duration = Duration::from_secs(60);
 
@@ -96,9 +100,15 @@ async fn acquire(mut place: Place) -> Result<(Arc<Instance>, StartKind), NodeErr
         Some(grant) => grant,
         None => {
             place.want_start();
-            timeout(WAIT, place.grant())
-                .await
-                .map_err(|_| NodeError::Overloaded)?
+            match timeout(HELD_BACK, place.grant()).await {
+                Ok(grant) => grant,
+                Err(_) => {
+                    place.insist();
+                    timeout(WAIT - HELD_BACK, place.grant())
+                        .await
+                        .map_err(|_| NodeError::Overloaded)?
+                }
+            }
         }
     };
     match grant {

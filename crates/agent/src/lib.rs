@@ -12,6 +12,7 @@ mod agent;
 mod clock;
 mod compile;
 mod environment;
+mod event_log;
 mod extensions;
 mod failure;
 pub mod images;
@@ -37,6 +38,7 @@ mod warm_up;
 mod watch;
 
 pub use agent::{Agent, AgentError, Config};
+pub use event_log::EventLogConfig;
 pub use runtime::RuntimeImage;
 
 #[cfg(test)]

@@ -8,19 +8,22 @@
 //! What is kept for starts to come (spares, templates, zygotes) has its room here too, and gives it up
 //! when an instance needs it.
 //!
-//! The books are `state` and what stands beside it; `mind` tells the policy what happens in them, `actions`
-//! does in them what the policy wants, and `effects` carries out what follows.
+//! The books are `state` and what stands beside it; `happenings` tells the policy (`mind`) what happens in them,
+//! `actions` does in them what the policy wants, and `effects` carries out what follows.
 
 mod actions;
 mod admission;
+mod ahead;
 mod counts;
 mod effects;
 mod handles;
+mod happenings;
 mod holdings;
 mod idle;
 mod life;
 mod members;
 mod mind;
+mod numbers;
 mod orders;
 mod provisions;
 mod queue;
@@ -34,10 +37,13 @@ use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::limits::Limits;
 use pilotlight_model::node::NodeError;
 use pilotlight_model::start::{Cold, StartKind};
+use pilotlight_policy::Policy;
 use tokio::sync::{Notify, oneshot};
 
+use crate::event_log::EventLog;
 use crate::instance::Instance;
 use holdings::Background;
+use mind::Mind;
 use queue::Waiting;
 use state::State;
 
@@ -58,14 +64,20 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// A pool within those limits; `outside` is called, outside any lock, for what is to be done.
+    /// A pool within those limits that keeps what the policy says, and has that written down; `outside` is called, outside any lock, for what is to be done.
     pub(crate) fn new(
         limits: &Limits,
         capacity_mb: u64,
+        policy: Box<dyn Policy>,
+        event_log: Option<EventLog>,
         outside: impl Fn(Call) + Send + Sync + 'static,
     ) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State::new(limits, capacity_mb)),
+            state: Mutex::new(State::new(
+                limits,
+                capacity_mb,
+                Mind::new(policy, event_log),
+            )),
             outside: Box::new(outside),
             clock_changed: Notify::new(),
             emptied: Notify::new(),
@@ -84,7 +96,8 @@ impl Pool {
             if state.draining {
                 return Err(NodeError::Draining);
             }
-            state.refresh(spec, effects);
+            let version = state.refresh(spec, effects);
+            state.tell_arrived(version);
             Ok(state.pop_ready(&spec.key, cold, effects))
         })
     }
@@ -96,11 +109,7 @@ impl Pool {
         cold: Option<Cold>,
     ) -> Result<Place, NodeError> {
         let (sender, grant) = oneshot::channel();
-        let waiting = Waiting {
-            spec: Arc::clone(spec),
-            sender,
-            cold,
-        };
+        let waiting = Waiting::new(spec, sender, cold);
         let queued = self.decide(|state, effects| {
             if state.draining {
                 return Err(NodeError::Draining);
@@ -119,7 +128,7 @@ impl Pool {
 
     /// Attaches the instance that a start order made.
     pub(crate) fn attach(&self, instance: &Arc<Instance>) {
-        let lives = self.state.lock().attach(instance);
+        let lives = self.lock().attach(instance);
         if !lives {
             instance.stop();
         }
@@ -141,31 +150,38 @@ impl Pool {
 
     /// Gives an instance, in whatever state it is, to the request that its start was for. False if
     /// that request waits no more.
-    pub(crate) fn hand_over(&self, instance: &Arc<Instance>, ticket: Ticket) -> bool {
-        let mut state = self.state.lock();
-        let Some(waiting) = state.take_waiting(ticket) else {
-            return false;
-        };
-        state.set_busy(instance.id);
-        drop(state);
-        waiting.grant(instance, instance.started_as())
+    pub(crate) fn hand_over(self: &Arc<Self>, instance: &Arc<Instance>, ticket: Ticket) -> bool {
+        let waiting = self.decide(|state, _| {
+            let waiting = state.take_waiting(ticket)?;
+            state.set_busy(instance.id);
+            Some(waiting)
+        });
+        waiting.is_some_and(|waiting| waiting.grant(instance, instance.started_as()))
     }
 
     /// Refuses the request that a start was for. False if that request waits no more.
-    pub(crate) fn refuse(&self, ticket: Ticket, error: NodeError) -> bool {
-        let waiting = self.state.lock().take_waiting(ticket);
+    pub(crate) fn refuse(self: &Arc<Self>, ticket: Ticket, error: NodeError) -> bool {
+        let waiting = self.decide(|state, _| state.take_waiting(ticket));
         waiting.is_some_and(|waiting| waiting.sender.send(Grant::Refused(error)).is_ok())
     }
 
     /// Takes note of a newer revision, so that instances of older ones take no new request.
     pub(crate) fn refresh(self: &Arc<Self>, spec: &Arc<FunctionSpec>) {
-        self.decide(|state, effects| state.refresh(spec, effects));
+        self.decide(|state, effects| {
+            state.refresh(spec, effects);
+        });
     }
 
     /// How many instances of the version are idle. Up to `wanted` of them are kept from now on for as long
     /// as one that has just become idle.
     pub(crate) fn keep(self: &Arc<Self>, spec: &Arc<FunctionSpec>, wanted: u32) -> usize {
-        self.decide(|state, effects| state.keep(spec, wanted as usize, effects))
+        self.decide(|state, effects| {
+            let idle = state.keep(spec, wanted as usize, effects);
+            if wanted > 0 {
+                state.tell_announced(spec, wanted);
+            }
+            idle
+        })
     }
 
     /// Takes up to `wanted` idle instances of the version, which no request gets meanwhile.
@@ -195,12 +211,12 @@ impl Pool {
 
     /// The instance was to become a template and cannot: it serves.
     pub(crate) fn adopt(&self, instance: &Arc<Instance>) {
-        self.state.lock().adopt(instance.id);
+        self.lock().adopt(instance.id);
     }
 
     /// Room for something that belongs to no version, if there is any.
     pub(crate) fn reserve(self: &Arc<Self>, memory_mb: u64, occupant: Occupant) -> Option<Lease> {
-        let instance = self.state.lock().reserve(memory_mb, occupant)?;
+        let instance = self.lock().reserve(memory_mb, occupant)?;
         Some(Lease {
             pool: Arc::clone(self),
             instance,
@@ -209,22 +225,22 @@ impl Pool {
 
     /// Whether a template of that version and a spare have room, with nothing given up.
     pub(crate) fn has_room_to_hold(&self, spec: &FunctionSpec) -> bool {
-        self.state.lock().has_room_to_hold(spec)
+        self.lock().has_room_to_hold(spec)
     }
 
     /// Whether a template of that version waits for room, and nothing is on its way out that would give it.
     pub(crate) fn is_short_of_room(&self, key: &VersionKey) -> bool {
-        self.state.lock().is_short_of_room(key)
+        self.lock().is_short_of_room(key)
     }
 
     /// How often each version was used since the last call.
     pub(crate) fn take_uses(&self) -> Vec<(VersionKey, u64)> {
-        self.state.lock().take_uses()
+        self.lock().take_uses()
     }
 
     /// Spares of that version, ready ones.
     pub(crate) fn spares(&self, key: &VersionKey) -> usize {
-        let state = self.state.lock();
+        let state = self.lock();
         state.versions.get(key).map_or(0, |it| it.spares.len())
     }
 

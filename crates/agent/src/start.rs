@@ -49,9 +49,11 @@ pub(crate) fn begin(node: Arc<Node>, order: StartOrder) {
     let runtime = node.handle.clone();
     match order.purpose {
         Purpose::Template(_) => runtime.spawn(preparation::run(node, instance, order)),
-        Purpose::Request(_) | Purpose::Spare(_) | Purpose::WarmUp(_) | Purpose::Provisioned => {
-            runtime.spawn(live(node, instance, order))
-        }
+        Purpose::Request(_)
+        | Purpose::Spare(_)
+        | Purpose::WarmUp(_)
+        | Purpose::Ahead
+        | Purpose::Provisioned => runtime.spawn(live(node, instance, order)),
     };
 }
 
@@ -68,7 +70,8 @@ async fn live(node: Arc<Node>, instance: Arc<Instance>, order: StartOrder) {
     let (beginning, on_free) = match purpose {
         Purpose::Request(ticket) => (For::Request(ticket), Free::of(&node, ticket)),
         Purpose::Spare(done) | Purpose::Template(done) => (For::Spare, Stock::of(&node, done)),
-        Purpose::WarmUp(expected) => (For::WarmUp, warm_up::Ready::of(&node, expected)),
+        Purpose::WarmUp(expected) => (For::WarmUp, warm_up::Ready::of(&node, Some(expected))),
+        Purpose::Ahead => (For::WarmUp, warm_up::Ready::of(&node, None)),
         Purpose::Provisioned => (For::Provision, Ready::of(&node)),
     };
     let ticket = beginning.ticket();
@@ -112,7 +115,7 @@ async fn live(node: Arc<Node>, instance: Arc<Instance>, order: StartOrder) {
     drop(lease);
 }
 
-fn refuse(pool: &Pool, ticket: Option<Ticket>, why: &str) -> bool {
+fn refuse(pool: &Arc<Pool>, ticket: Option<Ticket>, why: &str) -> bool {
     ticket.is_some_and(|ticket| pool.refuse(ticket, NodeError::Internal(why.to_owned())))
 }
 

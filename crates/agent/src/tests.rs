@@ -1,6 +1,7 @@
 //! The agent as a whole, on runtimes that live in this process: everything but the kernel is real.
 
 mod compiling;
+mod event_log;
 mod extensions;
 mod fake;
 mod hostile;
@@ -25,6 +26,7 @@ use pilotlight_model::node::{InvokeReply, InvokeRequest, Node, NodeError};
 use pilotlight_model::start::Timeline;
 use serde_json::Value;
 
+use crate::EventLogConfig;
 use crate::agent::{Agent, Config};
 use crate::runtime::RuntimeImage;
 use fake::{FakeLauncher, Script};
@@ -34,6 +36,13 @@ struct World {
     agent: Agent,
     launcher: Arc<FakeLauncher>,
     folder: tempfile::TempDir,
+}
+
+/// What the node decides by, and where that is written down.
+#[derive(Default)]
+struct Deciding {
+    policy: Option<String>,
+    event_log: Option<EventLogConfig>,
 }
 
 impl World {
@@ -50,7 +59,16 @@ impl World {
         )
     }
 
-    fn on(launcher: FakeLauncher, mut limits: Limits, folder: tempfile::TempDir) -> Self {
+    fn on(launcher: FakeLauncher, limits: Limits, folder: tempfile::TempDir) -> Self {
+        Self::deciding(launcher, limits, folder, Deciding::default())
+    }
+
+    fn deciding(
+        launcher: FakeLauncher,
+        mut limits: Limits,
+        folder: tempfile::TempDir,
+        deciding: Deciding,
+    ) -> Self {
         if limits.node_memory_mb == 0 {
             limits.node_memory_mb = 4096;
         }
@@ -59,6 +77,8 @@ impl World {
             data_dir: folder.path().to_owned(),
             limits,
             resolv_conf: "/etc/resolv.conf".into(),
+            policy: deciding.policy,
+            event_log: deciding.event_log,
         };
         let launcher = Arc::new(launcher);
         let runtimes = Runtime::ALL.map(|runtime| (runtime, image(runtime))).into();

@@ -122,15 +122,15 @@ async fn call_all(
 /// Puts an instance among the idle when it is ready.
 pub(crate) struct Ready {
     node: Arc<Node>,
-    /// Who waits for it. Locked to take it, once.
+    /// Who waits for it, if anyone does. Locked to take it, once.
     expected: Mutex<Option<Expected>>,
 }
 
 impl Ready {
-    pub(crate) fn of(node: &Arc<Node>, expected: Expected) -> Arc<dyn OnFree> {
+    pub(crate) fn of(node: &Arc<Node>, expected: Option<Expected>) -> Arc<dyn OnFree> {
         Arc::new(Self {
             node: Arc::clone(node),
-            expected: Mutex::new(Some(expected)),
+            expected: Mutex::new(expected),
         })
     }
 }
@@ -138,11 +138,13 @@ impl Ready {
 impl OnFree for Ready {
     fn free(&self, instance: &Arc<Instance>, first: bool, _via: Via, _then: Then) {
         let expected = self.expected.lock().take();
-        let Some(expected) = expected.filter(|_| first) else {
+        if !first {
             return released(&self.node, instance, None);
-        };
+        }
         // It has served nobody: there is nothing to be learned from it yet.
         self.node.pool.release(instance, None);
-        expected.ready.fetch_add(1, Ordering::Relaxed);
+        if let Some(expected) = expected {
+            expected.ready.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }

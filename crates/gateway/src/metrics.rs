@@ -86,6 +86,7 @@ pub(crate) struct Metrics {
     ladder: LadderMetrics,
     provisioned: ProvisionedMetrics,
     dropped_log_lines: Counter,
+    dropped_events: Counter,
     /// Spans that the trace exporter could not deliver.
     pub(crate) dropped_spans: Counter,
     function_limit: usize,
@@ -160,6 +161,11 @@ impl Metrics {
                 "node_dropped_log_lines",
                 "Log lines that could not be written",
             ),
+            dropped_events: registered(
+                r,
+                "node_dropped_events",
+                "Entries of the event log that could not be written",
+            ),
             dropped_spans: registered(r, "otlp_dropped_spans", "Spans that were not delivered"),
             registry: Mutex::new(registry),
             function_limit,
@@ -206,6 +212,9 @@ impl Metrics {
         self.dropped_log_lines
             .inner()
             .store(node.dropped_log_lines, Ordering::Relaxed);
+        self.dropped_events
+            .inner()
+            .store(node.dropped_events, Ordering::Relaxed);
         let (mut busy, mut idle, mut starting) = (0, 0, 0);
         for counts in node.versions.values() {
             busy += u64::from(counts.busy);

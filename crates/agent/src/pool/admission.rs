@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-use pilotlight_model::function::{FunctionSpec, VersionKey};
+use pilotlight_model::function::FunctionSpec;
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::node::NodeError;
 use pilotlight_model::start::{Instant, StartKind};
 
 use super::effects::Effects;
 use super::holdings::{Background, takes_spare};
-use super::orders::{Purpose, Ticket};
+use super::orders::Purpose;
 use super::room::Room;
 use super::state::State;
 
@@ -94,18 +94,6 @@ impl State {
         }
     }
 
-    fn grant_spare(&mut self, ticket: Ticket, key: &VersionKey, effects: &mut Effects) {
-        let Some(waiting) = self.take_waiting(ticket) else {
-            return;
-        };
-        let Some(spare) = self.pop_spare(key, effects) else {
-            return;
-        };
-        if !waiting.grant(&spare, StartKind::Spare) {
-            self.make_idle(&spare);
-        }
-    }
-
     /// A spare or an instance that finds no room is not made; a template waits for room.
     fn admit_background(&mut self, now: Instant, effects: &mut Effects) {
         let (mut orders, mut waiting) = (std::mem::take(&mut self.background), Vec::new());
@@ -131,6 +119,8 @@ impl State {
         for order in waiting.into_iter().rev() {
             orders.push_front(order);
         }
+        // The policy may have ordered more.
+        orders.append(&mut self.background);
         self.background = orders;
     }
 
@@ -150,9 +140,17 @@ impl State {
         self.starting_background += u32::from(!matches!(purpose, Purpose::Request(_)));
         let memory_mb = purpose.memory_mb(&spec);
         let finishing = Arc::clone(&self.version(&spec).finishing);
-        let instance = self.enroll(Some(spec.key.clone()), memory_mb, purpose.rung());
-        if let (Purpose::Provisioned, Some(member)) = (&purpose, self.members.get_mut(&instance)) {
-            member.provisioned = true;
+        let rung = purpose.rung();
+        let number = match purpose {
+            Purpose::Provisioned => None,
+            _ => self.number(&spec),
+        };
+        let instance = self.enroll(Some(spec.key.clone()), number, memory_mb, rung);
+        match (&purpose, self.members.get_mut(&instance)) {
+            (Purpose::Provisioned, Some(member)) => member.provisioned = true,
+            (Purpose::Request(ticket), _) => self.tell_starting(instance, Some(*ticket)),
+            _ if rung.is_none() => self.tell_starting(instance, None),
+            _ => {}
         }
         Admitted {
             instance,

@@ -8,12 +8,11 @@ use pilotlight_model::node::VersionCounts;
 use super::Pool;
 use super::members::{Member, MemberPhase};
 use super::state::State;
-use crate::clock;
 
 impl Pool {
     /// Memory promised, memory that may be promised, and what every version has.
     pub(crate) fn counts(&self) -> (u64, u64, BTreeMap<String, VersionCounts>) {
-        let state = self.state.lock();
+        let state = self.lock();
         (state.taken.memory_mb, state.capacity_mb, state.counts())
     }
 }
@@ -30,7 +29,7 @@ impl State {
                 count(member, counts.entry(key.to_string()).or_default());
             }
         }
-        for (key, provisioned) in self.provisions.shown(clock::now()) {
+        for (key, provisioned) in self.provisions.shown(self.now) {
             let counts = counts.entry(key.to_string()).or_default();
             counts.provisioned = Some(provisioned);
         }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use parking_lot::MutexGuard;
 use pilotlight_model::function::FunctionSpec;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::node::NodeError;
@@ -26,11 +27,22 @@ pub(super) struct Effects {
     /// Specs of the versions whose spare was taken.
     pub(super) spares_taken: Vec<Arc<FunctionSpec>>,
     pub(super) given_up: Vec<Rung>,
+    /// Versions that are to have up to that rung what they lack.
+    pub(super) raise: Vec<(Arc<FunctionSpec>, Rung)>,
+    /// What may start has grown by what the policy said.
+    pub(super) admit: bool,
     /// Orders that come to nothing: who ordered is told by the drop.
     pub(super) dropped: Vec<Background>,
 }
 
 impl Pool {
+    /// The books, at this moment: all of one decision happens at one time, and none before another.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock();
+        state.now = clock::now();
+        state
+    }
+
     /// Takes a decision, does what the policy says to it, and carries out what follows.
     pub(super) fn decide<T>(
         self: &Arc<Self>,
@@ -38,10 +50,11 @@ impl Pool {
     ) -> T {
         let mut effects = Effects::default();
         let (decided, earlier) = {
-            let mut state = self.state.lock();
+            let mut state = self.lock();
             let decided = decision(&mut state, &mut effects);
-            state.apply(&mut effects);
-            (decided, state.mind.set_clock())
+            state.settle(&mut effects);
+            let ahead = state.ahead.next();
+            (decided, state.mind.set_clock(ahead))
         };
         if earlier {
             self.clock_changed.notify_one();
@@ -52,7 +65,7 @@ impl Pool {
 
     /// Starts what may be started now.
     pub(super) fn pump(self: &Arc<Self>) {
-        self.decide(|state, effects| state.admit(clock::now(), effects));
+        self.decide(|state, effects| state.admit(state.now, effects));
     }
 
     fn carry_out(self: &Arc<Self>, effects: Effects) {
@@ -66,6 +79,9 @@ impl Pool {
             (self.outside)(Call::SpareTaken(spec));
         }
         drop(effects.dropped);
+        for (spec, rung) in effects.raise {
+            (self.outside)(Call::Raise(spec, rung));
+        }
         for (sender, error) in effects.refuse {
             let _ = sender.send(Grant::Refused(error));
         }

@@ -37,7 +37,13 @@ pub(crate) struct Lease {
 impl Place {
     /// Asks for a start. Until then only instances that become free serve the request.
     pub(crate) fn want_start(&self) {
-        self.pool.state.lock().want_start(self.ticket);
+        self.pool.lock().want_start(self.ticket);
+        self.pool.pump();
+    }
+
+    /// Asks for a start, whatever the policy says to it.
+    pub(crate) fn insist(&self) {
+        self.pool.lock().permit(self.ticket);
         self.pool.pump();
     }
 
@@ -52,7 +58,8 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        drop(self.pool.state.lock().take_waiting(self.ticket));
+        let left = self.pool.decide(|state, _| state.take_waiting(self.ticket));
+        drop(left);
         // It may have been granted an instance at the very moment that it gave up. One that cannot
         // serve has nothing to be released.
         if let Ok(Grant::Instance(instance, _)) = self.grant.try_recv()
@@ -65,7 +72,7 @@ impl Drop for Place {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.pool.state.lock().turn_over(self.background);
+        self.pool.lock().turn_over(self.background);
         self.pool.pump();
     }
 }
@@ -73,20 +80,20 @@ impl Drop for Turn {
 impl Lease {
     /// What has the room is a template or a zygote now, and worth that much.
     pub(crate) fn hold(&self, rung: Rung, worth: Worth) {
-        self.pool.state.lock().hold(self.instance, rung, worth);
+        self.pool.lock().hold(self.instance, rung, worth);
         self.pool.pump();
     }
 
     /// A start has had use for it.
     pub(crate) fn used(&self) {
-        self.pool.state.lock().used(self.instance);
+        self.pool.lock().used(self.instance);
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         let (empty, provisions) = {
-            let mut state = self.pool.state.lock();
+            let mut state = self.pool.lock();
             state.gone(self.instance);
             (state.members.is_empty(), !state.provisions.is_empty())
         };

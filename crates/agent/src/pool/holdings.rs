@@ -10,10 +10,9 @@ use pilotlight_model::start::{Cold, StartKind};
 
 use super::effects::Effects;
 use super::members::{Member, MemberPhase, Occupant};
-use super::orders::Purpose;
+use super::orders::{Purpose, Ticket};
 use super::room::Room;
 use super::state::State;
-use crate::clock;
 use crate::instance::Instance;
 
 /// Memory that an empty sandbox costs the kernel (name space, control groups, tables), beside what its
@@ -52,11 +51,25 @@ impl State {
     /// Takes an order in, unless it makes no sense any more.
     pub(super) fn order(&mut self, order: Background, effects: &mut Effects) {
         let outdated = self.is_retired(&order.spec) || !self.is_newest(&order.spec);
-        if self.draining || outdated || u64::from(order.spec.memory_mb) > self.capacity_mb {
+        if self.draining
+            || outdated
+            || self.stands_below(&order)
+            || u64::from(order.spec.memory_mb) > self.capacity_mb
+        {
             effects.dropped.push(order);
         } else {
             self.background.push_back(order);
         }
+    }
+
+    /// Whether the policy wants less of the version than that.
+    fn stands_below(&mut self, order: &Background) -> bool {
+        let Some(number) = self.number(&order.spec) else {
+            return false;
+        };
+        let stands = self.mind.numbers.at(number).and_then(|it| it.stands);
+        let rung = order.purpose.rung();
+        stands.is_some_and(|stands| rung.is_some_and(|rung| rung > stands))
     }
 
     /// Whether something that is to be kept would be of no use any more.
@@ -86,7 +99,8 @@ impl State {
         if !takes_spare(cold) || !self.has_room_for_spare(key) {
             return None;
         }
-        let spare = self.pop_spare(key, effects)?;
+        let spare = self.pop_spare(key, None, effects)?;
+        self.set_busy(spare.id);
         Some((spare, StartKind::Spare))
     }
 
@@ -97,26 +111,30 @@ impl State {
             .is_some_and(|version| !version.spares.is_empty())
     }
 
-    /// Makes the version's spare an instance like any other. There is room.
+    /// Makes the version's spare an instance like any other, for that request if it waits. There is room.
     pub(super) fn pop_spare(
         &mut self,
         key: &VersionKey,
+        ticket: Option<Ticket>,
         effects: &mut Effects,
     ) -> Option<Arc<Instance>> {
+        let now = self.now;
         let version = self.versions.get_mut(key)?;
         let spare = version.spares.pop()?;
         version.uses += 1;
-        version.last_used = clock::now();
-        self.enlist(&spare);
+        version.last_used = now;
+        self.enlist(&spare, ticket);
         effects.spares_taken.push(Arc::clone(&spare.spec));
         Some(spare)
     }
 
     /// A spare begins to serve, with all the room that its function may use.
-    fn enlist(&mut self, spare: &Arc<Instance>) {
+    fn enlist(&mut self, spare: &Arc<Instance>, ticket: Option<Ticket>) {
+        self.tell_lost(spare.id);
+        self.tell_starting(spare.id, ticket);
         self.adopt(spare.id);
         self.set_memory(spare.id, spare.spec.memory_mb.into());
-        self.set_busy(spare.id);
+        self.tell_started(spare.id, StartKind::Spare);
     }
 
     /// A fork is ready: a request of its version that waits gets it, or it is kept.
@@ -134,17 +152,24 @@ impl State {
         self.hold(spare.id, Rung::Spare, worth);
         self.version(&spare.spec).spares.push(Arc::clone(spare));
         while self.has_room_for_spare(key)
-            && let Some(waiting) = self
-                .first_waiting(key)
-                .and_then(|ticket| self.take_waiting(ticket))
+            && let Some(ticket) = self.first_waiting(key)
         {
-            let Some(taken) = self.pop_spare(key, effects) else {
-                return;
-            };
-            if !waiting.grant(&taken, StartKind::Spare) {
-                // Its request has gone; it has served nobody, and waits for the next like any idle one.
-                self.make_idle(&taken);
-            }
+            self.grant_spare(ticket, key, effects);
+        }
+    }
+
+    /// Gives the version's spare to a request that waits.
+    pub(super) fn grant_spare(&mut self, ticket: Ticket, key: &VersionKey, effects: &mut Effects) {
+        let Some(spare) = self.pop_spare(key, Some(ticket), effects) else {
+            return;
+        };
+        let granted = self.take_waiting(ticket).is_some_and(|waiting| {
+            self.set_busy(spare.id);
+            waiting.grant(&spare, StartKind::Spare)
+        });
+        if !granted {
+            // Its request has gone; it has served nobody, and waits for the next like any idle one.
+            self.make_idle(&spare, effects);
         }
     }
 
@@ -160,6 +185,7 @@ impl State {
             member.phase = MemberPhase::Held;
         }
         self.set_memory(id, worth.memory_mb());
+        self.tell_held(id);
     }
 
     /// Room for a zygote, if there is any without taking it from others.
@@ -167,7 +193,7 @@ impl State {
         if self.draining || self.taken.memory_mb + memory_mb > self.capacity_mb {
             return None;
         }
-        let id = self.enroll(None, memory_mb, Some(Rung::Zygote));
+        let id = self.enroll(None, None, memory_mb, Some(Rung::Zygote));
         if let Some(member) = self.members.get_mut(&id) {
             member.occupant = Some(occupant);
         }
@@ -175,8 +201,9 @@ impl State {
     }
 
     pub(super) fn used(&mut self, id: InstanceId) {
+        let now = self.now;
         if let Some(member) = self.members.get_mut(&id) {
-            member.last_used = clock::now();
+            member.last_used = now;
         }
     }
 
@@ -186,13 +213,16 @@ impl State {
         let (ended, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|order| of(&order.spec));
         self.background = kept.into();
         effects.dropped.extend(ended);
-        for member in self.members.values_mut() {
-            if let (Some(_), Some(Occupant::Instance(instance))) = (member.rung, &member.occupant)
-                && of(&instance.spec)
-            {
-                member.phase = MemberPhase::Ending;
-                effects.stop.push(Occupant::Instance(Arc::clone(instance)));
+        let held = |member: &Member| match (member.rung, &member.occupant) {
+            (Some(_), Some(Occupant::Instance(instance))) if of(&instance.spec) => {
+                Some(Arc::clone(instance))
             }
+            _ => None,
+        };
+        let mut held: Vec<Arc<Instance>> = self.members.values().filter_map(held).collect();
+        held.sort_unstable_by_key(|instance| instance.id);
+        for instance in held {
+            self.stop(&instance, effects);
         }
         for version in self.versions.values_mut() {
             version.spares.retain(|spare| !of(&spare.spec));

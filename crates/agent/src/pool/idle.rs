@@ -9,7 +9,6 @@ use super::effects::Effects;
 use super::members::MemberPhase;
 use super::orders::Ticket;
 use super::state::State;
-use crate::clock;
 use crate::instance::Instance;
 
 impl State {
@@ -24,6 +23,11 @@ impl State {
         let kind = started_for.map_or(StartKind::Warm, |(_, kind)| kind);
         // The request that a start was for gets it even if the version has moved on since.
         let current = !instance.is_retired() && self.is_newest(&instance.spec);
+        match self.members.get(&instance.id).map(|member| member.phase) {
+            Some(MemberPhase::Starting) => self.tell_started(instance.id, instance.started_as()),
+            Some(MemberPhase::Busy) if current && !self.draining => self.tell_idle(instance.id),
+            _ => {}
+        }
         let mut next = started_for
             .map(|(ticket, _)| ticket)
             .filter(|ticket| self.waiting.contains_key(ticket));
@@ -40,11 +44,11 @@ impl State {
         if self.draining || !current {
             self.stop(instance, effects);
         } else {
-            self.make_idle(instance);
+            self.make_idle(instance, effects);
         }
     }
 
-    pub(super) fn make_idle(&mut self, instance: &Arc<Instance>) {
+    pub(super) fn make_idle(&mut self, instance: &Arc<Instance>, effects: &mut Effects) {
         let Some(member) = self.members.get_mut(&instance.id) else {
             return;
         };
@@ -52,29 +56,26 @@ impl State {
             return;
         }
         member.phase = MemberPhase::Idle;
-        if self.provisions.keep(instance, clock::now()) {
+        let member_is_apart = member.number.is_none();
+        if self.provisions.keep(instance, self.now) {
+            return;
+        }
+        if member_is_apart {
+            // Nobody would ever end it.
+            self.stop(instance, effects);
             return;
         }
         self.version(&instance.spec).idle.push(Arc::clone(instance));
-        self.keep_from_now(instance);
-    }
-
-    /// An idle instance's time begins, or begins anew.
-    fn keep_from_now(&mut self, instance: &Instance) {
-        let Some(member) = self.members.get(&instance.id) else {
-            return;
-        };
-        let keep_alive = instance.spec.keep_alive.unwrap_or(self.limits.keep_alive);
-        self.mind
-            .idle(clock::now(), instance.id, member.memory_mb, keep_alive);
+        self.tell_idle(instance.id);
     }
 
     /// What is provisioned is used first; of the others the one used last.
     pub(super) fn pop_idle(&mut self, key: &VersionKey) -> Option<Arc<Instance>> {
         let instance = self.take_idle(key)?;
+        let now = self.now;
         let version = self.versions.get_mut(key)?;
         version.uses += 1;
-        version.last_used = clock::now();
+        version.last_used = now;
         Some(instance)
     }
 
@@ -85,7 +86,6 @@ impl State {
             Some(instance) => instance,
             None => self.versions.get_mut(key)?.idle.pop()?,
         };
-        self.mind.busy(clock::now(), instance.id);
         self.set_busy(instance.id);
         Some(instance)
     }
@@ -105,7 +105,7 @@ impl State {
         let idle = version.idle.clone();
         let provisioned = self.provisions.idle(&spec.key);
         for instance in idle.iter().rev().take(wanted.saturating_sub(provisioned)) {
-            self.keep_from_now(instance);
+            self.tell_idle_from_now(instance.id);
         }
         provisioned + idle.len()
     }
@@ -115,7 +115,6 @@ impl State {
         let version = self.versions.get_mut(key);
         let idle = version.map_or_else(Vec::new, |version| std::mem::take(&mut version.idle));
         for instance in idle {
-            self.mind.gone(clock::now(), instance.id);
             self.stop(&instance, effects);
         }
     }

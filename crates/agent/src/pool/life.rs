@@ -4,23 +4,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Pool;
-use crate::clock;
+
+/// A policy that wants to be woken at once is woken so soon: it cannot keep the node busy with it.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 impl Pool {
     /// Runs the clock of the policy and of what is provisioned; never ends by itself.
     pub(crate) async fn keep_time(self: Arc<Self>) {
         loop {
-            let rings_at = self.decide(|state, _| {
-                let now = clock::now();
-                state.mind.tick(now);
-                let provisions = state.provisions.wake_at(now);
-                [state.mind.rings_at(), provisions]
-                    .into_iter()
-                    .flatten()
-                    .min()
+            self.decide(|state, effects| {
+                state.start_ahead(effects);
+                state.mind.tick(state.now, state.ahead.next());
             });
             self.pump();
-            let pause = rings_at.map(|at| at.since(clock::now()));
+            let pause = {
+                let state = self.lock();
+                let provisions = state.provisions.wake_at(state.now);
+                let rings_at = [state.mind.rings_at(), provisions];
+                let next = rings_at.into_iter().flatten().min();
+                next.map(|at| at.since(state.now).max(SHORTEST))
+            };
             tokio::select! {
                 () = sleep_or_never(pause) => {}
                 () = self.clock_changed.notified() => {}
@@ -30,7 +33,7 @@ impl Pool {
 
     /// Whether the node takes no more requests.
     pub(crate) fn is_draining(&self) -> bool {
-        self.state.lock().draining
+        self.lock().draining
     }
 
     /// From now on nothing is started or accepted; idle instances end, and who waits is sent away.
@@ -41,7 +44,7 @@ impl Pool {
     /// Ends every instance, whatever it does.
     pub(crate) fn kill_all(&self) {
         let occupants: Vec<_> = {
-            let mut state = self.state.lock();
+            let mut state = self.lock();
             state.killing = true;
             let members = state.members.values();
             members
@@ -57,7 +60,7 @@ impl Pool {
     pub(crate) async fn emptied(&self) {
         loop {
             let emptied = self.emptied.notified();
-            if self.state.lock().members.is_empty() {
+            if self.lock().members.is_empty() {
                 return;
             }
             emptied.await;

@@ -7,17 +7,23 @@ use pilotlight_model::function::VersionKey;
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::Instant;
+use pilotlight_policy::VersionId;
 use tokio::sync::Notify;
 
 use super::effects::Effects;
 use super::room::Room;
 use super::state::State;
-use crate::clock;
 use crate::instance::Instance;
 
 pub(super) struct Member {
     /// Absent for what belongs to no version.
     pub(super) key: Option<VersionKey>,
+    /// By which the policy knows its version; absent for what is out of the policy's hands.
+    pub(super) number: Option<VersionId>,
+    /// What the policy was told last that it does, as an instance.
+    pub(super) told: Told,
+    /// When its room was taken.
+    pub(super) since: Instant,
     pub(super) memory_mb: u64,
     pub(super) phase: MemberPhase,
     /// Made to be one of those that are provisioned.
@@ -30,6 +36,17 @@ pub(super) struct Member {
     pub(super) last_used: Instant,
     /// Absent until the start order has been taken up.
     pub(super) occupant: Option<Occupant>,
+}
+
+/// What the policy knows of an instance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Told {
+    /// That it is none, or is no more.
+    #[default]
+    Nothing,
+    Starting,
+    Idle,
+    Busy,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +80,14 @@ impl Member {
     pub(super) fn room(&self) -> Room {
         Room::of(self.rung, self.memory_mb)
     }
+
+    /// Memory, in MiB, that is out of the policy's hands.
+    fn apart_mb(&self) -> u64 {
+        match self.number {
+            Some(_) => 0,
+            None => self.memory_mb,
+        }
+    }
 }
 
 impl State {
@@ -70,6 +95,7 @@ impl State {
     pub(super) fn enroll(
         &mut self,
         key: Option<VersionKey>,
+        number: Option<VersionId>,
         memory_mb: u64,
         rung: Option<Rung>,
     ) -> InstanceId {
@@ -80,16 +106,20 @@ impl State {
         }
         let member = Member {
             key,
+            number,
+            told: Told::Nothing,
+            since: self.now,
             memory_mb,
             phase: MemberPhase::Starting,
             provisioned: false,
             rung,
             bytes: 0,
             saves: Duration::ZERO,
-            last_used: clock::now(),
+            last_used: self.now,
             occupant: None,
         };
         self.taken += member.room();
+        self.apart_mb += member.apart_mb();
         self.members.insert(id, member);
         id
     }
@@ -112,8 +142,10 @@ impl State {
     pub(super) fn set_memory(&mut self, id: InstanceId, memory_mb: u64) {
         if let Some(member) = self.members.get_mut(&id) {
             self.taken -= member.room();
+            self.apart_mb -= member.apart_mb();
             member.memory_mb = memory_mb;
             self.taken += member.room();
+            self.apart_mb += member.apart_mb();
         }
     }
 
@@ -123,6 +155,7 @@ impl State {
             self.taken -= member.room();
             member.rung = None;
             self.taken += member.room();
+            self.tell_starting(id, None);
         }
     }
 
@@ -132,26 +165,36 @@ impl State {
         {
             member.phase = MemberPhase::Busy;
             if let Some(key) = &member.key {
-                self.provisions.given(key, instance, clock::now());
+                self.provisions.given(key, instance, self.now);
             }
+            self.tell_busy(instance);
         }
     }
 
     pub(super) fn stop(&mut self, instance: &Arc<Instance>, effects: &mut Effects) {
-        if let Some(member) = self.members.get_mut(&instance.id) {
+        self.end_member(instance.id);
+        effects.stop.push(Occupant::Instance(Arc::clone(instance)));
+    }
+
+    /// The member is on its way out.
+    pub(super) fn end_member(&mut self, id: InstanceId) {
+        self.tell_gone(id);
+        self.tell_lost(id);
+        if let Some(member) = self.members.get_mut(&id) {
             member.phase = MemberPhase::Ending;
         }
-        effects.stop.push(Occupant::Instance(Arc::clone(instance)));
     }
 
     /// The member's processes are gone.
     pub(super) fn gone(&mut self, instance: InstanceId) {
+        self.tell_gone(instance);
+        self.tell_lost(instance);
         let Some(member) = self.members.remove(&instance) else {
             return;
         };
-        let now = clock::now();
-        self.mind.gone(now, instance);
+        let now = self.now;
         self.taken -= member.room();
+        self.apart_mb -= member.apart_mb();
         let Some(key) = member.key else {
             return;
         };

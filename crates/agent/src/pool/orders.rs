@@ -24,6 +24,8 @@ pub(crate) enum Call {
     SpareTaken(Arc<FunctionSpec>),
     /// Something was given up for want of room.
     GivenUp(Rung),
+    /// The version is to have what it lacks up to that rung.
+    Raise(Arc<FunctionSpec>, Rung),
 }
 
 /// Leave to start one process.
@@ -49,6 +51,8 @@ pub(crate) enum Purpose {
     Template(Done),
     /// To be idle, initialised, before a request comes.
     WarmUp(Expected),
+    /// The same, because the policy wants it.
+    Ahead,
     /// To serve, as one of those that are provisioned.
     Provisioned,
 }
@@ -72,7 +76,9 @@ impl Purpose {
     /// What the started process is kept as, unless it serves.
     pub(super) fn rung(&self) -> Option<Rung> {
         match self {
-            Purpose::Request(_) | Purpose::WarmUp(_) | Purpose::Provisioned => None,
+            Purpose::Request(_) | Purpose::WarmUp(_) | Purpose::Ahead | Purpose::Provisioned => {
+                None
+            }
             Purpose::Spare(_) => Some(Rung::Spare),
             Purpose::Template(_) => Some(Rung::Template),
         }
@@ -85,6 +91,7 @@ impl Purpose {
             Purpose::Request(_)
             | Purpose::Template(_)
             | Purpose::WarmUp(_)
+            | Purpose::Ahead
             | Purpose::Provisioned => spec.memory_mb.into(),
         }
     }

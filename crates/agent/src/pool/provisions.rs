@@ -18,7 +18,6 @@ use super::members::{MemberPhase, Occupant};
 use super::orders::Purpose;
 use super::room::Room;
 use super::state::State;
-use crate::clock;
 use crate::instance::Instance;
 use crate::tries::Tries;
 use books::Provision;
@@ -34,7 +33,8 @@ impl Pool {
 
     /// What that version has of what is provisioned for it.
     pub(crate) fn provisioned(&self, key: &VersionKey) -> Option<Provisioned> {
-        self.state.lock().provisions.of(key, clock::now())
+        let state = self.lock();
+        state.provisions.of(key, state.now)
     }
 
     /// A provisioned instance is initialised, and serves from now on.
@@ -44,14 +44,15 @@ impl Pool {
 
     /// A provisioned instance has ended, for that reason if it never came so far as to serve.
     pub(crate) fn provisioned_over(&self, instance: &Instance, trouble: Trouble) {
-        self.state.lock().not_provisioned(instance, trouble);
+        self.lock().not_provisioned(instance, trouble);
         // The next attempt has a time now.
         self.clock_changed.notify_one();
     }
 
     /// What provisioned instances have done and cost.
     pub(crate) fn provisioned_usage(&self) -> Usage {
-        self.state.lock().provisions.usage(clock::now())
+        let state = self.lock();
+        state.provisions.usage(state.now)
     }
 }
 
@@ -82,9 +83,10 @@ impl State {
             provision.trouble = None;
             provision.tries = Tries::default();
         }
+        let now = self.now;
         let mut too_many = Vec::new();
         while provision.members() > wanted
-            && let Some(id) = provision.take_out(clock::now())
+            && let Some(id) = provision.take_out(now)
         {
             too_many.push(id);
         }
@@ -98,7 +100,7 @@ impl State {
         let Some(mut provision) = self.provisions.versions.remove(key) else {
             return;
         };
-        let now = clock::now();
+        let now = self.now;
         self.provisions.released += provision.usage(now);
         while let Some(id) = provision.take_out(now) {
             self.let_go(id, effects);
@@ -207,11 +209,12 @@ impl State {
 
     /// The start of a provisioned instance came to nothing, if it had not come to its end before.
     pub(super) fn not_provisioned(&mut self, instance: &Instance, trouble: Trouble) {
+        let now = self.now;
         if let Some(provision) = self.provisions.versions.get_mut(&instance.spec.key)
             && provision.starting.remove(&instance.id)
         {
             provision.trouble = Some(trouble);
-            let rest = provision.tries.failed(clock::now());
+            let rest = provision.tries.failed(now);
             tracing::warn!(
                 version = %instance.spec.key, ?trouble, rest_s = rest.as_secs(),
                 "provisioned instance not made"

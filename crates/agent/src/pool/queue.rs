@@ -9,7 +9,6 @@ use tokio::sync::oneshot;
 
 use super::orders::{Grant, Ticket};
 use super::state::{State, VersionPool};
-use crate::clock;
 use crate::instance::Instance;
 
 /// A request that waits.
@@ -18,6 +17,12 @@ pub(super) struct Waiting {
     pub(super) sender: oneshot::Sender<Grant>,
     /// It is served by its own start alone.
     pub(super) cold: Option<Cold>,
+    /// The policy knows that it waits.
+    pub(super) told: bool,
+    /// It may have a start.
+    pub(super) permitted: bool,
+    /// It has waited for as long as one that is about to be idle is worth waiting for.
+    pub(super) wants_start: bool,
 }
 
 /// What a request that has begun to wait may expect.
@@ -30,6 +35,22 @@ pub(super) struct Queued {
 }
 
 impl Waiting {
+    /// A request of which nobody knows yet.
+    pub(super) fn new(
+        spec: &Arc<FunctionSpec>,
+        sender: oneshot::Sender<Grant>,
+        cold: Option<Cold>,
+    ) -> Self {
+        Self {
+            spec: Arc::clone(spec),
+            sender,
+            cold,
+            told: false,
+            permitted: false,
+            wants_start: false,
+        }
+    }
+
     /// Gives the request that instance. False if it waits no more.
     pub(super) fn grant(self, instance: &Arc<Instance>, kind: StartKind) -> bool {
         let grant = Grant::Instance(Arc::clone(instance), kind);
@@ -61,13 +82,15 @@ impl State {
         }
         self.last_ticket += 1;
         let ticket = Ticket(self.last_ticket);
+        let now = self.now;
         let version = self.version(&waiting.spec);
         version.uses += 1;
-        version.last_used = clock::now();
+        version.last_used = now;
         if waiting.cold.is_none() {
             version.waiting.insert(ticket);
         }
         self.waiting.insert(ticket, waiting);
+        self.tell_waits(ticket);
         Ok(ticket)
     }
 
@@ -87,10 +110,26 @@ impl State {
         true
     }
 
+    /// From now on a start is better than to wait for one that is about to be idle.
     pub(super) fn want_start(&mut self, ticket: Ticket) {
-        if self.waiting.contains_key(&ticket) {
+        if let Some(waiting) = self.waiting.get_mut(&ticket) {
+            waiting.wants_start = true;
+            if waiting.permitted {
+                self.starts_wanted.insert(ticket);
+            }
+        }
+    }
+
+    /// The request may have a start. Whether it is one more that wants one now.
+    pub(super) fn permit(&mut self, ticket: Ticket) -> bool {
+        let Some(waiting) = self.waiting.get_mut(&ticket) else {
+            return false;
+        };
+        let news = !std::mem::replace(&mut waiting.permitted, true) && waiting.wants_start;
+        if news {
             self.starts_wanted.insert(ticket);
         }
+        news
     }
 
     /// The first of a version's requests that an instance which has become free may serve.
@@ -100,6 +139,7 @@ impl State {
 
     /// Takes a request out of the queue.
     pub(super) fn take_waiting(&mut self, ticket: Ticket) -> Option<Waiting> {
+        self.tell_left(ticket);
         let waiting = self.waiting.remove(&ticket)?;
         self.starts_wanted.remove(&ticket);
         if let Some(version) = self.versions.get_mut(&waiting.spec.key) {

@@ -99,9 +99,10 @@ impl State {
         };
         // Idle instances first: for what they are promised they save the least.
         if lacks.memory_mb > 0 || lacks.instances > 0 {
-            self.mind.lacks_room(now, lacks);
-            let freed_mb = self.apply(effects);
-            lacks.memory_mb = lacks.memory_mb.saturating_sub(freed_mb);
+            self.tell_pressure(lacks);
+            let freed = self.apply(effects);
+            lacks.memory_mb = lacks.memory_mb.saturating_sub(freed.memory_mb);
+            lacks.held = lacks.held.saturating_sub(freed.held);
         }
         if lacks.memory_mb > 0 || lacks.held > 0 {
             self.give_up(now, lacks, spared, effects);

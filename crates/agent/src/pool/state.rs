@@ -10,7 +10,9 @@ use pilotlight_model::ids::InstanceId;
 use pilotlight_model::limits::Limits;
 use pilotlight_model::node::NodeError;
 use pilotlight_model::start::Instant;
+use pilotlight_policy::VersionId;
 
+use super::ahead::Ahead;
 use super::effects::Effects;
 use super::holdings::Background;
 use super::members::{Member, Occupant};
@@ -19,10 +21,11 @@ use super::orders::Ticket;
 use super::provisions::Provisions;
 use super::queue::Waiting;
 use super::room::Room;
-use crate::clock;
 use crate::instance::Instance;
 
 pub(super) struct State {
+    /// When the decision is taken that is under way.
+    pub(super) now: Instant,
     pub(super) limits: Limits,
     pub(super) capacity_mb: u64,
     pub(super) versions: HashMap<VersionKey, VersionPool>,
@@ -37,6 +40,10 @@ pub(super) struct State {
     /// Starts that nobody waits for on the path, in order of their coming.
     pub(super) background: VecDeque<Background>,
     pub(super) mind: Mind,
+    /// What the policy wants started at a time to come.
+    pub(super) ahead: Ahead,
+    /// Memory, in MiB, of members that are out of the policy's hands.
+    pub(super) apart_mb: u64,
     pub(super) provisions: Provisions,
     /// Turns taken, and those of them by starts off the path.
     pub(super) starting: u32,
@@ -76,8 +83,9 @@ impl VersionPool {
 }
 
 impl State {
-    pub(super) fn new(limits: &Limits, capacity_mb: u64) -> Self {
+    pub(super) fn new(limits: &Limits, capacity_mb: u64, mind: Mind) -> Self {
         Self {
+            now: Instant(0),
             limits: *limits,
             capacity_mb,
             versions: HashMap::new(),
@@ -86,7 +94,9 @@ impl State {
             waiting: BTreeMap::new(),
             starts_wanted: BTreeSet::new(),
             background: VecDeque::new(),
-            mind: Mind::new(),
+            mind,
+            ahead: Ahead::default(),
+            apart_mb: 0,
             provisions: Provisions::default(),
             starting: 0,
             starting_background: 0,
@@ -99,19 +109,26 @@ impl State {
     }
 
     /// Takes note of the version's newest spec and ends idle instances of older ones.
-    pub(super) fn refresh(&mut self, spec: &Arc<FunctionSpec>, effects: &mut Effects) {
+    /// Returns its number.
+    pub(super) fn refresh(
+        &mut self,
+        spec: &Arc<FunctionSpec>,
+        effects: &mut Effects,
+    ) -> Option<VersionId> {
         self.move_provision(spec, effects);
+        let number = self.number(spec);
         let Some(version) = self.versions.get_mut(&spec.key) else {
-            return;
+            return number;
         };
         if version.spec.revision >= spec.revision && !version.retired {
-            return;
+            return number;
         }
         version.spec = Arc::clone(spec);
         version.retired = false;
         self.end_idle(&spec.key, effects);
         let older = |it: &FunctionSpec| it.key == spec.key && it.revision < spec.revision;
         self.end_held(older, effects);
+        number
     }
 
     /// Lets go of a version: idle instances at once, the others after what they do.
@@ -121,6 +138,7 @@ impl State {
         if let Some(version) = self.versions.get_mut(key) {
             version.retired = true;
         }
+        self.tell_retired(key);
     }
 
     /// Every instance of the version that has been attached takes no new request.
@@ -159,6 +177,7 @@ impl State {
 
     /// The version of that spec, which is new to the pool if need be.
     pub(super) fn version(&mut self, spec: &Arc<FunctionSpec>) -> &mut VersionPool {
+        let now = self.now;
         self.versions
             .entry(spec.key.clone())
             .or_insert_with(|| VersionPool {
@@ -169,7 +188,7 @@ impl State {
                 finishing: Arc::default(),
                 members: 0,
                 uses: 0,
-                last_used: clock::now(),
+                last_used: now,
                 retired: false,
             })
     }

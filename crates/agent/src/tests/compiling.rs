@@ -116,6 +116,8 @@ async fn a_runtime_without_byte_code_has_nothing_to_do() {
             ..Limits::default()
         },
         resolv_conf: "/etc/resolv.conf".into(),
+        policy: None,
+        event_log: None,
     };
     let launcher = Arc::new(FakeLauncher::new(script(|_| async { Exit::Code(0) })));
     let plain = RuntimeImage {

@@ -61,6 +61,8 @@ impl World {
             data_dir: folder.path().to_owned(),
             limits: Limits::default(),
             resolv_conf: "/etc/resolv.conf".into(),
+            policy: None,
+            event_log: None,
         };
         let runtimes = [(runtime.runtime, runtime)].into();
         let agent = Agent::start(config, store, runtimes, sandboxes.clone()).unwrap();

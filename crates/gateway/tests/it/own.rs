@@ -242,6 +242,7 @@ async fn metrics_are_openmetrics_with_bounded_labels() {
         "pilotlight_node_capacity_bytes 1073741824",
         "pilotlight_node_instances{state=\"idle\"} 4",
         "pilotlight_node_dropped_log_lines_total 5",
+        "pilotlight_node_dropped_events_total 7",
         "pilotlight_node_provisioned_instances{state=\"idle\"} 4",
         "pilotlight_node_provisioned_instances{state=\"busy\"} 2",
         "pilotlight_node_provisioned_instances{state=\"missing\"} 4",

@@ -45,6 +45,9 @@ pub struct NodeStatus {
     pub capacity_mb: u64,
     /// Log lines that could not be written since the node started.
     pub dropped_log_lines: u64,
+    /// Entries of the node's event log that could not be written since then.
+    #[serde(default)]
+    pub dropped_events: u64,
     /// Counts by version, keyed by qualified ARN.
     pub versions: BTreeMap<String, VersionCounts>,
     /// The zygotes of the node's runtimes.

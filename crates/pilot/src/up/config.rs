@@ -3,6 +3,7 @@
 
 pub(crate) mod asynchronous;
 mod check;
+pub(crate) mod policy;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use pilotlight_gateway::{Endpoint, InvalidEndpoint, refuse_open_listen};
 use pilotlight_model::limits::{DEFAULT_DRAIN, Limits};
 
 use asynchronous::Asynchronous;
+use policy::PolicyConfig;
 
 use super::file::{AccessKey, File, HotReload, LimitsTable, LogFormat};
 use crate::cli::UpArgs;
@@ -52,6 +54,8 @@ pub(crate) struct Config {
     pub(crate) access_keys: Vec<AccessKey>,
     /// Limits of the installation.
     pub(crate) limits: Limits,
+    /// What is kept for requests to come.
+    pub(crate) policy: PolicyConfig,
     /// How asynchronous invocations are done.
     pub(crate) asynchronous: Asynchronous,
 }
@@ -116,6 +120,7 @@ impl Default for Config {
             runtime_substitutes: true,
             access_keys: Vec::new(),
             limits: Limits::default(),
+            policy: PolicyConfig::default(),
             asynchronous: Asynchronous::default(),
         }
     }
@@ -204,6 +209,7 @@ impl Config {
             runtime_substitutes: file.runtime_substitutes.unwrap_or(self.runtime_substitutes),
             access_keys: file.access_keys.unwrap_or(self.access_keys),
             limits,
+            policy: self.policy.with(file.policy),
             asynchronous: self
                 .asynchronous
                 .with(file.asynchronous, file.destinations)?,
@@ -272,6 +278,7 @@ impl Config {
                 account_log_bytes: Some(account_log_bytes),
                 functions: Some(functions),
             }),
+            policy: Some(self.policy.to_table()),
             asynchronous: Some(asynchronous),
             destinations: (!destinations.is_empty()).then_some(destinations),
             // An empty list would not let one be appended as a table.

@@ -8,6 +8,7 @@ use pilotlight_model::AccountId;
 use serde::{Deserialize, Serialize};
 
 use super::config::asynchronous::{AsyncTable, DestinationsTable};
+use super::config::policy::PolicyTable;
 
 /// The whole file. Tables stand last, as TOML wants it.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -28,6 +29,7 @@ pub(crate) struct File {
     pub(crate) hot_reload: Option<HotReload>,
     pub(crate) runtime_substitutes: Option<bool>,
     pub(crate) limits: Option<LimitsTable>,
+    pub(crate) policy: Option<PolicyTable>,
     #[serde(rename = "async")]
     pub(crate) asynchronous: Option<AsyncTable>,
     pub(crate) destinations: Option<DestinationsTable>,

@@ -113,6 +113,8 @@ impl Platform {
             node: config.node_name.clone(),
             data_dir: config.data_dir.clone(),
             limits: config.limits,
+            policy: config.policy.name.clone(),
+            event_log: config.policy.event_log(),
             resolv_conf: pilotlight_sandbox::network::resolv_conf(&config.data_dir)
                 .context("cannot write the instances' resolv.conf")?,
         };

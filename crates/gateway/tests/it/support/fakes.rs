@@ -171,6 +171,7 @@ impl Node for Fakes {
             promised_mb: 128,
             capacity_mb: 1024,
             dropped_log_lines: 5,
+            dropped_events: 7,
             versions: ["123456789012", "000000000001"]
                 .map(|account| (arn(account), counts.clone()))
                 .into(),

@@ -19,6 +19,7 @@ impl Config {
         in_range("drain_seconds", self.drain.as_secs(), 0..=3_600)?;
         self.check_limits()?;
         self.check_subnet()?;
+        self.policy.check()?;
         self.asynchronous.check()?;
         if self.node_name.is_empty() {
             return Err(value("node_name", "must not be empty"));

@@ -35,6 +35,11 @@ log_group_bytes = 1000000
 account_log_bytes = 2000001
 functions = 18
 
+[policy]
+name = "hybrid:1h,least=3"
+event_log = "/srv/events"
+event_log_bytes = 65536
+
 [async]
 concurrency = 19
 account_queued_events = 17
@@ -75,9 +80,9 @@ fn every_key_of_the_file_counts() {
     for (key, value) in given.as_table().unwrap() {
         assert_ne!(Some(value), default.get(key), "{key}");
     }
-    for table in ["limits", "async"] {
+    for table in ["limits", "policy", "async"] {
         for (key, value) in given[table].as_table().unwrap() {
-            assert_ne!(value, &default[table][key], "{table}.{key}");
+            assert_ne!(Some(value), default[table].get(key), "{table}.{key}");
         }
     }
 }
@@ -134,6 +139,11 @@ fn values_that_cannot_work_are_refused() {
             "[limits]\nconcurrent_starts = 0",
             "limits.concurrent_starts",
         ),
+        (
+            "[policy]\nname = \"fixed:ten\"",
+            "policy.name: the value of fixed",
+        ),
+        ("[policy]\nevent_log_bytes = 1", "policy.event_log_bytes"),
         ("[async]\nconcurrency = 0", "async.concurrency"),
         ("[async]\nbackoff_first_ms = 0", "async.backoff_first_ms"),
         (

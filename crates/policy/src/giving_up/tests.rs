@@ -12,7 +12,7 @@ fn holding(instance: u64, rung: Rung, memory_mb: u64, saves_ms: u64, idle_s: u64
     Holding {
         instance: InstanceId(instance),
         rung,
-        memory_mb,
+        memory: Bytes::mib(memory_mb),
         saves: Duration::from_millis(saves_ms),
         last_used: Instant(NOW.0 - idle_s * SECOND),
     }
@@ -20,7 +20,7 @@ fn holding(instance: u64, rung: Rung, memory_mb: u64, saves_ms: u64, idle_s: u64
 
 fn memory(memory_mb: u64) -> Shortage {
     Shortage {
-        memory_mb,
+        memory: Bytes::mib(memory_mb),
         instances: 0,
     }
 }
@@ -63,7 +63,7 @@ fn nothing_is_given_up_in_vain() {
 fn places_count_beside_memory() {
     let all = [1, 2, 3].map(|id| holding(id, Rung::Spare, 10, 1, 60 * id));
     let shortage = Shortage {
-        memory_mb: 5,
+        memory: Bytes::mib(5),
         instances: 2,
     };
     assert_eq!(given_up(&all, shortage), [3, 2]);
@@ -87,7 +87,7 @@ fn holdings() -> impl Strategy<Value = Vec<Holding>> {
         let number = |(id, (rung, memory_mb, saves, last_used))| Holding {
             instance: InstanceId(id),
             rung,
-            memory_mb,
+            memory: Bytes::mib(memory_mb),
             saves: Duration::from_nanos(saves),
             last_used: Instant(last_used),
         };
@@ -99,11 +99,11 @@ proptest! {
     /// Whatever the numbers: the shortage is met or nothing goes, nothing more goes than it takes, and a
     /// template goes only when every spare has gone, a zygote only when every template has.
     #[test]
-    fn a_shortage_is_met_with_no_more_than_it_takes(all in holdings(), memory_mb in 0..50_000u64, instances in 0..10u64) {
-        let shortage = Shortage { memory_mb, instances };
+    fn a_shortage_is_met_with_no_more_than_it_takes(all in holdings(), memory_mb in 0..50_000u64, instances in 0..10u32) {
+        let shortage = Shortage { memory: Bytes::mib(memory_mb), instances };
         let gone = give_up(NOW, &all, shortage, Duration::ZERO);
-        let size = |ids: &[InstanceId]| -> u64 {
-            all.iter().filter(|it| ids.contains(&it.instance)).map(|it| it.memory_mb).sum()
+        let size = |ids: &[InstanceId]| {
+            Bytes(all.iter().filter(|it| ids.contains(&it.instance)).map(|it| it.memory.0).sum())
         };
         if let Some((_, before)) = gone.split_last() {
             prop_assert!(met(&gone, size(&gone), shortage));

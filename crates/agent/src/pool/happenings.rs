@@ -1,0 +1,345 @@
+//! What happens in the pool, in the policy's terms: the one place where events for it are made.
+//!
+//! Out of its hands are provisioned instances and zygotes, whose memory it is told to be no part of the node's,
+//! and what is left of a version that has been retired.
+
+use std::sync::Arc;
+
+use pilotlight_model::Runtime;
+use pilotlight_model::function::{FunctionSpec, VersionKey};
+use pilotlight_model::ids::{InstanceId, Version};
+use pilotlight_model::start::StartKind;
+use pilotlight_policy::event::{
+    self, Announced, Arrived, Deployed, Held, Idle, Shortage, Started, Starting, Waits,
+};
+use pilotlight_policy::{Bytes, Event, NodeId, VersionId};
+
+use super::members::Told;
+use super::orders::Ticket;
+use super::room::Room;
+use super::state::State;
+
+/// A node decides for itself alone.
+pub(super) const NODE: NodeId = NodeId(0);
+
+impl State {
+    fn tell(&mut self, event: Event) {
+        self.mind.observe(self.now, event);
+    }
+
+    // ---- versions ----
+
+    /// The policy's number of a version, which it hears of if that is news.
+    pub(super) fn number(&mut self, spec: &Arc<FunctionSpec>) -> Option<VersionId> {
+        let number = match self.mind.numbers.of(&spec.key) {
+            Some(number) => {
+                let numbered = self.mind.numbers.at_mut(number)?;
+                if numbered.spec.revision >= spec.revision {
+                    return Some(number);
+                }
+                numbered.spec = Arc::clone(spec);
+                numbered.stands = None;
+                number
+            }
+            None => {
+                self.make_number_free();
+                let number = self.mind.numbers.give(spec)?;
+                self.mind.name(number, &spec.key);
+                number
+            }
+        };
+        let deployed = Deployed {
+            version: number,
+            runtime: class(spec),
+            memory: Bytes::mib(spec.memory_mb.into()),
+            keep_alive: spec.keep_alive,
+            after: before(&spec.key).and_then(|key| self.mind.numbers.of(&key)),
+            weight: 1.0,
+        };
+        self.tell(Event::Deployed(deployed));
+        Some(number)
+    }
+
+    /// Where all numbers are given, the policy forgets a version that has nothing here.
+    fn make_number_free(&mut self) {
+        if !self.mind.numbers.is_full() {
+            return;
+        }
+        let versions = &self.versions;
+        let needed = |key: &VersionKey| versions.contains_key(key);
+        if let Some(number) = self.mind.numbers.dispensable(needed) {
+            self.take_number_back(number);
+        }
+    }
+
+    fn take_number_back(&mut self, number: VersionId) {
+        self.ahead.forget(number);
+        self.mind.numbers.take_back(number);
+        self.tell(Event::Retired(number));
+    }
+
+    /// A version has been retired: what is left of it is none of the policy's business.
+    pub(super) fn tell_retired(&mut self, key: &VersionKey) {
+        let Some(number) = self.mind.numbers.of(key) else {
+            return;
+        };
+        let of = |(id, member): (&InstanceId, &super::members::Member)| {
+            (member.number == Some(number)).then_some(*id)
+        };
+        let mut members: Vec<InstanceId> = self.members.iter().filter_map(of).collect();
+        members.sort_unstable();
+        for id in members {
+            self.tell_gone(id);
+            self.tell_lost(id);
+            if let Some(member) = self.members.get_mut(&id) {
+                member.number = None;
+                self.apart_mb += member.memory_mb;
+            }
+        }
+        let version = self.versions.get(key);
+        let waiting = version.map_or_else(Vec::new, |it| it.waiting.iter().copied().collect());
+        for ticket in waiting {
+            self.tell_left(ticket);
+            self.permit(ticket);
+        }
+        self.take_number_back(number);
+    }
+
+    // ---- requests ----
+
+    /// A request for that version has come.
+    pub(super) fn tell_arrived(&mut self, version: Option<VersionId>) {
+        let Some(version) = version else {
+            return;
+        };
+        if let Some(numbered) = self.mind.numbers.at_mut(version) {
+            numbered.asked_for();
+        }
+        self.tell(Event::Arrived(Arrived {
+            version,
+            requests: 1,
+            cause: None,
+        }));
+    }
+
+    /// A request has begun to wait. Where the policy has no say, it may have its start.
+    pub(super) fn tell_waits(&mut self, ticket: Ticket) {
+        let Some(waiting) = self.waiting.get_mut(&ticket) else {
+            return;
+        };
+        let version = self.mind.numbers.of(&waiting.spec.key);
+        match version.filter(|_| waiting.cold.is_none()) {
+            Some(version) => {
+                waiting.told = true;
+                let ticket = pilotlight_policy::Ticket(ticket.0);
+                self.tell(Event::Waits(Waits { ticket, version }));
+            }
+            None => waiting.permitted = true,
+        }
+    }
+
+    /// A request waits no more.
+    pub(super) fn tell_left(&mut self, ticket: Ticket) {
+        let waiting = self.waiting.get_mut(&ticket);
+        if waiting.is_some_and(|waiting| std::mem::take(&mut waiting.told)) {
+            self.tell(Event::Left(pilotlight_policy::Ticket(ticket.0)));
+        }
+    }
+
+    /// So many requests for that version may come now.
+    pub(super) fn tell_announced(&mut self, spec: &Arc<FunctionSpec>, requests: u32) {
+        if let Some(version) = self.number(spec) {
+            self.tell(Event::Announced(Announced {
+                version,
+                requests,
+                at: self.now,
+            }));
+        }
+    }
+
+    // ---- instances ----
+
+    /// A start has begun, for that request if for any.
+    pub(super) fn tell_starting(&mut self, id: InstanceId, ticket: Option<Ticket>) {
+        self.introduce(id, ticket);
+    }
+
+    /// Whether the policy knows of an instance: it hears of it if it does not, and is to.
+    fn introduce(&mut self, id: InstanceId, ticket: Option<Ticket>) -> bool {
+        let Some(member) = self.members.get_mut(&id) else {
+            return false;
+        };
+        let Some(version) = member.number else {
+            return false;
+        };
+        if member.told == Told::Nothing {
+            member.told = Told::Starting;
+            self.tell(Event::Starting(Starting {
+                instance: id,
+                version,
+                node: NODE,
+                ticket: ticket.map(|ticket| pilotlight_policy::Ticket(ticket.0)),
+            }));
+        }
+        true
+    }
+
+    /// A start is over.
+    pub(super) fn tell_started(&mut self, id: InstanceId, kind: StartKind) {
+        let Some(member) = self.members.get(&id) else {
+            return;
+        };
+        let (Some(version), Told::Starting) = (member.number, member.told) else {
+            return;
+        };
+        // A spare was ready before anyone asked for it.
+        let took = match kind {
+            StartKind::Spare => std::time::Duration::ZERO,
+            _ => self.now.since(member.since),
+        };
+        if let Some(numbered) = self.mind.numbers.at_mut(version) {
+            numbered.started(took);
+        }
+        self.tell(Event::Started(Started {
+            instance: id,
+            kind,
+            took,
+        }));
+    }
+
+    /// An instance has nothing to do, unless the policy knows that already.
+    pub(super) fn tell_idle(&mut self, id: InstanceId) {
+        let told = self.members.get(&id).map(|member| member.told);
+        if told != Some(Told::Idle) {
+            self.tell_idle_from_now(id);
+        }
+    }
+
+    /// An instance's time begins, or begins anew.
+    pub(super) fn tell_idle_from_now(&mut self, id: InstanceId) {
+        if !self.introduce(id, None) {
+            return;
+        }
+        if let Some(member) = self.members.get_mut(&id) {
+            member.told = Told::Idle;
+            let memory = Bytes::mib(member.memory_mb);
+            self.tell(Event::Idle(Idle {
+                instance: id,
+                memory,
+            }));
+        }
+    }
+
+    /// An instance is given a request, or is taken for something else.
+    pub(super) fn tell_busy(&mut self, id: InstanceId) {
+        if !self.introduce(id, None) {
+            return;
+        }
+        if let Some(member) = self.members.get_mut(&id) {
+            member.told = Told::Busy;
+            self.tell(Event::Busy(id));
+        }
+    }
+
+    /// An instance is no more, or is told to end.
+    pub(super) fn tell_gone(&mut self, id: InstanceId) {
+        let Some(member) = self.members.get_mut(&id) else {
+            return;
+        };
+        if std::mem::take(&mut member.told) != Told::Nothing {
+            self.tell(Event::Gone(id));
+        }
+    }
+
+    // ---- what is kept for starts to come ----
+
+    /// Something is kept from now on.
+    pub(super) fn tell_held(&mut self, id: InstanceId) {
+        let Some(member) = self.members.get(&id) else {
+            return;
+        };
+        let (Some(version), Some(rung)) = (member.number, member.rung) else {
+            return;
+        };
+        let (memory, took) = (Bytes::mib(member.memory_mb), self.now.since(member.since));
+        let numbered = self.mind.numbers.at_mut(version);
+        let Some(held) = numbered.and_then(|it| it.held(rung)) else {
+            return;
+        };
+        *held = Some(id);
+        self.tell(Event::Held(Held {
+            version,
+            node: NODE,
+            rung,
+            memory,
+            took,
+        }));
+    }
+
+    /// Something is kept no more. What has taken its place is.
+    pub(super) fn tell_lost(&mut self, id: InstanceId) {
+        let Some(member) = self.members.get(&id) else {
+            return;
+        };
+        let (Some(version), Some(rung)) = (member.number, member.rung) else {
+            return;
+        };
+        let numbered = self.mind.numbers.at_mut(version);
+        let held = numbered.and_then(|it| it.held(rung));
+        if held.is_some_and(|held| held.take_if(|held| *held == id).is_some()) {
+            self.tell(Event::Lost {
+                version,
+                node: NODE,
+                rung,
+            });
+        }
+    }
+
+    // ---- the node ----
+
+    /// What the node has for what is in the policy's hands, if that has changed.
+    pub(super) fn tell_room(&mut self) {
+        if self.mind.apart_mb == Some(self.apart_mb) {
+            return;
+        }
+        self.mind.apart_mb = Some(self.apart_mb);
+        let memory_mb = self.capacity_mb.saturating_sub(self.apart_mb);
+        self.tell(Event::Node(event::Room {
+            node: NODE,
+            memory: Bytes::mib(memory_mb),
+            instances: self.limits.node_instances.max(1),
+        }));
+    }
+
+    /// A start needs room that the node lacks, and that idle instances may have.
+    pub(super) fn tell_pressure(&mut self, lacks: Room) {
+        let shortage = Shortage {
+            memory: Bytes::mib(lacks.memory_mb),
+            instances: u32::try_from(lacks.instances).unwrap_or(u32::MAX),
+        };
+        self.tell(Event::Pressure {
+            node: NODE,
+            shortage,
+        });
+    }
+}
+
+/// The version that was published before.
+fn before(key: &VersionKey) -> Option<VersionKey> {
+    let Version::Number(number) = key.version else {
+        return None;
+    };
+    Some(VersionKey {
+        version: Version::Number(number.checked_sub(1)?),
+        ..key.clone()
+    })
+}
+
+fn class(spec: &FunctionSpec) -> event::Runtime {
+    match spec.runtime.image() {
+        Runtime::Python311 => event::Runtime::Python,
+        Runtime::Nodejs20x => event::Runtime::Node,
+        Runtime::Java17 => event::Runtime::Java,
+        Runtime::ProvidedAl2023 => event::Runtime::Native,
+    }
+}

@@ -1,0 +1,170 @@
+//! The event log of a node: it is written as things happen, and makes the policy order the same again.
+
+use std::path::Path;
+
+use pilotlight_model::function::SnapStart;
+use pilotlight_model::node::WarmUpOrder;
+use pilotlight_policy::eventlog::{Header, Line};
+use pilotlight_policy::policies::by_name;
+use pilotlight_policy::{Action, Event};
+
+use super::fake::{Function, program, script};
+use super::*;
+
+/// A node with that policy that writes its event log into its data folder.
+fn recorded(launcher: FakeLauncher, policy: Option<&str>, bytes: u64) -> World {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits {
+        // Room for some of what is asked for.
+        node_memory_mb: 1024,
+        node_instances: 6,
+        keep_alive: Duration::from_millis(20),
+        ..Limits::default()
+    };
+    let log = EventLogConfig {
+        path: folder.path().join("events"),
+        bytes,
+    };
+    let deciding = Deciding {
+        policy: policy.map(str::to_owned),
+        event_log: Some(log),
+    };
+    World::deciding(launcher, limits, folder, deciding)
+}
+
+fn named(number: usize) -> FunctionSpec {
+    let mut spec = FunctionSpec {
+        snap_start: SnapStart::Auto,
+        ..spec()
+    };
+    spec.key.name = format!("f{number}").parse().unwrap();
+    spec
+}
+
+/// Requests for several functions at once, deploys, a warm-up, a deletion: whatever happens on a node.
+async fn live(world: &World) {
+    let mut specs: Vec<_> = (0..6).map(|number| Arc::new(named(number))).collect();
+    for spec in &specs {
+        world.agent.prepare(Arc::clone(spec)).await.unwrap();
+    }
+    for round in 0..12 {
+        let calls: Vec<_> = (0..8)
+            .map(|call| request(&specs[(round + call % 3) % specs.len()], "1"))
+            .map(|request| world.start_invoke(request))
+            .collect();
+        for call in calls {
+            call.await.unwrap().unwrap();
+        }
+        match round {
+            4 => {
+                let mut changed = named(0);
+                changed.revision = 2;
+                specs[0] = Arc::new(changed);
+                world.agent.prepare(Arc::clone(&specs[0])).await.unwrap();
+            }
+            6 => {
+                let gone = specs.pop().unwrap();
+                world.agent.retire(&gone.key);
+            }
+            8 => {
+                let order = WarmUpOrder {
+                    spec: Arc::clone(&specs[2]),
+                    instances: 2,
+                    call: None,
+                };
+                world.agent.warm_up(order).await.unwrap();
+            }
+            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+    world.agent.drain(Duration::from_secs(10)).await;
+}
+
+/// What a log has: its header, the names, and every event with the actions behind it.
+struct Read {
+    header: Header,
+    names: Vec<String>,
+    told: Vec<(pilotlight_model::start::Instant, Event, Vec<Action>)>,
+}
+
+fn read(path: &Path) -> Read {
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut lines = text.lines();
+    let mut read = Read {
+        header: Header::read(lines.next().unwrap()).unwrap(),
+        names: Vec::new(),
+        told: Vec::new(),
+    };
+    for line in lines {
+        match Line::read(line).unwrap() {
+            Line::Name(_, name) => read.names.push(name),
+            Line::Event(at, event) => read.told.push((at, event, Vec::new())),
+            Line::Action(action) => read.told.last_mut().unwrap().2.push(action),
+        }
+    }
+    read
+}
+
+/// Every policy orders what it ordered on the node, and the log has what happened there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_is_told_the_same_again_orders_the_same() {
+    let fixed = None;
+    for policy in [
+        fixed,
+        Some("cidre:512MiB"),
+        Some("hybrid:1h"),
+        Some("rainbowcake"),
+    ] {
+        let launcher = FakeLauncher::forking(program(Function::default()));
+        let world = recorded(launcher, policy, u64::MAX);
+        live(&world).await;
+        assert_eq!(world.agent.status().dropped_events, 0);
+
+        let read = read(&world.folder.path().join("events"));
+        assert_eq!(read.header.policy, policy.unwrap_or("fixed:20ms"));
+        assert!(read.names[0].ends_with(":f0:$LATEST"), "{:?}", read.names);
+        let mut again = by_name(&read.header.policy).unwrap();
+        let mut last = read.header.began;
+        for (at, event, ordered) in &read.told {
+            assert!(last <= *at, "times go on");
+            last = *at;
+            let mut actions = Vec::new();
+            again.observe(*at, *event, &mut actions);
+            assert_eq!(actions, *ordered, "{policy:?}: {event:?}");
+        }
+        let count = |of: fn(&Event) -> bool| read.told.iter().filter(|it| of(&it.1)).count();
+        assert_eq!(count(|event| matches!(event, Event::Arrived(_))), 96);
+        assert_eq!(count(|event| matches!(event, Event::Deployed(_))), 7);
+        assert_eq!(count(|event| matches!(event, Event::Retired(_))), 1);
+        let starts = count(|event| matches!(event, Event::Starting(_)));
+        let gone = count(|event| matches!(event, Event::Gone(_)));
+        let mut actions = read.told.iter().flat_map(|it| &it.2);
+        let reclaimed =
+            actions.any(|action| matches!(action, Action::Reclaim { .. } | Action::Strip { .. }));
+        assert!(starts > 6 && gone <= starts && reclaimed, "{starts} {gone}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_log_goes_on_in_a_new_file_that_can_be_read_by_itself() {
+    let echo = script(|mut runtime| async move { runtime.api().await.echo().await });
+    let world = recorded(FakeLauncher::new(echo), None, 8 << 10);
+    let spec = Arc::new(spec());
+    for _ in 0..100 {
+        world.invoke(&spec, "1").await;
+    }
+    world.agent.drain(Duration::from_secs(10)).await;
+    let path = world.folder.path().join("events");
+    let sizes = ["events", "events.1"].map(|name| {
+        let file = world.folder.path().join(name);
+        std::fs::metadata(file).unwrap().len()
+    });
+    assert!(
+        sizes.iter().all(|bytes| *bytes < (4 << 10) + 1024),
+        "{sizes:?}"
+    );
+    let read = read(&path);
+    assert_eq!(read.names, [spec.key.to_string()]);
+    assert!(matches!(read.told[0].1, Event::Node(_)));
+    assert!(matches!(read.told[1].1, Event::Deployed(_)));
+}
