@@ -15,7 +15,7 @@ use pilotlight_model::limits::Limits;
 use pilotlight_model::logs::Logs;
 use pilotlight_model::node::{
     BoxFuture, Compiled, Folder, InvokeReply, InvokeRequest, LogLine, Node as NodeApi, NodeError,
-    NodeStatus, WarmUpOrder, WarmedUp,
+    NodeStatus, WarmUpOrder, WarmedUp, Why,
 };
 use pilotlight_model::provisioned::Provisioned;
 use pilotlight_policy::policies::{SpecError, by_name};
@@ -122,6 +122,8 @@ pub(crate) struct Node {
     pub(crate) ladder: Ladder,
     pub(crate) logs: LogStore,
     pub(crate) events: Option<EventLogWriter>,
+    /// The policy, with its parameters.
+    pub(crate) policy: String,
     pub(crate) compiles: Semaphore,
     pub(crate) live: Live,
     /// Instances outlive the task that asked for them.
@@ -187,6 +189,7 @@ impl Agent {
                 ladder,
                 logs,
                 events,
+                policy: name,
                 compiles: Semaphore::new(CONCURRENT_COMPILES),
                 live: Live::default(),
                 handle: Handle::current(),
@@ -351,6 +354,10 @@ impl NodeApi for Agent {
         folder: Folder,
     ) -> BoxFuture<'_, Result<Compiled, NodeError>> {
         Box::pin(compile::run(&self.node, runtime, image, folder))
+    }
+
+    fn why(&self, key: &VersionKey) -> Why {
+        self.node.pool.why(key, &self.node.policy)
     }
 
     fn status(&self) -> NodeStatus {

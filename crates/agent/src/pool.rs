@@ -18,6 +18,7 @@ mod counts;
 mod effects;
 mod handles;
 mod happenings;
+mod history;
 mod holdings;
 mod idle;
 mod life;
@@ -29,6 +30,8 @@ mod provisions;
 mod queue;
 mod room;
 mod state;
+mod traces;
+mod why;
 
 use std::sync::Arc;
 
@@ -86,18 +89,19 @@ impl Pool {
 
     /// Takes an instance of that version that is ready: of the idle ones the one used last, whose caches
     /// are the warmest, while the others grow old enough to be reclaimed; or else the spare, unless an
-    /// idle one is about to be there.
+    /// idle one is about to be there. The request has that trace header.
     pub(crate) fn take_ready(
         self: &Arc<Self>,
         spec: &Arc<FunctionSpec>,
         cold: Option<Cold>,
+        trace: &str,
     ) -> Result<Option<(Arc<Instance>, StartKind)>, NodeError> {
         self.decide(|state, effects| {
             if state.draining {
                 return Err(NodeError::Draining);
             }
             let version = state.refresh(spec, effects);
-            state.tell_arrived(version);
+            state.tell_arrived(version, trace);
             Ok(state.pop_ready(&spec.key, cold, effects))
         })
     }
@@ -151,12 +155,13 @@ impl Pool {
     /// Gives an instance, in whatever state it is, to the request that its start was for. False if
     /// that request waits no more.
     pub(crate) fn hand_over(self: &Arc<Self>, instance: &Arc<Instance>, ticket: Ticket) -> bool {
-        let waiting = self.decide(|state, _| {
-            let waiting = state.take_waiting(ticket)?;
+        self.decide(|state, _| {
+            let Some(waiting) = state.take_waiting(ticket) else {
+                return false;
+            };
             state.set_busy(instance.id);
-            Some(waiting)
-        });
-        waiting.is_some_and(|waiting| waiting.grant(instance, instance.started_as()))
+            state.grant(waiting, instance, instance.started_as())
+        })
     }
 
     /// Refuses the request that a start was for. False if that request waits no more.

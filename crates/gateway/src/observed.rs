@@ -9,7 +9,7 @@ use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region};
 use pilotlight_model::node::{
     BoxFuture, Compiled, Folder, InvokeReply, InvokeRequest, LogLine, Node, NodeError, NodeStatus,
-    WarmUpOrder, WarmedUp,
+    WarmUpOrder, WarmedUp, Why,
 };
 
 use pilotlight_model::provisioned::Provisioned;
@@ -54,6 +54,10 @@ impl Node for Observed {
 
     fn restore(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<bool, NodeError>> {
         self.node.restore(spec)
+    }
+
+    fn why(&self, key: &VersionKey) -> Why {
+        self.node.why(key)
     }
 
     fn provision(&self, spec: &Arc<FunctionSpec>, count: u32) {

@@ -6,6 +6,7 @@
 //! the same machine everyone comes from loopback: such a proxy must not pass `/metrics` on.)
 
 mod logs;
+mod why;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -35,6 +36,8 @@ pub(crate) enum Own {
     Nodes,
     /// `GET /pilotlight/v1/logs?function=|log_group=&position=&since=&limit=&wait=`.
     Logs,
+    /// `GET /pilotlight/v1/why?function=`.
+    Why,
     /// `GET /pilotlight/v1/health`: 200 when ready, 503 while draining.
     Health,
     /// `GET /metrics`: OpenMetrics text.
@@ -56,6 +59,7 @@ impl Own {
             "/pilotlight/v1/starts" => Some(Self::Starts),
             "/pilotlight/v1/nodes" => Some(Self::Nodes),
             "/pilotlight/v1/logs" => Some(Self::Logs),
+            "/pilotlight/v1/why" => Some(Self::Why),
             "/pilotlight/v1/health" => Some(Self::Health),
             "/metrics" => Some(Self::Metrics),
             _ => None,
@@ -69,7 +73,7 @@ impl Own {
                 let local = call.wire.peer().ip().to_canonical().is_loopback();
                 parts.authenticator.keyed() && !local
             }
-            Self::Starts | Self::Nodes | Self::Logs => true,
+            Self::Starts | Self::Nodes | Self::Logs | Self::Why => true,
         }
     }
 }
@@ -94,6 +98,7 @@ pub(crate) async fn answer(
         Own::Starts => starts(parts, caller, query)?,
         Own::Nodes => nodes(parts, &caller)?,
         Own::Logs => logs::read(parts, &caller, query).await?,
+        Own::Why => why::read(parts, &caller, query)?,
         Own::Health => health(parts)?,
         Own::Metrics => metrics(parts)?,
     };

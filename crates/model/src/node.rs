@@ -4,6 +4,7 @@
 mod invocation;
 mod status;
 mod warm_up;
+mod why;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -24,6 +25,7 @@ use crate::url::FunctionUrl;
 pub use invocation::{InvokeReply, InvokeRequest, NodeError, ResponseSink, StreamBegun};
 pub use status::{NodeStatus, VersionCounts};
 pub use warm_up::{WARM_UP_CONTEXT, WarmUpCall, WarmUpOrder, WarmedUp};
+pub use why::{Why, WhyReason, WhyStart};
 
 /// A boxed future, as object-safe traits return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -117,6 +119,9 @@ pub trait Node: Send + Sync + 'static {
         image: Digest,
         folder: Folder,
     ) -> BoxFuture<'_, Result<Compiled, NodeError>>;
+
+    /// Why the last starts of the version were what they were, as far as the node remembers.
+    fn why(&self, key: &VersionKey) -> Why;
 
     /// What the node holds now.
     fn status(&self) -> NodeStatus;

@@ -13,7 +13,7 @@ use crate::exit::Exit;
 
 pub(crate) use functions::{DeployArgs, InvokeArgs, ListArgs, WarmArgs};
 pub(crate) use machine::{DoctorArgs, KeyFormat, KeysAction, KeysArgs, UpArgs};
-pub(crate) use records::{DeadLettersArgs, EventsArgs, LogsArgs, StartsArgs};
+pub(crate) use records::{DeadLettersArgs, EventsArgs, LogsArgs, StartsArgs, WhyArgs};
 pub(crate) use values::moment_ms;
 
 /// Runs functions behind the AWS Lambda API, and makes cold starts disappear.
@@ -60,6 +60,8 @@ pub(crate) enum Command {
     DeadLetters(DeadLettersArgs),
     /// Show where the time of starts went: a waterfall, and medians by kind.
     Starts(StartsArgs),
+    /// Tell why the last starts of a function were cold or warm.
+    Why(WhyArgs),
     /// Make, list and delete access keys, with which requests are signed.
     Keys(KeysArgs),
     /// Check that this machine can run functions, by trying everything that it takes.

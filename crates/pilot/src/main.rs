@@ -16,6 +16,7 @@ mod simulate;
 mod starts;
 mod up;
 mod warm;
+mod why;
 
 use clap::Parser;
 
@@ -36,6 +37,7 @@ fn main() -> Exit {
         Command::Events(args) => client::block_on(events::run(args)),
         Command::DeadLetters(args) => client::block_on(events::dead_letters(args)),
         Command::Starts(args) => client::block_on(starts::run(args)),
+        Command::Why(args) => client::block_on(why::run(args)),
         Command::Keys(args) => keys::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Simulate(args) => simulate::run(&args),

@@ -13,6 +13,7 @@ use pilotlight_policy::giving_up::{Holding, give_up};
 use pilotlight_policy::{Action, Bytes, VersionId};
 
 use super::effects::Effects;
+use super::history::End;
 use super::holdings::Background;
 use super::members::{MemberPhase, Occupant, Told};
 use super::orders::{Purpose, Ticket};
@@ -70,10 +71,10 @@ impl State {
     /// Ends an idle instance. One that is not idle is left alone, whatever the policy holds of it: a running
     /// request is never given up. The policy hears of it anew when it is idle.
     fn reclaim(&mut self, id: InstanceId, because: Option<Because>, effects: &mut Effects) -> Room {
-        let Some(member) = self.members.get_mut(&id) else {
+        self.set_told(id, Told::Nothing);
+        let Some(member) = self.members.get(&id) else {
             return Room::default();
         };
-        member.told = Told::Nothing;
         let (MemberPhase::Idle, Some(Occupant::Instance(instance))) =
             (member.phase, member.occupant.clone())
         else {
@@ -84,6 +85,7 @@ impl State {
             version.idle.retain(|idle| idle.id != id);
         }
         tracing::debug!(instance = %id, version = %instance.spec.key, ?because, "instance reclaimed");
+        self.note_end(id, End::reclaimed(because));
         self.stop(&instance, effects);
         room
     }

@@ -74,6 +74,7 @@ impl State {
 
     fn take_number_back(&mut self, number: VersionId) {
         self.ahead.forget(number);
+        self.traces.forget(number);
         self.mind.numbers.take_back(number);
         self.tell(Event::Retired(number));
     }
@@ -107,18 +108,19 @@ impl State {
 
     // ---- requests ----
 
-    /// A request for that version has come.
-    pub(super) fn tell_arrived(&mut self, version: Option<VersionId>) {
+    /// A request for that version has come, with that trace header.
+    pub(super) fn tell_arrived(&mut self, version: Option<VersionId>, trace: &str) {
         let Some(version) = version else {
             return;
         };
         if let Some(numbered) = self.mind.numbers.at_mut(version) {
             numbered.asked_for();
         }
+        let cause = self.traces.arrived(self.now, trace, version);
         self.tell(Event::Arrived(Arrived {
             version,
             requests: 1,
-            cause: None,
+            cause,
         }));
     }
 
@@ -173,7 +175,7 @@ impl State {
             return false;
         };
         if member.told == Told::Nothing {
-            member.told = Told::Starting;
+            self.set_told(id, Told::Starting);
             self.tell(Event::Starting(Starting {
                 instance: id,
                 version,
@@ -220,8 +222,8 @@ impl State {
         if !self.introduce(id, None) {
             return;
         }
-        if let Some(member) = self.members.get_mut(&id) {
-            member.told = Told::Idle;
+        self.set_told(id, Told::Idle);
+        if let Some(member) = self.members.get(&id) {
             let memory = Bytes::mib(member.memory_mb);
             self.tell(Event::Idle(Idle {
                 instance: id,
@@ -232,23 +234,29 @@ impl State {
 
     /// An instance is given a request, or is taken for something else.
     pub(super) fn tell_busy(&mut self, id: InstanceId) {
-        if !self.introduce(id, None) {
-            return;
-        }
-        if let Some(member) = self.members.get_mut(&id) {
-            member.told = Told::Busy;
+        if self.introduce(id, None) {
+            self.set_told(id, Told::Busy);
             self.tell(Event::Busy(id));
         }
     }
 
     /// An instance is no more, or is told to end.
     pub(super) fn tell_gone(&mut self, id: InstanceId) {
-        let Some(member) = self.members.get_mut(&id) else {
-            return;
-        };
-        if std::mem::take(&mut member.told) != Told::Nothing {
+        if self.set_told(id, Told::Nothing) != Told::Nothing {
             self.tell(Event::Gone(id));
         }
+    }
+
+    /// Notes what the policy is told of an instance. Returns what it was told before.
+    pub(super) fn set_told(&mut self, id: InstanceId, told: Told) -> Told {
+        let Some(member) = self.members.get_mut(&id) else {
+            return Told::Nothing;
+        };
+        let before = std::mem::replace(&mut member.told, told);
+        if let Some(numbered) = member.number.and_then(|it| self.mind.numbers.at_mut(it)) {
+            numbered.count(before, told);
+        }
+        before
     }
 
     // ---- what is kept for starts to come ----

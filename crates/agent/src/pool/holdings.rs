@@ -90,6 +90,7 @@ impl State {
         let about_to_be_idle = version.is_finishing();
         if cold.is_none() {
             if let Some(idle) = self.pop_idle(key) {
+                self.note_warm(key);
                 return Some((idle, StartKind::Warm));
             }
             if about_to_be_idle {
@@ -99,7 +100,9 @@ impl State {
         if !takes_spare(cold) || !self.has_room_for_spare(key) {
             return None;
         }
+        let absence = self.absence(key, cold);
         let spare = self.pop_spare(key, None, effects)?;
+        self.note_start(key, self.now, StartKind::Spare, absence);
         self.set_busy(spare.id);
         Some((spare, StartKind::Spare))
     }
@@ -165,7 +168,7 @@ impl State {
         };
         let granted = self.take_waiting(ticket).is_some_and(|waiting| {
             self.set_busy(spare.id);
-            waiting.grant(&spare, StartKind::Spare)
+            self.grant(waiting, &spare, StartKind::Spare)
         });
         if !granted {
             // Its request has gone; it has served nobody, and waits for the next like any idle one.

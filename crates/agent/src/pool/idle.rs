@@ -6,6 +6,7 @@ use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::start::StartKind;
 
 use super::effects::Effects;
+use super::history::End;
 use super::members::MemberPhase;
 use super::orders::Ticket;
 use super::state::State;
@@ -37,11 +38,12 @@ impl State {
                 break;
             };
             self.set_busy(instance.id);
-            if waiting.grant(instance, kind) {
+            if self.grant(waiting, instance, kind) {
                 return;
             }
         }
         if self.draining || !current {
+            self.note_end(instance.id, End::Changed);
             self.stop(instance, effects);
         } else {
             self.make_idle(instance, effects);
@@ -115,6 +117,7 @@ impl State {
         let version = self.versions.get_mut(key);
         let idle = version.map_or_else(Vec::new, |version| std::mem::take(&mut version.idle));
         for instance in idle {
+            self.note_end(instance.id, End::Changed);
             self.stop(&instance, effects);
         }
     }

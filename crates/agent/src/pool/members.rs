@@ -11,6 +11,7 @@ use pilotlight_policy::VersionId;
 use tokio::sync::Notify;
 
 use super::effects::Effects;
+use super::history::End;
 use super::room::Room;
 use super::state::State;
 use crate::instance::Instance;
@@ -187,6 +188,10 @@ impl State {
 
     /// The member's processes are gone.
     pub(super) fn gone(&mut self, instance: InstanceId) {
+        let served = |member: &Member| matches!(member.told, Told::Idle | Told::Busy);
+        if self.members.get(&instance).is_some_and(served) {
+            self.note_end(instance, End::Itself);
+        }
         self.tell_gone(instance);
         self.tell_lost(instance);
         let Some(member) = self.members.remove(&instance) else {

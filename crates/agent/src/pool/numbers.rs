@@ -10,8 +10,12 @@ use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
 use pilotlight_policy::VersionId;
 
+use super::history::History;
+use super::members::Told;
+
 /// Versions that have a number at the same time. One more takes that of a version that has not been asked for in
-/// a while and has nothing on the node; the policy forgets what it learned of that one. About 400 bytes each.
+/// a while and has nothing on the node; the policy forgets what it learned of that one. About 400 bytes each, and as much
+/// again with a history.
 const MOST: usize = 1 << 17;
 
 /// Versions with their numbers.
@@ -35,6 +39,10 @@ pub(super) struct Numbered {
     pub(super) spare: Option<InstanceId>,
     /// What a start takes: the longest there was, the older the less it counts.
     pub(super) start: Option<Duration>,
+    /// Instances, provisioned ones apart, that have requests, and that are being made.
+    pub(super) busy: u32,
+    pub(super) starting: u32,
+    pub(super) history: History,
     /// Asked for since the hand passed by.
     recent: bool,
 }
@@ -91,6 +99,9 @@ impl Numbers {
             template: None,
             spare: None,
             start: None,
+            busy: 0,
+            starting: 0,
+            history: History::default(),
             recent: true,
         });
         self.by_key.insert(spec.key.clone(), number);
@@ -135,6 +146,18 @@ impl Numbered {
     pub(super) fn started(&mut self, took: Duration) {
         let before = self.start.unwrap_or_default();
         self.start = Some(took.max(before * 9 / 10));
+    }
+
+    /// One of its instances is told to do something else than before.
+    pub(super) fn count(&mut self, before: Told, after: Told) {
+        for (told, by) in [(before, -1), (after, 1)] {
+            let count = match told {
+                Told::Busy => &mut self.busy,
+                Told::Starting => &mut self.starting,
+                Told::Nothing | Told::Idle => continue,
+            };
+            *count = count.saturating_add_signed(by);
+        }
     }
 
     /// What it holds on that rung, as the policy knows it.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::node::NodeError;
-use pilotlight_model::start::{Cold, StartKind};
+use pilotlight_model::start::{Cold, Instant, StartKind};
 use tokio::sync::oneshot;
 
+use super::history::Absence;
 use super::orders::{Grant, Ticket};
 use super::state::{State, VersionPool};
 use crate::instance::Instance;
@@ -19,6 +20,9 @@ pub(super) struct Waiting {
     pub(super) cold: Option<Cold>,
     /// The policy knows that it waits.
     pub(super) told: bool,
+    /// When it began to wait, and why it had to.
+    pub(super) since: Instant,
+    pub(super) absence: Absence,
     /// It may have a start.
     pub(super) permitted: bool,
     /// It has waited for as long as one that is about to be idle is worth waiting for.
@@ -46,6 +50,8 @@ impl Waiting {
             sender,
             cold,
             told: false,
+            since: Instant(0),
+            absence: Absence::First,
             permitted: false,
             wants_start: false,
         }
@@ -74,7 +80,7 @@ impl State {
         })
     }
 
-    fn wait(&mut self, waiting: Waiting) -> Result<Ticket, NodeError> {
+    fn wait(&mut self, mut waiting: Waiting) -> Result<Ticket, NodeError> {
         if self.waiting.len() as u64 >= u64::from(self.limits.waiting_invocations)
             || u64::from(waiting.spec.memory_mb) > self.capacity_mb
         {
@@ -82,6 +88,8 @@ impl State {
         }
         self.last_ticket += 1;
         let ticket = Ticket(self.last_ticket);
+        waiting.since = self.now;
+        waiting.absence = self.absence(&waiting.spec.key, waiting.cold);
         let now = self.now;
         let version = self.version(&waiting.spec);
         version.uses += 1;
@@ -106,7 +114,7 @@ impl State {
             return false;
         };
         // The caller holds the receiver.
-        waiting.grant(&instance, StartKind::Warm);
+        self.grant(waiting, &instance, StartKind::Warm);
         true
     }
 

@@ -21,6 +21,7 @@ use super::orders::Ticket;
 use super::provisions::Provisions;
 use super::queue::Waiting;
 use super::room::Room;
+use super::traces::Traces;
 use crate::instance::Instance;
 
 pub(super) struct State {
@@ -42,6 +43,8 @@ pub(super) struct State {
     pub(super) mind: Mind,
     /// What the policy wants started at a time to come.
     pub(super) ahead: Ahead,
+    /// What came last in each trace.
+    pub(super) traces: Traces,
     /// Memory, in MiB, of members that are out of the policy's hands.
     pub(super) apart_mb: u64,
     pub(super) provisions: Provisions,
@@ -96,6 +99,7 @@ impl State {
             background: VecDeque::new(),
             mind,
             ahead: Ahead::default(),
+            traces: Traces::default(),
             apart_mb: 0,
             provisions: Provisions::default(),
             starting: 0,

@@ -168,3 +168,21 @@ async fn a_full_log_goes_on_in_a_new_file_that_can_be_read_by_itself() {
     assert!(matches!(read.told[0].1, Event::Node(_)));
     assert!(matches!(read.told[1].1, Event::Deployed(_)));
 }
+
+#[tokio::test]
+async fn a_request_in_the_trace_of_another_is_told_to_be_caused_by_it() {
+    let echo = script(|mut runtime| async move { runtime.api().await.echo().await });
+    let world = recorded(FakeLauncher::new(echo), None, u64::MAX);
+    for number in 0..2 {
+        let mut call = request(&Arc::new(named(number)), "1");
+        call.trace_id = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0".to_owned();
+        world.try_invoke(call).await.unwrap();
+    }
+    world.agent.drain(Duration::from_secs(10)).await;
+    let read = read(&world.folder.path().join("events"));
+    let causes = read.told.iter().filter_map(|(_, event, _)| match event {
+        Event::Arrived(arrived) => Some(arrived.cause.map(|cause| cause.version.0)),
+        _ => None,
+    });
+    assert_eq!(causes.collect::<Vec<_>>(), [None, Some(0)]);
+}

@@ -257,6 +257,22 @@ async fn metrics_are_openmetrics_with_bounded_labels() {
 }
 
 #[tokio::test]
+async fn why_asks_the_node_of_the_version_that_a_name_means() {
+    let stage = Stage::echoing().await;
+    let why = stage.get_json("/pilotlight/v1/why?function=hello").await;
+    let version = why["version"].as_str().unwrap();
+    assert!(version.ends_with(":function:hello:$LATEST"), "{version}");
+    assert_eq!((&why["policy"], &why["warm"]), (&json!("fixed"), &json!(3)));
+    for (path, status) in [
+        ("/pilotlight/v1/why", 400),
+        ("/pilotlight/v1/why?function=no%20name", 400),
+        ("/pilotlight/v1/why?function=gone", 404),
+    ] {
+        assert_eq!(stage.get(path).await.status(), status, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn what_others_invoke_is_recorded_too() {
     let stage = Stage::echoing().await;
     let (account, region) = Default::default();

@@ -65,6 +65,22 @@ pub(crate) struct DeadLettersArgs {
     pub(crate) output: Format,
 }
 
+/// Options of `pilot why`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pilot why word-stats                   why its last starts were cold or warm
+  pilot why word-stats:live --output json")]
+pub(crate) struct WhyArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Function: name, name:qualifier or ARN.
+    pub(crate) function: String,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) output: Format,
+}
+
 /// Options of `pilot starts`.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -133,6 +133,12 @@ impl Provisions {
         self.versions.get(key).map_or(0, |it| it.idle.len())
     }
 
+    /// Of that version, those that have requests.
+    pub(in crate::pool) fn busy(&self, key: &VersionKey) -> usize {
+        let busy = |it: &Provision| it.ready.len().saturating_sub(it.idle.len());
+        self.versions.get(key).map_or(0, busy)
+    }
+
     /// What all of them, and those before them, have done and cost.
     pub(in crate::pool) fn usage(&self, now: Instant) -> Usage {
         let mut sum = self.released;

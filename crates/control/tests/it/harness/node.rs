@@ -8,7 +8,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use pilotlight_model::node::{
     BoxFuture, Compiled, CompiledFile, Folder, InvokeReply, InvokeRequest, LogLine, Node,
-    NodeError, NodeStatus, WarmUpOrder, WarmedUp,
+    NodeError, NodeStatus, WarmUpOrder, WarmedUp, Why,
 };
 use pilotlight_model::provisioned::Provisioned;
 use pilotlight_model::start::StartKind;
@@ -124,6 +124,15 @@ impl Node for FakeNode {
             }
             self.prepare(spec).await.map(|()| true)
         })
+    }
+
+    fn why(&self, key: &VersionKey) -> Why {
+        Why {
+            version: key.to_string(),
+            policy: String::new(),
+            warm: 0,
+            starts: Vec::new(),
+        }
     }
 
     fn provision(&self, spec: &Arc<FunctionSpec>, count: u32) {

@@ -15,7 +15,7 @@ use pilotlight_model::names::Target;
 use pilotlight_model::node::{
     Api, BoxFuture, Caller, Compiled, Directory, EventQueue, Folder, InvokeReply, InvokeRequest,
     LogLine, Node, NodeError, NodeStatus, QueuedEvent, Resolved, VersionCounts, WarmUpOrder,
-    WarmedUp,
+    WarmedUp, Why,
 };
 use pilotlight_model::provisioned::{Provisioned, Usage};
 use pilotlight_model::url::FunctionUrl;
@@ -144,6 +144,15 @@ impl Node for Fakes {
         _: Folder,
     ) -> BoxFuture<'_, Result<Compiled, NodeError>> {
         unreachable!("the gateway compiles nothing")
+    }
+
+    fn why(&self, key: &VersionKey) -> Why {
+        Why {
+            version: key.to_string(),
+            policy: "fixed".to_owned(),
+            warm: 3,
+            starts: Vec::new(),
+        }
     }
 
     fn status(&self) -> NodeStatus {
