@@ -52,6 +52,8 @@ enum Timer {
     Done(InstanceId),
     /// The minute of a crew is over.
     Dismiss(VersionId),
+    /// The policy is told something besides, of that number.
+    Hint(usize),
     /// What a version is to be held on has been made.
     Made(VersionId, NodeId, Rung),
 }
@@ -154,6 +156,29 @@ impl<'a> World<'a> {
                 self.deploy(VersionId(version));
             }
         }
+        if let Some((at, _)) = self.trace.hints.first().copied() {
+            self.after(at.max(self.now), Timer::Hint(0));
+        }
+    }
+
+    /// Tells what the trace has to say besides of the versions that it speaks of, and sets a timer for the next.
+    fn hint(&mut self, number: usize) {
+        let hints = &self.trace.hints;
+        if let Some((_, event)) = hints.get(number).copied() {
+            let versions = match event {
+                Event::Calls(calls) => vec![calls.caller, calls.callee],
+                Event::Shift(shift) => vec![shift.from, shift.to],
+                Event::Announced(announced) => vec![announced.version],
+                _ => Vec::new(),
+            };
+            versions
+                .into_iter()
+                .for_each(|version| self.deploy(version));
+            self.tell(event);
+        }
+        if let Some((at, _)) = hints.get(number + 1).copied() {
+            self.after(at.max(self.now), Timer::Hint(number + 1));
+        }
     }
 
     /// A function is deployed, unless it has been.
@@ -239,6 +264,7 @@ impl<'a> World<'a> {
 
     fn fire(&mut self, timer: Timer) {
         match timer {
+            Timer::Hint(number) => self.hint(number),
             Timer::PreStart(order) => self.pre_start(order),
             Timer::Ready(instance) => self.ready(instance),
             Timer::Done(instance) => self.done(instance),

@@ -2,7 +2,8 @@
 
 mod minutes;
 
-use pilotlight_policy::Bytes;
+use pilotlight_model::start::Instant;
+use pilotlight_policy::{Bytes, Event};
 
 pub use minutes::{Cell, Counts, Minutes};
 
@@ -10,6 +11,10 @@ pub use minutes::{Cell, Counts, Minutes};
 pub const MAX_FUNCTIONS: usize = 1_000_000;
 /// Bytes of a function's name at most.
 pub const MAX_NAME: usize = 256;
+/// Requests by their own times of one trace at most: 1.3 GiB of them.
+pub const MAX_REQUESTS: usize = 1 << 25;
+/// Hints of one trace at most.
+pub const MAX_HINTS: usize = 1 << 20;
 /// Days of one trace at most.
 pub const MAX_DAYS: u32 = 366;
 /// Minutes of a day.
@@ -24,6 +29,9 @@ pub struct Trace {
     pub counts: Vec<Counts>,
     /// The same requests by their own times and in the order of these, where they are known.
     pub requests: Vec<Request>,
+    /// What policies are told besides, in the order of time: calls that are declared, shifts between versions and
+    /// announcements. Times are nanoseconds since the beginning of the first day, and versions are functions.
+    pub hints: Vec<(Instant, Event)>,
     /// First minute of the window, counted from the beginning of the first day.
     pub begin: u32,
     /// First minute after the window.
@@ -52,6 +60,19 @@ pub struct Request {
     pub function: u32,
     /// How long its handler ran, in milliseconds.
     pub took_ms: u32,
+    /// The request that caused it, where that is known.
+    pub caller: Option<Caller>,
+}
+
+/// A request as the cause of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Caller {
+    /// Place of its function in the trace.
+    pub function: u32,
+    /// Tells its function's requests apart.
+    pub request: u64,
+    /// From its arrival to that of the request that it caused, in milliseconds.
+    pub after_ms: u32,
 }
 
 /// A distribution of run times, in milliseconds, by its percentiles.

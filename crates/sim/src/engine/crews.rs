@@ -61,7 +61,7 @@ impl World<'_> {
             .ceil()
             .max(1.0);
         let wanted = wanted.min(f64::from(requests)) as u32;
-        self.arrival(version, requests);
+        self.arrival(version, requests, None);
         // Each of those that wait has a start of its own; all others find an instance that is idle by then.
         let mut waited = 0;
         while self.crew_size(version) < wanted {

@@ -1,23 +1,21 @@
-//! Our own event log as a trace: the versions that were deployed, when their requests came, and how long
-//! instances were busy with them. Requests that were never served count with a run time of nothing.
+//! Our own event log as a trace: the versions that were deployed, when their requests came, what caused them, how
+//! long instances were busy with them, and what was declared and announced. Requests that were never served count with a run time of nothing.
 
 use std::collections::{HashMap, VecDeque};
 
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::start::Instant;
-use pilotlight_policy::event::Deployed;
+use pilotlight_policy::event::{Announced, Arrived, Calls, Deployed, Shift};
 use pilotlight_policy::eventlog::{Header, Line};
 use pilotlight_policy::{Event, VersionId};
 
 use super::input::Lines;
 use super::{Builder, ReadError};
 use crate::eventlog::said;
-use crate::trace::{MAX_DAYS, MINUTES_PER_DAY, Request};
+use crate::trace::{Caller, MAX_DAYS, MAX_HINTS, MAX_REQUESTS, MINUTES_PER_DAY, Request};
 
 /// Milliseconds of a day.
 const DAY_MS: u64 = 86_400_000;
-/// Requests of one trace at most.
-const MAX_REQUESTS: usize = 1 << 26;
 
 pub(super) fn read(
     lines: &mut Lines,
@@ -62,7 +60,10 @@ impl EventLog {
                 self.unserved.remove(&version);
                 Ok(())
             }
-            Event::Arrived(arrived) => self.arrived(at, arrived.version, arrived.requests, builder),
+            Event::Arrived(arrived) => self.arrived(at, &arrived, builder),
+            Event::Calls(_) | Event::Shift(_) | Event::Announced(_) => {
+                self.hint(at, *event, builder)
+            }
             Event::Starting(starting) => {
                 self.instances
                     .insert(starting.instance, (starting.version, None));
@@ -114,44 +115,86 @@ impl EventLog {
     fn arrived(
         &mut self,
         at: Instant,
-        version: VersionId,
-        requests: u32,
+        arrived: &Arrived,
         builder: &mut Builder,
     ) -> Result<(), String> {
-        let Some(function) = self.functions.get(&version).copied() else {
-            return Err(format!(
-                "a request for version {}, which is not deployed",
-                version.0
-            ));
-        };
-        let since =
-            at.0.checked_sub(self.header.began.0)
-                .ok_or("an event before the log began")?;
-        let at_ms = self.header.began_ms % DAY_MS + since / 1_000_000;
-        if at_ms >= u64::from(MAX_DAYS) * DAY_MS {
-            return Err(format!("more than {MAX_DAYS} days"));
-        }
-        let requests = requests as usize;
+        let version = arrived.version;
+        let function = self.function(version)?;
+        let at_ms = self.in_trace(at)?.0 / 1_000_000;
+        let requests = arrived.requests as usize;
         let all = &mut builder.trace.requests;
         if all.len() + requests > MAX_REQUESTS {
             return Err(format!("more than {MAX_REQUESTS} requests"));
         }
+        // A caller that has gone meanwhile is not known any more.
+        let caller = arrived.cause.and_then(|cause| {
+            Some(Caller {
+                function: *self.functions.get(&cause.version)?,
+                request: cause.request,
+                after_ms: u32::try_from(cause.after.as_millis()).unwrap_or(u32::MAX),
+            })
+        });
+        let request = Request {
+            at_ms,
+            function,
+            took_ms: 0,
+            caller,
+        };
         let first = all.len();
-        all.extend(std::iter::repeat_n(
-            Request {
-                at_ms,
-                function,
-                took_ms: 0,
-            },
-            requests,
-        ));
+        all.extend(std::iter::repeat_n(request, requests));
         self.unserved
             .entry(version)
             .or_default()
             .extend(first..first + requests);
         let minute = (at_ms / 60_000) as u32;
-        debug_assert!(minute < MAX_DAYS * MINUTES_PER_DAY);
         builder.cover(minute, minute + 1);
         Ok(())
+    }
+
+    /// Keeps what was said besides, with times and versions as in the trace.
+    fn hint(&mut self, at: Instant, event: Event, builder: &mut Builder) -> Result<(), String> {
+        if builder.trace.hints.len() == MAX_HINTS {
+            return Err(format!(
+                "more than {MAX_HINTS} declarations and announcements"
+            ));
+        }
+        let event = match event {
+            Event::Calls(calls) => Event::Calls(Calls {
+                caller: VersionId(self.function(calls.caller)?),
+                callee: VersionId(self.function(calls.callee)?),
+                ..calls
+            }),
+            Event::Shift(shift) => Event::Shift(Shift {
+                from: VersionId(self.function(shift.from)?),
+                to: VersionId(self.function(shift.to)?),
+                at: self.in_trace(shift.at)?,
+                ..shift
+            }),
+            Event::Announced(announced) => Event::Announced(Announced {
+                version: VersionId(self.function(announced.version)?),
+                at: self.in_trace(announced.at)?,
+                ..announced
+            }),
+            event => event,
+        };
+        builder.trace.hints.push((self.in_trace(at)?, event));
+        Ok(())
+    }
+
+    fn function(&self, version: VersionId) -> Result<u32, String> {
+        let function = self.functions.get(&version).copied();
+        function.ok_or_else(|| format!("version {} is not deployed", version.0))
+    }
+
+    /// A time of the log in nanoseconds since the beginning of its day.
+    fn in_trace(&self, at: Instant) -> Result<Instant, String> {
+        let since =
+            at.0.checked_sub(self.header.began.0)
+                .ok_or("a time before the log began")?;
+        let time = (self.header.began_ms % DAY_MS * 1_000_000).saturating_add(since);
+        if time >= u64::from(MAX_DAYS * MINUTES_PER_DAY) * 60_000_000_000 {
+            return Err(format!("more than {MAX_DAYS} days"));
+        }
+        Ok(Instant(time))
     }
 }
