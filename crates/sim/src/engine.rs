@@ -8,6 +8,7 @@ mod concurrent;
 mod crews;
 pub(crate) mod facts;
 pub(crate) mod forecasts;
+mod instances;
 pub(crate) mod seat;
 mod single;
 mod start;
@@ -30,7 +31,8 @@ use crate::trace::Trace;
 use crews::Crews;
 use facts::Facts;
 use forecasts::{Forecasts, SourceKind};
-use seat::{Instances, Seats};
+use instances::Instances;
+use seat::Seats;
 use waiting::Queue;
 use zygotes::Zygotes;
 
@@ -190,7 +192,7 @@ impl<'a> World<'a> {
             version,
             runtime: self.facts.of(version).class.runtime(),
             memory: self.facts.of(version).memory,
-            keep_alive: None,
+            keep_alive: self.trace.functions[version.0 as usize].keep_alive,
             after: None,
             weight: self.facts.of(version).weight as f32,
         }));

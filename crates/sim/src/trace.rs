@@ -2,8 +2,12 @@
 
 mod minutes;
 
+use std::time::Duration;
+
 use pilotlight_model::start::Instant;
 use pilotlight_policy::{Bytes, Event};
+
+use crate::profile::ClassName;
 
 pub use minutes::{Cell, Counts, Minutes};
 
@@ -49,6 +53,10 @@ pub struct Function {
     pub memory: Option<Bytes>,
     /// How long its handler runs.
     pub durations: Option<Durations>,
+    /// What it runs on.
+    pub class: Option<ClassName>,
+    /// How long its owner wants idle instances kept.
+    pub keep_alive: Option<Duration>,
 }
 
 /// One request that is known by its own time.

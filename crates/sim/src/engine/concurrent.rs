@@ -11,7 +11,8 @@ use pilotlight_model::start::{Instant, StartKind};
 use pilotlight_policy::event::{Arrived, Cause, Idle, Waits};
 use pilotlight_policy::{Event, Ticket, VersionId};
 
-use super::seat::{Instance, Part};
+use super::instances::Instance;
+use super::seat::Part;
 use super::waiting::{Runs, Waiting};
 use super::{MINUTE, Timer, World};
 use crate::draw::Stream;

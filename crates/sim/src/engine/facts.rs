@@ -38,9 +38,8 @@ impl Facts {
         let scale = trace.scale();
         let default = Durations::constant(options.duration.as_secs_f32() * 1e3);
         let functions = trace.functions.iter().enumerate().map(|(index, function)| {
-            let class = options
-                .runtime
-                .unwrap_or_else(|| drawn(profile, draw, index as u64));
+            let known = options.runtime.or(function.class);
+            let class = known.unwrap_or_else(|| drawn(profile, draw, index as u64));
             let memory = function.memory.unwrap_or(options.memory);
             let weighs = &class_of(profile, class).memory;
             Fact {

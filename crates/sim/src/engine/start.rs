@@ -9,7 +9,8 @@ use pilotlight_policy::event::{Idle, Shortage, Started, Starting};
 use pilotlight_policy::{Bytes, Event, NodeId, Ticket, VersionId};
 
 use super::forecasts::SourceKind;
-use super::seat::{Holding, Instance, Part};
+use super::instances::Instance;
+use super::seat::{Holding, Part};
 use super::{Timer, World};
 use crate::draw::Stream;
 

@@ -5,13 +5,14 @@ use std::collections::{HashMap, VecDeque};
 
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::start::Instant;
-use pilotlight_policy::event::{Announced, Arrived, Calls, Deployed, Shift};
+use pilotlight_policy::event::{Announced, Arrived, Calls, Deployed, Idle, Shift};
 use pilotlight_policy::eventlog::{Header, Line};
-use pilotlight_policy::{Event, VersionId};
+use pilotlight_policy::{Bytes, Event, VersionId};
 
 use super::input::Lines;
 use super::{Builder, ReadError};
 use crate::eventlog::said;
+use crate::profile::ClassName;
 use crate::trace::{Caller, MAX_DAYS, MAX_HINTS, MAX_REQUESTS, MINUTES_PER_DAY, Request};
 
 /// Milliseconds of a day.
@@ -29,6 +30,7 @@ pub(super) fn read(
         functions: HashMap::new(),
         unserved: HashMap::new(),
         instances: HashMap::new(),
+        weighed: HashMap::new(),
     };
     lines.each(
         |line| match Line::read(line).map_err(|error| said(&error))? {
@@ -49,6 +51,8 @@ struct EventLog {
     /// Requests of each version that no instance has begun, by their place in the trace.
     unserved: HashMap<VersionId, VecDeque<usize>>,
     instances: HashMap<InstanceId, (VersionId, Option<(usize, Instant)>)>,
+    /// The most memory that an instance of each function had.
+    weighed: HashMap<u32, Bytes>,
 }
 
 impl EventLog {
@@ -77,12 +81,7 @@ impl EventLog {
                 Ok(())
             }
             Event::Idle(idle) => {
-                if let Some((_, serves)) = self.instances.get_mut(&idle.instance)
-                    && let Some((request, since)) = serves.take()
-                {
-                    let ms = at.since(since).as_millis();
-                    builder.trace.requests[request].took_ms = u32::try_from(ms).unwrap_or(u32::MAX);
-                }
+                self.idle(at, &idle, builder);
                 Ok(())
             }
             Event::Gone(instance) => {
@@ -90,6 +89,24 @@ impl EventLog {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// What an instance served ends, and what it weighs is known: the most that any of its function has is what
+    /// one weighs that shares nothing.
+    fn idle(&mut self, at: Instant, idle: &Idle, builder: &mut Builder) {
+        let Some((version, serves)) = self.instances.get_mut(&idle.instance) else {
+            return;
+        };
+        if let Some((request, since)) = serves.take() {
+            let ms = at.since(since).as_millis();
+            builder.trace.requests[request].took_ms = u32::try_from(ms).unwrap_or(u32::MAX);
+        }
+        if let Some(function) = self.functions.get(version) {
+            let known = &mut builder.trace.functions[*function as usize].memory;
+            let most = self.weighed.entry(*function).or_insert(idle.memory);
+            *most = idle.memory.max(*most);
+            *known = Some(*most);
         }
     }
 
@@ -101,7 +118,9 @@ impl EventLog {
             .unwrap_or_else(|| format!("version {}", version.0));
         let function = builder.function(&name, None)?;
         let known = &mut builder.trace.functions[function as usize];
-        known.memory = Some(deployed.memory);
+        known.memory.get_or_insert(deployed.memory);
+        known.class = Some(ClassName::of(deployed.runtime));
+        known.keep_alive = deployed.keep_alive;
         let weight = f64::from(deployed.weight);
         known.weight = if weight > 0.0 && weight.is_finite() {
             weight

@@ -12,6 +12,7 @@ fn function(index: usize, ms: f32) -> Function {
         weight: 1.0,
         memory: Some(Bytes::mib(100)),
         durations: Some(Durations::constant(ms)),
+        ..Function::default()
     }
 }
 
