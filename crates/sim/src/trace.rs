@@ -94,16 +94,16 @@ impl Durations {
     /// The shares for which a value is kept: those of the Azure data set.
     pub const RANKS: [f64; 7] = [0.0, 0.01, 0.25, 0.5, 0.75, 0.99, 1.0];
 
+    /// The longest that a handler is let run, in milliseconds: a month.
+    const LONGEST_MS: f32 = 30.0 * 86_400e3;
+
     /// The distribution with these values. What is negative or no number counts as zero, and what is lower
     /// than a percentile before it as equal to that one.
     pub fn new(mut at: [f32; 7]) -> Self {
         let mut least = 0.0;
         for value in &mut at {
-            *value = if value.is_finite() {
-                value.max(least)
-            } else {
-                least
-            };
+            let known = if value.is_finite() { *value } else { least };
+            *value = known.clamp(least, Self::LONGEST_MS);
             least = *value;
         }
         Self { at }

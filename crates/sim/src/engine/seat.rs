@@ -225,9 +225,14 @@ impl Seats {
         change(seat);
         let after = fact.weighted(seat.load(fact).total());
         let used = &mut self.used[node.0 as usize];
-        *used = *used + after - before;
+        // Whatever a trace says of memory, what is added is what is taken away later.
+        *used = used.wrapping_add(after).wrapping_sub(before);
         if after > before {
-            self.peak = self.peak.max(self.used.iter().sum());
+            self.peak = self.peak.max(
+                self.used
+                    .iter()
+                    .fold(0, |sum, used| sum.saturating_add(*used)),
+            );
         }
     }
 
@@ -305,7 +310,8 @@ impl Seats {
             return Bytes(0);
         };
         let need = facts.of(version).weighted(need.0);
-        Bytes((self.used[node.0 as usize] + need).saturating_sub(limit))
+        let used = self.used[node.0 as usize];
+        Bytes(used.saturating_add(need).saturating_sub(limit))
     }
 
     /// The node with the most room.
