@@ -90,6 +90,9 @@ pub struct SimulateArgs {
     /// Also write a row for each policy and function to this file, as CSV.
     #[arg(long, value_name = "FILE")]
     pub by_function: Option<PathBuf>,
+    /// Also write what came of the forecasts of each caller for each callee to this file, as CSV.
+    #[arg(long, value_name = "FILE")]
+    pub by_edge: Option<PathBuf>,
     /// No progress on standard error.
     #[arg(long, short)]
     pub quiet: bool,

@@ -21,6 +21,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::Instant;
+use pilotlight_policy::action::Source;
 use pilotlight_policy::event::{Deployed, Room};
 use pilotlight_policy::{Action, Bytes, Event, NodeId, Policy, VersionId};
 
@@ -30,7 +31,7 @@ use crate::outcome::{Outcome, Tally};
 use crate::trace::Trace;
 use crews::Crews;
 use facts::Facts;
-use forecasts::{Forecasts, SourceKind};
+use forecasts::Forecasts;
 use instances::Instances;
 use seat::Seats;
 use waiting::Queue;
@@ -66,7 +67,7 @@ struct PreStart {
     version: VersionId,
     node: NodeId,
     instances: u32,
-    forecast: Option<SourceKind>,
+    forecast: Option<Source>,
 }
 
 /// One policy's run on one trace.
@@ -287,8 +288,13 @@ impl<'a> World<'a> {
         self.tally.unserved = self.waiting.len();
         self.seats.settle_all(end, self.facts);
         for instance in self.instances.all() {
-            self.forecasts
-                .unused(instance.forecast, instance.began, end, instance.weighs);
+            self.forecasts.unused(
+                instance.forecast,
+                instance.version,
+                instance.began,
+                end,
+                instance.weighs,
+            );
         }
         self.outcome
             .close(&self.seats, self.forecasts.close(end), self.tally);

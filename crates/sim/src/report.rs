@@ -15,7 +15,7 @@ use crate::options::{Arrivals, Deploy, Minute, Model, Options, Ties};
 use crate::outcome::Outcome;
 use crate::trace::Trace;
 
-pub use csv::by_function;
+pub use csv::{by_edge, by_function};
 pub use summary::{
     ForecastSummary, Kinds, Latencies, Memory, RunSummary, Shares, SourceSummary, Summary,
 };

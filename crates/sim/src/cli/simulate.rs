@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use super::{Output, SimulateArgs};
 use crate::eventlog::{Log, Recorder, Replay, ReplayError, replay};
 use crate::profile::{Profile, ProfileError};
 use crate::read::{self, ReadError};
-use crate::report::{Report, by_function};
+use crate::report::{Report, by_edge, by_function};
 use crate::run::{Named, Progress, RunError, by_names, run};
 use crate::trace::Trace;
 
@@ -115,7 +115,8 @@ pub fn simulate(args: &SimulateArgs) -> Result<String, SimulateError> {
     for run in &report.runs {
         say(&format!("{}: {:.1} s", run.policy, run.took.as_secs_f64()));
     }
-    write_by_function(args, &report)?;
+    write_rows(args.by_function.as_ref(), &report, by_function)?;
+    write_rows(args.by_edge.as_ref(), &report, by_edge)?;
     Ok(match args.output {
         Output::Table => report.table(),
         Output::Json => report.json(),
@@ -205,13 +206,16 @@ fn profile(args: &SimulateArgs) -> Result<Profile, SimulateError> {
     })
 }
 
-fn write_by_function(args: &SimulateArgs, report: &Report) -> Result<(), SimulateError> {
-    let Some(path) = &args.by_function else {
+/// What can also be written, besides the report.
+type Rows = fn(&Report, &mut dyn Write) -> std::io::Result<()>;
+
+fn write_rows(path: Option<&PathBuf>, report: &Report, rows: Rows) -> Result<(), SimulateError> {
+    let Some(path) = path else {
         return Ok(());
     };
     let write = || -> std::io::Result<()> {
         let mut out = BufWriter::new(File::create(path)?);
-        by_function(report, &mut out)?;
+        rows(report, &mut out)?;
         out.flush()
     };
     write().map_err(file_error(path))

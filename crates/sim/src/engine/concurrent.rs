@@ -156,8 +156,13 @@ impl World<'_> {
         let forecast = instance.forecast.take();
         instance.part = Part::Busy;
         let instance = *instance;
-        self.forecasts
-            .unused(forecast, instance.began, self.now, instance.weighs);
+        self.forecasts.unused(
+            forecast,
+            instance.version,
+            instance.began,
+            self.now,
+            instance.weighs,
+        );
         self.seats.change(
             instance.version,
             instance.node,

@@ -5,9 +5,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::start::{Instant, StartKind};
+use pilotlight_policy::action::Source;
 use pilotlight_policy::{Bytes, NodeId, Ticket, VersionId};
 
-use super::forecasts::SourceKind;
 use super::seat::Part;
 
 /// An instance.
@@ -23,7 +23,7 @@ pub(crate) struct Instance {
     /// What its start takes, in nanoseconds.
     pub(crate) took: u64,
     /// What expected a request, until one comes.
-    pub(crate) forecast: Option<SourceKind>,
+    pub(crate) forecast: Option<Source>,
     /// Its memory when it was made.
     pub(crate) weighs: Bytes,
 }

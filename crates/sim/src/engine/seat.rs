@@ -3,10 +3,10 @@
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::{Instant, StartKind};
+use pilotlight_policy::action::Source;
 use pilotlight_policy::{Bytes, NodeId, VersionId};
 
 use super::facts::{Fact, Facts};
-use super::forecasts::SourceKind;
 use crate::options::Cluster;
 
 /// Mebibytes times seconds in bytes times nanoseconds.
@@ -43,7 +43,7 @@ pub(crate) struct Seat {
     /// The rung that the policy wants.
     pub(crate) wanted: Rung,
     /// What expects a request, where that is why it is held.
-    pub(crate) forecast: Option<(SourceKind, Instant)>,
+    pub(crate) forecast: Option<(Source, Instant)>,
     /// Instances that were made from a template, by part.
     forked: [u32; 3],
     /// All others.

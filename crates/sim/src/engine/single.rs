@@ -82,8 +82,10 @@ fn serve(world: &mut World<'_>, id: pilotlight_model::ids::InstanceId) {
     };
     debug_assert!(instance.part == Part::Idle);
     let memory = instance.weighs;
-    let (forecast, began) = (instance.forecast.take(), instance.began);
-    world.forecasts.unused(forecast, began, world.now, memory);
+    let (forecast, version, began) = (instance.forecast.take(), instance.version, instance.began);
+    world
+        .forecasts
+        .unused(forecast, version, began, world.now, memory);
     world.tell(Event::Busy(id));
     world.tell(Event::Idle(Idle {
         instance: id,
