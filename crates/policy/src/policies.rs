@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod fixed;
 pub mod hybrid;
+pub mod pilot;
 pub mod rainbowcake;
 mod spec;
 mod time_to_live;
@@ -58,6 +59,11 @@ pub const POLICIES: &[Entry] = &[
         name: "rainbowcake",
         usage: "rainbowcake[:quantile=Q][,waiting=A][,least=T][,most=T]",
         summary: "takes instances down layer by layer, and starts ahead (RainbowCake)",
+    },
+    Entry {
+        name: "pilot",
+        usage: "pilot[:BUDGET][,floor=X]",
+        summary: "ours: keeps what saves most for its memory, by forecasts; BUDGET is node, shadow or memory",
     },
 ];
 

@@ -3,10 +3,12 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::budget::Budget;
 use crate::policies::POLICIES;
 use crate::policies::cache::{Order, cache};
 use crate::policies::fixed::{self, fixed};
 use crate::policies::hybrid::{self, hybrid};
+use crate::policies::pilot::{self, Pilot};
 use crate::policies::rainbowcake::{self, rainbowcake};
 use crate::{Bytes, Policy};
 
@@ -62,6 +64,7 @@ pub fn by_name(spec: &str) -> Result<Box<dyn Policy>, SpecError> {
         }
         "hybrid" => Box::new(hybrid(hybrid_parameters(&mut parameters)?)),
         "rainbowcake" => Box::new(rainbowcake(rainbowcake_parameters(&mut parameters)?)),
+        "pilot" => Box::new(Pilot::new(pilot_parameters(&mut parameters)?)),
         name => unreachable!("{name} is in the list and has no way to be made"),
     };
     parameters.done()?;
@@ -87,6 +90,24 @@ fn hybrid_parameters(parameters: &mut Parameters) -> Result<hybrid::Parameters, 
     parameters.percent("oob", &mut hybrid.out_of_bounds)?;
     parameters.percent("forecast-margin", &mut hybrid.forecast_margin)?;
     Ok(hybrid)
+}
+
+fn pilot_parameters(parameters: &mut Parameters) -> Result<pilot::Parameters, SpecError> {
+    let budget = match parameters.take("").as_deref() {
+        None | Some("shadow") => Budget::Shadow,
+        Some("node") => Budget::Node,
+        Some(text) => Budget::Bytes(memory(text).ok_or_else(|| SpecError::Value {
+            policy: parameters.policy,
+            parameter: "the budget".to_owned(),
+            value: text.to_owned(),
+        })?),
+    };
+    let mut floor = f64::from(pilot::Parameters::default().floor);
+    parameters.factor("floor", &mut floor)?;
+    Ok(pilot::Parameters {
+        budget,
+        floor: floor as f32,
+    })
 }
 
 fn rainbowcake_parameters(
@@ -273,6 +294,9 @@ mod tests {
             "hybrid:least=3",
             "rainbowcake:quantile=0.9,waiting=0.99,least=0s,most=1h",
             "hybrid,least=3",
+            "pilot",
+            "pilot:node",
+            "pilot:2GiB,floor=0.1",
         ] {
             assert!(by_name(spec).is_ok(), "{spec}");
         }
