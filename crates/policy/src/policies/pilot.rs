@@ -25,6 +25,8 @@ use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::Instant;
 
+use super::parameters::Parameters as Given;
+use super::{Entry, SpecError};
 use crate::action::{Action, Forecast};
 use crate::books::{Books, Seen};
 use crate::budget::{Budget, Ledger, Price};
@@ -44,6 +46,13 @@ use crate::{MOST_NODES, MOST_VERSIONS, NodeId, Policy, Ticket, VersionId};
 use evict::Worth;
 use mind::Mind;
 
+pub(super) const ENTRY: Entry = Entry {
+    name: "pilot",
+    usage: "pilot[:BUDGET][,floor=X]",
+    summary: "ours: keeps what saves most for its memory, by forecasts; BUDGET is node, shadow or memory",
+    make: |given| Ok(Box::new(Pilot::new(Parameters::take(given)?))),
+};
+
 /// What can be chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Parameters {
@@ -51,6 +60,23 @@ pub struct Parameters {
     pub budget: Budget,
     /// What a request counts beside its version's mean time between requests, in days.
     pub floor: f32,
+}
+
+impl Parameters {
+    /// Those that are given, and the defaults for the others; the budget is the shadow's.
+    fn take(given: &mut Given) -> Result<Self, SpecError> {
+        let budget = match given.word("", &["shadow", "node"]) {
+            Some("node") => Budget::Node,
+            Some(_) => Budget::Shadow,
+            None => given.memory("")?.map_or(Budget::Shadow, Budget::Bytes),
+        };
+        let mut floor = f64::from(Self::default().floor);
+        given.factor("floor", &mut floor)?;
+        Ok(Self {
+            budget,
+            floor: floor as f32,
+        })
+    }
 }
 
 impl Default for Parameters {
