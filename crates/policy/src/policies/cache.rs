@@ -34,7 +34,7 @@ use pilotlight_model::start::Instant;
 
 use super::Entry;
 use crate::action::{Action, Because};
-use crate::books::{Books, Seen, State};
+use crate::books::{Books, Seen};
 use crate::event::{Event, Shortage};
 use crate::{Bytes, NodeId, Policy, VersionId};
 use groups::Groups;
@@ -147,13 +147,7 @@ impl Cache {
     }
 
     fn retire(&mut self, version: VersionId, actions: &mut Vec<Action>) {
-        let idle: Vec<InstanceId> = self
-            .books
-            .instances_of(version)
-            .filter(|(_, at)| at.state == State::Idle)
-            .map(|(instance, _)| instance)
-            .collect();
-        for instance in idle {
+        for instance in self.books.idle_of(version) {
             self.reclaim(instance, actions);
         }
         self.waiting.retired(version);
