@@ -32,6 +32,7 @@ fn a_replay_orders_what_was_recorded() {
         "rainbowcake",
         "greedy-dual:1GiB",
         "cidre:1GiB",
+        "pilot",
     ] {
         for model in ["single", "concurrent"] {
             let args = [text(&data), "--policy", policy, "--model", model];
