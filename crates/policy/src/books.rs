@@ -124,6 +124,14 @@ impl Books {
             .filter_map(|&(_, id)| Some((id, self.instance(id)?)))
     }
 
+    /// The idle instances of a version, in order.
+    pub fn idle_of(&self, version: VersionId) -> Vec<InstanceId> {
+        self.instances_of(version)
+            .filter(|(_, at)| at.state == State::Idle)
+            .map(|(instance, _)| instance)
+            .collect()
+    }
+
     /// What is known of a version; of one that was never heard of, what a new one has.
     pub fn version(&self, version: VersionId) -> &Version {
         const UNHEARD: &Version = &Version::UNHEARD;

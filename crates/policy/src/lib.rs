@@ -7,15 +7,20 @@
 
 pub mod action;
 pub mod books;
+pub mod budget;
+pub mod costs;
 pub mod dense;
 pub mod durations;
 pub mod event;
 pub mod eventlog;
+pub mod explain;
+pub mod fairness;
 pub mod giving_up;
 pub mod histogram;
 pub mod kept;
 pub mod placement;
 pub mod policies;
+pub mod predict;
 pub mod queueing;
 pub mod ranking;
 

@@ -3,6 +3,8 @@
 pub mod cache;
 pub mod fixed;
 pub mod hybrid;
+mod parameters;
+pub mod pilot;
 pub mod rainbowcake;
 mod spec;
 mod time_to_live;
@@ -11,8 +13,11 @@ mod trial;
 
 pub use spec::{SpecError, by_name};
 
+use crate::Policy;
+use parameters::Parameters;
+
 /// A policy as lists and `--help` show it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Entry {
     /// What asks for it, before the colon.
     pub name: &'static str,
@@ -20,45 +25,19 @@ pub struct Entry {
     pub usage: &'static str,
     /// What it does, in a line.
     pub summary: &'static str,
+    make: fn(&mut Parameters) -> Result<Box<dyn Policy>, SpecError>,
 }
 
 /// Every policy that [`by_name`] knows.
 pub const POLICIES: &[Entry] = &[
-    Entry {
-        name: "fixed",
-        usage: "fixed[:KEEP_ALIVE]",
-        summary: "keeps each idle instance for the same time, 10m unless said otherwise",
-    },
-    Entry {
-        name: "lru",
-        usage: "lru[:MEMORY]",
-        summary: "gives up the least recently used when a node is full, or uses more than that",
-    },
-    Entry {
-        name: "lfu",
-        usage: "lfu[:MEMORY]",
-        summary: "gives up the least frequently used likewise",
-    },
-    Entry {
-        name: "greedy-dual",
-        usage: "greedy-dual[:MEMORY]",
-        summary: "gives up by frequency, cost and size (FaasCache) likewise",
-    },
-    Entry {
-        name: "cidre",
-        usage: "cidre[:MEMORY][,slack=X]",
-        summary: "the same, by concurrency too (CIDRE); requests wait for busy instances where that pays",
-    },
-    Entry {
-        name: "hybrid",
-        usage: "hybrid[:RANGE][,least=N][,cv=X][,head=P][,tail=P][,margin=P][,oob=P][,forecast-margin=P]",
-        summary: "hybrid histogram (Serverless in the Wild), over idle times up to 4h",
-    },
-    Entry {
-        name: "rainbowcake",
-        usage: "rainbowcake[:quantile=Q][,waiting=A][,least=T][,most=T]",
-        summary: "takes instances down layer by layer, and starts ahead (RainbowCake)",
-    },
+    fixed::ENTRY,
+    cache::LRU,
+    cache::LFU,
+    cache::GREEDY_DUAL,
+    cache::CIDRE,
+    hybrid::ENTRY,
+    rainbowcake::ENTRY,
+    pilot::ENTRY,
 ];
 
 #[cfg(test)]

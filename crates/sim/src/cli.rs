@@ -1,26 +1,18 @@
 //! The command line of `pilot simulate`, apart from where it is printed to.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+mod simulate;
+
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use pilotlight_policy::Bytes;
-use pilotlight_policy::eventlog::Header;
-use pilotlight_policy::policies::{POLICIES, SpecError};
+use pilotlight_policy::policies::POLICIES;
 
-use crate::eventlog::{Log, Recorder, Replay, ReplayError, replay};
 use crate::options::{Arrivals, Cluster, Deploy, Minute, Model, Options, Ties};
-use crate::profile::{ClassName, Profile, ProfileError};
-use crate::read::{self, ReadError};
-use crate::report::{Report, by_function};
-use crate::run::{Named, Progress, RunError, by_names, run};
-use crate::trace::Trace;
+use crate::profile::ClassName;
 
-/// Least time between two lines of progress of a policy.
-const PROGRESS_EVERY: Duration = Duration::from_secs(2);
+pub use simulate::{SimulateError, simulate};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -98,6 +90,9 @@ pub struct SimulateArgs {
     /// Also write a row for each policy and function to this file, as CSV.
     #[arg(long, value_name = "FILE")]
     pub by_function: Option<PathBuf>,
+    /// Also write what came of the forecasts of each caller for each callee to this file, as CSV.
+    #[arg(long, value_name = "FILE")]
+    pub by_edge: Option<PathBuf>,
     /// No progress on standard error.
     #[arg(long, short)]
     pub quiet: bool,
@@ -125,111 +120,8 @@ pub enum Output {
     Html,
 }
 
-/// Why there is no report.
-#[derive(Debug, thiserror::Error)]
-pub enum SimulateError {
-    /// The trace cannot be read.
-    #[error("trace")]
-    Read(#[from] ReadError),
-    /// The profile cannot be used.
-    #[error("profile {path}")]
-    Profile {
-        /// Its file.
-        path: String,
-        /// Why not.
-        #[source]
-        source: ProfileError,
-    },
-    /// A file of one's own cannot be read or written.
-    #[error("{path}")]
-    File {
-        /// Which.
-        path: String,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The simulation cannot be run.
-    #[error("simulation")]
-    Run(#[from] RunError),
-    /// A policy cannot be made.
-    #[error("policy")]
-    Policy(#[from] SpecError),
-    /// A log cannot be replayed.
-    #[error("replay")]
-    Replay(#[from] ReplayError),
-    /// A replay ordered something else than its log has.
-    #[error("{0}")]
-    Differs(String),
-    /// Options that do not go together.
-    #[error("{0}")]
-    Usage(&'static str),
-}
-
-impl SimulateError {
-    /// Whether the command line is what is wrong.
-    pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Policy(_) | Self::Usage(_) | Self::Run(_))
-    }
-}
-
-/// Reads, runs, and gives back what is to be printed.
-pub fn simulate(args: &SimulateArgs) -> Result<String, SimulateError> {
-    let say = |line: &str| {
-        if !args.quiet {
-            // Progress that nobody reads is no failure.
-            let _ = writeln!(std::io::stderr(), "{line}");
-        }
-    };
-    if args.replay {
-        return replay_log(args);
-    }
-    let profile = profile(args)?;
-    let begin = Instant::now();
-    let trace = read::read(&args.traces, &mut |file| say(&format!("reading {file}")))?;
-    say(&format!(
-        "{} functions, {} requests, minutes {} to {}, read in {:.1} s",
-        trace.functions.len(),
-        trace.total(),
-        trace.begin,
-        trace.end,
-        begin.elapsed().as_secs_f64(),
-    ));
-    let (policies, log) = policies(args, &trace)?;
-    let said = Mutex::new(std::collections::BTreeMap::new());
-    let progress = |progress: Progress<'_>| {
-        let mut said = said.lock().expect("nobody panics with it");
-        let last = said
-            .entry(progress.policy.to_owned())
-            .or_insert_with(Instant::now);
-        if last.elapsed() >= PROGRESS_EVERY {
-            *last = Instant::now();
-            let percent = u64::from(progress.done) * 100 / u64::from(progress.of);
-            say(&format!("{}: {percent} %", progress.policy));
-        }
-    };
-    let report = run(
-        &trace,
-        &profile,
-        &args.options(),
-        policies,
-        args.threads,
-        &progress,
-    )?;
-    end_log(args, log.as_ref())?;
-    for run in &report.runs {
-        say(&format!("{}: {:.1} s", run.policy, run.took.as_secs_f64()));
-    }
-    write_by_function(args, &report)?;
-    Ok(match args.output {
-        Output::Table => report.table(),
-        Output::Json => report.json(),
-        Output::Csv => report.csv(),
-        Output::Html => report.html(),
-    })
-}
-
 impl SimulateArgs {
+    /// The options as the simulation takes them.
     fn options(&self) -> Options {
         Options {
             model: self.model,
@@ -250,99 +142,6 @@ impl SimulateArgs {
             ..Options::default()
         }
     }
-}
-
-/// The policies, and the log of the only one where it is recorded.
-fn policies(
-    args: &SimulateArgs,
-    trace: &Trace,
-) -> Result<(Vec<Named>, Option<Log>), SimulateError> {
-    let names = match args.policies.as_slice() {
-        [] => &["fixed:10m".to_owned()],
-        names => names,
-    };
-    let mut policies = by_names(names)?;
-    let (Some(path), [policy]) = (&args.record, policies.as_mut_slice()) else {
-        return match args.record {
-            Some(_) => Err(SimulateError::Usage("--record is for one policy")),
-            None => Ok((policies, None)),
-        };
-    };
-    let file = File::create(path).map_err(file_error(path))?;
-    let header = Header::new(&policy.name, 0, pilotlight_model::start::Instant(0));
-    let names: Vec<String> = trace.functions.iter().map(|it| it.name.clone()).collect();
-    let log = Log::begin(Box::new(BufWriter::new(file)), &header, &names);
-    let named = policies.pop().expect("there is one");
-    let policy = Box::new(Recorder::new(named.policy, log.clone()));
-    let policies = vec![Named {
-        name: named.name,
-        policy,
-    }];
-    Ok((policies, Some(log)))
-}
-
-fn end_log(args: &SimulateArgs, log: Option<&Log>) -> Result<(), SimulateError> {
-    match (log, &args.record) {
-        (Some(log), Some(path)) => log.end().map_err(file_error(path)),
-        _ => Ok(()),
-    }
-}
-
-fn file_error(path: &Path) -> impl FnOnce(std::io::Error) -> SimulateError {
-    let path = path.display().to_string();
-    move |source| SimulateError::File { path, source }
-}
-
-fn replay_log(args: &SimulateArgs) -> Result<String, SimulateError> {
-    let ([path], [] | [_]) = (args.traces.as_slice(), args.policies.as_slice()) else {
-        return Err(SimulateError::Usage(
-            "--replay is for one log and one policy",
-        ));
-    };
-    let replay = replay(
-        &mut read::open(path)?,
-        args.policies.first().map(String::as_str),
-    )?;
-    let Replay {
-        policy,
-        events,
-        actions,
-        differences,
-        first,
-    } = replay;
-    match first {
-        None => Ok(format!(
-            "{policy}: {events} events, {actions} actions, all as recorded\n"
-        )),
-        Some(first) => Err(SimulateError::Differs(format!(
-            "{policy}: {differences} of {events} events led to other actions; first at {} ns, after {:?}: the log has \
-             {:?}, ordered was {:?}",
-            first.at.0, first.event, first.recorded, first.ordered
-        ))),
-    }
-}
-
-fn profile(args: &SimulateArgs) -> Result<Profile, SimulateError> {
-    let Some(path) = &args.profile else {
-        return Ok(Profile::default());
-    };
-    let text = std::fs::read_to_string(path).map_err(file_error(path))?;
-    Profile::read(&text).map_err(|source| SimulateError::Profile {
-        path: path.display().to_string(),
-        source,
-    })
-}
-
-fn write_by_function(args: &SimulateArgs, report: &Report) -> Result<(), SimulateError> {
-    let Some(path) = &args.by_function else {
-        return Ok(());
-    };
-    let write = || -> std::io::Result<()> {
-        let mut out = BufWriter::new(File::create(path)?);
-        by_function(report, &mut out)?;
-        out.flush()
-    };
-    write().map_err(file_error(path))
 }
 
 fn class(text: &str) -> Result<ClassName, String> {

@@ -8,6 +8,7 @@ mod concurrent;
 mod crews;
 pub(crate) mod facts;
 pub(crate) mod forecasts;
+mod instances;
 pub(crate) mod seat;
 mod single;
 mod start;
@@ -20,6 +21,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::Instant;
+use pilotlight_policy::action::Source;
 use pilotlight_policy::event::{Deployed, Room};
 use pilotlight_policy::{Action, Bytes, Event, NodeId, Policy, VersionId};
 
@@ -29,8 +31,9 @@ use crate::outcome::{Outcome, Tally};
 use crate::trace::Trace;
 use crews::Crews;
 use facts::Facts;
-use forecasts::{Forecasts, SourceKind};
-use seat::{Instances, Seats};
+use forecasts::Forecasts;
+use instances::Instances;
+use seat::Seats;
 use waiting::Queue;
 use zygotes::Zygotes;
 
@@ -52,6 +55,8 @@ enum Timer {
     Done(InstanceId),
     /// The minute of a crew is over.
     Dismiss(VersionId),
+    /// The policy is told something besides, of that number.
+    Hint(usize),
     /// What a version is to be held on has been made.
     Made(VersionId, NodeId, Rung),
 }
@@ -62,7 +67,7 @@ struct PreStart {
     version: VersionId,
     node: NodeId,
     instances: u32,
-    forecast: Option<SourceKind>,
+    forecast: Option<Source>,
 }
 
 /// One policy's run on one trace.
@@ -154,6 +159,29 @@ impl<'a> World<'a> {
                 self.deploy(VersionId(version));
             }
         }
+        if let Some((at, _)) = self.trace.hints.first().copied() {
+            self.after(at.max(self.now), Timer::Hint(0));
+        }
+    }
+
+    /// Tells what the trace has to say besides of the versions that it speaks of, and sets a timer for the next.
+    fn hint(&mut self, number: usize) {
+        let hints = &self.trace.hints;
+        if let Some((_, event)) = hints.get(number).copied() {
+            let versions = match event {
+                Event::Calls(calls) => vec![calls.caller, calls.callee],
+                Event::Shift(shift) => vec![shift.from, shift.to],
+                Event::Announced(announced) => vec![announced.version],
+                _ => Vec::new(),
+            };
+            versions
+                .into_iter()
+                .for_each(|version| self.deploy(version));
+            self.tell(event);
+        }
+        if let Some((at, _)) = hints.get(number + 1).copied() {
+            self.after(at.max(self.now), Timer::Hint(number + 1));
+        }
     }
 
     /// A function is deployed, unless it has been.
@@ -165,7 +193,7 @@ impl<'a> World<'a> {
             version,
             runtime: self.facts.of(version).class.runtime(),
             memory: self.facts.of(version).memory,
-            keep_alive: None,
+            keep_alive: self.trace.functions[version.0 as usize].keep_alive,
             after: None,
             weight: self.facts.of(version).weight as f32,
         }));
@@ -239,6 +267,7 @@ impl<'a> World<'a> {
 
     fn fire(&mut self, timer: Timer) {
         match timer {
+            Timer::Hint(number) => self.hint(number),
             Timer::PreStart(order) => self.pre_start(order),
             Timer::Ready(instance) => self.ready(instance),
             Timer::Done(instance) => self.done(instance),
@@ -259,8 +288,13 @@ impl<'a> World<'a> {
         self.tally.unserved = self.waiting.len();
         self.seats.settle_all(end, self.facts);
         for instance in self.instances.all() {
-            self.forecasts
-                .unused(instance.forecast, instance.began, end, instance.weighs);
+            self.forecasts.unused(
+                instance.forecast,
+                instance.version,
+                instance.began,
+                end,
+                instance.weighs,
+            );
         }
         self.outcome
             .close(&self.seats, self.forecasts.close(end), self.tally);

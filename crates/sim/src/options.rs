@@ -16,7 +16,7 @@ pub struct Options {
     pub seed: u64,
     /// Memory of an instance where the trace does not say.
     pub memory: Bytes,
-    /// The runtime of all functions; drawn by the profile's shares where there is none.
+    /// The runtime of all functions; otherwise the trace's, and drawn by the profile's shares where it has none.
     pub runtime: Option<ClassName>,
     /// The cluster.
     pub cluster: Cluster,

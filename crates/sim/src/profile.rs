@@ -50,6 +50,16 @@ pub enum ClassName {
 }
 
 impl ClassName {
+    /// The class of a runtime.
+    pub fn of(runtime: Runtime) -> Self {
+        match runtime {
+            Runtime::Python => Self::Python,
+            Runtime::Node => Self::Node,
+            Runtime::Java => Self::Java,
+            Runtime::Native => Self::Native,
+        }
+    }
+
     /// The class as policies know it.
     pub fn runtime(self) -> Runtime {
         match self {

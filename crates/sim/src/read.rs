@@ -274,6 +274,7 @@ impl Builder {
 
     fn finish(mut self) -> Result<Trace, ReadError> {
         let (begin, end) = self.window.ok_or(ReadError::Nothing)?;
+        self.trace.hints.sort_by_key(|(at, _)| *at);
         self.trace.count_requests();
         self.trace.counts.iter_mut().for_each(Counts::shrink);
         (self.trace.begin, self.trace.end) = (begin, end);

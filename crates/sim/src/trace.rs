@@ -2,7 +2,12 @@
 
 mod minutes;
 
-use pilotlight_policy::Bytes;
+use std::time::Duration;
+
+use pilotlight_model::start::Instant;
+use pilotlight_policy::{Bytes, Event};
+
+use crate::profile::ClassName;
 
 pub use minutes::{Cell, Counts, Minutes};
 
@@ -10,6 +15,10 @@ pub use minutes::{Cell, Counts, Minutes};
 pub const MAX_FUNCTIONS: usize = 1_000_000;
 /// Bytes of a function's name at most.
 pub const MAX_NAME: usize = 256;
+/// Requests by their own times of one trace at most: 1.3 GiB of them.
+pub const MAX_REQUESTS: usize = 1 << 25;
+/// Hints of one trace at most.
+pub const MAX_HINTS: usize = 1 << 20;
 /// Days of one trace at most.
 pub const MAX_DAYS: u32 = 366;
 /// Minutes of a day.
@@ -24,6 +33,9 @@ pub struct Trace {
     pub counts: Vec<Counts>,
     /// The same requests by their own times and in the order of these, where they are known.
     pub requests: Vec<Request>,
+    /// What policies are told besides, in the order of time: calls that are declared, shifts between versions and
+    /// announcements. Times are nanoseconds since the beginning of the first day, and versions are functions.
+    pub hints: Vec<(Instant, Event)>,
     /// First minute of the window, counted from the beginning of the first day.
     pub begin: u32,
     /// First minute after the window.
@@ -41,6 +53,10 @@ pub struct Function {
     pub memory: Option<Bytes>,
     /// How long its handler runs.
     pub durations: Option<Durations>,
+    /// What it runs on.
+    pub class: Option<ClassName>,
+    /// How long its owner wants idle instances kept.
+    pub keep_alive: Option<Duration>,
 }
 
 /// One request that is known by its own time.
@@ -52,6 +68,19 @@ pub struct Request {
     pub function: u32,
     /// How long its handler ran, in milliseconds.
     pub took_ms: u32,
+    /// The request that caused it, where that is known.
+    pub caller: Option<Caller>,
+}
+
+/// A request as the cause of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Caller {
+    /// Place of its function in the trace.
+    pub function: u32,
+    /// Tells its function's requests apart.
+    pub request: u64,
+    /// From its arrival to that of the request that it caused, in milliseconds.
+    pub after_ms: u32,
 }
 
 /// A distribution of run times, in milliseconds, by its percentiles.
@@ -65,16 +94,16 @@ impl Durations {
     /// The shares for which a value is kept: those of the Azure data set.
     pub const RANKS: [f64; 7] = [0.0, 0.01, 0.25, 0.5, 0.75, 0.99, 1.0];
 
+    /// The longest that a handler is let run, in milliseconds: a month.
+    const LONGEST_MS: f32 = 30.0 * 86_400e3;
+
     /// The distribution with these values. What is negative or no number counts as zero, and what is lower
     /// than a percentile before it as equal to that one.
     pub fn new(mut at: [f32; 7]) -> Self {
         let mut least = 0.0;
         for value in &mut at {
-            *value = if value.is_finite() {
-                value.max(least)
-            } else {
-                least
-            };
+            let known = if value.is_finite() { *value } else { least };
+            *value = known.clamp(least, Self::LONGEST_MS);
             least = *value;
         }
         Self { at }

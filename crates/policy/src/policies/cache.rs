@@ -32,12 +32,54 @@ pub use worth::Order;
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::start::Instant;
 
+use super::Entry;
 use crate::action::{Action, Because};
-use crate::books::{Books, Seen, State};
+use crate::books::{Books, Seen};
 use crate::event::{Event, Shortage};
 use crate::{Bytes, NodeId, Policy, VersionId};
 use groups::Groups;
 use waiting::Waiting;
+
+pub(super) const LRU: Entry = Entry {
+    name: "lru",
+    usage: "lru[:MEMORY]",
+    summary: "gives up the least recently used when a node is full, or uses more than that",
+    make: |parameters| Ok(Box::new(cache(Order::Lru, parameters.memory("")?, 0.0))),
+};
+
+pub(super) const LFU: Entry = Entry {
+    name: "lfu",
+    usage: "lfu[:MEMORY]",
+    summary: "gives up the least frequently used likewise",
+    make: |parameters| Ok(Box::new(cache(Order::Lfu, parameters.memory("")?, 0.0))),
+};
+
+pub(super) const GREEDY_DUAL: Entry = Entry {
+    name: "greedy-dual",
+    usage: "greedy-dual[:MEMORY]",
+    summary: "gives up by frequency, cost and size (FaasCache) likewise",
+    make: |parameters| {
+        Ok(Box::new(cache(
+            Order::GreedyDual,
+            parameters.memory("")?,
+            0.0,
+        )))
+    },
+};
+
+pub(super) const CIDRE: Entry = Entry {
+    name: "cidre",
+    usage: "cidre[:MEMORY][,slack=X]",
+    summary: "the same, by concurrency too (CIDRE); requests wait for busy instances where that pays",
+    make: |parameters| {
+        let mut slack = SLACK;
+        parameters.factor("slack", &mut slack)?;
+        Ok(Box::new(cache(Order::Cidre, parameters.memory("")?, slack)))
+    },
+};
+
+/// By what part of the shortest possible wait CIDRE may exceed it, to make fewer starts.
+const SLACK: f64 = 0.1;
 
 /// The policy. `budget` is what it may use of each node, if that is less than the node has; `slack` is for
 /// [`Order::Cidre`] what [`decide`](crate::queueing::decide) may exceed the shortest wait by.
@@ -105,13 +147,7 @@ impl Cache {
     }
 
     fn retire(&mut self, version: VersionId, actions: &mut Vec<Action>) {
-        let idle: Vec<InstanceId> = self
-            .books
-            .instances_of(version)
-            .filter(|(_, at)| at.state == State::Idle)
-            .map(|(instance, _)| instance)
-            .collect();
-        for instance in idle {
+        for instance in self.books.idle_of(version) {
             self.reclaim(instance, actions);
         }
         self.waiting.retired(version);

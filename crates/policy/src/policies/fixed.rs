@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use pilotlight_model::start::Instant;
 
+use super::Entry;
 use super::time_to_live::{Rule, TimeToLive};
 use crate::action::Action;
 use crate::books::{Books, Instance, Seen};
@@ -16,6 +17,13 @@ use crate::{Policy, later};
 
 /// How long idle instances are kept unless something else is said.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(10 * 60);
+
+pub(super) const ENTRY: Entry = Entry {
+    name: "fixed",
+    usage: "fixed[:KEEP_ALIVE]",
+    summary: "keeps each idle instance for the same time, 10m unless said otherwise",
+    make: |parameters| Ok(Box::new(fixed(parameters.time("")?.unwrap_or(KEEP_ALIVE)))),
+};
 
 /// The policy, with what it keeps those instances for whose owner says nothing.
 pub fn fixed(keep_alive: Duration) -> impl Policy {

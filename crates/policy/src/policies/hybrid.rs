@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use pilotlight_model::start::Instant;
 
+use super::Entry;
 use super::time_to_live::{Rule, TimeToLive};
 use crate::action::{Action, Because, Forecast, Source};
 use crate::books::{Books, Instance, Seen, State};
@@ -39,6 +40,13 @@ use crate::placement::place;
 use crate::ranking::Ranking;
 use crate::{MOST_VERSIONS, Policy, VersionId, later};
 use idle_times::{IdleTimes, Windows};
+
+pub(super) const ENTRY: Entry = Entry {
+    name: "hybrid",
+    usage: "hybrid[:RANGE][,least=N][,cv=X][,head=P][,tail=P][,margin=P][,oob=P][,forecast-margin=P]",
+    summary: "hybrid histogram (Serverless in the Wild), over idle times up to 4h",
+    make: |parameters| Ok(Box::new(hybrid(Parameters::take(parameters)?))),
+};
 
 /// The policy. What it remembers of a version takes two bytes for each bin, 480 over the paper's range, and
 /// 128 for the forecast; nothing before its second request.

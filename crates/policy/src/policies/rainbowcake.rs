@@ -38,6 +38,7 @@ use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::{Instant, StartKind};
 
+use super::Entry;
 use super::time_to_live::{Rule, TimeToLive};
 use crate::action::{Action, Because, Forecast, Source};
 use crate::books::{Books, Instance, Seen};
@@ -48,6 +49,13 @@ use crate::ranking::Ranking;
 use crate::{Bytes, MOST_VERSIONS, NodeId, Policy, VersionId, later};
 use arrivals::Arrivals;
 use parameters::Mean;
+
+pub(super) const ENTRY: Entry = Entry {
+    name: "rainbowcake",
+    usage: "rainbowcake[:quantile=Q][,waiting=A][,least=T][,most=T]",
+    summary: "takes instances down layer by layer, and starts ahead (RainbowCake)",
+    make: |parameters| Ok(Box::new(rainbowcake(Parameters::take(parameters)?))),
+};
 
 /// The policy. It remembers 200 bytes of each version.
 pub fn rainbowcake(parameters: Parameters) -> impl Policy {

@@ -5,7 +5,7 @@ use pilotlight_model::ids::InstanceId;
 use pilotlight_model::start::Instant;
 
 use crate::action::{Action, Because};
-use crate::books::{Books, Instance, Seen, State};
+use crate::books::{Books, Instance, Seen};
 use crate::event::{Event, Shortage};
 use crate::kept::Kept;
 use crate::placement::place;
@@ -120,13 +120,7 @@ impl<R: Rule> TimeToLive<R> {
     }
 
     fn retire(&mut self, version: VersionId, actions: &mut Vec<Action>) {
-        let idle: Vec<InstanceId> = self
-            .books
-            .instances_of(version)
-            .filter(|(_, at)| at.state == State::Idle)
-            .map(|(instance, _)| instance)
-            .collect();
-        for instance in idle {
+        for instance in self.books.idle_of(version) {
             self.strike(instance);
             actions.push(Action::Reclaim {
                 instance,

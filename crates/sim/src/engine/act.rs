@@ -10,7 +10,7 @@ use pilotlight_policy::event::Held;
 use pilotlight_policy::{Action, Bytes, Event, NodeId, VersionId};
 
 use super::facts::class_of;
-use super::forecasts::SourceKind;
+use super::forecasts::source;
 use super::seat::{Holding, Part};
 use super::{PreStart, Timer, World};
 use crate::draw::Stream;
@@ -41,7 +41,7 @@ impl World<'_> {
                 because,
             } if self.seats.exists(version, node) => {
                 self.forecasts.made(self.now, version, because);
-                let forecast = SourceKind::of(because);
+                let forecast = source(because);
                 let order = PreStart {
                     version,
                     node,
@@ -63,8 +63,13 @@ impl World<'_> {
             return;
         };
         self.instances.remove(id);
-        self.forecasts
-            .unused(instance.forecast, instance.began, self.now, instance.weighs);
+        self.forecasts.unused(
+            instance.forecast,
+            instance.version,
+            instance.began,
+            self.now,
+            instance.weighs,
+        );
         self.seats.change(
             instance.version,
             instance.node,
@@ -124,7 +129,7 @@ impl World<'_> {
     fn hold(&mut self, version: VersionId, node: NodeId, rung: Rung, because: Because) {
         self.forecasts.made(self.now, version, because);
         self.no_longer_expected(version, node);
-        let source = SourceKind::of(because).map(|source| (source, self.now));
+        let source = source(because).map(|source| (source, self.now));
         let seat = self.seats.at_mut(version, node);
         seat.wanted = rung;
         seat.forecast = source;
@@ -164,7 +169,7 @@ impl World<'_> {
                 |holding: Holding, bytes: u64| if holding == Holding::None { 0 } else { bytes };
             let bytes = held(seat.template, fact.template.0) + held(seat.spare, fact.spare.0);
             self.forecasts
-                .unused(Some(source), since, self.now, Bytes(bytes));
+                .unused(Some(source), version, since, self.now, Bytes(bytes));
         }
     }
 

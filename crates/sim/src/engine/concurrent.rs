@@ -4,17 +4,20 @@
 //! Of a function with more requests in a minute than [`Options::each_up_to`](crate::Options::each_up_to),
 //! not each is followed, but the crew of instances that they need ([`super::crews`]).
 
+use std::time::Duration;
+
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::start::{Instant, StartKind};
-use pilotlight_policy::event::{Arrived, Idle, Waits};
+use pilotlight_policy::event::{Arrived, Cause, Idle, Waits};
 use pilotlight_policy::{Event, Ticket, VersionId};
 
-use super::seat::{Instance, Part};
+use super::instances::Instance;
+use super::seat::Part;
 use super::waiting::{Runs, Waiting};
 use super::{MINUTE, Timer, World};
 use crate::draw::Stream;
 use crate::options::Arrivals;
-use crate::trace::{Cell, Minutes};
+use crate::trace::{Caller, Cell, Minutes};
 
 /// A request to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +26,7 @@ struct Request {
     version: u32,
     /// In nanoseconds.
     runs: u64,
+    caller: Option<Caller>,
 }
 
 /// All requests of the trace.
@@ -54,12 +58,13 @@ pub(super) fn run(world: &mut World<'_>, progress: &mut dyn FnMut(u32)) {
                 at: request.at_ms * 1_000_000,
                 version: request.function,
                 runs: u64::from(request.took_ms) * 1_000_000,
+                caller: request.caller,
             });
         }
         requests.sort_unstable();
         for request in &requests {
             world.advance(Instant(request.at));
-            world.request(VersionId(request.version), request.runs);
+            world.request(request);
         }
         progress(minute);
     }
@@ -84,14 +89,21 @@ fn spread(world: &World<'_>, cell: Cell, begin: u64, requests: &mut Vec<Request>
             at: begin + (offset as u64).min(MINUTE - 1),
             version: cell.function,
             runs: (durations.at(share) * 1e6) as u64,
+            caller: None,
         });
     }
 }
 
 impl World<'_> {
     /// A request comes.
-    fn request(&mut self, version: VersionId, runs: u64) {
-        self.arrival(version, 1);
+    fn request(&mut self, request: &Request) {
+        let (version, runs) = (VersionId(request.version), request.runs);
+        let cause = request.caller.map(|caller| Cause {
+            version: VersionId(caller.function),
+            request: caller.request,
+            after: Duration::from_millis(u64::from(caller.after_ms)),
+        });
+        self.arrival(version, 1, cause);
         match self.find_idle(version) {
             Some(id) => self.occupy(id, Runs::For(runs), None),
             None => {
@@ -101,7 +113,7 @@ impl World<'_> {
     }
 
     /// Tells of requests that have come.
-    pub(super) fn arrival(&mut self, version: VersionId, requests: u32) {
+    pub(super) fn arrival(&mut self, version: VersionId, requests: u32, cause: Option<Cause>) {
         self.deploy(version);
         let found = self
             .find_idle(version)
@@ -112,7 +124,7 @@ impl World<'_> {
         self.tell(Event::Arrived(Arrived {
             version,
             requests,
-            cause: None,
+            cause,
         }));
     }
 
@@ -144,8 +156,13 @@ impl World<'_> {
         let forecast = instance.forecast.take();
         instance.part = Part::Busy;
         let instance = *instance;
-        self.forecasts
-            .unused(forecast, instance.began, self.now, instance.weighs);
+        self.forecasts.unused(
+            forecast,
+            instance.version,
+            instance.began,
+            self.now,
+            instance.weighs,
+        );
         self.seats.change(
             instance.version,
             instance.node,

@@ -14,6 +14,9 @@ use super::waiting::Runs;
 use super::{MINUTE, Timer, World};
 use crate::options::Arrivals;
 
+/// Instances of a crew at most.
+const LARGEST: u32 = 100_000;
+
 /// Crews of all functions.
 #[derive(Debug)]
 pub(super) struct Crews {
@@ -60,8 +63,8 @@ impl World<'_> {
         let wanted = (in_service + margin(self.options.arrivals) * in_service.sqrt())
             .ceil()
             .max(1.0);
-        let wanted = wanted.min(f64::from(requests)) as u32;
-        self.arrival(version, requests);
+        let wanted = wanted.min(f64::from(requests.min(LARGEST))) as u32;
+        self.arrival(version, requests, None);
         // Each of those that wait has a start of its own; all others find an instance that is idle by then.
         let mut waited = 0;
         while self.crew_size(version) < wanted {

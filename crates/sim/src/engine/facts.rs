@@ -8,6 +8,11 @@ use crate::options::Options;
 use crate::profile::{Class, ClassName, Profile};
 use crate::trace::{Durations, Trace};
 
+/// The longest that a start is let take, in nanoseconds: a day.
+const LONGEST_START_NS: f64 = 86_400e9;
+/// The most memory that an instance is let have.
+const MOST_MEMORY: Bytes = Bytes(1 << 44);
+
 /// Facts of all functions.
 #[derive(Debug)]
 pub(crate) struct Facts {
@@ -38,10 +43,9 @@ impl Facts {
         let scale = trace.scale();
         let default = Durations::constant(options.duration.as_secs_f32() * 1e3);
         let functions = trace.functions.iter().enumerate().map(|(index, function)| {
-            let class = options
-                .runtime
-                .unwrap_or_else(|| drawn(profile, draw, index as u64));
-            let memory = function.memory.unwrap_or(options.memory);
+            let known = options.runtime.or(function.class);
+            let class = known.unwrap_or_else(|| drawn(profile, draw, index as u64));
+            let memory = function.memory.unwrap_or(options.memory).min(MOST_MEMORY);
             let weighs = &class_of(profile, class).memory;
             Fact {
                 class,
@@ -85,7 +89,7 @@ impl Facts {
             StartKind::Zygote | StartKind::Booted => fact.user_init_ms,
             StartKind::Warm | StartKind::Spare | StartKind::Forked => 0.0,
         };
-        ((start + init) * 1e6) as u64
+        ((start + init) * 1e6).min(LONGEST_START_NS) as u64
     }
 }
 

@@ -4,6 +4,8 @@
 //! from `from` to `until`. It is a hit if a request comes then, and counts once. An arrival needs one if no
 //! instance waits that an earlier request has left; it is covered if a forecast speaks of that moment.
 
+use std::collections::BTreeMap;
+
 use pilotlight_model::start::Instant;
 use pilotlight_policy::action::{Because, Source};
 use pilotlight_policy::{Bytes, VersionId};
@@ -11,6 +13,8 @@ use serde::Serialize;
 
 /// Forecasts of one version that are open at the same time; of more, the oldest is closed.
 const MAX_OPEN: usize = 8;
+/// Edges that the ledger has entries for at most.
+const MAX_EDGES: usize = 1 << 20;
 /// Mebibytes times seconds in bytes times nanoseconds.
 const MB_S: f64 = (1u64 << 20) as f64 * 1e9;
 
@@ -40,22 +44,26 @@ impl SourceKind {
         Self::Announced,
     ];
 
-    /// Of an action's reason.
-    pub(crate) fn of(because: Because) -> Option<Self> {
-        let Because::Forecast(forecast) = because else {
-            return None;
-        };
-        Some(match forecast.by {
+    fn of(source: Source) -> Self {
+        match source {
             Source::Gaps => Self::Gaps,
             Source::Period => Self::Period,
             Source::Call(_) => Self::Call,
             Source::Shift(_) => Self::Shift,
             Source::Announced => Self::Announced,
-        })
+        }
     }
 }
 
-/// What came of the forecasts of one source.
+/// What expects a request, where that is why an action is ordered.
+pub(crate) fn source(because: Because) -> Option<Source> {
+    match because {
+        Because::Forecast(forecast) => Some(forecast.by),
+        Because::Expired | Because::Pressure | Because::Worth => None,
+    }
+}
+
+/// What came of the forecasts of one source, or of one caller for one callee.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Entry {
     /// Forecasts that were made and are over.
@@ -69,19 +77,34 @@ pub struct Entry {
 }
 
 /// The whole ledger.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ledger {
     /// By source, in the order of [`SourceKind::ALL`].
     pub by_source: [Entry; 5],
+    /// Of calls, by caller and callee.
+    pub by_edge: BTreeMap<(VersionId, VersionId), Entry>,
     /// Arrivals that needed a forecast.
     pub needed: u64,
     /// Of them, those that a forecast covered.
     pub covered: u64,
 }
 
+impl Ledger {
+    /// Changes all entries that a forecast of that source for that version counts in.
+    fn entries(&mut self, source: Source, version: VersionId, change: impl Fn(&mut Entry)) {
+        change(&mut self.by_source[SourceKind::of(source) as usize]);
+        if let Source::Call(caller) = source {
+            let edge = (caller, version);
+            if self.by_edge.len() < MAX_EDGES || self.by_edge.contains_key(&edge) {
+                change(self.by_edge.entry(edge).or_default());
+            }
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Open {
-    source: SourceKind,
+    source: Source,
     made: Instant,
     from: Instant,
     until: Instant,
@@ -104,9 +127,10 @@ impl Forecasts {
 
     /// Takes note of why an action was ordered.
     pub(crate) fn made(&mut self, now: Instant, version: VersionId, because: Because) {
-        let (Because::Forecast(forecast), Some(source)) = (because, SourceKind::of(because)) else {
+        let Because::Forecast(forecast) = because else {
             return;
         };
+        let source = forecast.by;
         let open = &mut self.open[version.0 as usize];
         // An action that repeats a forecast is no forecast of its own.
         if open
@@ -118,7 +142,8 @@ impl Forecasts {
         if open.len() == MAX_OPEN {
             open.remove(0);
         }
-        self.ledger.by_source[source as usize].made += 1;
+        self.ledger
+            .entries(source, version, |entry| entry.made += 1);
         open.push(Open {
             source,
             made: now,
@@ -136,9 +161,10 @@ impl Forecasts {
             open.retain(|it| {
                 if it.from <= now && now <= it.until {
                     covered = true;
-                    let entry = &mut ledger.by_source[it.source as usize];
-                    entry.hit += 1;
-                    entry.lead_s += now.since(it.made).as_secs_f64();
+                    ledger.entries(it.source, version, |entry| {
+                        entry.hit += 1;
+                        entry.lead_s += now.since(it.made).as_secs_f64();
+                    });
                     return false;
                 }
                 it.until > now
@@ -151,22 +177,28 @@ impl Forecasts {
     /// Memory that was held for a forecast, without use, from then until now.
     pub(crate) fn unused(
         &mut self,
-        source: Option<SourceKind>,
+        source: Option<Source>,
+        version: VersionId,
         since: Instant,
         now: Instant,
         memory: Bytes,
     ) {
         if let Some(source) = source {
             let elapsed = now.0.saturating_sub(since.0) as f64 / MB_S;
-            self.ledger.by_source[source as usize].wasted_mb_s += memory.0 as f64 * elapsed;
+            let wasted = memory.0 as f64 * elapsed;
+            self.ledger
+                .entries(source, version, |entry| entry.wasted_mb_s += wasted);
         }
     }
 
     /// The ledger at the end. A forecast that speaks of a time after it does not count.
     pub(crate) fn close(&mut self, end: Instant) -> Ledger {
-        for open in self.open.iter().flatten().filter(|it| it.until >= end) {
-            self.ledger.by_source[open.source as usize].made -= 1;
+        for (version, open) in (0..).map(VersionId).zip(&self.open) {
+            for open in open.iter().filter(|it| it.until >= end) {
+                self.ledger
+                    .entries(open.source, version, |entry| entry.made -= 1);
+            }
         }
-        self.ledger
+        std::mem::take(&mut self.ledger)
     }
 }

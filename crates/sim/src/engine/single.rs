@@ -3,6 +3,7 @@
 //! simulation (so that all memory-time is wasted, as in "Serverless in the Wild"); what starts would have
 //! taken is drawn and reported.
 
+use pilotlight_model::ids::InstanceId;
 use pilotlight_model::start::{Instant, StartKind};
 use pilotlight_policy::event::{Arrived, Idle, Waits};
 use pilotlight_policy::{Event, NodeId, Ticket, VersionId};
@@ -54,19 +55,18 @@ fn arrive(world: &mut World<'_>, cell: Cell) {
         .outcome
         .arrived(version, cell.requests, first, world.options.minute);
     let fact = world.facts.of(version);
-    let took = world.start_takes(version, first);
-    world.outcome.latency.add(took, fact.weight);
-    world
-        .outcome
-        .latency
-        .warm(fact.class, fact.weight * f64::from(cell.requests - 1));
+    // What warm requests wait follows from the profile, without a draw for each.
+    let warm = cell.requests - u32::from(first != StartKind::Warm);
+    let latency = &mut world.outcome.latency;
+    latency.warm(fact.class, fact.weight * f64::from(warm));
+    if first != StartKind::Warm {
+        let took = world.start_takes(version, first);
+        world.outcome.latency.add(took, fact.weight);
+    }
 }
 
 /// The function's instance, and whether it was made ahead and has served nobody.
-fn find(
-    world: &World<'_>,
-    version: VersionId,
-) -> Option<(pilotlight_model::ids::InstanceId, bool)> {
+fn find(world: &World<'_>, version: VersionId) -> Option<(InstanceId, bool)> {
     let id = world
         .seats
         .nodes()
@@ -76,14 +76,16 @@ fn find(
 }
 
 /// An idle instance takes the requests, and is idle again.
-fn serve(world: &mut World<'_>, id: pilotlight_model::ids::InstanceId) {
+fn serve(world: &mut World<'_>, id: InstanceId) {
     let Some(instance) = world.instances.get_mut(id) else {
         return;
     };
     debug_assert!(instance.part == Part::Idle);
     let memory = instance.weighs;
-    let (forecast, began) = (instance.forecast.take(), instance.began);
-    world.forecasts.unused(forecast, began, world.now, memory);
+    let (forecast, version, began) = (instance.forecast.take(), instance.version, instance.began);
+    world
+        .forecasts
+        .unused(forecast, version, began, world.now, memory);
     world.tell(Event::Busy(id));
     world.tell(Event::Idle(Idle {
         instance: id,
@@ -119,7 +121,7 @@ fn made_for(
     world: &World<'_>,
     version: VersionId,
     ticket: Ticket,
-) -> Option<(pilotlight_model::ids::InstanceId, StartKind)> {
+) -> Option<(InstanceId, StartKind)> {
     let mut idle = world
         .seats
         .nodes()

@@ -5,11 +5,12 @@ use std::time::Duration;
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::{Instant, StartKind};
+use pilotlight_policy::action::Source;
 use pilotlight_policy::event::{Idle, Shortage, Started, Starting};
 use pilotlight_policy::{Bytes, Event, NodeId, Ticket, VersionId};
 
-use super::forecasts::SourceKind;
-use super::seat::{Holding, Instance, Part};
+use super::instances::Instance;
+use super::seat::{Holding, Part};
 use super::{Timer, World};
 use crate::draw::Stream;
 
@@ -20,7 +21,7 @@ impl World<'_> {
         version: VersionId,
         node: NodeId,
         ticket: Option<Ticket>,
-        forecast: Option<SourceKind>,
+        forecast: Option<Source>,
     ) -> Option<InstanceId> {
         let kind = self.best_kind(version, node);
         let need = self.seats.need(version, node, kind, self.facts);

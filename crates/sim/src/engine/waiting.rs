@@ -6,7 +6,7 @@ use std::hash::BuildHasherDefault;
 use pilotlight_model::start::Instant;
 use pilotlight_policy::{NodeId, Ticket, VersionId};
 
-use super::seat::Numbers;
+use super::instances::Numbers;
 
 /// A request without an instance.
 #[derive(Debug, Clone, Copy)]

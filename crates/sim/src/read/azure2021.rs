@@ -6,10 +6,8 @@
 use super::fields::{Columns, decimal};
 use super::input::Lines;
 use super::{Builder, ReadError};
-use crate::trace::{MAX_DAYS, MINUTES_PER_DAY, Request};
+use crate::trace::{MAX_DAYS, MAX_REQUESTS, MINUTES_PER_DAY, Request};
 
-/// Requests of one trace at most: 1 GiB of them.
-const MAX_REQUESTS: usize = 1 << 26;
 /// The longest run of a handler that a row may have, in seconds.
 const MAX_DURATION: f64 = 1e6;
 
@@ -37,6 +35,7 @@ pub(super) fn read(
             at_ms: ((end - duration).max(0.0) * 1e3) as u64,
             function,
             took_ms: (duration * 1e3) as u32,
+            caller: None,
         });
         builder.cover(0, (end / 60.0) as u32 + 1);
         Ok(())

@@ -1,23 +1,22 @@
-//! Our own event log as a trace: the versions that were deployed, when their requests came, and how long
-//! instances were busy with them. Requests that were never served count with a run time of nothing.
+//! Our own event log as a trace: the versions that were deployed, when their requests came, what caused them, how
+//! long instances were busy with them, and what was declared and announced. Requests that were never served count with a run time of nothing.
 
 use std::collections::{HashMap, VecDeque};
 
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::start::Instant;
-use pilotlight_policy::event::Deployed;
+use pilotlight_policy::event::{Announced, Arrived, Calls, Deployed, Idle, Shift};
 use pilotlight_policy::eventlog::{Header, Line};
-use pilotlight_policy::{Event, VersionId};
+use pilotlight_policy::{Bytes, Event, VersionId};
 
 use super::input::Lines;
 use super::{Builder, ReadError};
 use crate::eventlog::said;
-use crate::trace::{MAX_DAYS, MINUTES_PER_DAY, Request};
+use crate::profile::ClassName;
+use crate::trace::{Caller, MAX_DAYS, MAX_HINTS, MAX_REQUESTS, MINUTES_PER_DAY, Request};
 
 /// Milliseconds of a day.
 const DAY_MS: u64 = 86_400_000;
-/// Requests of one trace at most.
-const MAX_REQUESTS: usize = 1 << 26;
 
 pub(super) fn read(
     lines: &mut Lines,
@@ -31,6 +30,7 @@ pub(super) fn read(
         functions: HashMap::new(),
         unserved: HashMap::new(),
         instances: HashMap::new(),
+        weighed: HashMap::new(),
     };
     lines.each(
         |line| match Line::read(line).map_err(|error| said(&error))? {
@@ -51,6 +51,8 @@ struct EventLog {
     /// Requests of each version that no instance has begun, by their place in the trace.
     unserved: HashMap<VersionId, VecDeque<usize>>,
     instances: HashMap<InstanceId, (VersionId, Option<(usize, Instant)>)>,
+    /// The most memory that an instance of each function had.
+    weighed: HashMap<u32, Bytes>,
 }
 
 impl EventLog {
@@ -62,7 +64,10 @@ impl EventLog {
                 self.unserved.remove(&version);
                 Ok(())
             }
-            Event::Arrived(arrived) => self.arrived(at, arrived.version, arrived.requests, builder),
+            Event::Arrived(arrived) => self.arrived(at, &arrived, builder),
+            Event::Calls(_) | Event::Shift(_) | Event::Announced(_) => {
+                self.hint(at, *event, builder)
+            }
             Event::Starting(starting) => {
                 self.instances
                     .insert(starting.instance, (starting.version, None));
@@ -76,12 +81,7 @@ impl EventLog {
                 Ok(())
             }
             Event::Idle(idle) => {
-                if let Some((_, serves)) = self.instances.get_mut(&idle.instance)
-                    && let Some((request, since)) = serves.take()
-                {
-                    let ms = at.since(since).as_millis();
-                    builder.trace.requests[request].took_ms = u32::try_from(ms).unwrap_or(u32::MAX);
-                }
+                self.idle(at, &idle, builder);
                 Ok(())
             }
             Event::Gone(instance) => {
@@ -89,6 +89,24 @@ impl EventLog {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// What an instance served ends, and what it weighs is known: the most that any of its function has is what
+    /// one weighs that shares nothing.
+    fn idle(&mut self, at: Instant, idle: &Idle, builder: &mut Builder) {
+        let Some((version, serves)) = self.instances.get_mut(&idle.instance) else {
+            return;
+        };
+        if let Some((request, since)) = serves.take() {
+            let ms = at.since(since).as_millis();
+            builder.trace.requests[request].took_ms = u32::try_from(ms).unwrap_or(u32::MAX);
+        }
+        if let Some(function) = self.functions.get(version) {
+            let known = &mut builder.trace.functions[*function as usize].memory;
+            let most = self.weighed.entry(*function).or_insert(idle.memory);
+            *most = idle.memory.max(*most);
+            *known = Some(*most);
         }
     }
 
@@ -100,7 +118,9 @@ impl EventLog {
             .unwrap_or_else(|| format!("version {}", version.0));
         let function = builder.function(&name, None)?;
         let known = &mut builder.trace.functions[function as usize];
-        known.memory = Some(deployed.memory);
+        known.memory.get_or_insert(deployed.memory);
+        known.class = Some(ClassName::of(deployed.runtime));
+        known.keep_alive = deployed.keep_alive;
         let weight = f64::from(deployed.weight);
         known.weight = if weight > 0.0 && weight.is_finite() {
             weight
@@ -114,44 +134,86 @@ impl EventLog {
     fn arrived(
         &mut self,
         at: Instant,
-        version: VersionId,
-        requests: u32,
+        arrived: &Arrived,
         builder: &mut Builder,
     ) -> Result<(), String> {
-        let Some(function) = self.functions.get(&version).copied() else {
-            return Err(format!(
-                "a request for version {}, which is not deployed",
-                version.0
-            ));
-        };
-        let since =
-            at.0.checked_sub(self.header.began.0)
-                .ok_or("an event before the log began")?;
-        let at_ms = self.header.began_ms % DAY_MS + since / 1_000_000;
-        if at_ms >= u64::from(MAX_DAYS) * DAY_MS {
-            return Err(format!("more than {MAX_DAYS} days"));
-        }
-        let requests = requests as usize;
+        let version = arrived.version;
+        let function = self.function(version)?;
+        let at_ms = self.in_trace(at)?.0 / 1_000_000;
+        let requests = arrived.requests as usize;
         let all = &mut builder.trace.requests;
         if all.len() + requests > MAX_REQUESTS {
             return Err(format!("more than {MAX_REQUESTS} requests"));
         }
+        // A caller that has gone meanwhile is not known any more.
+        let caller = arrived.cause.and_then(|cause| {
+            Some(Caller {
+                function: *self.functions.get(&cause.version)?,
+                request: cause.request,
+                after_ms: u32::try_from(cause.after.as_millis()).unwrap_or(u32::MAX),
+            })
+        });
+        let request = Request {
+            at_ms,
+            function,
+            took_ms: 0,
+            caller,
+        };
         let first = all.len();
-        all.extend(std::iter::repeat_n(
-            Request {
-                at_ms,
-                function,
-                took_ms: 0,
-            },
-            requests,
-        ));
+        all.extend(std::iter::repeat_n(request, requests));
         self.unserved
             .entry(version)
             .or_default()
             .extend(first..first + requests);
         let minute = (at_ms / 60_000) as u32;
-        debug_assert!(minute < MAX_DAYS * MINUTES_PER_DAY);
         builder.cover(minute, minute + 1);
         Ok(())
+    }
+
+    /// Keeps what was said besides, with times and versions as in the trace.
+    fn hint(&mut self, at: Instant, event: Event, builder: &mut Builder) -> Result<(), String> {
+        if builder.trace.hints.len() == MAX_HINTS {
+            return Err(format!(
+                "more than {MAX_HINTS} declarations and announcements"
+            ));
+        }
+        let event = match event {
+            Event::Calls(calls) => Event::Calls(Calls {
+                caller: VersionId(self.function(calls.caller)?),
+                callee: VersionId(self.function(calls.callee)?),
+                ..calls
+            }),
+            Event::Shift(shift) => Event::Shift(Shift {
+                from: VersionId(self.function(shift.from)?),
+                to: VersionId(self.function(shift.to)?),
+                at: self.in_trace(shift.at)?,
+                ..shift
+            }),
+            Event::Announced(announced) => Event::Announced(Announced {
+                version: VersionId(self.function(announced.version)?),
+                at: self.in_trace(announced.at)?,
+                ..announced
+            }),
+            event => event,
+        };
+        builder.trace.hints.push((self.in_trace(at)?, event));
+        Ok(())
+    }
+
+    fn function(&self, version: VersionId) -> Result<u32, String> {
+        let function = self.functions.get(&version).copied();
+        function.ok_or_else(|| format!("version {} is not deployed", version.0))
+    }
+
+    /// A time of the log in nanoseconds since the beginning of its day.
+    fn in_trace(&self, at: Instant) -> Result<Instant, String> {
+        let since =
+            at.0.checked_sub(self.header.began.0)
+                .ok_or("a time before the log began")?;
+        let time = (self.header.began_ms % DAY_MS * 1_000_000).saturating_add(since);
+        if time >= u64::from(MAX_DAYS * MINUTES_PER_DAY) * 60_000_000_000 {
+            return Err(format!("more than {MAX_DAYS} days"));
+        }
+        Ok(Instant(time))
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use pilotlight_policy::VersionId;
+
 use super::Report;
 
 impl Report {
@@ -74,6 +76,39 @@ pub fn by_function(report: &Report, out: &mut dyn Write) -> io::Result<()> {
                 held.spare,
                 held.idle,
                 held.busy,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes a row for each policy, caller and callee that it made forecasts for.
+pub fn by_edge(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "policy,caller,callee,forecasts,hits,precision,lead_s,wasted_mb_s"
+    )?;
+    let name = |version: VersionId| {
+        let known = report.names.get(version.0 as usize);
+        known.map_or(String::new(), |(name, _)| quoted(name))
+    };
+    for run in &report.runs {
+        for ((caller, callee), entry) in &run.outcome.ledger.by_edge {
+            let of = |part: f64, whole: u64| match whole {
+                0 => String::new(),
+                whole => (part / whole as f64).to_string(),
+            };
+            writeln!(
+                out,
+                "{},{},{},{},{},{},{},{}",
+                quoted(&run.policy),
+                name(*caller),
+                name(*callee),
+                entry.made,
+                entry.hit,
+                of(entry.hit as f64, entry.made),
+                of(entry.lead_s, entry.hit),
+                entry.wasted_mb_s,
             )?;
         }
     }

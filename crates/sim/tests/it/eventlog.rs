@@ -32,6 +32,7 @@ fn a_replay_orders_what_was_recorded() {
         "rainbowcake",
         "greedy-dual:1GiB",
         "cidre:1GiB",
+        "pilot",
     ] {
         for model in ["single", "concurrent"] {
             let args = [text(&data), "--policy", policy, "--model", model];
@@ -50,6 +51,50 @@ fn a_replay_orders_what_was_recorded() {
     }
     let other = run(&[text(&log), "--replay", "--policy", "fixed:1m"]).expect_err("it is another");
     assert!(matches!(other, SimulateError::Differs(_)), "{other}");
+}
+
+/// What is known of calls comes through: in the log, in the trace and to the policy again.
+#[test]
+fn causes_and_declarations_are_kept() {
+    let lines = [
+        r#"{"format":"pilotlight-events","version":1,"policy":"fixed","began_ms":60000,"began":1000000000}"#,
+        r#"{"name":[4,"orders"]}"#,
+        r#"{"event":[1000000000,{"deployed":{"version":4,"runtime":"node","memory":1048576,"keep_alive":null,"after":null,"weight":1.0}}]}"#,
+        r#"{"event":[1000000000,{"deployed":{"version":7,"runtime":"node","memory":1048576,"keep_alive":null,"after":null,"weight":1.0}}]}"#,
+        r#"{"event":[1000000000,{"calls":{"caller":4,"callee":7,"part":0.5,"after":null}}]}"#,
+        r#"{"event":[2000000000,{"arrived":{"version":4,"requests":1,"cause":null}}]}"#,
+        r#"{"event":[2500000000,{"arrived":{"version":7,"requests":1,"cause":{"version":4,"request":9,"after":{"secs":0,"nanos":500000000}}}}]}"#,
+        r#"{"event":[2500000000,{"announced":{"version":4,"requests":3,"at":9000000000}}]}"#,
+    ];
+    let folder = tempfile::tempdir().expect("there is room");
+    let [log, again] = ["log.jsonl", "again.jsonl"].map(|name| folder.path().join(name));
+    std::fs::write(&log, lines.join("\n")).expect("there is room");
+    let trace = read(std::slice::from_ref(&log), &mut |_| {}).expect("it is one");
+    assert_eq!(
+        trace
+            .functions
+            .iter()
+            .map(|it| &*it.name)
+            .collect::<Vec<_>>(),
+        ["orders", "version 7"]
+    );
+    assert_eq!((trace.requests[1].at_ms, trace.hints.len()), (61_500, 2));
+    let args = [
+        text(&log),
+        "--model",
+        "concurrent",
+        "--record",
+        text(&again),
+    ];
+    run(&args).expect("it runs");
+    let recorded = std::fs::read_to_string(&again).expect("it was written");
+    for part in [
+        r#"{"event":[60000000000,{"calls":{"caller":0,"callee":1,"part":0.5,"after":null}}]}"#,
+        r#"{"event":[61500000000,{"arrived":{"version":1,"requests":1,"cause":{"version":0,"request":9,"after":{"secs":0,"nanos":500000000}}}}]}"#,
+        r#"{"event":[61500000000,{"announced":{"version":0,"requests":3,"at":68000000000}}]}"#,
+    ] {
+        assert!(recorded.contains(part), "{part} is not in:\n{recorded}");
+    }
 }
 
 #[test]

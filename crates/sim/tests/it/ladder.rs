@@ -4,7 +4,7 @@ use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::Instant;
 use pilotlight_policy::action::{Because, Forecast, Source};
 use pilotlight_policy::{Action, Event, NodeId, Policy, VersionId};
-use pilotlight_sim::report::Report;
+use pilotlight_sim::report::{Report, by_edge};
 use pilotlight_sim::{Model, Named, Options, Trace, run};
 
 use crate::support::{by_minute, by_request, profile};
@@ -185,6 +185,35 @@ fn starts_ahead_are_ready_in_time_and_forecasts_are_judged() {
     assert_eq!(forecasts.lead_s, Some(300.0));
     assert!((forecasts.wasted_mb_s - 4.0 * 60.0 * 50.0).abs() < 1e-6);
     assert_eq!(forecasts.by_source.len(), 1);
+}
+
+#[test]
+fn calls_are_judged_by_edge() {
+    // 1 is expected to call 0 twice, and does so once; its instance of the second time waits in vain.
+    let trace = by_minute(&[&[(4, 1)], &[(3, 1), (7, 1)]], 10);
+    let ahead = |at: u64| {
+        let because = Because::Forecast(Forecast {
+            by: Source::Call(VersionId(1)),
+            confidence: 0.5,
+            from: Instant(at * MINUTE),
+            until: Instant((at + 1) * MINUTE),
+        });
+        (at * MINUTE, hold(Rung::Template, because))
+    };
+    let drop = (9 * MINUTE, hold(Rung::Cached, Because::Worth));
+    let report = play(&trace, Model::Single, &[ahead(3), ahead(7), drop]);
+    let edges = &report.runs[0].outcome.ledger.by_edge;
+    let entry = edges[&(VersionId(1), VersionId(0))];
+    assert_eq!(
+        (edges.len(), entry.made, entry.hit, entry.lead_s),
+        (1, 2, 1, 60.0)
+    );
+    // A template of 50 MB from 3 to 4, until its request came, and from 7 to 9.
+    assert!((entry.wasted_mb_s - 3.0 * 60.0 * 50.0).abs() < 1e-6);
+    let mut rows = Vec::new();
+    by_edge(&report, &mut rows).expect("there is room");
+    let rows = String::from_utf8(rows).expect("it is text");
+    assert_eq!(rows.lines().nth(1), Some("script,f1,f0,2,1,0.5,60,9000"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use pilotlight_sim::read::{ReadError, read};
-use pilotlight_sim::{Options, Trace};
+use pilotlight_sim::{Model, Options, Trace};
 use proptest::prelude::*;
 
 use crate::support::simulate;
@@ -254,9 +254,15 @@ proptest! {
         text.extend(noise);
         std::fs::write(folder.path().join("a.csv"), text).expect("it is ours");
         if let Ok(trace) = read_folder(folder.path())
-            && trace.total() < 1_000
+            && trace.end - trace.begin < 100_000
         {
-            simulate(&trace, &Options::default(), &["fixed:10m"]);
+            for model in [Model::Single, Model::Concurrent] {
+                let options = Options {
+                    model,
+                    ..Options::default()
+                };
+                simulate(&trace, &options, &["fixed:10m"]);
+            }
         }
     }
 }

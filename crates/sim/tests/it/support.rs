@@ -12,6 +12,7 @@ fn function(index: usize, ms: f32) -> Function {
         weight: 1.0,
         memory: Some(Bytes::mib(100)),
         durations: Some(Durations::constant(ms)),
+        ..Function::default()
     }
 }
 
@@ -38,11 +39,13 @@ pub(crate) fn by_request(functions: usize, requests: &[(u64, u32, u32)], end: u3
         at_ms,
         function,
         took_ms,
+        caller: None,
     };
     let mut trace = Trace {
         functions: (0..functions).map(|index| function(index, 0.0)).collect(),
         counts: vec![Counts::default(); functions],
         requests: requests.iter().map(request).collect(),
+        hints: Vec::new(),
         begin: 0,
         end,
     };

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::histogram::Scale;
+use crate::policies::SpecError;
+use crate::policies::parameters::Parameters as Given;
 
 /// The parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,6 +29,20 @@ pub struct Parameters {
 }
 
 impl Parameters {
+    /// Those that are given, and the paper's for the others.
+    pub(super) fn take(given: &mut Given) -> Result<Self, SpecError> {
+        let range = given.time("")?;
+        let mut taken = range.map_or_else(Self::default, Self::over);
+        given.set("least", &mut taken.least)?;
+        given.factor("cv", &mut taken.variation)?;
+        given.percent("head", &mut taken.head)?;
+        given.percent("tail", &mut taken.tail)?;
+        given.percent("margin", &mut taken.margin)?;
+        given.percent("oob", &mut taken.out_of_bounds)?;
+        given.percent("forecast-margin", &mut taken.forecast_margin)?;
+        Ok(taken)
+    }
+
     /// The paper's, with another range.
     pub fn over(range: Duration) -> Self {
         Self {

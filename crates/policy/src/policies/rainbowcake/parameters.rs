@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::Bytes;
+use crate::policies::SpecError;
+use crate::policies::parameters::Parameters as Given;
 
 /// What can be told to it; the defaults are those of the artifact.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,6 +51,16 @@ impl Mean {
 }
 
 impl Parameters {
+    /// Those that are given, and the artifact's for the others.
+    pub(super) fn take(given: &mut Given) -> Result<Self, SpecError> {
+        let mut taken = Self::default();
+        given.part("quantile", &mut taken.quantile)?;
+        given.part("waiting", &mut taken.waiting)?;
+        taken.least = given.time("least")?.unwrap_or(taken.least);
+        taken.most = given.time("most")?.unwrap_or(taken.most);
+        Ok(taken)
+    }
+
     /// For how long a layer is kept that is expected to be wanted within `next`.
     pub(super) fn time_to_live(
         &self,

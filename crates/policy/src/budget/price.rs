@@ -1,0 +1,118 @@
+//! The price of memory: what a minute of an average version's template must save, as a share of a request,
+//! to be worth it. A slow controller sets it so that what is spent stays within the budget.
+
+use std::time::Duration;
+
+use pilotlight_model::start::Instant;
+
+use super::{Budget, Ledger};
+
+/// Between two looks at the account.
+pub const EVERY: Duration = Duration::from_secs(60);
+/// The price that a budget begins with: what balanced the day series of the Azure Functions 2019 data.
+const FIRST: f64 = 5e-5;
+const LOWEST: f64 = 1e-7;
+const HIGHEST: f64 = 1.0;
+/// Over how long a surplus or a debt is evened out.
+const HORIZON_S: f64 = 2.0 * 3_600.0;
+/// How fast the price follows: by so much of the logarithm of what is spent over what may be, each minute.
+const FOLLOW: f64 = 0.05;
+/// By how much what is spent is taken to be over what may be, where nothing is left.
+const SHORT: f64 = 8.0;
+/// No decision holds for longer before it is looked at again; the account keeps a reserve for so long.
+pub const LEASE: Duration = Duration::from_secs(300);
+/// What is learned of spending per minute is forgotten over so many minutes.
+const SMOOTH: f64 = 1.0 / 60.0;
+
+/// The controller.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Price {
+    budget: Budget,
+    price: f64,
+    looked: Option<Look>,
+    spending: f64,
+    income: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Look {
+    at: Instant,
+    spent: f64,
+    shadow: f64,
+}
+
+impl Price {
+    /// A price for that budget.
+    pub fn new(budget: Budget) -> Self {
+        let price = if budget == Budget::Shadow { FIRST } else { 0.0 };
+        Self {
+            budget,
+            price,
+            looked: None,
+            spending: 0.0,
+            income: 0.0,
+        }
+    }
+
+    /// The price; 0 where memory is free.
+    pub fn now(&self) -> f64 {
+        self.price
+    }
+
+    /// When to look next.
+    pub fn due(&self) -> Option<Instant> {
+        self.looked
+            .map(|look| Instant(look.at.0 + EVERY.as_nanos() as u64))
+    }
+
+    /// Whether nothing may be kept that the shadow does not keep: the surplus would not last until every
+    /// decision was looked at again.
+    pub fn is_short(&self, ledger: &Ledger) -> bool {
+        if self.budget != Budget::Shadow {
+            return false;
+        }
+        ledger.shadow() - ledger.spent() < ledger.bytes() * LEASE.as_secs_f64()
+    }
+
+    /// Looks at the account, which has been settled.
+    pub fn look(&mut self, now: Instant, ledger: &Ledger, fill: f64) {
+        let look = Look {
+            at: now,
+            spent: ledger.spent(),
+            shadow: ledger.shadow(),
+        };
+        let Some(last) = self.looked.replace(look) else {
+            return;
+        };
+        let seconds = now.since(last.at).as_secs_f64().max(1.0);
+        let smooth = (SMOOTH * seconds / EVERY.as_secs_f64()).min(1.0);
+        self.spending += smooth * ((look.spent - last.spent) / seconds - self.spending);
+        self.income += smooth * ((look.shadow - last.shadow) / seconds - self.income);
+        match self.budget {
+            Budget::Shadow => {
+                let surplus = (look.shadow - look.spent) / HORIZON_S;
+                let may = (self.income + surplus).max(self.income * 0.05);
+                // Being short saves at random: the price has been too low.
+                let short = self.is_short(ledger);
+                let is = if short { may * SHORT } else { self.spending };
+                self.follow(is, may, seconds);
+            }
+            Budget::Node | Budget::Bytes(_) if fill < 0.8 && self.price <= FIRST => {
+                self.price = 0.0
+            }
+            Budget::Node | Budget::Bytes(_) => {
+                self.price = self.price.max(FIRST / 2.0);
+                self.follow(fill, 0.9, seconds);
+            }
+        }
+    }
+
+    fn follow(&mut self, is: f64, may: f64, seconds: f64) {
+        if is <= 0.0 || may <= 0.0 {
+            return;
+        }
+        let step =
+            FOLLOW * (is / may).ln().clamp(-1.0, 2.0) * (seconds / EVERY.as_secs_f64()).min(10.0);
+        self.price = (self.price * step.exp()).clamp(LOWEST, HIGHEST);
+    }
+}

@@ -1,0 +1,149 @@
+//! What a fixed keep-alive of ten minutes would have kept of one version on the same requests, in 56 bytes.
+//!
+//! Such a policy, always using the instance that became idle last, has at any time as many instances as
+//! were busy at once at most within the last ten minutes. A few peaks are followed; where more would be
+//! needed, the account says less than the policy would have kept, never more.
+
+use std::time::Duration;
+
+use pilotlight_model::start::Instant;
+
+/// How long it keeps an instance.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(600);
+/// Peaks that are followed.
+const PEAKS: usize = 3;
+
+/// As many instances, until then.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Peak {
+    instances: u32,
+    until: u64,
+}
+
+/// The account of one version.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shadow {
+    /// Fewer instances, and later ends, from one to the next; empty ones last.
+    peaks: [Peak; PEAKS],
+    settled: u64,
+    busy: u32,
+}
+
+impl Shadow {
+    /// Instance-seconds that it kept idle since it was last asked.
+    pub fn settle(&mut self, now: Instant) -> f64 {
+        let mut kept = 0u128;
+        let mut at = self.settled.min(now.0);
+        for peak in self.peaks {
+            let until = peak.until.min(now.0);
+            if until > at {
+                let idle = peak.instances.saturating_sub(self.busy);
+                kept += u128::from(idle) * u128::from(until - at);
+                at = until;
+            }
+        }
+        self.settled = now.0;
+        kept as f64 / 1e9
+    }
+
+    /// An instance has become busy; settle first.
+    pub fn busy(&mut self) {
+        self.busy += 1;
+    }
+
+    /// A busy instance is done at `now`; settle first.
+    pub fn done(&mut self, now: Instant) {
+        if self.busy == 0 {
+            return;
+        }
+        let peak = Peak {
+            instances: self.busy,
+            until: now.0 + KEEP_ALIVE.as_nanos() as u64,
+        };
+        self.busy -= 1;
+        let mut kept = [Peak::default(); PEAKS + 1];
+        let mut count = 0;
+        for old in self.peaks {
+            if old.instances > peak.instances && old.until > now.0 {
+                kept[count] = old;
+                count += 1;
+            }
+        }
+        kept[count] = peak;
+        count += 1;
+        // Too many: the highest peak, which ends first, is forgotten.
+        let from = count.saturating_sub(PEAKS);
+        self.peaks = std::array::from_fn(|place| {
+            kept.get(from + place)
+                .filter(|_| from + place < count)
+                .copied()
+                .unwrap_or_default()
+        });
+    }
+
+    /// Instances that it keeps idle now.
+    pub fn idle(&self, now: Instant) -> u32 {
+        let peak = self.peaks.iter().find(|peak| peak.until > now.0);
+        peak.map_or(0, |peak| peak.instances.saturating_sub(self.busy))
+    }
+
+    /// When it next ends an instance, after `now`.
+    pub fn ends(&self, now: Instant) -> Option<Instant> {
+        let peak = self.peaks.iter().find(|peak| peak.until > now.0)?;
+        Some(Instant(peak.until))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Instances with an end each, the one that became idle last used first.
+    #[derive(Default)]
+    struct Fixed {
+        idle: Vec<u64>,
+        busy: u32,
+    }
+
+    impl Fixed {
+        fn kept(&self, from: u64, to: u64) -> u128 {
+            let kept = |end: &u64| u128::from((*end).clamp(from, to) - from);
+            self.idle.iter().map(kept).sum()
+        }
+
+        fn expire(&mut self, now: u64) {
+            self.idle.retain(|end| *end > now);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_the_policy_keeps(steps in proptest::collection::vec((0u64..400, any::<bool>()), 1..80)) {
+            let (mut shadow, mut fixed) = (Shadow::default(), Fixed::default());
+            let (mut now, mut model, mut sum, mut deep) = (0u64, 0u128, 0.0, 0u32);
+            for (wait, begin) in steps {
+                let then = now + wait * 1_000_000_000;
+                model += fixed.kept(now, then);
+                fixed.expire(then);
+                sum += shadow.settle(Instant(then));
+                now = then;
+                if begin {
+                    fixed.idle.pop();
+                    fixed.busy += 1;
+                    deep = deep.max(fixed.busy);
+                    shadow.busy();
+                } else if fixed.busy > 0 {
+                    fixed.busy -= 1;
+                    fixed.idle.push(now + KEEP_ALIVE.as_nanos() as u64);
+                    shadow.done(Instant(now));
+                }
+            }
+            let model = model as f64 / 1e9;
+            prop_assert!(sum <= model + 1e-6, "{sum} {model}");
+            prop_assert!(deep > 3 || (sum - model).abs() < 1e-6, "{sum} {model}");
+            prop_assert!(size_of::<Shadow>() <= 64);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What gives way when a node is full: what is worth least for its memory.
+
+use pilotlight_model::ladder::Rung;
+use pilotlight_model::start::{Instant, StartKind};
+
+use super::Pilot;
+use super::mind::GaveUp;
+use crate::action::{Action, Because};
+use crate::budget::Budget;
+use crate::event::Shortage;
+use crate::ranking::Ranking;
+use crate::{Bytes, NodeId, VersionId};
+
+/// What could give way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Part {
+    /// An idle instance.
+    Instance,
+    /// The template, with its spare.
+    Template,
+}
+
+/// What could give way on a node, by what a byte of it saves.
+pub(super) type Worth = Ranking<u32, (Part, VersionId)>;
+
+/// Of what is worth nothing at all that is known: it is as if a request came once a year.
+const LEAST_HAZARD: f32 = 2e-6;
+
+impl Pilot {
+    /// Writes down what a version's memory is worth, at that hazard per minute.
+    pub(super) fn note_worth(&mut self, now: Instant, version: VersionId, hazard: f32) {
+        let saves = self.saves(version);
+        let floor = self.parameters.floor;
+        let Some(mind) = self.minds.entry(version.0) else {
+            return;
+        };
+        let forked = self.costs.start(mind.runtime, &mind.its, StartKind::Forked);
+        let warm = self.costs.start(mind.runtime, &mind.its, StartKind::Warm);
+        let value = hazard.max(LEAST_HAZARD) * (mind.days_between(now) + floor);
+        let per_byte = |saves: f32, bytes: Bytes| value * saves.max(1e-6) / bytes.0.max(1) as f32;
+        let alone = mind.template.is_none();
+        let instance = if alone {
+            saves
+        } else {
+            forked.saturating_sub(warm).as_secs_f32()
+        };
+        let memory = mind
+            .idle
+            .last()
+            .map_or(Bytes(1 << 20), |resting| resting.memory);
+        mind.worth = [
+            per_byte(saves, mind.template.unwrap_or(Bytes(1 << 20))),
+            per_byte(instance, memory),
+        ];
+        self.rank(version);
+    }
+
+    /// Puts what a version has where it is worth to be among what could give way.
+    pub(super) fn rank(&mut self, version: VersionId) {
+        let Some(mind) = self.minds.get(version.0) else {
+            return;
+        };
+        let node = mind.idle.first().map_or(mind.home, |resting| resting.node);
+        for (part, there, at, worth) in [
+            (
+                Part::Template,
+                mind.template.is_some(),
+                mind.home,
+                mind.worth[0],
+            ),
+            (Part::Instance, !mind.idle.is_empty(), node, mind.worth[1]),
+        ] {
+            let Some(worths) = self.worth.entry(at.0) else {
+                continue;
+            };
+            if there {
+                // Numbers of zero and more are in the order of their bits.
+                worths.set((part, version), worth.max(0.0).to_bits());
+            } else {
+                worths.remove((part, version));
+            }
+        }
+    }
+
+    pub(super) fn forget_worth(&mut self, version: VersionId) {
+        for node in 0..self.worth.len() {
+            if let Some(worths) = self.worth.entry(node) {
+                worths.remove((Part::Template, version));
+                worths.remove((Part::Instance, version));
+            }
+        }
+    }
+
+    /// A start needs room.
+    pub(super) fn relieve(
+        &mut self,
+        now: Instant,
+        node: NodeId,
+        shortage: Shortage,
+        actions: &mut Vec<Action>,
+    ) {
+        let (mut freed, mut ended) = (0u64, 0u32);
+        while freed < shortage.memory.0 || ended < shortage.instances {
+            // Instances are what is missing: templates are none.
+            let instances_alone = freed >= shortage.memory.0;
+            let Some(memory) = self.give_way(now, node, instances_alone, actions) else {
+                break;
+            };
+            freed = freed.saturating_add(memory.0);
+            ended += 1;
+        }
+    }
+
+    /// Gives up what is worth least on a node. Returns what it took.
+    fn give_way(
+        &mut self,
+        now: Instant,
+        node: NodeId,
+        instances_alone: bool,
+        actions: &mut Vec<Action>,
+    ) -> Option<Bytes> {
+        loop {
+            let worths = self.worth.entry(node.0)?;
+            let (_, (part, version)) = worths.pop()?;
+            if instances_alone && part == Part::Template {
+                // It stays, and is ranked again when its version is next looked at.
+                continue;
+            }
+            let Some(mind) = self.minds.entry(version.0) else {
+                continue;
+            };
+            let memory = match part {
+                Part::Instance => {
+                    let place = mind.idle.iter().position(|resting| resting.node == node);
+                    let Some(place) = place else {
+                        continue;
+                    };
+                    let resting = mind.idle.remove(place);
+                    self.books.remove(resting.instance);
+                    actions.push(Action::Reclaim {
+                        instance: resting.instance,
+                        because: Because::Pressure,
+                    });
+                    resting.memory
+                }
+                Part::Template => {
+                    let memory =
+                        mind.template.unwrap_or_default().0 + mind.spare.unwrap_or_default().0;
+                    mind.wanted = Rung::Zygote;
+                    actions.push(Action::Hold {
+                        version,
+                        node,
+                        rung: Rung::Zygote,
+                        because: Because::Pressure,
+                    });
+                    Bytes(memory)
+                }
+            };
+            if mind.idle.is_empty() && (part == Part::Template || mind.template.is_none()) {
+                mind.gave_up = Some(GaveUp {
+                    at: now,
+                    pressure: true,
+                    next: None,
+                });
+            }
+            self.account(version);
+            if part == Part::Instance {
+                self.rank(version);
+            }
+            return Some(memory);
+        }
+    }
+
+    /// Keeps what is kept within a budget in bytes.
+    pub(super) fn keep_within(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let Budget::Bytes(most) = self.parameters.budget else {
+            return;
+        };
+        let mut over = self.ledger.bytes() - most.0 as f64;
+        for node in self.books.nodes().collect::<Vec<_>>() {
+            while over > 0.0 {
+                let Some(memory) = self.give_way(now, node, false, actions) else {
+                    break;
+                };
+                over -= memory.0 as f64;
+            }
+        }
+    }
+}

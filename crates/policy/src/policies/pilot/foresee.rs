@@ -1,0 +1,284 @@
+//! Requests that something other than a version's own past leads one to expect: a caller that runs, an
+//! alias that shifts requests, an announcement.
+
+use std::time::Duration;
+
+use pilotlight_model::ladder::Rung;
+use pilotlight_model::start::Instant;
+
+use super::Pilot;
+use super::mind::Expectation;
+use crate::action::{Action, Because, Forecast, Source};
+use crate::event::{Announced, Arrived, Calls, Shift};
+use crate::{VersionId, later};
+
+/// How far a chain of calls is followed, and how many calls in all for one request.
+const DEPTH: usize = 4;
+const MOST_CALLS: usize = 24;
+/// What is less likely is not followed.
+const UNLIKELY: f32 = 0.05;
+/// How long a version that gets another's requests is kept ready after that.
+const SETTLES: Duration = Duration::from_secs(600);
+/// How long after its time an announced request may come.
+const LATE: Duration = Duration::from_secs(60);
+/// How sure an announcement is.
+const ANNOUNCED: f32 = 0.95;
+
+/// A call to come, seen from the request that begins the chain.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    caller: VersionId,
+    probability: f32,
+    from: Duration,
+    until: Duration,
+    depth: usize,
+}
+
+impl Pilot {
+    /// What a request says about calls: the one that it is, and those that it will make.
+    pub(super) fn calls(&mut self, now: Instant, arrived: &Arrived, actions: &mut Vec<Action>) {
+        if let Some(cause) = arrived.cause
+            && let Some(caller) = self.minds.entry(cause.version.0)
+        {
+            caller
+                .callees
+                .called(arrived.version, cause.request, cause.after);
+        }
+        let Some(mind) = self.minds.entry(arrived.version.0) else {
+            return;
+        };
+        mind.callees.request();
+        if mind.callees.edges().is_empty() {
+            return;
+        }
+        let mut steps = vec![Step {
+            caller: arrived.version,
+            probability: 1.0,
+            from: Duration::ZERO,
+            until: Duration::ZERO,
+            depth: 0,
+        }];
+        let mut at = 0;
+        while at < steps.len() {
+            let step = steps[at];
+            at += 1;
+            let Some(mind) = self.minds.get(step.caller.0) else {
+                continue;
+            };
+            let expected: Vec<_> = mind.callees.expected().collect();
+            for call in expected {
+                let probability = step.probability * call.probability;
+                if probability < UNLIKELY || steps.len() >= MOST_CALLS {
+                    continue;
+                }
+                let (from, until) = (step.from + call.from, step.until + call.until);
+                let next = Step {
+                    caller: call.callee,
+                    probability,
+                    from,
+                    until,
+                    depth: step.depth + 1,
+                };
+                let loops = call.callee == arrived.version;
+                if !loops {
+                    self.expect_call(now, step.caller, &next, actions);
+                }
+                if !loops && next.depth < DEPTH {
+                    steps.push(next);
+                }
+            }
+        }
+    }
+
+    fn expect_call(
+        &mut self,
+        now: Instant,
+        caller: VersionId,
+        step: &Step,
+        actions: &mut Vec<Action>,
+    ) {
+        let callee = step.caller;
+        if !self.pays(now, callee, step) {
+            return;
+        }
+        let Some(mind) = self.minds.entry(callee.0) else {
+            return;
+        };
+        let forecast = Forecast {
+            by: Source::Call(caller),
+            confidence: step.probability,
+            from: later(now, step.from),
+            until: later(now, step.until),
+        };
+        if let Some(known) = mind.expected {
+            // One that is expected already stays so; the time is that of both.
+            let longer = known.forecast.until.max(forecast.until);
+            if let Some(known) = &mut mind.expected {
+                known.forecast.until = longer;
+            }
+            return;
+        }
+        let ready = mind.is_ready().then_some(now);
+        mind.expected = Some(Expectation {
+            forecast,
+            caller: Some(caller),
+            ready,
+        });
+        if let Some(edge) = self
+            .minds
+            .entry(caller.0)
+            .and_then(|it| it.callees.to(callee))
+        {
+            edge.record.forecasts += 1;
+        }
+        let takes = self.saves(callee).max(0.0);
+        let early = Duration::from_secs_f32(takes * 1.5 + 0.02);
+        let begin = Instant(forecast.from.0.saturating_sub(early.as_nanos() as u64));
+        if begin <= now {
+            self.review(now, callee, actions);
+        } else {
+            self.look_at(now, callee, begin);
+        }
+    }
+
+    /// Whether probability × saved time is worth the memory until the call is over.
+    fn pays(&self, now: Instant, callee: VersionId, step: &Step) -> bool {
+        let Some(mind) = self.minds.get(callee.0) else {
+            return false;
+        };
+        let versions = self.means.versions.max(1e-9);
+        let bytes = mind.its.template_memory(mind.most).0 as f64;
+        let minutes = (step.until.saturating_sub(step.from)).as_secs_f64() / 60.0 + 1.0 / 60.0;
+        let cost = self.price.now() * bytes / (self.means.bytes / versions).max(1.0) * minutes;
+        let saves = f64::from(self.saves(callee)) / (self.means.saves / versions).max(1e-6);
+        let weight = f64::from(mind.days_between(now) + self.parameters.floor);
+        f64::from(step.probability) * saves * weight >= cost
+    }
+
+    pub(super) fn declared(&mut self, calls: &Calls) {
+        if let Some(caller) = self.minds.entry(calls.caller.0) {
+            caller
+                .callees
+                .declared(calls.callee, calls.part, calls.after);
+        }
+    }
+
+    /// A request has come to a version: what was expected of it has come true.
+    pub(super) fn met(&mut self, now: Instant, version: VersionId) {
+        let told = self.minds.entry(version.0).and_then(|mind| mind.expected);
+        let Some(told) = told else {
+            return;
+        };
+        let lasting = told.caller.is_none() && now < told.forecast.until;
+        if let Some(mind) = self.minds.entry(version.0).filter(|_| !lasting) {
+            mind.expected = None;
+        }
+        let edge = told.caller.and_then(|caller| self.minds.entry(caller.0));
+        if let Some(edge) = edge.and_then(|caller| caller.callees.to(version)) {
+            edge.record.hits += 1;
+            edge.record.lead_s += told
+                .ready
+                .map_or(0.0, |ready| now.since(ready).as_secs_f32());
+        }
+    }
+
+    /// What was expected of a version has not come.
+    pub(super) fn unmet(&mut self, now: Instant, version: VersionId) {
+        let Some(mind) = self.minds.entry(version.0) else {
+            return;
+        };
+        let Some(told) = mind.expected.take() else {
+            return;
+        };
+        let bytes = mind.template.unwrap_or_default().0 as f32;
+        let edge = told.caller.and_then(|caller| self.minds.entry(caller.0));
+        if let (Some(edge), Some(ready)) = (edge.and_then(|it| it.callees.to(version)), told.ready)
+        {
+            edge.record.wasted_mb_s += bytes / 1e6 * now.since(ready).as_secs_f32();
+        }
+    }
+
+    /// The new version gets its share of what the old one has, before it gets the requests.
+    pub(super) fn shift(&mut self, now: Instant, shift: &Shift, actions: &mut Vec<Action>) {
+        let Some(old) = self.minds.get(shift.from.0) else {
+            return;
+        };
+        let past = old.past;
+        let (known, last) = (self.books.version(shift.from), old.last);
+        let part = shift.part.clamp(0.0, 1.0);
+        // What is busy and idle, and what was busy at once within the last minutes.
+        let peak = (known.busy + known.idle).max(old.shadow.idle(now) + known.busy);
+        let share = (part * peak as f32).ceil() as u32;
+        if last.is_none() || part <= 0.0 {
+            return;
+        }
+        let Some(new) = self.minds.entry(shift.to.0) else {
+            return;
+        };
+        if new.last.is_none() {
+            new.past = past;
+        }
+        let forecast = Forecast {
+            by: Source::Shift(shift.from),
+            confidence: ANNOUNCED,
+            from: shift.at,
+            until: later(shift.at, SETTLES),
+        };
+        self.expect_surely(now, shift.to, forecast, share.max(1), actions);
+    }
+
+    pub(super) fn announced(&mut self, now: Instant, told: &Announced, actions: &mut Vec<Action>) {
+        let forecast = Forecast {
+            by: Source::Announced,
+            confidence: ANNOUNCED,
+            from: told.at,
+            until: later(told.at, LATE),
+        };
+        self.expect_surely(now, told.version, forecast, told.requests, actions);
+    }
+
+    fn expect_surely(
+        &mut self,
+        now: Instant,
+        version: VersionId,
+        forecast: Forecast,
+        instances: u32,
+        actions: &mut Vec<Action>,
+    ) {
+        let known = self.books.version(version);
+        let missing = instances.saturating_sub(known.idle + known.starting);
+        let Some(mind) = self.minds.entry(version.0) else {
+            return;
+        };
+        let ready = mind.is_ready().then_some(now);
+        mind.expected = Some(Expectation {
+            forecast,
+            caller: None,
+            ready,
+        });
+        mind.record.counters.forecasts += 1;
+        let because = Because::Forecast(forecast);
+        let node = mind.home;
+        if mind.template.is_none() && !mind.no_template && mind.wanted < Rung::Template {
+            // Instances are forked from it, once it is there.
+            mind.wanted = Rung::Template;
+            mind.wanted_since = now;
+            actions.push(Action::Hold {
+                version,
+                node,
+                rung: Rung::Template,
+                because,
+            });
+        }
+        if missing > 0 {
+            actions.push(Action::PreStart {
+                version,
+                node,
+                instances: missing,
+                by: forecast.from.max(now),
+                because,
+            });
+        }
+        self.look_at(now, version, Instant(forecast.until.0 + 1));
+    }
+}

@@ -1,0 +1,396 @@
+//! Requests and the instances that serve them: what is learned of each, and whose start is made next.
+
+use pilotlight_model::ids::InstanceId;
+use pilotlight_model::ladder::Rung;
+use pilotlight_model::start::{Instant, StartKind};
+
+use super::Pilot;
+use super::mind::{Mind, Resting};
+use crate::action::{Action, Because};
+use crate::books::{Instance, State};
+use crate::budget::Budget;
+use crate::event::{Arrived, Deployed, Held, Started, Starting, Waits};
+use crate::explain::{Told, Why};
+use crate::placement::place;
+use crate::predict::bins::{self, MINUTE};
+use crate::{Bytes, Ticket, VersionId};
+
+/// Between a request and the first look at what to keep of its version: busy versions are not looked at
+/// for every request.
+const SETTLE: u64 = MINUTE / 2;
+/// Gaps of a version that count among those of all.
+const FEW: u32 = 16;
+/// After an order to hold a template, starts that found none say after so long that none can be made.
+const PATIENCE: u64 = 2 * MINUTE;
+
+impl Pilot {
+    pub(super) fn deployed(&mut self, now: Instant, deployed: &Deployed) {
+        let after = deployed.after.and_then(|after| self.minds.get(after.0));
+        let inherited = after.map(|old| (old.past, old.its, old.callees.clone()));
+        let Some(mind) = self.minds.entry(deployed.version.0) else {
+            return;
+        };
+        if mind.last.is_none() {
+            mind.since = now;
+            if let Some((past, its, callees)) = inherited {
+                (mind.past, mind.its, mind.callees) = (past, its, callees);
+            }
+        }
+        self.ledger
+            .change(mind.counted, Bytes(0), mind.ledger_weight());
+        mind.runtime = deployed.runtime;
+        mind.most = deployed.memory;
+        mind.weight = deployed.weight.max(0.0);
+        self.ledger
+            .change(Bytes(0), mind.counted, mind.ledger_weight());
+        let weight = f64::from(mind.weight);
+        let (its, most) = (mind.its, mind.most);
+        let saves = self.saves(deployed.version);
+        self.means.versions += weight;
+        self.means.bytes += weight * its.template_memory(most).0 as f64;
+        self.means.saves += weight * f64::from(saves);
+        if self.price.due().is_none() {
+            let fill = self.fill();
+            self.price.look(now, &self.ledger, fill);
+        }
+    }
+
+    pub(super) fn retired(&mut self, version: VersionId, actions: &mut Vec<Action>) {
+        let Some(mind) = self.minds.entry(version.0) else {
+            return;
+        };
+        for resting in std::mem::take(&mut mind.idle) {
+            self.books.remove(resting.instance);
+            actions.push(Action::Reclaim {
+                instance: resting.instance,
+                because: Because::Expired,
+            });
+        }
+        self.ledger
+            .change(mind.counted, Bytes(0), mind.ledger_weight());
+        self.due.remove(version);
+        self.forget_worth(version);
+        self.minds.clear(version.0);
+    }
+
+    pub(super) fn arrived(&mut self, now: Instant, arrived: &Arrived, actions: &mut Vec<Action>) {
+        let version = arrived.version;
+        let instances = self.books.version(version).instances();
+        let Some(mind) = self.minds.entry(version.0) else {
+            return;
+        };
+        let told = Told {
+            at: now,
+            kind: None,
+            why: why(mind, now, instances),
+        };
+        mind.record.counters.requests += u64::from(arrived.requests);
+        if mind.idle.is_empty() || matches!(told.why, Why::Foreseen(_)) {
+            mind.record.tell(told);
+        }
+        // One that comes before its time was not foreseen, nor proves the forecast wrong.
+        if let Some(kept) = mind.forecast.take()
+            && now >= kept.forecast.from
+        {
+            let hit = now <= kept.forecast.until;
+            mind.record.counters.hits += u32::from(hit);
+            mind.record.counters.misses += u32::from(!hit);
+            if let Some(raw) = kept.raw {
+                self.calibration.learn(raw, hit);
+            }
+        }
+        match mind.last {
+            None => {
+                mind.past.periods.add(now);
+                mind.count(0);
+            }
+            Some(last) => {
+                mind.fine.add(now.since(last));
+                // Busy versions do not speak for all others.
+                if mind.past.gaps.seen() < FEW {
+                    self.fine.add(now.since(last));
+                }
+                let minutes = bins::minutes(now.since(last));
+                if minutes > 0 {
+                    let weight = mind.weight;
+                    mind.past
+                        .add(last, now, minutes, &mut self.all, &mut self.beliefs, weight);
+                    mind.count(minutes);
+                }
+            }
+        }
+        mind.radius = (mind.fine.radius(&self.fine) * MINUTE as f32) as u64;
+        mind.last = Some(now);
+        mind.crossed = 0;
+        mind.gave_up = None;
+        self.met(now, version);
+        self.look_at(now, version, Instant(now.0 + SETTLE));
+        self.calls(now, arrived, actions);
+    }
+
+    pub(super) fn waits(&mut self, waits: Waits, _: &mut [Action]) {
+        let node = place(&self.books, waits.version);
+        let takes = self.start_takes(waits.version, node);
+        if let Some(turns) = self.turns.entry(node.0) {
+            turns.wait(waits.ticket, waits.version, takes);
+            self.tickets.insert(waits.ticket, (node, waits.version));
+        }
+    }
+
+    /// What the next start of a version takes there, as far as is known.
+    fn start_takes(&self, version: VersionId, node: crate::NodeId) -> std::time::Duration {
+        let kind = match self.books.version(version).rung(node) {
+            Rung::Spare => StartKind::Spare,
+            Rung::Template => StartKind::Forked,
+            _ => StartKind::Zygote,
+        };
+        let fallback = Mind::default();
+        let mind = self.minds.get(version.0).unwrap_or(&fallback);
+        self.costs.start(mind.runtime, &mind.its, kind)
+    }
+
+    pub(super) fn left(&mut self, ticket: Ticket, _: &mut [Action]) {
+        let Some((node, _)) = self.tickets.remove(&ticket) else {
+            return;
+        };
+        let ordered = self.ordered.remove(&ticket);
+        if let Some(turns) = self.turns.entry(node.0)
+            && !turns.left(ticket)
+            && ordered
+        {
+            // Its start never began.
+            turns.over(None);
+        }
+    }
+
+    pub(super) fn starting(&mut self, starting: &Starting) {
+        if let Some(mind) = self.minds.entry(starting.version.0) {
+            mind.home = if mind.template.is_some() {
+                mind.home
+            } else {
+                starting.node
+            };
+        }
+        let ordered = starting
+            .ticket
+            .is_some_and(|ticket| self.ordered.remove(&ticket));
+        if ordered {
+            self.under_way.insert(starting.instance, starting.node);
+        }
+    }
+
+    /// Starts whose turn it is.
+    pub(super) fn take_turns(&mut self, actions: &mut Vec<Action>) {
+        if self.tickets.len() == self.ordered.len() {
+            return;
+        }
+        for node in self.books.nodes().collect::<Vec<_>>() {
+            let Some(turns) = self.turns.entry(node.0).filter(|turns| !turns.is_empty()) else {
+                continue;
+            };
+            while let Some((ticket, _)) = turns.take() {
+                turns.begun();
+                self.ordered.insert(ticket);
+                actions.push(Action::Start { ticket, node });
+            }
+        }
+    }
+
+    /// A start is over: the books still have it as being made.
+    pub(super) fn started(&mut self, started: &Started) {
+        let Some(at) = self.books.instance(started.instance) else {
+            return;
+        };
+        let Some(mind) = self.minds.entry(at.version.0) else {
+            return;
+        };
+        let alone = self.costs.start(mind.runtime, &mind.its, started.kind);
+        self.costs
+            .started(mind.runtime, &mut mind.its, started.kind, started.took);
+        mind.record.start(started.kind);
+        let paid = matches!(started.kind, StartKind::Zygote | StartKind::Booted);
+        let waited = at.since.0.saturating_sub(mind.wanted_since.0) > PATIENCE;
+        if paid && mind.wanted >= Rung::Template && mind.template.is_none() && waited {
+            mind.no_template = true;
+        }
+        if let Some(node) = self.under_way.remove(&started.instance)
+            && let Some(turns) = self.turns.entry(node.0)
+        {
+            turns.over(Some((started.took, alone)));
+        }
+    }
+
+    pub(super) fn busy(&mut self, now: Instant, instance: InstanceId, at: &Instance) {
+        let Some(mind) = self.minds.entry(at.version.0) else {
+            return;
+        };
+        let whole = mind.its.whole_memory(mind.most).0 as f64;
+        let kept = mind.shadow.settle(now) * whole * f64::from(mind.weight);
+        self.ledger.add_shadow(kept);
+        mind.shadow.busy();
+        if let Some(place) = mind
+            .idle
+            .iter()
+            .rposition(|resting| resting.instance == instance)
+        {
+            mind.idle.remove(place);
+            mind.record.start(StartKind::Warm);
+        }
+        self.account(at.version);
+    }
+
+    pub(super) fn idle(
+        &mut self,
+        now: Instant,
+        instance: InstanceId,
+        at: &Instance,
+        served: bool,
+        actions: &mut Vec<Action>,
+    ) {
+        let version = at.version;
+        let retired = self.books.version(version).is_retired();
+        let Some(mind) = self.minds.entry(version.0) else {
+            return;
+        };
+        if retired {
+            self.books.remove(instance);
+            actions.push(Action::Reclaim {
+                instance,
+                because: Because::Expired,
+            });
+            return;
+        }
+        mind.its.idle(at.memory, mind.template.is_none());
+        let whole = mind.its.whole_memory(mind.most).0 as f64;
+        let kept = mind.shadow.settle(now) * whole * f64::from(mind.weight);
+        self.ledger.add_shadow(kept);
+        if served {
+            mind.shadow.done(now);
+        }
+        if !mind.idle.iter().any(|resting| resting.instance == instance) {
+            mind.idle.push(Resting {
+                instance,
+                node: at.node,
+                memory: at.memory,
+            });
+        }
+        let first = mind.template.is_none() && !mind.no_template;
+        self.account(version);
+        self.rank(version);
+        if served && (first || !self.worth_seconds(now, version)) {
+            self.review(now, version, actions);
+        } else {
+            self.look_at(now, version, Instant(now.0 + SETTLE));
+        }
+        self.keep_within(now, actions);
+    }
+
+    pub(super) fn gone(&mut self, now: Instant, instance: InstanceId, at: &Instance) {
+        if let Some(node) = self.under_way.remove(&instance)
+            && let Some(turns) = self.turns.entry(node.0)
+        {
+            turns.over(None);
+        }
+        let Some(mind) = self.minds.entry(at.version.0) else {
+            return;
+        };
+        if at.state == State::Busy {
+            let whole = mind.its.whole_memory(mind.most).0 as f64;
+            let kept = mind.shadow.settle(now) * whole * f64::from(mind.weight);
+            self.ledger.add_shadow(kept);
+            mind.shadow.done(now);
+        }
+        mind.idle.retain(|resting| resting.instance != instance);
+        self.account(at.version);
+        self.rank(at.version);
+    }
+
+    pub(super) fn held(&mut self, now: Instant, held: &Held, actions: &mut Vec<Action>) {
+        let Some(mind) = self.minds.entry(held.version.0) else {
+            return;
+        };
+        self.costs.held(
+            mind.runtime,
+            &mut mind.its,
+            held.rung,
+            held.memory,
+            held.took,
+        );
+        match held.rung {
+            Rung::Template => {
+                mind.template = Some(held.memory);
+                mind.no_template = false;
+                mind.home = held.node;
+                mind.wanted = mind.wanted.max(Rung::Template);
+            }
+            Rung::Spare => {
+                mind.spare = Some(held.memory);
+                mind.wanted = Rung::Spare;
+            }
+            _ => return,
+        }
+        let rests = !mind.idle.is_empty();
+        self.account(held.version);
+        self.rank(held.version);
+        if rests {
+            self.review(now, held.version, actions);
+        } else {
+            self.look_at(now, held.version, Instant(now.0 + SETTLE));
+        }
+        self.keep_within(now, actions);
+    }
+
+    pub(super) fn lost(&mut self, version: VersionId, rung: Rung) {
+        let Some(mind) = self.minds.entry(version.0) else {
+            return;
+        };
+        match rung {
+            Rung::Template => (mind.template, mind.spare) = (None, None),
+            Rung::Spare => mind.spare = None,
+            _ => return,
+        }
+        self.account(version);
+        self.rank(version);
+    }
+
+    /// Tells the ledger what is kept of a version.
+    pub(super) fn account(&mut self, version: VersionId) {
+        if let Some(mind) = self.minds.entry(version.0) {
+            let kept = mind.kept();
+            self.ledger.change(mind.counted, kept, mind.ledger_weight());
+            mind.counted = kept;
+        }
+    }
+
+    /// How full what is limited is, as a part of it.
+    pub(super) fn fill(&self) -> f64 {
+        if let Budget::Bytes(most) = self.parameters.budget {
+            return self.ledger.bytes() / most.0.max(1) as f64;
+        }
+        let nodes = self.books.nodes().map(|node| {
+            let memory = self.books.memory(node).0.max(1) as f64;
+            self.books.used(node).0 as f64 / memory
+        });
+        nodes.fold(0.0, f64::max)
+    }
+}
+
+fn why(mind: &Mind, now: Instant, instances: u32) -> Why {
+    match (&mind.forecast, mind.gave_up) {
+        (Some(kept), _) if mind.is_ready() && now <= kept.forecast.until => {
+            Why::Foreseen(kept.forecast)
+        }
+        _ if mind.is_ready() => Why::Kept,
+        _ if instances > 0 => Why::Burst { instances },
+        _ if mind.last.is_none() => Why::NeverSeen,
+        (_, Some(gave_up)) if gave_up.pressure => Why::Pressure { at: gave_up.at },
+        (_, Some(gave_up)) => Why::Expired {
+            at: gave_up.at,
+            forecast: gave_up.next,
+        },
+        _ => Why::Expired {
+            at: mind.gap_since(),
+            forecast: None,
+        },
+    }
+}

@@ -1,0 +1,249 @@
+//! Which versions a version calls, learned from requests that name their cause and from declared chains.
+
+use std::time::Duration;
+
+use crate::VersionId;
+
+/// Callees that are followed for each caller: the strongest.
+pub const CALLEES: usize = 8;
+/// What an old request of the caller is worth one request later: about the last two hundred matter.
+const KEEP: f32 = 0.995;
+/// Requests that a declaration is worth.
+const DECLARED: f32 = 5.0;
+/// A caller's request that a callee is not tied to.
+const NO_REQUEST: u64 = u64::MAX;
+/// Delays that were not seen or declared: a call soon after its caller's request.
+const SOON: Duration = Duration::from_millis(100);
+/// Steps by which quantiles of delays move, as parts of their value.
+const STEP: f32 = 0.1;
+
+/// One caller's callees; 100 bytes for each.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Callees {
+    edges: Vec<Edge>,
+    requests: f32,
+}
+
+/// What is known of one caller's calls to one callee.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Edge {
+    /// Version that is called.
+    pub callee: VersionId,
+    /// Decayed requests of the caller that made the call.
+    calling: f32,
+    /// Decayed calls.
+    calls: f32,
+    /// The caller's request that was seen last to make one.
+    request: u64,
+    /// The 10th and 90th percentile of the delay, in seconds.
+    early: f32,
+    late: f32,
+    /// What forecasts over this edge were worth.
+    pub record: EdgeRecord,
+}
+
+/// What forecasts over an edge were worth: only grows.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct EdgeRecord {
+    /// Times the callee was made ready for it.
+    pub forecasts: u32,
+    /// Those that a call met.
+    pub hits: u32,
+    /// Calls over the edge, each of the caller's requests counted once.
+    pub calls: u32,
+    /// From the callee's being ready to its call, summed over hits, in seconds.
+    pub lead_s: f32,
+    /// MB·s that the callee was ready for calls that did not come.
+    pub wasted_mb_s: f32,
+}
+
+impl EdgeRecord {
+    /// The share of forecasts that a call met.
+    pub fn precision(&self) -> f32 {
+        self.hits as f32 / self.forecasts.max(1) as f32
+    }
+
+    /// The share of calls that the callee was made ready for.
+    pub fn recall(&self) -> f32 {
+        self.hits as f32 / self.calls.max(1) as f32
+    }
+
+    /// Mean time that the callee was ready before its call.
+    pub fn lead(&self) -> Duration {
+        Duration::from_secs_f32(self.lead_s / self.hits.max(1) as f32)
+    }
+}
+
+/// A call to come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Expected {
+    /// Version that will be called.
+    pub callee: VersionId,
+    /// How sure.
+    pub probability: f32,
+    /// Calls at once, if any.
+    pub fan_out: f32,
+    /// After the caller's request, not earlier.
+    pub from: Duration,
+    /// Not later.
+    pub until: Duration,
+}
+
+impl Callees {
+    /// The caller has a request.
+    pub fn request(&mut self) {
+        self.requests = self.requests * KEEP + 1.0;
+        for edge in &mut self.edges {
+            edge.calling *= KEEP;
+            edge.calls *= KEEP;
+        }
+    }
+
+    /// A request of the caller has called, so long after it came.
+    pub fn called(&mut self, callee: VersionId, request: u64, after: Duration) {
+        let after = after.as_secs_f32().clamp(1e-4, 86_400.0);
+        // A caller whose own requests were not seen has at least those that called.
+        let edge = self.edge(callee, after);
+        edge.calls += 1.0;
+        if edge.request == request {
+            return;
+        }
+        edge.request = request;
+        edge.calling += 1.0;
+        edge.record.calls += 1;
+        edge.early = quantile(edge.early, after, 0.1);
+        edge.late = quantile(edge.late, after, 0.9).max(edge.early);
+        let calling = edge.calling;
+        self.requests = self.requests.max(calling);
+    }
+
+    /// A definition says that the caller calls.
+    pub fn declared(&mut self, callee: VersionId, part: f32, after: Option<Duration>) {
+        let after = after.unwrap_or(SOON).as_secs_f32().clamp(1e-4, 86_400.0);
+        let edge = self.edge(callee, after);
+        edge.calling += DECLARED * part.clamp(0.0, 1.0);
+        edge.calls += DECLARED * part.clamp(0.0, 1.0);
+        self.requests = self.requests.max(DECLARED);
+    }
+
+    fn edge(&mut self, callee: VersionId, after: f32) -> &mut Edge {
+        let known = self.edges.iter().position(|edge| edge.callee == callee);
+        let place = known.unwrap_or_else(|| {
+            if self.edges.len() >= CALLEES {
+                let calling =
+                    |a: &(usize, &Edge), b: &(usize, &Edge)| a.1.calling.total_cmp(&b.1.calling);
+                let weakest = self
+                    .edges
+                    .iter()
+                    .enumerate()
+                    .min_by(calling)
+                    .map_or(0, |(place, _)| place);
+                self.edges.swap_remove(weakest);
+            }
+            self.edges.push(Edge {
+                callee,
+                calling: 0.0,
+                calls: 0.0,
+                request: NO_REQUEST,
+                early: after,
+                late: after,
+                record: EdgeRecord::default(),
+            });
+            self.edges.len() - 1
+        });
+        &mut self.edges[place]
+    }
+
+    /// What the caller's request that came just now will call.
+    pub fn expected(&self) -> impl Iterator<Item = Expected> + '_ {
+        self.edges.iter().map(|edge| Expected {
+            callee: edge.callee,
+            // One more request that did not call: so that one call alone is no certainty.
+            probability: (edge.calling / (self.requests + 1.0)).min(1.0),
+            fan_out: edge.calls / edge.calling.max(1e-3),
+            from: Duration::from_secs_f32(edge.early * 0.9),
+            until: Duration::from_secs_f32(edge.late * 1.5 + 0.05),
+        })
+    }
+
+    /// The edge to a callee.
+    pub fn to(&mut self, callee: VersionId) -> Option<&mut Edge> {
+        self.edges.iter_mut().find(|edge| edge.callee == callee)
+    }
+
+    /// All edges, in no order.
+    pub fn edges(&self) -> &[Edge] {
+        &self.edges
+    }
+}
+
+/// Moves an estimate towards its quantile by one value.
+fn quantile(estimate: f32, value: f32, share: f32) -> f32 {
+    if value > estimate {
+        (estimate * (1.0 + STEP * share)).min(value)
+    } else {
+        (estimate / (1.0 + STEP * (1.0 - share))).max(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn probability_delay_and_fan_out_are_learned() {
+        let mut callees = Callees::default();
+        for request in 0..400u64 {
+            callees.request();
+            if request % 2 == 0 {
+                let after = Duration::from_millis(200 + request * 37 % 100);
+                callees.called(VersionId(7), request, after);
+                callees.called(VersionId(7), request, after);
+            }
+        }
+        let expected = callees.expected().next().unwrap();
+        assert!((expected.probability - 0.5).abs() < 0.02, "{expected:?}");
+        assert!((expected.fan_out - 2.0).abs() < 0.01);
+        assert!(
+            expected.from > Duration::from_millis(150)
+                && expected.from < Duration::from_millis(230)
+        );
+        assert!(
+            expected.until > Duration::from_millis(330)
+                && expected.until < Duration::from_millis(600)
+        );
+        assert_eq!(callees.edges()[0].record.calls, 200);
+    }
+
+    #[test]
+    fn a_declared_call_is_expected_before_it_was_seen() {
+        let mut callees = Callees::default();
+        callees.declared(VersionId(1), 1.0, Some(Duration::from_secs(2)));
+        let expected = callees.expected().next().unwrap();
+        assert!(expected.probability > 0.8 && expected.from < Duration::from_secs(2));
+        for _ in 0..1_000 {
+            callees.request();
+        }
+        assert!(
+            callees.expected().next().unwrap().probability < 0.01,
+            "it never came"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn the_strongest_are_kept(calls in proptest::collection::vec((0u32..30, 0u64..50, 1u64..5_000), 0..300)) {
+            let mut callees = Callees::default();
+            for (callee, request, after) in calls {
+                callees.request();
+                callees.called(VersionId(0), request, Duration::from_millis(1));
+                callees.called(VersionId(callee), request, Duration::from_millis(after));
+                prop_assert!(callees.edges().len() <= CALLEES);
+                prop_assert!(callees.expected().all(|it| (0.0..=1.0).contains(&it.probability) && it.from <= it.until));
+                prop_assert!(callees.expected().any(|it| it.callee == VersionId(0)));
+            }
+        }
+    }
+}
