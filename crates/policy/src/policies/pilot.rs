@@ -15,9 +15,11 @@
 
 mod evict;
 mod foresee;
+mod instances;
 mod mind;
 mod requests;
 mod review;
+mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 

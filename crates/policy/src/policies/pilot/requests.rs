@@ -1,15 +1,13 @@
-//! Requests and the instances that serve them: what is learned of each, and whose start is made next.
+//! Versions and their requests: what is learned of each, and whose start is made next.
 
-use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::{Instant, StartKind};
 
 use super::Pilot;
-use super::mind::{Mind, Resting};
+use super::mind::Mind;
 use crate::action::{Action, Because};
-use crate::books::{Instance, State};
 use crate::budget::Budget;
-use crate::event::{Arrived, Deployed, Held, Started, Starting, Waits};
+use crate::event::{Arrived, Deployed, Starting, Waits};
 use crate::explain::{Told, Why};
 use crate::placement::place;
 use crate::predict::bins::{self, MINUTE};
@@ -17,11 +15,9 @@ use crate::{Bytes, Ticket, VersionId};
 
 /// Between a request and the first look at what to keep of its version: busy versions are not looked at
 /// for every request.
-const SETTLE: u64 = MINUTE / 2;
+pub(super) const SETTLE: u64 = MINUTE / 2;
 /// Gaps of a version that count among those of all.
 const FEW: u32 = 16;
-/// After an order to hold a template, starts that found none say after so long that none can be made.
-const PATIENCE: u64 = 2 * MINUTE;
 
 impl Pilot {
     pub(super) fn deployed(&mut self, now: Instant, deployed: &Deployed) {
@@ -193,172 +189,6 @@ impl Pilot {
                 self.ordered.insert(ticket);
                 actions.push(Action::Start { ticket, node });
             }
-        }
-    }
-
-    /// A start is over: the books still have it as being made.
-    pub(super) fn started(&mut self, started: &Started) {
-        let Some(at) = self.books.instance(started.instance) else {
-            return;
-        };
-        let Some(mind) = self.minds.entry(at.version.0) else {
-            return;
-        };
-        let alone = self.costs.start(mind.runtime, &mind.its, started.kind);
-        self.costs
-            .started(mind.runtime, &mut mind.its, started.kind, started.took);
-        mind.record.start(started.kind);
-        let paid = matches!(started.kind, StartKind::Zygote | StartKind::Booted);
-        let waited = at.since.0.saturating_sub(mind.wanted_since.0) > PATIENCE;
-        if paid && mind.wanted >= Rung::Template && mind.template.is_none() && waited {
-            mind.no_template = true;
-        }
-        if let Some(node) = self.under_way.remove(&started.instance)
-            && let Some(turns) = self.turns.entry(node.0)
-        {
-            turns.over(Some((started.took, alone)));
-        }
-    }
-
-    pub(super) fn busy(&mut self, now: Instant, instance: InstanceId, at: &Instance) {
-        let Some(mind) = self.minds.entry(at.version.0) else {
-            return;
-        };
-        let whole = mind.its.whole_memory(mind.most).0 as f64;
-        let kept = mind.shadow.settle(now) * whole * f64::from(mind.weight);
-        self.ledger.add_shadow(kept);
-        mind.shadow.busy();
-        if let Some(place) = mind
-            .idle
-            .iter()
-            .rposition(|resting| resting.instance == instance)
-        {
-            mind.idle.remove(place);
-            mind.record.start(StartKind::Warm);
-        }
-        self.account(at.version);
-    }
-
-    pub(super) fn idle(
-        &mut self,
-        now: Instant,
-        instance: InstanceId,
-        at: &Instance,
-        served: bool,
-        actions: &mut Vec<Action>,
-    ) {
-        let version = at.version;
-        let retired = self.books.version(version).is_retired();
-        let Some(mind) = self.minds.entry(version.0) else {
-            return;
-        };
-        if retired {
-            self.books.remove(instance);
-            actions.push(Action::Reclaim {
-                instance,
-                because: Because::Expired,
-            });
-            return;
-        }
-        mind.its.idle(at.memory, mind.template.is_none());
-        let whole = mind.its.whole_memory(mind.most).0 as f64;
-        let kept = mind.shadow.settle(now) * whole * f64::from(mind.weight);
-        self.ledger.add_shadow(kept);
-        if served {
-            mind.shadow.done(now);
-        }
-        if !mind.idle.iter().any(|resting| resting.instance == instance) {
-            mind.idle.push(Resting {
-                instance,
-                node: at.node,
-                memory: at.memory,
-            });
-        }
-        let first = mind.template.is_none() && !mind.no_template;
-        self.account(version);
-        self.rank(version);
-        if served && (first || !self.worth_seconds(now, version)) {
-            self.review(now, version, actions);
-        } else {
-            self.look_at(now, version, Instant(now.0 + SETTLE));
-        }
-        self.keep_within(now, actions);
-    }
-
-    pub(super) fn gone(&mut self, now: Instant, instance: InstanceId, at: &Instance) {
-        if let Some(node) = self.under_way.remove(&instance)
-            && let Some(turns) = self.turns.entry(node.0)
-        {
-            turns.over(None);
-        }
-        let Some(mind) = self.minds.entry(at.version.0) else {
-            return;
-        };
-        if at.state == State::Busy {
-            let whole = mind.its.whole_memory(mind.most).0 as f64;
-            let kept = mind.shadow.settle(now) * whole * f64::from(mind.weight);
-            self.ledger.add_shadow(kept);
-            mind.shadow.done(now);
-        }
-        mind.idle.retain(|resting| resting.instance != instance);
-        self.account(at.version);
-        self.rank(at.version);
-    }
-
-    pub(super) fn held(&mut self, now: Instant, held: &Held, actions: &mut Vec<Action>) {
-        let Some(mind) = self.minds.entry(held.version.0) else {
-            return;
-        };
-        self.costs.held(
-            mind.runtime,
-            &mut mind.its,
-            held.rung,
-            held.memory,
-            held.took,
-        );
-        match held.rung {
-            Rung::Template => {
-                mind.template = Some(held.memory);
-                mind.no_template = false;
-                mind.home = held.node;
-                mind.wanted = mind.wanted.max(Rung::Template);
-            }
-            Rung::Spare => {
-                mind.spare = Some(held.memory);
-                mind.wanted = Rung::Spare;
-            }
-            _ => return,
-        }
-        let rests = !mind.idle.is_empty();
-        self.account(held.version);
-        self.rank(held.version);
-        if rests {
-            self.review(now, held.version, actions);
-        } else {
-            self.look_at(now, held.version, Instant(now.0 + SETTLE));
-        }
-        self.keep_within(now, actions);
-    }
-
-    pub(super) fn lost(&mut self, version: VersionId, rung: Rung) {
-        let Some(mind) = self.minds.entry(version.0) else {
-            return;
-        };
-        match rung {
-            Rung::Template => (mind.template, mind.spare) = (None, None),
-            Rung::Spare => mind.spare = None,
-            _ => return,
-        }
-        self.account(version);
-        self.rank(version);
-    }
-
-    /// Tells the ledger what is kept of a version.
-    pub(super) fn account(&mut self, version: VersionId) {
-        if let Some(mind) = self.minds.entry(version.0) {
-            let kept = mind.kept();
-            self.ledger.change(mind.counted, kept, mind.ledger_weight());
-            mind.counted = kept;
         }
     }
 

@@ -292,6 +292,23 @@ fn on_a_node_with_room_nothing_is_given_up() {
 }
 
 #[test]
+fn a_budget_in_bytes_is_kept_and_spent_on_what_is_worth_most() {
+    let most = Bytes::mib(200);
+    let mut small = Small::new(Budget::Bytes(most), 8);
+    for round in 0..200u64 {
+        for version in 0..8u32 {
+            // Each half as often as the one before.
+            if round % (1 << version) == 0 {
+                small.request(round * 120 + u64::from(version), version, None);
+                let ledger = small.pilot.ledger();
+                assert!(ledger.bytes() <= most.0 as f64, "{}", ledger.bytes() / 1e6);
+            }
+        }
+    }
+    assert!(small.is_ready(0) && (0..8).filter(|version| small.is_ready(*version)).count() < 8);
+}
+
+#[test]
 fn a_callee_is_ready_while_its_caller_runs() {
     let mut small = Small::new(Budget::Shadow, 3);
     let mut forewarned = 0;

@@ -1,0 +1,186 @@
+//! Instances and what is held for them: what each change of theirs means for the account, and for what is
+//! known of costs.
+
+use pilotlight_model::ids::InstanceId;
+use pilotlight_model::ladder::Rung;
+use pilotlight_model::start::{Instant, StartKind};
+
+use super::Pilot;
+use super::mind::Resting;
+use super::requests::SETTLE;
+use crate::VersionId;
+use crate::action::{Action, Because};
+use crate::books::{Instance, State};
+use crate::event::{Held, Started};
+use crate::predict::bins::MINUTE;
+
+/// After an order to hold a template, starts that found none say after so long that none can be made.
+const PATIENCE: u64 = 2 * MINUTE;
+
+impl Pilot {
+    /// A start is over: the books still have it as being made.
+    pub(super) fn started(&mut self, started: &Started) {
+        let Some(at) = self.books.instance(started.instance) else {
+            return;
+        };
+        let Some(mind) = self.minds.entry(at.version.0) else {
+            return;
+        };
+        let alone = self.costs.start(mind.runtime, &mind.its, started.kind);
+        self.costs
+            .started(mind.runtime, &mut mind.its, started.kind, started.took);
+        mind.record.start(started.kind);
+        let paid = matches!(started.kind, StartKind::Zygote | StartKind::Booted);
+        let waited = at.since.0.saturating_sub(mind.wanted_since.0) > PATIENCE;
+        if paid && mind.wanted >= Rung::Template && mind.template.is_none() && waited {
+            mind.no_template = true;
+        }
+        if let Some(node) = self.under_way.remove(&started.instance)
+            && let Some(turns) = self.turns.entry(node.0)
+        {
+            turns.over(Some((started.took, alone)));
+        }
+    }
+
+    pub(super) fn busy(&mut self, now: Instant, instance: InstanceId, at: &Instance) {
+        let Some(mind) = self.minds.entry(at.version.0) else {
+            return;
+        };
+        let whole = mind.its.whole_memory(mind.most).0 as f64;
+        let kept = mind.shadow.settle(now) * whole * f64::from(mind.weight);
+        self.ledger.add_shadow(kept);
+        mind.shadow.busy();
+        if let Some(place) = mind
+            .idle
+            .iter()
+            .rposition(|resting| resting.instance == instance)
+        {
+            mind.idle.remove(place);
+            mind.record.start(StartKind::Warm);
+        }
+        self.account(at.version);
+    }
+
+    pub(super) fn idle(
+        &mut self,
+        now: Instant,
+        instance: InstanceId,
+        at: &Instance,
+        served: bool,
+        actions: &mut Vec<Action>,
+    ) {
+        let version = at.version;
+        let retired = self.books.version(version).is_retired();
+        let Some(mind) = self.minds.entry(version.0) else {
+            return;
+        };
+        if retired {
+            self.books.remove(instance);
+            actions.push(Action::Reclaim {
+                instance,
+                because: Because::Expired,
+            });
+            return;
+        }
+        mind.its.idle(at.memory, mind.template.is_none());
+        let whole = mind.its.whole_memory(mind.most).0 as f64;
+        let kept = mind.shadow.settle(now) * whole * f64::from(mind.weight);
+        self.ledger.add_shadow(kept);
+        if served {
+            mind.shadow.done(now);
+        }
+        if !mind.idle.iter().any(|resting| resting.instance == instance) {
+            mind.idle.push(Resting {
+                instance,
+                node: at.node,
+                memory: at.memory,
+            });
+        }
+        let first = mind.template.is_none() && !mind.no_template;
+        self.account(version);
+        self.rank(version);
+        if served && (first || !self.worth_seconds(now, version)) {
+            self.review(now, version, actions);
+        } else {
+            self.look_at(now, version, Instant(now.0 + SETTLE));
+        }
+        self.keep_within(now, actions);
+    }
+
+    pub(super) fn gone(&mut self, now: Instant, instance: InstanceId, at: &Instance) {
+        if let Some(node) = self.under_way.remove(&instance)
+            && let Some(turns) = self.turns.entry(node.0)
+        {
+            turns.over(None);
+        }
+        let Some(mind) = self.minds.entry(at.version.0) else {
+            return;
+        };
+        if at.state == State::Busy {
+            let whole = mind.its.whole_memory(mind.most).0 as f64;
+            let kept = mind.shadow.settle(now) * whole * f64::from(mind.weight);
+            self.ledger.add_shadow(kept);
+            mind.shadow.done(now);
+        }
+        mind.idle.retain(|resting| resting.instance != instance);
+        self.account(at.version);
+        self.rank(at.version);
+    }
+
+    pub(super) fn held(&mut self, now: Instant, held: &Held, actions: &mut Vec<Action>) {
+        let Some(mind) = self.minds.entry(held.version.0) else {
+            return;
+        };
+        self.costs.held(
+            mind.runtime,
+            &mut mind.its,
+            held.rung,
+            held.memory,
+            held.took,
+        );
+        match held.rung {
+            Rung::Template => {
+                mind.template = Some(held.memory);
+                mind.no_template = false;
+                mind.home = held.node;
+                mind.wanted = mind.wanted.max(Rung::Template);
+            }
+            Rung::Spare => {
+                mind.spare = Some(held.memory);
+                mind.wanted = Rung::Spare;
+            }
+            _ => return,
+        }
+        let rests = !mind.idle.is_empty();
+        self.account(held.version);
+        self.rank(held.version);
+        if rests {
+            self.review(now, held.version, actions);
+        } else {
+            self.look_at(now, held.version, Instant(now.0 + SETTLE));
+        }
+        self.keep_within(now, actions);
+    }
+
+    pub(super) fn lost(&mut self, version: VersionId, rung: Rung) {
+        let Some(mind) = self.minds.entry(version.0) else {
+            return;
+        };
+        match rung {
+            Rung::Template => (mind.template, mind.spare) = (None, None),
+            Rung::Spare => mind.spare = None,
+            _ => return,
+        }
+        self.account(version);
+        self.rank(version);
+    }
+
+    /// Tells the ledger what is kept of a version.
+    pub(super) fn account(&mut self, version: VersionId) {
+        if let Some(mind) = self.minds.entry(version.0) {
+            let kept = mind.kept();
+            self.ledger.change(mind.counted, kept, mind.ledger_weight());
+            mind.counted = kept;
+        }
+    }
+}
