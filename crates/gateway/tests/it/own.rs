@@ -266,7 +266,7 @@ async fn why_asks_the_node_of_the_version_that_a_name_means() {
     for (path, status) in [
         ("/pilotlight/v1/why", 400),
         ("/pilotlight/v1/why?function=no%20name", 400),
-        ("/pilotlight/v1/why?function=gone", 404),
+        ("/pilotlight/v1/why?function=missing", 404),
     ] {
         assert_eq!(stage.get(path).await.status(), status, "{path}");
     }
