@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import subprocess
-import urllib.parse
 import urllib.request
 
 import pytest
@@ -73,8 +72,7 @@ def test_build_deploy_and_invoke(platform, client, built):
 
         deploy(platform, "--enable-function-url")
         url = client.get_function_url_config(FunctionName="greeter")["FunctionUrl"]
-        host = urllib.parse.urlsplit(url).netloc
-        request = urllib.request.Request(platform.url, data=b"{}", headers={"Host": host})
+        request = urllib.request.Request(url, data=b"{}")
         with urllib.request.urlopen(request, timeout=30) as response:
             assert json.load(response)["arn"] == arn
         deploy(platform, "--disable-function-url")

@@ -132,7 +132,8 @@ def test_a_deleted_function_is_gone(client, deploy, aws_error):
     for call in (client.get_function, client.invoke, client.delete_function, client.get_function_configuration):
         error = aws_error(call, FunctionName=function.name)
         assert error.response["Error"]["Code"] == "ResourceNotFoundException"
-        assert error.response["Error"]["Message"] == f"Function not found: {arn}"
+        named = f"{arn}:$LATEST" if call == client.invoke else arn
+        assert error.response["Error"]["Message"] == f"Function not found: {named}"
     again = deploy("def lambda_handler(event, context):\n    return 'again'\n", name=function.name)
     assert again.call() == "again"
 
@@ -172,6 +173,27 @@ def test_regions_and_accounts_are_apart(platform, client, deploy, aws_error):
     assert aws_error(other.get_function, FunctionName=arn).response["Error"]["Code"] == "AccessDeniedException"
     other.delete_function(FunctionName=function.name)
     assert function.call("still") == "still"
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [("cn-northwest-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("us-isob-east-1", "aws-iso-b")],
+)
+def test_arns_have_the_partition_of_their_region(platform, region, partition):
+    client = platform.client(region=region)
+    function = deploy_to(client, "def lambda_handler(event, context):\n    return context.invoked_function_arn\n", name="f")
+    try:
+        arn = f"arn:{partition}:lambda:{region}:123456789012:function:f"
+        assert client.get_function_configuration(FunctionName=arn)["FunctionArn"] == arn
+        assert function.call() == arn
+        logs = platform.client(service="logs", region=region)
+        logs.create_log_group(logGroupName="g")
+        assert logs.describe_log_groups(logGroupNamePrefix="g")["logGroups"][0]["logGroupArn"].startswith(
+            f"arn:{partition}:logs:{region}:"
+        )
+        logs.delete_log_group(logGroupName="g")
+    finally:
+        client.delete_function(FunctionName="f")
 
 
 @pytest.mark.parametrize(

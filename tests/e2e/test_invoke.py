@@ -233,6 +233,8 @@ def test_the_environment_is_lambdas(deploy):
     expected = {
         "MINE": "1", "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1", "LAMBDA_TASK_ROOT": "/var/task",
         "LAMBDA_RUNTIME_DIR": "/var/runtime", "AWS_LAMBDA_FUNCTION_NAME": function.name, "TZ": ":UTC",
+        "PWD": "/var/task", "SHLVL": "0", "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "_HANDLER": "lambda_function.lambda_handler",
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",

@@ -87,6 +87,8 @@ def test_versions_are_listed_and_never_numbered_again(client, publish):
     listed = client.list_layer_versions(LayerName="counted")["LayerVersions"]
     assert [item["Version"] for item in listed] == [2, 1]
     assert not {"Content", "LayerArn"} & listed[0].keys()
+    # Lists leave an empty description out, as AWS's do.
+    assert "Description" not in listed[0]
     assert client.list_layer_versions(LayerName=f"{ARN}:counted", MaxItems=1)["NextMarker"]
     assert client.list_layer_versions(LayerName="counted", CompatibleRuntime="java17")["LayerVersions"] == []
     layers = client.list_layers(CompatibleRuntime="python3.11")["Layers"]

@@ -234,6 +234,10 @@ def test_a_group_has_no_filters(logs, group, refused):
     made = refused("put_subscription_filter", logGroupName=group, filterName="f", filterPattern="",
                    destinationArn="arn:aws:lambda:us-east-1:123456789012:function:f")
     assert made["Code"] == "UnknownOperationException"
+    assert refused("describe_destinations") == {
+        "Code": "UnknownOperationException",
+        "Message": "No operation of Amazon CloudWatch Logs is Logs_20140328.DescribeDestinations",
+    }
 
 
 def test_accounts_and_regions_are_kept_apart(platform, logs, group):
@@ -267,6 +271,13 @@ def test_what_is_wrong_is_refused_in_aws_s_words(logs, group, refused):
             "Message": "1 validation error detected: Value '10001' at 'limit' failed to satisfy constraint: Member must have "
             "value less than or equal to 10000",
         }
+    # Of an identifier the service repeats nothing; that of a group is its ARN without `:*`.
+    arn = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"][0]["arn"]
+    assert refused("describe_log_streams", logGroupIdentifier=arn) == {
+        "Code": "InvalidParameterException",
+        "Message": "1 validation error detected: Value at 'logGroupIdentifier' failed to satisfy constraint: Member must "
+        "satisfy regular expression pattern: [\\w#+=/:,.@-]*",
+    }
     both = refused("describe_log_groups", logGroupNamePrefix="a", logGroupNamePattern="a")
     assert both["Message"] == "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters."
     assert refused("describe_log_groups", limit=51)["Code"] == "InvalidParameterException"

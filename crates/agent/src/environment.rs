@@ -173,7 +173,7 @@ const NOT_FOR_EXTENSIONS: [&str; 7] = [
 
 /// The variables of the extensions beside an instance's runtime.
 pub(crate) fn of_extensions(spec: &FunctionSpec, initialization: Initialization) -> Vec<CString> {
-    let mut all: BTreeMap<&str, String> = overridable().collect();
+    let mut all: BTreeMap<&str, String> = overridable(spec.runtime.image()).collect();
     let own = spec.environment.iter();
     all.extend(own.map(|(name, value)| (name.as_str(), value.clone())));
     all.extend(reserved(spec, "", initialization));
@@ -196,21 +196,36 @@ pub(crate) fn of_compiler(image: &RuntimeImage, folder: Folder) -> Vec<CString> 
 }
 
 fn of_image(image: &RuntimeImage) -> BTreeMap<&str, String> {
-    let mut all: BTreeMap<&str, String> = overridable().collect();
+    let mut all: BTreeMap<&str, String> = overridable(image.runtime).collect();
     let own = image.env.iter();
     all.extend(own.map(|(name, value)| (name.as_str(), value.clone())));
     all
 }
 
-fn overridable<'a>() -> impl Iterator<Item = (&'a str, String)> {
-    [
-        ("PATH", "/usr/local/bin:/usr/bin:/bin:/opt/bin"),
-        ("LD_LIBRARY_PATH", "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"),
+/// What a user's variable may replace. A runtime of ours has a folder of its own for what it runs, and the
+/// variables that the shell around it leaves behind on Lambda.
+fn overridable<'a>(runtime: Runtime) -> impl Iterator<Item = (&'a str, String)> {
+    const PATH: &str = "/usr/local/bin:/usr/bin/:/bin:/opt/bin";
+    const LIBRARIES: &str =
+        "/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib";
+    let (path, libraries, shell) = match runtime {
+        Runtime::ProvidedAl2023 => (PATH.to_owned(), LIBRARIES.to_owned(), None),
+        _ => (
+            format!("/var/lang/bin:{PATH}"),
+            format!("/var/lang/lib:{LIBRARIES}"),
+            Some([("PWD", WORKING_DIRECTORY), ("SHLVL", "0")]),
+        ),
+    };
+    let always = [
+        // Without it, the X-Ray software development kits throw where nothing is traced.
+        ("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR"),
         ("LANG", "C.UTF-8"),
         ("TZ", ":UTC"),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name, value.to_owned()))
+    ];
+    let fixed = always.into_iter().chain(shell.into_iter().flatten());
+    [("PATH", path), ("LD_LIBRARY_PATH", libraries)]
+        .into_iter()
+        .chain(fixed.map(|(name, value)| (name, value.to_owned())))
 }
 
 fn reserved<'a>(

@@ -203,8 +203,10 @@ impl RuntimeVersion {
         Self {
             label: image.version_label.clone(),
             arn: format!(
-                "arn:aws:lambda:{}::runtime:{}",
-                spec.key.region, image.digest
+                "arn:{}:lambda:{}::runtime:{}",
+                spec.key.region.partition(),
+                spec.key.region,
+                image.digest
             ),
         }
     }

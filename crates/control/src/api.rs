@@ -110,13 +110,15 @@ fn reply(api: ApiId, status: StatusCode, answer: Answer) -> Response<Bytes> {
     response
 }
 
-fn no_operation(api: ApiId, method: &Method, path: &str) -> String {
+fn no_operation(api: ApiId, request: &Request<Bytes>) -> String {
+    let (method, uri) = (request.method(), request.uri());
+    let asked = ApiId::asked(method, uri, request.headers());
     // Paths of Lambda begin with a date, and those of others have gone to others: this one is meant for a service
     // that is somewhere else, as happens with `AWS_ENDPOINT_URL`, which is for all of them.
-    if api == ApiId::Lambda && !path.starts_with("/20") {
-        return not_served(&format!("{method} {path}"));
+    if api == ApiId::Lambda && !uri.path().starts_with("/20") {
+        return not_served(&asked);
     }
-    format!("No operation of {} is {method} {path}", api.title())
+    format!("No operation of {} is {asked}", api.title())
 }
 
 fn not_served(what: &str) -> String {
@@ -135,8 +137,7 @@ async fn operate(
         Protocol::Query => (identity::operation(request.body())?, UriParams::new()),
         Protocol::RestJson | Protocol::Json11 => {
             api.operation(method, uri, headers).ok_or_else(|| {
-                let message = no_operation(api, method, uri.path());
-                LambdaError::new(ErrorKind::UnknownOperation, message)
+                LambdaError::new(ErrorKind::UnknownOperation, no_operation(api, request))
             })?
         }
     };

@@ -37,7 +37,7 @@ pub(crate) struct Deliveries {
     desk: Desk,
     files: Files,
     endpoints: Endpoints,
-    /// What waits of each account. Locked for a count, never across an await.
+    /// What waits of each account, one place each. Locked for a count, never across an await.
     waiting: Mutex<Places>,
     metrics: Metrics,
 }
@@ -56,7 +56,7 @@ impl Deliveries {
             account: config.account_deliveries,
         });
         for entry in &waiting {
-            places.put(entry.lane.account());
+            places.put(entry.lane.account(), 0);
         }
         Ok(Self {
             desk: Desk::new(ROOM, rests(config), waiting, &config.clock),
@@ -79,7 +79,7 @@ impl Deliveries {
             self.metrics.deliveries_waiting.inc_by(count);
             let mut waiting = self.waiting.lock();
             for entry in &entries {
-                waiting.put(entry.lane.account());
+                waiting.put(entry.lane.account(), 0);
             }
             drop(waiting);
             self.desk.add(entries);
@@ -202,7 +202,7 @@ async fn conclude(
     let pressure = match &sent {
         Ok(()) => {
             metrics.deliveries.get_or_create(&place).inc();
-            parts.deliveries.waiting.lock().leave(&delivery.account);
+            parts.deliveries.waiting.lock().leave(&delivery.account, 0);
             // Last: who sees it gone sees where it is.
             metrics.deliveries_waiting.dec();
             Pressure::Taken

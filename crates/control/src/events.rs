@@ -19,15 +19,17 @@ use pilotlight_model::{AccountId, LambdaError};
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::CatalogError;
+use crate::catalog::deliveries::Message;
 use crate::catalog::events::Event;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::Parts;
+use crate::destination;
 use crate::metrics::Metrics;
 use attempt::Attempt;
 pub(crate) use attempt::may_loop;
 use dispatch::{Desk, Work};
-use places::{PlaceLimits, Places};
+use places::{Following, PlaceLimits, Places};
 use schedule::{End, Entry, Pressure, Rests};
 
 /// Rest after a fault of the catalog, so that what cannot be written down is not repeated at full speed.
@@ -43,19 +45,19 @@ pub(crate) struct Queue {
 
 impl Queue {
     /// The queue with what the catalog holds.
-    pub(crate) fn new(config: &Config, waiting: Vec<Entry>, metrics: Metrics) -> Self {
+    pub(crate) fn new(config: &Config, waiting: Vec<(Entry, usize)>, metrics: Metrics) -> Self {
         let mut places = Places::new(PlaceLimits {
             all: config.limits.queued_events,
             account: config.account_queued_events,
         });
-        for entry in &waiting {
-            places.put(entry.lane.account());
+        for (entry, bytes) in &waiting {
+            places.put(entry.lane.account(), *bytes);
         }
-        metrics.events_queued.set(signed(places.taken()));
+        metrics.events_queued.set(signed(waiting.len() as u64));
         let desk = Desk::new(
             config.event_concurrency,
             rests(config),
-            waiting,
+            waiting.into_iter().map(|(entry, _)| entry).collect(),
             &config.clock,
         );
         let queue = Self {
@@ -67,9 +69,9 @@ impl Queue {
         queue
     }
 
-    /// Takes a place in the queue, if there is one for that account.
-    pub(crate) fn enter(&self, account: &AccountId) -> bool {
-        let entered = self.places.lock().enter(account.as_str());
+    /// Takes the places of an event of that size, if there are so many for that account.
+    pub(crate) fn enter(&self, account: &AccountId, bytes: usize) -> bool {
+        let entered = self.places.lock().enter(account.as_str(), bytes);
         if entered {
             self.metrics.events_queued.inc();
         }
@@ -82,9 +84,30 @@ impl Queue {
         self.show_oldest();
     }
 
-    /// Gives a place back.
-    pub(crate) fn leave(&self, account: &AccountId) {
-        self.places.lock().leave(account.as_str());
+    /// Hands the places of an event that ends on to what of these messages is for functions.
+    fn follow(&self, account: &str, bytes: usize, messages: &[Message]) -> Following {
+        let followers = messages.iter().map(|message| {
+            let function = destination::function(&message.target);
+            function.map(|_| message.body.len())
+        });
+        self.places.lock().follow(account, bytes, followers)
+    }
+
+    /// Of the places that are held for an event and what follows it, keeps those of events of these sizes.
+    fn keep(&self, account: &str, held: u64, sizes: &[usize]) {
+        self.places.lock().keep(account, held, sizes);
+    }
+
+    /// What follows an event is written down.
+    fn followed_by(&self, entries: Vec<Entry>) {
+        let count = signed(entries.len() as u64);
+        self.metrics.events_queued.inc_by(count);
+        self.desk.add(entries);
+    }
+
+    /// Gives the places of an event back.
+    pub(crate) fn leave(&self, account: &AccountId, bytes: usize) {
+        self.places.lock().leave(account.as_str(), bytes);
         self.metrics.events_queued.dec();
     }
 
@@ -110,8 +133,8 @@ pub(crate) fn after_fault(clock: &dyn Clock) -> End {
 
 /// Keeps an event; it is on stable storage when this returns.
 pub(crate) async fn enqueue(parts: Arc<Parts>, event: QueuedEvent) -> Result<(), LambdaError> {
-    let account = event.account.clone();
-    if !parts.queue.enter(&account) {
+    let (account, bytes) = (event.account.clone(), event.payload.len());
+    if !parts.queue.enter(&account, bytes) {
         return Err(LambdaError::throttled(
             ThrottleReason::ConcurrentInvocationLimitExceeded,
         ));
@@ -134,7 +157,7 @@ pub(crate) async fn enqueue(parts: Arc<Parts>, event: QueuedEvent) -> Result<(),
             Ok(())
         }
         Err(error) => {
-            parts.queue.leave(&account);
+            parts.queue.leave(&account, bytes);
             Err(error)
         }
     }
@@ -148,11 +171,11 @@ fn missing(event: &QueuedEvent) -> LambdaError {
         qualifier,
         ..
     } = event;
-    let function = format!("arn:aws:lambda:{region}:{account}:function:{name}");
-    LambdaError::function_not_found(&match qualifier {
-        Some(qualifier) => format!("{function}:{qualifier}"),
-        None => function,
-    })
+    let partition = region.partition();
+    let qualifier = qualifier.as_deref().unwrap_or("$LATEST");
+    LambdaError::function_not_found(&format!(
+        "arn:{partition}:lambda:{region}:{account}:function:{name}:{qualifier}"
+    ))
 }
 
 /// Delivers events, as many at a time as configured, until stopped; then it lets those that run end.

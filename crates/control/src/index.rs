@@ -191,12 +191,13 @@ impl Index {
             (entry, tables.share(&key, self.account_concurrency))
         };
         let function_arn = key.function_arn();
-        // The qualifier is named where the caller named it, in errors too.
+        // AWS names `$LATEST` here even where the caller did not.
+        let entry = entry
+            .ok_or_else(|| LambdaError::function_not_found(&format!("{function_arn}:{asked}")))?;
         let invoked_arn = match qualifier {
             Some(qualifier) => format!("{function_arn}:{qualifier}"),
             None => function_arn,
         };
-        let entry = entry.ok_or_else(|| LambdaError::function_not_found(&invoked_arn))?;
         let spec = entry.serving.ok_or_else(|| not_ready(entry.state))?;
         Ok(Resolved {
             spec,

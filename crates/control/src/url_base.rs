@@ -1,4 +1,5 @@
-//! Where function URLs are reached: what stands around the part of their host name that says which one.
+//! Where function URLs are reached: what stands around the part of their host name, or of their path, that says
+//! which one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,6 +15,16 @@ pub struct UrlBase {
     scheme: &'static str,
     /// Host, and port where it is not the scheme's own.
     authority: String,
+    form: Form,
+}
+
+/// What says which function URL it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// The first label of the host name.
+    Host,
+    /// The path, which the function does not get to see.
+    Path,
 }
 
 /// A text that is no such base.
@@ -33,16 +44,35 @@ impl UrlBase {
         Self {
             scheme: "http",
             authority,
+            form: Form::Host,
+        }
+    }
+
+    /// At the address of an API that is reached at `http://host:port`, by path: for machines whose programs find no
+    /// names below `localhost`.
+    pub fn by_path(endpoint_url: &str) -> Self {
+        Self {
+            scheme: "http",
+            authority: endpoint_url.trim_start_matches("http://").to_owned(),
+            form: Form::Path,
         }
     }
 
     /// The address of a function URL.
     pub(crate) fn address(&self, url: &FunctionUrl) -> String {
-        let Self { scheme, authority } = self;
-        format!(
-            "{scheme}://{}.lambda-url.{}.{authority}/",
-            url.id, url.region
-        )
+        self.address_of(url.id.as_str(), url.region.as_str())
+    }
+
+    fn address_of(&self, id: &str, region: &str) -> String {
+        let Self {
+            scheme,
+            authority,
+            form,
+        } = self;
+        match form {
+            Form::Host => format!("{scheme}://{id}.lambda-url.{region}.{authority}/"),
+            Form::Path => format!("{scheme}://{authority}/lambda-url/{id}/"),
+        }
     }
 }
 
@@ -70,6 +100,7 @@ impl FromStr for UrlBase {
             true => Ok(Self {
                 scheme,
                 authority: authority.to_owned(),
+                form: Form::Host,
             }),
             false => Err(invalid()),
         }
@@ -112,5 +143,19 @@ mod tests {
         }
         let local = UrlBase::local("http://127.0.0.1:9000");
         assert_eq!(local.to_string(), "http://localhost:9000");
+    }
+
+    #[test]
+    fn an_address_says_which_url_by_its_host_or_by_its_path() {
+        let id = "0123456789abcdefghijklmnopqrstuv";
+        let address = |base: UrlBase| base.address_of(id, "eu-west-1");
+        assert_eq!(
+            address(UrlBase::local("http://127.0.0.1:9000")),
+            format!("http://{id}.lambda-url.eu-west-1.localhost:9000/")
+        );
+        assert_eq!(
+            address(UrlBase::by_path("http://127.0.0.1:9000")),
+            format!("http://127.0.0.1:9000/lambda-url/{id}/")
+        );
     }
 }

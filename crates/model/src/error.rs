@@ -300,7 +300,9 @@ impl LambdaError {
             .status(self.kind.status())
             .header(http::header::CONTENT_TYPE, "application/json")
             .header("x-amzn-ErrorType", self.kind.type_name());
-        if self.throttle.is_some() {
+        // AWS tells no time where the function's own reservation is the limit.
+        let reserved = ThrottleReason::ReservedFunctionConcurrentInvocationLimitExceeded;
+        if self.throttle.is_some_and(|reason| reason != reserved) {
             builder = builder.header(http::header::RETRY_AFTER, "1");
         }
         builder
@@ -355,5 +357,9 @@ mod tests {
             throttled.body()["Reason"],
             "ConcurrentInvocationLimitExceeded"
         );
+        let reserved = LambdaError::throttled(
+            ThrottleReason::ReservedFunctionConcurrentInvocationLimitExceeded,
+        );
+        assert!(!reserved.response().headers().contains_key("retry-after"));
     }
 }

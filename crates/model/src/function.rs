@@ -32,11 +32,14 @@ impl VersionKey {
         }
     }
 
-    /// `arn:aws:lambda:<region>:<account>:function:<name>`, without a qualifier.
+    /// `arn:<partition>:lambda:<region>:<account>:function:<name>`, without a qualifier.
     pub fn function_arn(&self) -> String {
         format!(
-            "arn:aws:lambda:{}:{}:function:{}",
-            self.region, self.account, self.name
+            "arn:{}:lambda:{}:{}:function:{}",
+            self.region.partition(),
+            self.region,
+            self.account,
+            self.name
         )
     }
 }

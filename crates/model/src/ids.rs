@@ -115,6 +115,25 @@ impl Default for AccountId {
     }
 }
 
+impl Region {
+    /// The partition that ARNs of the region begin with. Source: the partitions of AWS's endpoints data.
+    pub fn partition(&self) -> &'static str {
+        const PARTITIONS: [(&str, &str); 7] = [
+            ("cn-", "aws-cn"),
+            ("us-gov-", "aws-us-gov"),
+            ("us-iso-", "aws-iso"),
+            ("us-isob-", "aws-iso-b"),
+            ("eu-isoe-", "aws-iso-e"),
+            ("us-isof-", "aws-iso-f"),
+            ("eusc-", "aws-eusc"),
+        ];
+        PARTITIONS
+            .into_iter()
+            .find(|(start, _)| self.0.starts_with(start))
+            .map_or("aws", |(_, partition)| partition)
+    }
+}
+
 impl Default for Region {
     fn default() -> Self {
         Self("us-east-1".to_owned())
@@ -211,6 +230,19 @@ mod tests {
         assert_eq!("17".parse(), Ok(Version::Number(17)));
         for bad in ["", "0", "01", "+1", "-1", "latest", "18446744073709551616"] {
             assert!(bad.parse::<Version>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn regions_have_partitions() {
+        for (region, partition) in [
+            ("us-east-1", "aws"),
+            ("cn-north-1", "aws-cn"),
+            ("us-gov-east-1", "aws-us-gov"),
+            ("us-iso-west-1", "aws-iso"),
+            ("us-isob-east-1", "aws-iso-b"),
+        ] {
+            assert_eq!(region.parse::<Region>().unwrap().partition(), partition);
         }
     }
 

@@ -55,8 +55,11 @@ impl fmt::Display for LayerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "arn:aws:lambda:{}:{}:layer:{}",
-            self.region, self.account, self.name
+            "arn:{}:lambda:{}:{}:layer:{}",
+            self.region.partition(),
+            self.region,
+            self.account,
+            self.name
         )
     }
 }

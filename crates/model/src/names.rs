@@ -97,7 +97,7 @@ impl fmt::Display for FunctionRef {
     /// A form that reads back as the same: a bare name where that is all there is.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(region) = &self.region {
-            write!(f, "arn:aws:lambda:{region}:")?;
+            write!(f, "arn:{}:lambda:{region}:", region.partition())?;
         }
         if let Some(account) = &self.account {
             write!(f, "{account}:")?;
@@ -176,7 +176,8 @@ impl Target {
 }
 
 fn arn(region: &Region, account: &AccountId, name: &str, qualifier: Option<&str>) -> String {
-    let arn = format!("arn:aws:lambda:{region}:{account}:function:{name}");
+    let partition = region.partition();
+    let arn = format!("arn:{partition}:lambda:{region}:{account}:function:{name}");
     match qualifier {
         Some(qualifier) => format!("{arn}:{qualifier}"),
         None => arn,

@@ -130,6 +130,8 @@ impl InstanceLog {
         let mut state = self.state.lock();
         state.drain();
         state.hub.flush();
+        // What the pipes held is the store's, too, and no other line may come for a long time.
+        self.hand_over(&mut state);
     }
 
     /// The process is gone, and with it those that have.
@@ -156,6 +158,7 @@ impl InstanceLog {
                 state.drain();
                 state.end_partial_lines();
                 state.hub.tell(clock::utc(), Told::Event(event.clone()));
+                self.hand_over(&mut state);
             }
         }
         let lines = match self.format {

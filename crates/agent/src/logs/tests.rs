@@ -13,6 +13,7 @@ use super::groups::folder_of;
 use super::journal::{Journal, read};
 use super::*;
 
+mod instances;
 mod queries;
 
 const LIMITS: LogLimits = LogLimits {

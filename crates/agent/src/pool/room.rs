@@ -119,13 +119,15 @@ impl State {
         })
     }
 
-    /// Whether a template of that version has been ordered, and finds no room even when what ends has gone.
+    /// Whether a template of that version has been ordered, and finds no room even when what ends has gone. While it
+    /// waits for its turn, what could give way to it has not been asked yet.
     pub(super) fn is_short_of_room(&self, key: &VersionKey) -> bool {
         let ordered = self
             .background
             .iter()
             .find(|order| matches!(order.purpose, Purpose::Template(_)) && order.spec.key == *key);
-        ordered.is_some_and(|order| !self.fits_without(self.ending(), order.need()))
+        let in_turn = ordered.filter(|_| self.has_background_turn());
+        in_turn.is_some_and(|order| !self.fits_without(self.ending(), order.need()))
     }
 
     /// Whether the version has a spare, and room for it to run.

@@ -240,7 +240,8 @@ pub(super) fn arn_of(owner: &Caller, id: &str) -> String {
     let Caller {
         account, region, ..
     } = owner;
-    format!("arn:aws:lambda:{region}:{account}:code-signing-config:{id}")
+    let partition = region.partition();
+    format!("arn:{partition}:lambda:{region}:{account}:code-signing-config:{id}")
 }
 
 impl Changes {

@@ -221,5 +221,9 @@ pub(super) fn runtime_version_arn(record: &Record, config: &Config) -> String {
         .runtimes
         .get(&runtime)
         .map_or(runtime.as_str(), |image| image.as_str());
-    format!("arn:aws:lambda:{}::runtime:{image}", record.key.region)
+    let region = &record.key.region;
+    format!(
+        "arn:{}:lambda:{region}::runtime:{image}",
+        region.partition()
+    )
 }

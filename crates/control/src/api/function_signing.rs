@@ -131,7 +131,8 @@ pub(super) async fn list(
             let Caller {
                 account, region, ..
             } = &owner;
-            let arn = |name| format!("arn:aws:lambda:{region}:{account}:function:{name}");
+            let partition = region.partition();
+            let arn = |name| format!("arn:{partition}:lambda:{region}:{account}:function:{name}");
             Ok(ListFunctionsResponse {
                 function_arns: names.iter().map(arn).collect(),
                 next_marker,

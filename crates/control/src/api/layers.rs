@@ -82,7 +82,8 @@ struct Content {
 struct Shown {
     layer_version_arn: String,
     version: u64,
-    description: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
     created_date: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     compatible_runtimes: Option<Vec<String>>,
@@ -209,12 +210,19 @@ impl Whole {
 }
 
 impl Shown {
+    /// As lists show it, which leave an empty description out.
+    fn listed(record: LayerRecord) -> Self {
+        let mut shown = Self::of(record);
+        shown.description = shown.description.filter(|text| !text.is_empty());
+        shown
+    }
+
     fn of(record: LayerRecord) -> Self {
         let details = record.details;
         Self {
             layer_version_arn: record.key.to_string(),
             version: record.key.number,
-            description: details.description,
+            description: Some(details.description),
             created_date: dates::written(details.created_ms, dates::OF_FUNCTIONS),
             compatible_runtimes: details.runtimes,
             compatible_architectures: details.architectures,

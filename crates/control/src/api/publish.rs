@@ -40,7 +40,13 @@ pub(super) async fn publish_version(
         .write(move |session| {
             let latest = update::changeable(session, &key, request.revision_id.as_deref())?;
             let current = &latest.settings.code_sha256;
-            match request.code_sha256.filter(|given| given != current) {
+            // What is in a folder has no hash that a caller could know: tools give that of what they would have
+            // uploaded.
+            let hashed = latest.settings.live_code.is_none();
+            match request
+                .code_sha256
+                .filter(|given| hashed && given != current)
+            {
                 Some(given) => Err(invalid(format!(
                     "CodeSHA256 ({given}) is different from current CodeSHA256 in $LATEST \
                      ({current}). Please try again with the CodeSHA256 in $LATEST."

@@ -47,6 +47,8 @@ pub(crate) struct Settled {
 #[derive(Debug, Default)]
 pub(crate) struct Followers {
     pub(crate) events: Vec<Entry>,
+    /// Sizes of these events.
+    pub(crate) bytes: Vec<usize>,
     pub(crate) deliveries: Vec<Entry>,
 }
 
@@ -117,13 +119,13 @@ impl Session<'_> {
         Ok(query.query_row(key, |row| row.get(0))?)
     }
 
-    /// Every event that waits, without what it holds.
-    pub(crate) fn event_entries(&self) -> Result<Vec<Entry>, CatalogError> {
-        let mut query = self
-            .connection
-            .prepare("SELECT id, account, region, name, queued_ms, due_ms FROM event")?;
+    /// Every event that waits, with the size of what it holds.
+    pub(crate) fn event_entries(&self) -> Result<Vec<(Entry, usize)>, CatalogError> {
+        let mut query = self.connection.prepare(
+            "SELECT id, account, region, name, queued_ms, due_ms, length(payload) FROM event",
+        )?;
         let rows = query.query_map([], |row| {
-            Ok(Entry {
+            let entry = Entry {
                 id: row.get(0)?,
                 lane: lane(
                     row.get_ref(1)?.as_str()?,
@@ -132,7 +134,8 @@ impl Session<'_> {
                 ),
                 queued_ms: row.get(4)?,
                 due_ms: row.get(5)?,
-            })
+            };
+            Ok((entry, row.get(6)?))
         })?;
         Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
     }
@@ -198,13 +201,13 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Removes an event that is done with, and keeps what is told of it: all of it or nothing. At most `places`
-    /// of it become events; what is for a function beyond that is a message, for the function's file.
+    /// Removes an event that is done with, and keeps what is told of it: all of it or nothing. What is for a
+    /// function and does not fit into the queue is a message, for the function's file.
     pub(crate) fn settle(
         &self,
         id: i64,
         messages: &[Message],
-        places: usize,
+        fits: &[bool],
         now_ms: u64,
     ) -> Result<Followers, CatalogError> {
         let removed = self
@@ -215,10 +218,11 @@ impl Session<'_> {
         if removed == 0 {
             return Ok(followers);
         }
-        for message in messages {
+        for (message, fits) in messages.iter().zip(fits) {
             match self.as_event(message)? {
-                Some(event) if followers.events.len() < places => {
-                    followers.events.push(self.enqueue(&event, now_ms)?)
+                Some(event) if *fits => {
+                    followers.bytes.push(event.payload.len());
+                    followers.events.push(self.enqueue(&event, now_ms)?);
                 }
                 _ => followers.deliveries.push(self.deliver(message, now_ms)?),
             }

@@ -214,12 +214,14 @@ impl Schedule {
         self.settings.state == ScheduleState::Enabled
     }
 
-    /// `arn:aws:scheduler:region:account:schedule/group/name`.
+    /// `arn:partition:scheduler:region:account:schedule/group/name`.
     pub(crate) fn arn(&self) -> String {
         let Caller { account, region } = &self.caller;
         format!(
-            "arn:aws:scheduler:{region}:{account}:schedule/{}/{}",
-            self.group, self.name
+            "arn:{}:scheduler:{region}:{account}:schedule/{}/{}",
+            region.partition(),
+            self.group,
+            self.name
         )
     }
 }

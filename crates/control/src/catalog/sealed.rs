@@ -1,6 +1,8 @@
 //! What the catalog keeps of environment variables: sealed, each bound to its function. Their JSON is
 //! like any other but for the value of `environment`.
 
+use std::fmt::Display;
+
 use pilotlight_model::VersionKey;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -23,7 +25,7 @@ impl Session<'_> {
         value: &impl Serialize,
     ) -> Result<String, CatalogError> {
         let mut value = serde_json::to_value(value)?;
-        seal(&mut value, &key.function_arn(), self.sealing);
+        seal(&mut value, &place(key), self.sealing);
         Ok(value.to_string())
     }
 
@@ -38,7 +40,7 @@ impl Session<'_> {
         let Ok(mut kept) = serde_json::from_str(kept) else {
             return Ok(false);
         };
-        unseal(&mut kept, &key.function_arn(), self.sealing)?;
+        unseal(&mut kept, &place(key), self.sealing)?;
         Ok(kept == serde_json::to_value(value)?)
     }
 
@@ -56,7 +58,7 @@ impl Session<'_> {
                 return Ok(serde_json::from_str(text)?);
             }
             let mut value = serde_json::from_str(text)?;
-            unseal(&mut value, &key.function_arn(), self.sealing)?;
+            unseal(&mut value, &place(key), self.sealing)?;
             Ok(serde_json::from_value(value)?)
         };
         read().map_err(|error: CatalogError| {
@@ -95,10 +97,10 @@ fn seal_all(connection: &mut Connection, sealing: &SealingKey) -> Result<(), Cat
         let mut rows = versions.query([])?;
         while let Some(row) = rows.next()? {
             let (function, number): (i64, i64) = (row.get(0)?, row.get(1)?);
-            let arn = function_arn(row, 2)?;
-            let settings = sealed_text(row.get(5)?, &arn, sealing)?;
+            let place = place_in(row, 2)?;
+            let settings = sealed_text(row.get(5)?, &place, sealing)?;
             let serving = row.get::<_, Option<String>>(6)?;
-            let serving = serving.map(|text| sealed_text(text, &arn, sealing));
+            let serving = serving.map(|text| sealed_text(text, &place, sealing));
             transaction.execute(
                 "UPDATE version SET settings = ?3, serving = ?4 WHERE function = ?1 AND number = ?2",
                 params![function, number, settings, serving.transpose()?],
@@ -109,7 +111,7 @@ fn seal_all(connection: &mut Connection, sealing: &SealingKey) -> Result<(), Cat
         )?;
         let mut rows = functions.query([])?;
         while let Some(row) = rows.next()? {
-            let from = sealed_text(row.get(4)?, &function_arn(row, 1)?, sealing)?;
+            let from = sealed_text(row.get(4)?, &place_in(row, 1)?, sealing)?;
             transaction.execute(
                 "UPDATE function SET published_from = ?2 WHERE id = ?1",
                 params![row.get::<_, i64>(0)?, from],
@@ -126,11 +128,20 @@ fn seal_all(connection: &mut Connection, sealing: &SealingKey) -> Result<(), Cat
     Ok(())
 }
 
+/// What a function's variables are bound to. It looks like an ARN, but stays the same in every partition: what
+/// was sealed once must open for ever.
+fn place(key: &VersionKey) -> String {
+    place_of(&key.account, &key.region, &key.name)
+}
+
+fn place_of(account: impl Display, region: impl Display, name: impl Display) -> String {
+    format!("arn:aws:lambda:{region}:{account}:function:{name}")
+}
+
 /// From three columns: account, region, name.
-fn function_arn(row: &Row<'_>, at: usize) -> Result<String, rusqlite::Error> {
+fn place_in(row: &Row<'_>, at: usize) -> Result<String, rusqlite::Error> {
     let column = |at| row.get::<_, String>(at);
-    let (account, region, name) = (column(at)?, column(at + 1)?, column(at + 2)?);
-    Ok(format!("arn:aws:lambda:{region}:{account}:function:{name}"))
+    Ok(place_of(column(at)?, column(at + 1)?, column(at + 2)?))
 }
 
 fn sealed_text(text: String, context: &str, sealing: &SealingKey) -> Result<String, CatalogError> {

@@ -8,6 +8,7 @@ use pilotlight_model::node::QueuedEvent;
 
 use super::after_fault;
 use super::attempt::Attempt;
+use super::places::Following;
 use super::record::{Condition, Ended};
 use super::retry::{self, Outcome, Reason, Verdict};
 use super::schedule::{End, Pressure};
@@ -102,27 +103,25 @@ async fn finish(
     let messages = messages(event, attempt, end, &settings, dead_letter)?;
     let told: Vec<Kind> = messages.iter().map(|message| message.kind).collect();
     let now_ms = end.now_ms;
-    // The place of the event that ended is its first follower's; a second takes one of its own.
-    let account = &event.event.account;
-    let to_functions = messages.iter().filter(|it| is_for_a_function(it)).count();
-    let places = 1 + usize::from(to_functions > 1 && parts.queue.enter(account));
+    let (account, bytes) = (event.event.account.as_str(), event.event.payload.len());
+    let Following { fits, held } = parts.queue.follow(account, bytes, &messages);
     let settled = parts
         .catalog
-        .write(move |session| session.settle(id, &messages, places, now_ms))
+        .write(move |session| session.settle(id, &messages, &fits, now_ms))
         .await;
     let followers = match settled {
         Ok(followers) => followers,
         Err(error) => {
-            (1..places).for_each(|_| parts.queue.leave(account));
+            parts.queue.keep(account, held, &[bytes]);
             return Err(error);
         }
     };
     count(parts, event, end, &told);
-    let left = places - followers.events.len();
-    parts.queue.entered(followers.events);
+    parts.queue.keep(account, held, &followers.bytes);
+    parts.queue.followed_by(followers.events);
     parts.deliveries.add(followers.deliveries);
     // Last: who sees it gone sees what became of it, and what follows it.
-    (0..left).for_each(|_| parts.queue.leave(account));
+    parts.metrics.events_queued.dec();
     parts.queue.show_oldest();
     Ok(None)
 }
@@ -186,8 +185,11 @@ fn messages(
     let of = &event.event;
     let qualifier = of.qualifier.as_deref().unwrap_or("$LATEST");
     let function_arn = format!(
-        "arn:aws:lambda:{}:{}:function:{}:{qualifier}",
-        of.region, of.account, of.name
+        "arn:{}:lambda:{}:{}:function:{}:{qualifier}",
+        of.region.partition(),
+        of.region,
+        of.account,
+        of.name
     );
     let ended = Ended {
         at_ms: end.now_ms,
@@ -223,10 +225,6 @@ fn messages(
         });
     }
     Ok(messages)
-}
-
-fn is_for_a_function(message: &Message) -> bool {
-    destination::function(&message.target).is_some()
 }
 
 /// What an outcome of that time says about its function.

@@ -53,8 +53,11 @@ pub(super) fn identified(caller: &Caller, identifier: &str) -> Result<LogGroup, 
 /// ARN of a group, without `:*`.
 pub(super) fn arn(group: &LogGroup) -> String {
     format!(
-        "arn:aws:logs:{}:{}:log-group:{}",
-        group.region, group.account, group.name
+        "arn:{}:logs:{}:{}:log-group:{}",
+        group.region.partition(),
+        group.region,
+        group.account,
+        group.name
     )
 }
 

@@ -21,7 +21,8 @@ use crate::warm_up;
 /// What a transaction hands on. Its places in the asynchronous queue are given back unless it is committed.
 pub(crate) struct Handed {
     parts: Arc<Parts>,
-    places: Vec<AccountId>,
+    /// Of events of these sizes.
+    places: Vec<(AccountId, usize)>,
     events: Vec<Entry>,
     deliveries: Vec<Entry>,
 }
@@ -36,11 +37,11 @@ impl Handed {
         }
     }
 
-    /// A place in the queue, if there is one for that account.
-    fn enter(&mut self, account: &AccountId) -> bool {
-        let entered = self.parts.queue.enter(account);
+    /// Places in the queue for an event of that size, if there are so many for that account.
+    fn enter(&mut self, account: &AccountId, bytes: usize) -> bool {
+        let entered = self.parts.queue.enter(account, bytes);
         if entered {
-            self.places.push(account.clone());
+            self.places.push((account.clone(), bytes));
         }
         entered
     }
@@ -59,8 +60,8 @@ impl Handed {
 
 impl Drop for Handed {
     fn drop(&mut self) {
-        for account in &self.places {
-            self.parts.queue.leave(account);
+        for (account, bytes) in &self.places {
+            self.parts.queue.leave(account, *bytes);
         }
     }
 }
@@ -133,7 +134,7 @@ pub(crate) fn attempt(
     if let Err(error) = resolved {
         return Ok(Attempted::Failed(error.into()));
     }
-    if !handed.enter(&account) {
+    if !handed.enter(&account, payload.len()) {
         return Ok(Attempted::Failed(Failed {
             code: "TooManyRequestsException",
             message: "Rate Exceeded.".to_owned(),

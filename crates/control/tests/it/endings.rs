@@ -205,7 +205,7 @@ async fn what_was_accepted_for_a_function_that_is_deleted_is_told_of() {
     assert_eq!(record["requestContext"]["approximateInvokeCount"], 1);
     let dead = &letters(&platform, "queue", 1).await[0];
     assert_eq!(dead["Body"], "\"kept\"");
-    let words = format!("Function not found: {ARN}f");
+    let words = format!("Function not found: {ARN}f:$LATEST");
     assert_eq!(
         dead["MessageAttributes"]["ErrorMessage"]["StringValue"],
         words

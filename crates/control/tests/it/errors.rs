@@ -358,6 +358,10 @@ async fn operations_that_are_not_there() {
         (unknown.status, unknown.kind.as_str()),
         (404, "UnknownOperationException")
     );
+    assert_eq!(
+        unknown.body["Message"],
+        "No operation of AWS Lambda is GET /2015-03-31/nonsense"
+    );
     for (name, path) in [("ListCapacityProviders", "/2025-11-30/capacity-providers")] {
         assert!(lambda().operation(name).is_some());
         let reply = platform.get(path).await;

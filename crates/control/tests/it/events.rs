@@ -265,7 +265,7 @@ async fn what_is_gone_by_the_time_of_the_writing_is_not_accepted() {
     platform.active("f").await;
     let mut of_alias = event("f", "1");
     of_alias.qualifier = Some("live".to_owned());
-    for (given, qualifier) in [(event("g", "1"), "g"), (of_alias, "f:live")] {
+    for (given, qualifier) in [(event("g", "1"), "g:$LATEST"), (of_alias, "f:live")] {
         let refused = platform.control.enqueue(given).await.unwrap_err();
         assert_eq!(
             refused.message,

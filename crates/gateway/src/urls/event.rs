@@ -111,7 +111,8 @@ impl Told<'_> {
             "domainPrefix": self.id,
             "http": {
                 "method": self.head.method.as_str(),
-                "path": self.path,
+                // AWS decodes this one and leaves `rawPath` as it came.
+                "path": percent_decode_str(self.path).decode_utf8_lossy(),
                 "protocol": format!("{:?}", self.head.version),
                 "sourceIp": self.peer.to_canonical().to_string(),
                 "userAgent": agent,

@@ -12,7 +12,9 @@ pub(super) fn unknown() -> Response<Bytes> {
 
 /// 403: the caller may not.
 pub(super) fn forbidden() -> Response<Bytes> {
-    denied(r#"{"Message":"Forbidden"}"#)
+    denied(
+        r#"{"Message":"Forbidden. For troubleshooting Function URL authorization issues, see: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"}"#,
+    )
 }
 
 /// 502: the function failed, or has answered what is no answer.

@@ -43,7 +43,8 @@ async fn limited(name: &'static str, reason: &str) {
     entries.recv().await.unwrap();
 
     let throttled = stage.post(&invocations(name), &[], "2").await;
-    assert_eq!(throttled.headers()["retry-after"], "1");
+    let told = throttled.headers().contains_key("retry-after");
+    assert_eq!(told, !reason.starts_with("Reserved"));
     assert_eq!(
         throttled.headers()["x-amzn-errortype"],
         "TooManyRequestsException"

@@ -257,10 +257,8 @@ async fn function_urls_that_ask_for_a_signature_get_one_for_lambda_whatever_thei
     let response = stage
         .send(signed(Method::POST, &path, "lambda", None, "hi"))
         .await;
-    assert_eq!(
-        (response.status().as_u16(), &response.body()[..]),
-        (403, &br#"{"Message":"Forbidden"}"#[..])
-    );
+    assert_eq!(response.status(), 403);
+    assert!(response.body().starts_with(br#"{"Message":"Forbidden. "#));
     assert_eq!(stage.fakes.invoked.lock().len(), 1);
 
     // Others need the function's policy, and so does everyone where nobody has to sign.

@@ -209,7 +209,12 @@ async fn what_cannot_run_is_told_in_http() {
 async fn an_open_gateway_asks_for_a_signature_where_the_url_does() {
     let stage = echoing(|url| url.auth = AuthType::Iam).await;
     let response = call(&stage, Method::GET, "/", &[], "").await;
-    assert_eq!(text(&response), (403, r#"{"Message":"Forbidden"}"#));
+    let (status, refusal) = text(&response);
+    assert_eq!(status, 403);
+    assert!(
+        refusal.starts_with(r#"{"Message":"Forbidden. "#),
+        "{refusal}"
+    );
     let scope = |key: &str| {
         format!(
             "AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host, \
@@ -226,7 +231,12 @@ async fn an_open_gateway_asks_for_a_signature_where_the_url_does() {
     );
     let other = scope("000000000001");
     let response = call(&stage, Method::GET, "/", &[("authorization", &other)], "").await;
-    assert_eq!(text(&response), (403, r#"{"Message":"Forbidden"}"#));
+    let (status, refusal) = text(&response);
+    assert_eq!(status, 403);
+    assert!(
+        refusal.starts_with(r#"{"Message":"Forbidden. "#),
+        "{refusal}"
+    );
 }
 
 #[tokio::test]

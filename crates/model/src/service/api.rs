@@ -84,6 +84,14 @@ impl ApiId {
         }
     }
 
+    /// What a request asks for, whoever's it is, in the words of its protocol: for an error.
+    pub fn asked(method: &Method, uri: &Uri, headers: &HeaderMap) -> String {
+        match target(headers) {
+            Some((prefix, name)) if uri.path() == "/" => format!("{prefix}.{name}"),
+            _ => format!("{method} {}", uri.path()),
+        }
+    }
+
     /// Its service model.
     pub fn model(self) -> &'static Service {
         match self {

@@ -47,6 +47,8 @@ OVERLAY = {
         # The service has words of its own for names that are too long; see the control plane.
         "LogGroupName": {"max": None},
         "LogStreamName": {"max": None},
+        # The service does not repeat what it refuses of it.
+        "LogGroupIdentifier": {"sensitive": True},
     },
 }
 # What the service takes of layers, in its own order, which its errors show: more than its public model tells of.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use pilotlight_agent::{Agent, RuntimeImage};
-use pilotlight_control::{Control, HotReload};
+use pilotlight_control::{Control, HotReload, UrlBase};
 use pilotlight_gateway::{Admission, Gateway, Records};
 use pilotlight_model::Runtime;
 use pilotlight_sandbox::Sandboxes;
@@ -24,7 +24,7 @@ use tokio::task::spawn_blocking;
 use super::config::Config;
 use super::keys::KeySource;
 use super::signals::Signals;
-use super::{file, images, ready};
+use super::{file, images, local_names, ready};
 use crate::exit::Exit;
 
 /// First of the user ids of all platforms of a machine, in a range that systemd's table of ids leaves
@@ -56,7 +56,7 @@ impl Platform {
             .with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = listener.local_addr().context("cannot tell the port")?;
 
-        // Images and sandboxes do not need each other.
+        // Images, sandboxes and names do not need each other.
         let data_dir = config.data_dir.clone();
         let images = spawn_blocking(move || {
             let store = Store::open(&data_dir).context("cannot open the store")?;
@@ -64,7 +64,8 @@ impl Platform {
             anyhow::Ok((Arc::new(store), runtimes))
         });
         let sandboxes = Sandboxes::start(sandbox_config(config));
-        let (images, sandboxes) = tokio::join!(images, sandboxes);
+        let url_base = url_base(config, address);
+        let (images, sandboxes, url_base) = tokio::join!(images, sandboxes, url_base);
         let sandboxes = sandboxes.context("cannot make sandboxes here: see `pilot doctor`")?;
         let wired = async {
             let (store, runtimes) = images.context("building images was cut off")??;
@@ -75,6 +76,7 @@ impl Platform {
                 store,
                 runtimes,
                 sandboxes.clone(),
+                url_base,
             )
             .await
         };
@@ -92,6 +94,7 @@ impl Platform {
         store: Arc<Store>,
         runtimes: BTreeMap<Runtime, RuntimeImage>,
         sandboxes: Sandboxes,
+        url_base: Option<UrlBase>,
     ) -> anyhow::Result<Self> {
         let digests = runtimes
             .iter()
@@ -102,8 +105,8 @@ impl Platform {
         control_config.limits = config.limits;
         control_config.key_file = config.key_file();
         control_config.runtime_substitutes = config.runtime_substitutes;
-        if let Some(base) = &config.function_url_base {
-            control_config.url_base = base.clone();
+        if let Some(base) = url_base {
+            control_config.url_base = base;
         }
         config.asynchronous.apply(&mut control_config);
         let agent_config = pilotlight_agent::Config {
@@ -217,6 +220,15 @@ fn url(mut address: SocketAddr) -> String {
         address.set_ip(Ipv4Addr::LOCALHOST.into());
     }
     format!("http://{address}")
+}
+
+/// Where function URLs are shown, if it is not below `localhost`.
+async fn url_base(config: &Config, address: SocketAddr) -> Option<UrlBase> {
+    if config.function_url_base.is_some() || local_names::are_found().await {
+        return config.function_url_base.clone();
+    }
+    tracing::info!("names below localhost are not found here: function URLs are shown by path");
+    Some(UrlBase::by_path(&url(address)))
 }
 
 fn hot_reload(config: &Config, open: Arc<AtomicBool>) -> HotReload {

@@ -68,7 +68,7 @@ pub(in crate::api) async fn layers(
     let shown = |record: LayerRecord| Layer {
         layer_name: record.key.layer.name.clone(),
         layer_arn: record.key.layer.to_string(),
-        latest_matching_version: Shown::of(record),
+        latest_matching_version: Shown::listed(record),
     };
     Ok(Layers {
         layers: records.into_iter().map(shown).collect(),
@@ -97,7 +97,7 @@ pub(in crate::api) async fn versions(
         .await?;
     let next_marker = cut(&mut records, page, |last| last.key.number.to_string());
     Ok(Versions {
-        layer_versions: records.into_iter().map(Shown::of).collect(),
+        layer_versions: records.into_iter().map(Shown::listed).collect(),
         next_marker,
     })
 }

@@ -177,8 +177,9 @@ pub(super) async fn ensure_default(parts: &Parts, caller: &Caller) -> Result<(),
         .await
 }
 
-/// `arn:aws:scheduler:region:account:schedule-group/name`.
+/// `arn:partition:scheduler:region:account:schedule-group/name`.
 pub(super) fn arn(caller: &Caller, name: &str) -> String {
     let Caller { account, region } = caller;
-    format!("arn:aws:scheduler:{region}:{account}:schedule-group/{name}")
+    let partition = region.partition();
+    format!("arn:{partition}:scheduler:{region}:{account}:schedule-group/{name}")
 }

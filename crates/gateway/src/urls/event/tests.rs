@@ -63,7 +63,7 @@ fn an_event_has_what_aws_s_has() {
                 "domainName": "id.lambda-url.us-east-1.localhost",
                 "domainPrefix": "id",
                 "http": {
-                    "method": "POST", "path": "/a%20b/", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
+                    "method": "POST", "path": "/a b/", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
                     "userAgent": "curl",
                 },
                 "requestId": "00000000-0000-0000-0000-000000000000",
