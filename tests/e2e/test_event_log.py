@@ -24,7 +24,7 @@ def burst(functions, calls):
         thread.join()
 
 
-@pytest.mark.parametrize("policy", ["fixed:1s", "cidre:512MiB"])
+@pytest.mark.parametrize("policy", ["fixed:1s", "cidre:512MiB", "pilot"])
 def test_what_a_node_decided_is_what_the_simulator_decides(new_platform, tmp_path, policy):
     path = tmp_path / "events"
     platform = new_platform(LOG.format(policy=policy, path=path))

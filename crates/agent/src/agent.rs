@@ -369,6 +369,7 @@ impl NodeApi for Agent {
             promised_mb,
             capacity_mb,
             dropped_log_lines: self.node.logs.dropped(),
+            forecasts: self.node.pool.forecasts(),
             dropped_events: self.node.events.as_ref().map_or(0, EventLogWriter::dropped),
             versions,
             zygotes: self.node.ladder.zygotes(),

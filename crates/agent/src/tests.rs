@@ -12,6 +12,7 @@ mod limits;
 mod logging;
 mod streaming;
 mod telemetry;
+mod why;
 
 use std::sync::Arc;
 use std::time::Duration;

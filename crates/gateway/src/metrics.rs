@@ -1,6 +1,7 @@
 //! Every metric of the gateway. Their number is bounded: only functions are many, and those that come
 //! after the limit share a label.
 
+mod forecasts;
 mod ladder;
 mod provisioned;
 
@@ -21,6 +22,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::record::Finished;
+use forecasts::ForecastMetrics;
 use ladder::LadderMetrics;
 use provisioned::ProvisionedMetrics;
 
@@ -85,6 +87,7 @@ pub(crate) struct Metrics {
     instances: Family<OfState, Gauge>,
     ladder: LadderMetrics,
     provisioned: ProvisionedMetrics,
+    forecasts: ForecastMetrics,
     dropped_log_lines: Counter,
     dropped_events: Counter,
     /// Spans that the trace exporter could not deliver.
@@ -156,6 +159,7 @@ impl Metrics {
             instances: registered(r, "node_instances", "Instances by state"),
             ladder: LadderMetrics::new(r),
             provisioned: ProvisionedMetrics::new(r),
+            forecasts: ForecastMetrics::new(r),
             dropped_log_lines: registered(
                 r,
                 "node_dropped_log_lines",
@@ -226,6 +230,7 @@ impl Metrics {
         }
         self.ladder.set(node);
         self.provisioned.set(node);
+        self.forecasts.set(node);
         let mut out = String::with_capacity(16 * 1024);
         text::encode(&mut out, &self.registry.lock())?;
         Ok(out)

@@ -25,7 +25,9 @@ use crate::url::FunctionUrl;
 pub use invocation::{InvokeReply, InvokeRequest, NodeError, ResponseSink, StreamBegun};
 pub use status::{NodeStatus, VersionCounts};
 pub use warm_up::{WARM_UP_CONTEXT, WarmUpCall, WarmUpOrder, WarmedUp};
-pub use why::{Why, WhyReason, WhyStart};
+pub use why::{
+    Calls, Expected, ForecastCounters, Period, ToldRequest, Why, WhyForecasts, WhyReason, WhyStart,
+};
 
 /// A boxed future, as object-safe traits return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,5 +1,7 @@
 //! `pilot why`: why the last starts of a function were cold or warm.
 
+mod forecasts;
+
 use std::fmt::Write;
 
 use pilotlight_model::StartKind;
@@ -26,15 +28,23 @@ fn words(why: &Why) -> String {
     let mut text = format!("{}  policy {}\n", why.version, why.policy);
     if why.starts.is_empty() {
         text.push_str("the node remembers no start of it\n");
-        return text;
+    } else {
+        text.push_str(&starts(why));
     }
+    if let Some(forecasts) = &why.forecasts {
+        text.push_str(&forecasts::words(forecasts));
+    }
+    text
+}
+
+fn starts(why: &Why) -> String {
     let mut rows = vec![
         ["at", "start", "waited", "warm before", "why"]
             .map(str::to_owned)
             .into(),
     ];
     rows.extend(why.starts.iter().map(row));
-    text.push_str(&output::table(&rows, &[2, 3]));
+    let mut text = output::table(&rows, &[2, 3]);
     let _ = writeln!(
         text,
         "{} since then found an idle instance",
@@ -131,6 +141,7 @@ mod tests {
                 ),
                 start(StartKind::Booted, WhyReason::First),
             ],
+            forecasts: None,
         };
         let text = words(&why);
         for said in [

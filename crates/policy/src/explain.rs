@@ -1,11 +1,29 @@
 //! Why starts were what they were: the last ones of each version, and what its forecasts were worth.
 
+use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::{Instant, StartKind};
 
 use crate::action::Forecast;
+use crate::predict::calls::Edge;
+use crate::predict::period::Period;
 
 /// Starts that are told of each version.
 pub const TOLD: usize = 6;
+
+/// What is known of a version and was done about it, for people.
+#[derive(Debug, Clone, Copy)]
+pub struct Explained<'a> {
+    /// The last starts, and what forecasts were worth.
+    pub record: &'a Record,
+    /// What is expected now, where something is kept for it.
+    pub forecast: Option<Forecast>,
+    /// The strongest beat.
+    pub period: Option<Period>,
+    /// Calls to others.
+    pub callees: &'a [Edge],
+    /// The rung that it is held on.
+    pub rung: Rung,
+}
 
 /// What is told of one version: 400 bytes once it has had a request.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -55,7 +73,7 @@ pub enum Why {
     },
 }
 
-/// What a version's forecasts were worth; only grows.
+/// What the forecasts of a version, or of all, were worth; only grows.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Counters {
     /// Forecasts that something was made ready for.
@@ -68,9 +86,7 @@ pub struct Counters {
     pub cold: u32,
     /// Requests.
     pub requests: u64,
-    /// MB·s kept beyond what ran.
-    pub kept_mb_s: f64,
-    /// Those of them that forecasts kept in vain.
+    /// MB·s that were kept for forecasts in vain.
     pub wasted_mb_s: f64,
 }
 

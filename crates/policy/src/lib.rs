@@ -26,6 +26,7 @@ pub mod ranking;
 
 pub use action::Action;
 pub use event::Event;
+pub use explain::{Counters, Explained};
 
 use std::fmt;
 use std::time::Duration;
@@ -40,6 +41,17 @@ pub trait Policy: Send {
 
     /// When the policy wants its next [`Event::Tick`], if at all. A tick may come earlier or later.
     fn wake_at(&self) -> Option<Instant>;
+
+    /// What is known of a version and was done about it, where the policy keeps account of that.
+    fn explain(&self, version: VersionId, now: Instant) -> Option<Explained<'_>> {
+        let _ = (version, now);
+        None
+    }
+
+    /// What forecasts were worth, all versions together, where the policy makes any.
+    fn counters(&self) -> Option<Counters> {
+        None
+    }
 }
 
 /// Versions that a policy has room for. What it is told of one from this number on, it does not keep.

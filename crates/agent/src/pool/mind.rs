@@ -3,7 +3,7 @@
 
 use pilotlight_model::function::VersionKey;
 use pilotlight_model::start::Instant;
-use pilotlight_policy::{Action, Event, Policy, VersionId};
+use pilotlight_policy::{Action, Counters, Event, Explained, Policy, VersionId};
 
 use super::numbers::Numbers;
 use crate::event_log::EventLog;
@@ -75,6 +75,16 @@ impl Mind {
 
     fn wake_at(&self, other: Option<Instant>) -> Option<Instant> {
         [self.policy.wake_at(), other].into_iter().flatten().min()
+    }
+
+    /// What the policy knows of a version, where it keeps account of that.
+    pub(super) fn explain(&self, now: Instant, version: VersionId) -> Option<Explained<'_>> {
+        self.policy.explain(version, now)
+    }
+
+    /// What its forecasts were worth.
+    pub(super) fn counters(&self) -> Option<Counters> {
+        self.policy.counters()
     }
 
     /// Whether it has said something that is not done yet.

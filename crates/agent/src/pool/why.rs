@@ -1,10 +1,12 @@
 //! Why requests found no idle instance: kept as it happens, and told when somebody asks.
 
+mod explained;
+
 use std::sync::Arc;
 
 use pilotlight_model::function::VersionKey;
 use pilotlight_model::ids::InstanceId;
-use pilotlight_model::node::Why;
+use pilotlight_model::node::{ForecastCounters, Why};
 use pilotlight_model::start::{Cold, Instant, StartKind};
 
 use super::Pool;
@@ -13,6 +15,7 @@ use super::queue::Waiting;
 use super::state::State;
 use crate::clock;
 use crate::instance::Instance;
+use explained::Now;
 
 impl Pool {
     /// What is remembered of the starts of a version, under that policy.
@@ -20,15 +23,27 @@ impl Pool {
         let state = self.lock();
         let number = state.mind.numbers.of(key);
         let numbered = number.and_then(|number| state.mind.numbers.at(number));
+        let now = Now {
+            at: state.now,
+            ms: clock::unix_ms(),
+        };
         let (warm, starts) = numbered
-            .map(|it| it.history.told(state.now, clock::unix_ms()))
+            .map(|it| it.history.told(now.at, now.ms))
             .unwrap_or_default();
+        let explained = number.and_then(|number| state.mind.explain(state.now, number));
+        let forecasts = explained.map(|it| explained::told(&it, &state.mind.numbers, now));
         Why {
             version: key.to_string(),
             policy: policy.to_owned(),
             warm,
             starts,
+            forecasts,
         }
+    }
+
+    /// What the policy's forecasts were worth, where it makes any.
+    pub(crate) fn forecasts(&self) -> Option<ForecastCounters> {
+        self.lock().mind.counters().map(explained::counters)
     }
 }
 

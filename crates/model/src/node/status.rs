@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::ForecastCounters;
 use crate::ladder::{LadderCounters, Refusal, Rung, ZygoteStatus};
 use crate::provisioned::{Provisioned, Usage};
 
@@ -48,6 +49,9 @@ pub struct NodeStatus {
     /// Entries of the node's event log that could not be written since then.
     #[serde(default)]
     pub dropped_events: u64,
+    /// What the policy's forecasts were worth since then, where it makes any.
+    #[serde(default)]
+    pub forecasts: Option<ForecastCounters>,
     /// Counts by version, keyed by qualified ARN.
     pub versions: BTreeMap<String, VersionCounts>,
     /// The zygotes of the node's runtimes.

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ladder::Rung;
 use crate::start::StartKind;
 
 /// What a node remembers of the starts of a version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Why {
     /// Qualified ARN.
     pub version: String,
@@ -15,6 +16,93 @@ pub struct Why {
     pub warm: u64,
     /// The last starts, newest first.
     pub starts: Vec<WhyStart>,
+    /// What the policy expects and has expected of the version, where it forecasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecasts: Option<WhyForecasts>,
+}
+
+/// What a policy expects of a version, and what that was worth.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WhyForecasts {
+    /// The rung that the policy holds it on.
+    pub rung: Rung,
+    /// The request that something is kept for now.
+    pub expected: Option<Expected>,
+    /// The strongest period that its requests have.
+    pub period: Option<Period>,
+    /// Functions that it calls.
+    pub calls: Vec<Calls>,
+    /// The last requests that had to be told of, newest first, and what had been forecast of them.
+    pub told: Vec<ToldRequest>,
+    /// What its forecasts were worth.
+    pub counters: ForecastCounters,
+}
+
+/// A forecast request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Expected {
+    /// What says so: `gaps` (times between requests), `period`, `call`, `shift` (of an alias) or `announced`.
+    pub by: String,
+    /// The probability that it comes in that time, from 0 to 1.
+    pub confidence: f32,
+    /// Not before, in milliseconds since 1970.
+    pub from_ms: u64,
+    /// Not after.
+    pub until_ms: u64,
+}
+
+/// A period.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Period {
+    /// From one to the next, in milliseconds.
+    pub every_ms: u64,
+    /// How far requests are from it in the mean, in milliseconds.
+    pub jitter_ms: u64,
+    /// The share of times that had a request.
+    pub confidence: f32,
+}
+
+/// Calls of another function, and what forecasts of them were worth.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Calls {
+    /// Qualified ARN.
+    pub function: String,
+    /// Calls that were seen, each of the caller's requests counted once.
+    pub calls: u32,
+    /// Times that the other was made ready for one.
+    pub forecasts: u32,
+    /// Those of them that a call met.
+    pub hits: u32,
+    /// From being ready to the call, in the mean, in milliseconds.
+    pub lead_ms: u64,
+    /// MB·s that the other was ready in vain.
+    pub wasted_mb_s: f32,
+}
+
+/// A request, as the policy tells of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToldRequest {
+    /// When it came, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// What its instance came from, once that is known.
+    pub kind: Option<StartKind>,
+    /// `never_seen`, `kept`, `foreseen`, `expired`, `pressure` or `burst`.
+    pub why: String,
+    /// What was forecast.
+    pub forecast: Option<Expected>,
+}
+
+/// What forecasts were worth. Only grows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct ForecastCounters {
+    /// Forecasts that something was made ready for.
+    pub forecasts: u64,
+    /// Those in whose time a request came.
+    pub hits: u64,
+    /// Those in whose time none came.
+    pub misses: u64,
+    /// Memory-time kept for them in vain, in MB·s.
+    pub wasted_mb_s: f64,
 }
 
 /// A request that found no idle instance.

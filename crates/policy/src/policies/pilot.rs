@@ -24,24 +24,21 @@ mod verdict;
 use std::collections::{BTreeMap, BTreeSet};
 
 use pilotlight_model::ids::InstanceId;
-use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::Instant;
 
 use super::parameters::Parameters as Given;
 use super::{Entry, SpecError};
-use crate::action::{Action, Forecast};
+use crate::action::Action;
 use crate::books::{Books, Seen};
 use crate::budget::{Budget, Ledger, Price};
 use crate::costs::Costs;
 use crate::dense::Dense;
 use crate::event::Event;
-use crate::explain::Record;
+use crate::explain::{Counters, Explained};
 use crate::fairness::Turns;
 use crate::predict::calibration::Calibration;
-use crate::predict::calls::Edge;
 use crate::predict::fine::Fine;
 use crate::predict::mixture::Beliefs;
-use crate::predict::period::Period;
 use crate::predict::population::Population;
 use crate::ranking::Ranking;
 use crate::{MOST_NODES, MOST_VERSIONS, NodeId, Policy, Ticket, VersionId};
@@ -102,6 +99,8 @@ pub struct Pilot {
     beliefs: Beliefs,
     costs: Costs,
     ledger: Ledger,
+    /// What forecasts were worth, all versions together.
+    totals: Counters,
     price: Price,
     means: Means,
     due: Ranking<Instant, VersionId>,
@@ -122,21 +121,6 @@ struct Means {
     saves: f64,
 }
 
-/// What is known of a version and was done about it, for people.
-#[derive(Debug, Clone, Copy)]
-pub struct Explained<'a> {
-    /// The last starts, and what forecasts were worth.
-    pub record: &'a Record,
-    /// What is expected now, where something is kept for it.
-    pub forecast: Option<Forecast>,
-    /// The strongest beat.
-    pub period: Option<Period>,
-    /// Calls to others.
-    pub callees: &'a [Edge],
-    /// The rung that it is held on.
-    pub rung: Rung,
-}
-
 impl Pilot {
     /// The policy with those parameters.
     pub fn new(parameters: Parameters) -> Self {
@@ -150,6 +134,7 @@ impl Pilot {
             beliefs: Beliefs::default(),
             costs: Costs::default(),
             ledger: Ledger::default(),
+            totals: Counters::default(),
             price: Price::new(parameters.budget),
             means: Means::default(),
             due: Ranking::default(),
@@ -159,18 +144,6 @@ impl Pilot {
             ordered: BTreeSet::new(),
             under_way: BTreeMap::new(),
         }
-    }
-
-    /// What is known of a version and was done about it.
-    pub fn explain(&self, version: VersionId, now: Instant) -> Option<Explained<'_>> {
-        let mind = self.minds.get(version.0)?;
-        Some(Explained {
-            record: &mind.record,
-            forecast: mind.forecast.map(|kept| kept.forecast),
-            period: mind.past.periods.strongest(now),
-            callees: mind.callees.edges(),
-            rung: mind.wanted,
-        })
     }
 
     /// The account of all that was kept beyond what ran.
@@ -247,6 +220,21 @@ impl Policy for Pilot {
     fn wake_at(&self) -> Option<Instant> {
         let review = self.due.first().map(|(at, _)| at)?;
         Some(self.price.due().map_or(review, |look| look.min(review)))
+    }
+
+    fn explain(&self, version: VersionId, now: Instant) -> Option<Explained<'_>> {
+        let mind = self.minds.get(version.0)?;
+        Some(Explained {
+            record: &mind.record,
+            forecast: mind.forecast.map(|kept| kept.forecast),
+            period: mind.past.periods.strongest(now),
+            callees: mind.callees.edges(),
+            rung: mind.wanted,
+        })
+    }
+
+    fn counters(&self) -> Option<Counters> {
+        Some(self.totals)
     }
 }
 

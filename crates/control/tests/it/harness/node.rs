@@ -132,6 +132,7 @@ impl Node for FakeNode {
             policy: String::new(),
             warm: 0,
             starts: Vec::new(),
+            forecasts: None,
         }
     }
 

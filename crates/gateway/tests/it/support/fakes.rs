@@ -13,9 +13,9 @@ use pilotlight_model::function_policy::{
 use pilotlight_model::ladder::{LadderCounters, Rung, ZygoteStatus};
 use pilotlight_model::names::Target;
 use pilotlight_model::node::{
-    Api, BoxFuture, Caller, Compiled, Directory, EventQueue, Folder, InvokeReply, InvokeRequest,
-    LogLine, Node, NodeError, NodeStatus, QueuedEvent, Resolved, VersionCounts, WarmUpOrder,
-    WarmedUp, Why,
+    Api, BoxFuture, Caller, Compiled, Directory, EventQueue, Folder, ForecastCounters, InvokeReply,
+    InvokeRequest, LogLine, Node, NodeError, NodeStatus, QueuedEvent, Resolved, VersionCounts,
+    WarmUpOrder, WarmedUp, Why,
 };
 use pilotlight_model::provisioned::{Provisioned, Usage};
 use pilotlight_model::url::FunctionUrl;
@@ -152,6 +152,7 @@ impl Node for Fakes {
             policy: "fixed".to_owned(),
             warm: 3,
             starts: Vec::new(),
+            forecasts: None,
         }
     }
 
@@ -181,6 +182,12 @@ impl Node for Fakes {
             capacity_mb: 1024,
             dropped_log_lines: 5,
             dropped_events: 7,
+            forecasts: Some(ForecastCounters {
+                forecasts: 9,
+                hits: 6,
+                misses: 2,
+                wasted_mb_s: 1.5,
+            }),
             versions: ["123456789012", "000000000001"]
                 .map(|account| (arn(account), counts.clone()))
                 .into(),

@@ -257,6 +257,7 @@ impl Pilot {
             ready,
         });
         mind.record.counters.forecasts += 1;
+        self.totals.forecasts += 1;
         let because = Because::Forecast(forecast);
         let node = mind.home;
         if mind.template.is_none() && !mind.no_template && mind.wanted < Rung::Template {

@@ -31,6 +31,7 @@ impl Pilot {
             .started(mind.runtime, &mut mind.its, started.kind, started.took);
         mind.record.start(started.kind);
         let paid = matches!(started.kind, StartKind::Zygote | StartKind::Booted);
+        self.totals.cold += u32::from(paid);
         let waited = at.since.0.saturating_sub(mind.wanted_since.0) > PATIENCE;
         if paid && mind.wanted >= Rung::Template && mind.template.is_none() && waited {
             mind.no_template = true;

@@ -80,7 +80,9 @@ impl Pilot {
             kind: None,
             why: why(mind, now, instances),
         };
-        mind.record.counters.requests += u64::from(arrived.requests);
+        for counters in [&mut mind.record.counters, &mut self.totals] {
+            counters.requests += u64::from(arrived.requests);
+        }
         if mind.idle.is_empty() || matches!(told.why, Why::Foreseen(_)) {
             mind.record.tell(told);
         }
@@ -89,8 +91,10 @@ impl Pilot {
             && now >= kept.forecast.from
         {
             let hit = now <= kept.forecast.until;
-            mind.record.counters.hits += u32::from(hit);
-            mind.record.counters.misses += u32::from(!hit);
+            for counters in [&mut mind.record.counters, &mut self.totals] {
+                counters.hits += u32::from(hit);
+                counters.misses += u32::from(!hit);
+            }
             if let Some(raw) = kept.raw {
                 self.calibration.learn(raw, hit);
             }

@@ -130,11 +130,13 @@ impl Pilot {
         {
             mind.forecast = None;
             mind.record.counters.misses += 1;
+            self.totals.misses += 1;
             if let Some(raw) = kept.raw.filter(|_| now >= kept.forecast.until) {
                 self.calibration.learn(raw, false);
             }
             let mb_s = mind.kept().0 as f64 / 1e6 * now.since(kept.since).as_secs_f64();
             mind.record.counters.wasted_mb_s += mb_s;
+            self.totals.wasted_mb_s += mb_s;
         }
         if mind.expected.is_some_and(|told| now > told.forecast.until) {
             self.unmet(now, version);
@@ -164,6 +166,7 @@ impl Pilot {
                 since: now,
             });
             mind.record.counters.forecasts += 1;
+            self.totals.forecasts += 1;
             if let Some(told) = mind.expected.as_mut().filter(|_| verdict.told) {
                 told.ready.get_or_insert(now);
             }

@@ -1,0 +1,88 @@
+//! Why requests found no idle instance, and what the policy expected.
+
+use pilotlight_model::node::{Why, WhyReason};
+use pilotlight_model::start::StartKind;
+
+use super::fake::script;
+use super::*;
+
+fn deciding(policy: Option<&str>, keep_alive: Duration) -> World {
+    let echo = script(|mut runtime| async move { runtime.api().await.echo().await });
+    let limits = Limits {
+        keep_alive,
+        ..Limits::default()
+    };
+    let deciding = Deciding {
+        policy: policy.map(str::to_owned),
+        event_log: None,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    World::deciding(FakeLauncher::new(echo), limits, folder, deciding)
+}
+
+fn reasons(why: &Why) -> Vec<&WhyReason> {
+    why.starts.iter().map(|start| &start.reason).collect()
+}
+
+#[tokio::test]
+async fn what_was_reclaimed_is_told_with_its_reason() {
+    let world = deciding(None, Duration::from_millis(10));
+    let spec = Arc::new(spec());
+    for _ in 0..2 {
+        world.invoke(&spec, "1").await;
+        world.until(|world| world.counts() == (0, 0, 0)).await;
+    }
+    let why = world.agent.why(&spec.key);
+    assert_eq!((why.policy.as_str(), &why.forecasts), ("fixed:10ms", &None));
+    assert!(
+        matches!(
+            reasons(&why)[..],
+            [WhyReason::Reclaimed { because, .. }, WhyReason::First] if because == "expired"
+        ),
+        "{why:?}"
+    );
+    assert!(
+        why.starts
+            .iter()
+            .all(|it| it.kind == StartKind::Booted && it.waited_us > 0)
+    );
+}
+
+#[tokio::test]
+async fn a_change_is_told_and_a_retired_version_is_forgotten() {
+    let world = deciding(None, Duration::from_secs(600));
+    let mut changed = spec();
+    let first = Arc::new(changed.clone());
+    world.invoke(&first, "1").await;
+    world.idle().await;
+    world.invoke(&first, "1").await;
+    world.idle().await;
+    changed.revision = 2;
+    let changed = Arc::new(changed);
+    world.invoke(&changed, "1").await;
+    let why = world.agent.why(&changed.key);
+    assert!(
+        matches!(
+            reasons(&why)[..],
+            [WhyReason::Changed { .. }, WhyReason::First]
+        ),
+        "{why:?}"
+    );
+    assert_eq!(why.starts[0].warm_before, 1);
+    world.agent.retire(&changed.key);
+    assert_eq!(world.agent.why(&changed.key).starts, []);
+}
+
+#[tokio::test]
+async fn a_policy_that_forecasts_tells_what_it_knows() {
+    let world = deciding(Some("pilot"), Duration::from_secs(600));
+    let spec = Arc::new(spec());
+    world.invoke(&spec, "1").await;
+    world.idle().await;
+    let forecasts = world.agent.why(&spec.key).forecasts.unwrap();
+    assert_eq!(forecasts.told[0].why, "never_seen");
+    assert_eq!(forecasts.told[0].kind, Some(StartKind::Booted));
+    assert_eq!(world.agent.status().forecasts.unwrap().hits, 0);
+    let fixed = deciding(None, Duration::ZERO);
+    assert_eq!(fixed.agent.status().forecasts, None);
+}
