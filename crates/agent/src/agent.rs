@@ -1,8 +1,7 @@
-//! The node agent: its configuration, its handle, and what it does for the rest of the platform.
+//! The node agent: its handle, and what it does for the rest of the platform.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +10,14 @@ use pilotlight_model::error::Causes;
 use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region};
 use pilotlight_model::ladder::Rung;
-use pilotlight_model::limits::Limits;
 use pilotlight_model::logs::Logs;
 use pilotlight_model::node::{
     BoxFuture, Compiled, Folder, InvokeReply, InvokeRequest, LogLine, Node as NodeApi, NodeError,
     NodeStatus, WarmUpOrder, WarmedUp, Why,
 };
 use pilotlight_model::provisioned::Provisioned;
-use pilotlight_policy::policies::{SpecError, by_name};
+use pilotlight_policy::Policy;
+use pilotlight_policy::policies::by_name;
 use pilotlight_sandbox::Sandboxes;
 use pilotlight_store::Store;
 use tokio::runtime::Handle;
@@ -27,7 +26,8 @@ use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::compile;
-use crate::event_log::{self, EventLog, EventLogConfig, EventLogWriter};
+use crate::config::{AgentError, Config};
+use crate::event_log::EventLogWriter;
 use crate::invoke;
 use crate::ladder::{Ladder, START_FIRST};
 use crate::launcher::{LaunchError, Launcher, RootKey, Sandboxed};
@@ -44,62 +44,6 @@ const CONCURRENT_COMPILES: usize = 2;
 /// Time that killed instances have to be gone at the end of a drain.
 const KILL: Duration = Duration::from_secs(5);
 const HOUR: Duration = Duration::from_secs(60 * 60);
-
-/// How a node is set up.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Name of the node, as traces and `pilot ls` show it.
-    pub node: String,
-    /// Folder of the platform's data; the node's logs are in `logs` below it.
-    pub data_dir: PathBuf,
-    /// What the node may use.
-    pub limits: Limits,
-    /// File that instances see as `/etc/resolv.conf`.
-    pub resolv_conf: PathBuf,
-    /// The policy by which it keeps what it keeps, as [`by_name`] takes it: unless one is named, idle instances are
-    /// kept for a fixed time, that of `limits`.
-    pub policy: Option<String>,
-    /// Where it is written down what the policy is told and orders.
-    pub event_log: Option<EventLogConfig>,
-}
-
-impl Config {
-    /// The policy, as [`by_name`] takes it.
-    fn policy_name(&self) -> String {
-        let keep_alive = self.limits.keep_alive.as_millis();
-        let fixed = || format!("fixed:{keep_alive}ms");
-        self.policy.clone().unwrap_or_else(fixed)
-    }
-}
-
-/// Why a node could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum AgentError {
-    /// The log store cannot be opened.
-    #[error("cannot open the log store in {}", folder.display())]
-    Logs {
-        /// Where it should be.
-        folder: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The machine does not say how much memory it has.
-    #[error("cannot read the machine's memory from /proc/meminfo")]
-    Memory(#[source] io::Error),
-    /// The event log cannot be written.
-    #[error("cannot write the event log {}", path.display())]
-    EventLog {
-        /// Where it should be.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// There is no such policy.
-    #[error("cannot make the policy")]
-    Policy(#[source] SpecError),
-}
 
 /// A node agent. Cheap to clone; every clone is the same node.
 #[derive(Clone)]
@@ -152,6 +96,17 @@ impl Agent {
         runtimes: BTreeMap<Runtime, RuntimeImage>,
         launcher: Arc<dyn Launcher>,
     ) -> Result<Self, AgentError> {
+        let policy = by_name(&config.policy_name()).map_err(AgentError::Policy)?;
+        Self::with_policy(config, runtimes, launcher, policy)
+    }
+
+    /// The same, deciding by that policy, whatever its name.
+    pub(crate) fn with_policy(
+        config: &Config,
+        runtimes: BTreeMap<Runtime, RuntimeImage>,
+        launcher: Arc<dyn Launcher>,
+        policy: Box<dyn Policy>,
+    ) -> Result<Self, AgentError> {
         let folder = config.data_dir.join("logs");
         let bounds = LogLimits {
             group: config.limits.log_group_bytes,
@@ -164,8 +119,7 @@ impl Agent {
             given => given,
         };
         let name = config.policy_name();
-        let policy = by_name(&name).map_err(AgentError::Policy)?;
-        let (event_log, events) = begin_event_log(config, &name)?.unzip();
+        let (event_log, events) = config.begin_event_log(&name)?.unzip();
         let node = Arc::new_cyclic(|this: &std::sync::Weak<Node>| {
             let this = this.clone();
             let pool = Pool::new(
@@ -233,22 +187,6 @@ impl Agent {
             events.written().await;
         }
     }
-}
-
-/// The node's event log, if it is to have one.
-fn begin_event_log(
-    config: &Config,
-    policy: &str,
-) -> Result<Option<(EventLog, EventLogWriter)>, AgentError> {
-    let Some(log) = &config.event_log else {
-        return Ok(None);
-    };
-    event_log::begin(log, policy)
-        .map(Some)
-        .map_err(|source| AgentError::EventLog {
-            path: log.path.clone(),
-            source,
-        })
 }
 
 /// Lets log lines go that have been kept long enough. Retention is counted in days.

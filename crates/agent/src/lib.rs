@@ -11,6 +11,7 @@
 mod agent;
 mod clock;
 mod compile;
+mod config;
 mod environment;
 mod event_log;
 mod extensions;
@@ -37,7 +38,8 @@ mod tries;
 mod warm_up;
 mod watch;
 
-pub use agent::{Agent, AgentError, Config};
+pub use agent::Agent;
+pub use config::{AgentError, Config};
 pub use event_log::EventLogConfig;
 pub use runtime::RuntimeImage;
 

@@ -10,6 +10,7 @@ mod invocations;
 mod ladder;
 mod limits;
 mod logging;
+mod orders;
 mod streaming;
 mod telemetry;
 mod why;
@@ -25,10 +26,13 @@ use pilotlight_model::limits::Limits;
 use pilotlight_model::logging::LogFormat;
 use pilotlight_model::node::{InvokeReply, InvokeRequest, Node, NodeError};
 use pilotlight_model::start::Timeline;
+use pilotlight_policy::Policy;
 use serde_json::Value;
 
 use crate::EventLogConfig;
-use crate::agent::{Agent, Config};
+use crate::agent::Agent;
+use crate::config::Config;
+use crate::launcher::Launcher;
 use crate::runtime::RuntimeImage;
 use fake::{FakeLauncher, Script};
 
@@ -44,6 +48,8 @@ struct World {
 struct Deciding {
     policy: Option<String>,
     event_log: Option<EventLogConfig>,
+    /// Takes the place of the one that is named.
+    scripted: Option<Box<dyn Policy>>,
 }
 
 impl World {
@@ -83,8 +89,12 @@ impl World {
         };
         let launcher = Arc::new(launcher);
         let runtimes = Runtime::ALL.map(|runtime| (runtime, image(runtime))).into();
-        let agent =
-            Agent::with_launcher(&config, runtimes, Arc::new(Arc::clone(&launcher))).unwrap();
+        let on: Arc<dyn Launcher> = Arc::new(Arc::clone(&launcher));
+        let agent = match deciding.scripted {
+            Some(policy) => Agent::with_policy(&config, runtimes, on, policy),
+            None => Agent::with_launcher(&config, runtimes, on),
+        };
+        let agent = agent.unwrap();
         Self {
             agent,
             launcher,

@@ -28,6 +28,7 @@ fn recorded(launcher: FakeLauncher, policy: Option<&str>, bytes: u64) -> World {
     let deciding = Deciding {
         policy: policy.map(str::to_owned),
         event_log: Some(log),
+        scripted: None,
     };
     World::deciding(launcher, limits, folder, deciding)
 }

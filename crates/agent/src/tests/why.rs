@@ -14,7 +14,7 @@ fn deciding(policy: Option<&str>, keep_alive: Duration) -> World {
     };
     let deciding = Deciding {
         policy: policy.map(str::to_owned),
-        event_log: None,
+        ..Deciding::default()
     };
     let folder = tempfile::tempdir().unwrap();
     World::deciding(FakeLauncher::new(echo), limits, folder, deciding)

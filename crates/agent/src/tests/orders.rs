@@ -1,0 +1,175 @@
+//! What a policy orders is done, and what it does not order costs nobody his request.
+
+use parking_lot::Mutex;
+use pilotlight_model::function::SnapStart;
+use pilotlight_model::ids::InstanceId;
+use pilotlight_model::ladder::Rung;
+use pilotlight_model::node::VersionCounts;
+use pilotlight_model::start::{Instant, StartKind};
+use pilotlight_policy::action::Because;
+use pilotlight_policy::{Action, Event, NodeId, VersionId};
+
+use super::fake::{Function, program, script};
+use super::*;
+
+const VERSION: VersionId = VersionId(0);
+const NODE: NodeId = NodeId(0);
+
+/// A policy that orders what the test says, at the next event, and keeps what it was told.
+#[derive(Clone, Default)]
+struct Scripted {
+    orders: Arc<Mutex<Vec<Action>>>,
+    told: Arc<Mutex<Vec<Event>>>,
+    /// Leaves requests without a start.
+    silent: bool,
+}
+
+impl Policy for Scripted {
+    fn observe(&mut self, _: Instant, event: Event, actions: &mut Vec<Action>) {
+        self.told.lock().push(event);
+        if let (Event::Waits(waits), false) = (event, self.silent) {
+            actions.push(Action::Start {
+                ticket: waits.ticket,
+                node: NODE,
+            });
+        }
+        actions.append(&mut self.orders.lock());
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        None
+    }
+}
+
+impl Scripted {
+    fn order(&self, action: Action) {
+        self.orders.lock().push(action);
+    }
+
+    fn hold(&self, rung: Rung) {
+        self.order(Action::Hold {
+            version: VERSION,
+            node: NODE,
+            rung,
+            because: Because::Worth,
+        });
+    }
+
+    fn told(&self, of: impl Fn(&Event) -> bool) -> usize {
+        self.told.lock().iter().filter(|event| of(event)).count()
+    }
+
+    fn decides(&self, launcher: FakeLauncher) -> World {
+        let deciding = Deciding {
+            scripted: Some(Box::new(self.clone())),
+            ..Deciding::default()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        World::deciding(launcher, Limits::default(), folder, deciding)
+    }
+}
+
+fn echoing() -> FakeLauncher {
+    FakeLauncher::new(script(|mut runtime| async move {
+        runtime.api().await.echo().await
+    }))
+}
+
+fn counts(world: &World, spec: &FunctionSpec) -> VersionCounts {
+    let status = world.agent.status();
+    let counts = status.versions.get(&spec.key.to_string());
+    counts.cloned().unwrap_or_default()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_the_policy_forgets_gets_a_start_in_the_end() {
+    let policy = Scripted {
+        silent: true,
+        ..Scripted::default()
+    };
+    let world = policy.decides(echoing());
+    let began = tokio::time::Instant::now();
+    let reply = world.invoke(&Arc::new(spec()), "1").await;
+    assert_eq!(reply.kind, StartKind::Booted);
+    assert!(began.elapsed() >= pilotlight_model::limits::INIT);
+    assert_eq!(policy.told(|event| matches!(event, Event::Waits(_))), 1);
+    assert_eq!(policy.told(|event| matches!(event, Event::Left(_))), 1);
+}
+
+#[tokio::test]
+async fn a_version_stands_on_the_rung_that_the_policy_says() {
+    let policy = Scripted::default();
+    let world = policy.decides(FakeLauncher::forking(program(Function::default())));
+    world
+        .until(|world| world.agent.status().zygotes[0].ready)
+        .await;
+    let spec = Arc::new(FunctionSpec {
+        snap_start: SnapStart::Auto,
+        ..spec()
+    });
+    world.agent.prepare(Arc::clone(&spec)).await.unwrap();
+    world.until(|world| counts(world, &spec).spares == 1).await;
+
+    policy.hold(Rung::Template);
+    world.invoke(&spec, "1").await;
+    world.until(|world| counts(world, &spec).spares == 0).await;
+    assert!(counts(&world, &spec).template_bytes > 0, "it was left");
+
+    policy.hold(Rung::Cached);
+    world.invoke(&spec, "1").await;
+    let held = |world: &World| counts(world, &spec).template_bytes > 0;
+    world.until(|world| !held(world)).await;
+
+    policy.hold(Rung::Spare);
+    world.invoke(&spec, "1").await;
+    world.until(|world| counts(world, &spec).spares == 1).await;
+    assert!(held(&world));
+    let lost = |of: Rung| policy.told(|it| matches!(it, Event::Lost { rung, .. } if *rung == of));
+    assert_eq!(lost(Rung::Template), 1);
+    assert!(lost(Rung::Spare) >= 1);
+}
+
+#[tokio::test]
+async fn instances_are_started_ahead() {
+    let policy = Scripted::default();
+    let world = policy.decides(echoing());
+    let spec = Arc::new(spec());
+    world.invoke(&spec, "1").await;
+    policy.order(Action::PreStart {
+        version: VERSION,
+        node: NODE,
+        instances: 2,
+        by: Instant(0),
+        because: Because::Worth,
+    });
+    world.idle().await;
+    world.invoke(&spec, "1").await;
+    world.until(|world| world.counts() == (0, 3, 0)).await;
+    let ahead = |event: &Event| matches!(event, Event::Starting(it) if it.ticket.is_none());
+    assert_eq!(policy.told(ahead), 2);
+}
+
+/// A policy may be late: what it wants ended has a request by then, which comes to no harm, and the policy hears of
+/// the instance anew.
+#[tokio::test]
+async fn what_has_a_request_is_not_reclaimed() {
+    let policy = Scripted::default();
+    let world = policy.decides(echoing());
+    let spec = Arc::new(spec());
+    let instance = world.invoke(&spec, "1").await.instance;
+    world.idle().await;
+    let idle = policy.told(|event| matches!(event, Event::Idle(_)));
+    policy.order(Action::Reclaim {
+        instance: InstanceId(instance.0),
+        because: Because::Expired,
+    });
+    let again = world.invoke(&spec, "1").await;
+    assert_eq!((again.instance, again.kind), (instance, StartKind::Warm));
+    world.idle().await;
+    assert_eq!(policy.told(|event| matches!(event, Event::Starting(_))), 2);
+    assert_eq!(
+        policy.told(|event| matches!(event, Event::Idle(_))),
+        idle + 1
+    );
+    assert_eq!(world.invoke(&spec, "1").await.instance, instance);
+}
