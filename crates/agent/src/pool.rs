@@ -180,13 +180,12 @@ impl Pool {
     /// How many instances of the version are idle. Up to `wanted` of them are kept from now on for as long
     /// as one that has just become idle.
     pub(crate) fn keep(self: &Arc<Self>, spec: &Arc<FunctionSpec>, wanted: u32) -> usize {
-        self.decide(|state, effects| {
-            let idle = state.keep(spec, wanted as usize, effects);
-            if wanted > 0 {
-                state.tell_announced(spec, wanted);
-            }
-            idle
-        })
+        self.decide(|state, effects| state.keep(spec, wanted as usize, effects))
+    }
+
+    /// So many requests of the version may come now: it has been warmed up for them.
+    pub(crate) fn announce(self: &Arc<Self>, spec: &Arc<FunctionSpec>, requests: u32) {
+        self.decide(|state, _| state.tell_announced(spec, requests));
     }
 
     /// Takes up to `wanted` idle instances of the version, which no request gets meanwhile.

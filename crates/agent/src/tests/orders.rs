@@ -4,7 +4,7 @@ use parking_lot::Mutex;
 use pilotlight_model::function::SnapStart;
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
-use pilotlight_model::node::VersionCounts;
+use pilotlight_model::node::{VersionCounts, WarmUpOrder};
 use pilotlight_model::start::{Instant, StartKind};
 use pilotlight_policy::action::Because;
 use pilotlight_policy::{Action, Event, NodeId, VersionId};
@@ -172,4 +172,24 @@ async fn what_has_a_request_is_not_reclaimed() {
         idle + 1
     );
     assert_eq!(world.invoke(&spec, "1").await.instance, instance);
+}
+
+/// What a warm-up has started, the policy does not start again.
+#[tokio::test]
+async fn a_warm_up_is_announced_when_it_is_done() {
+    let deciding = Deciding {
+        policy: Some("pilot".to_owned()),
+        ..Deciding::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::deciding(echoing(), Limits::default(), folder, deciding);
+    let order = WarmUpOrder {
+        spec: Arc::new(spec()),
+        instances: 3,
+        call: None,
+    };
+    let warmed = world.agent.warm_up(order).await.unwrap();
+    assert_eq!((warmed.idle, warmed.started), (3, 3));
+    assert_eq!(world.counts(), (0, 3, 0), "and none is starting");
+    assert_eq!(world.agent.status().forecasts.unwrap().forecasts, 1);
 }
