@@ -93,6 +93,10 @@ pub(super) const SOURCES: [Source; 4] = [
                 include_str!("../../../../runtimes/nodejs20.x/heap.cjs"),
             ),
             (
+                "import_path.cjs",
+                include_str!("../../../../runtimes/nodejs20.x/import_path.cjs"),
+            ),
+            (
                 "invocation.cjs",
                 include_str!("../../../../runtimes/nodejs20.x/invocation.cjs"),
             ),
@@ -103,6 +107,10 @@ pub(super) const SOURCES: [Source; 4] = [
             (
                 "preload.cjs",
                 include_str!("../../../../runtimes/nodejs20.x/preload.cjs"),
+            ),
+            (
+                "package-lock.json",
+                include_str!("../../../../runtimes/nodejs20.x/package-lock.json"),
             ),
             (
                 "random.cjs",
