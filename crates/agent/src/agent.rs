@@ -13,8 +13,8 @@ use pilotlight_model::ids::{AccountId, Digest, Region};
 use pilotlight_model::limits::Limits;
 use pilotlight_model::logs::Logs;
 use pilotlight_model::node::{
-    BoxFuture, Compiled, Folder, InvokeReply, InvokeRequest, LogLine, Node as NodeApi, NodeError,
-    NodeStatus, WarmUpOrder, WarmedUp,
+    BoxFuture, Compiled, Folder, InnerDoor, InvokeReply, InvokeRequest, LogLine, Node as NodeApi,
+    NodeError, NodeStatus, WarmUpOrder, WarmedUp,
 };
 use pilotlight_model::provisioned::Provisioned;
 use pilotlight_sandbox::Sandboxes;
@@ -25,6 +25,7 @@ use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::compile;
+use crate::environment;
 use crate::invoke;
 use crate::ladder::{Ladder, START_FIRST};
 use crate::launcher::{LaunchError, Launcher, RootKey, Sandboxed};
@@ -94,13 +95,15 @@ pub(crate) struct Node {
     pub(crate) logs: LogStore,
     pub(crate) compiles: Semaphore,
     pub(crate) live: Live,
+    /// Serves what instances ask of the platform's API, if they may ask anything.
+    pub(crate) inner_door: Option<Arc<dyn InnerDoor>>,
     /// Instances outlive the task that asked for them.
     pub(crate) handle: Handle,
 }
 
 impl Agent {
-    /// Starts a node: its images come from `store`, its instances run in `sandboxes`. Must be called
-    /// within a Tokio runtime.
+    /// Starts a node: its images come from `store`, its instances run in `sandboxes`, and reach the platform's API by
+    /// `inner_door`, if there is one. Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// The log store cannot be opened, or the machine does not say how much memory it has.
@@ -109,9 +112,10 @@ impl Agent {
         store: Arc<Store>,
         runtimes: BTreeMap<Runtime, RuntimeImage>,
         sandboxes: Sandboxes,
+        inner_door: Option<Arc<dyn InnerDoor>>,
     ) -> Result<Self, AgentError> {
         let launcher = Sandboxed::new(sandboxes, store, config.resolv_conf.clone());
-        Self::with_launcher(&config, runtimes, Arc::new(launcher))
+        Self::with_launcher(&config, runtimes, Arc::new(launcher), inner_door)
     }
 
     /// A node on that launcher. Must be called within a Tokio runtime.
@@ -119,6 +123,7 @@ impl Agent {
         config: &Config,
         runtimes: BTreeMap<Runtime, RuntimeImage>,
         launcher: Arc<dyn Launcher>,
+        inner_door: Option<Arc<dyn InnerDoor>>,
     ) -> Result<Self, AgentError> {
         let folder = config.data_dir.join("logs");
         let bounds = LogLimits {
@@ -149,6 +154,7 @@ impl Agent {
                 logs,
                 compiles: Semaphore::new(CONCURRENT_COMPILES),
                 live: Live::default(),
+                inner_door,
                 handle: Handle::current(),
             }
         });
@@ -186,6 +192,16 @@ impl Agent {
         }
         self.node.ladder.write_uses(&self.node).await;
         self.node.logs.written().await;
+    }
+}
+
+impl Node {
+    /// Whether its instances have an inner door.
+    pub(crate) fn door(&self) -> environment::InnerDoor {
+        match self.inner_door {
+            Some(_) => environment::InnerDoor::Open,
+            None => environment::InnerDoor::Absent,
+        }
     }
 }
 

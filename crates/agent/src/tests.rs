@@ -63,7 +63,7 @@ impl World {
         let launcher = Arc::new(launcher);
         let runtimes = Runtime::ALL.map(|runtime| (runtime, image(runtime))).into();
         let agent =
-            Agent::with_launcher(&config, runtimes, Arc::new(Arc::clone(&launcher))).unwrap();
+            Agent::with_launcher(&config, runtimes, Arc::new(Arc::clone(&launcher)), None).unwrap();
         Self {
             agent,
             launcher,

@@ -63,7 +63,7 @@ impl World {
             resolv_conf: "/etc/resolv.conf".into(),
         };
         let runtimes = [(runtime.runtime, runtime)].into();
-        let agent = Agent::start(config, store, runtimes, sandboxes.clone()).unwrap();
+        let agent = Agent::start(config, store, runtimes, sandboxes.clone(), None).unwrap();
         Self {
             agent,
             sandboxes,

@@ -66,7 +66,7 @@ async fn descriptors(world: World) {
 
 async fn runtime_api(world: World) {
     let mut slot = world.sandboxes.slot().await.unwrap();
-    let listener = tokio::net::TcpListener::from_std(slot.take_runtime_api()).unwrap();
+    let listener = tokio::net::TcpListener::from_std(slot.take_listeners().runtime_api).unwrap();
     let process = slot
         .launch(launch(&world.root, &["connect", "127.0.0.1", "9001"]))
         .await
