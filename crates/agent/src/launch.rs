@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pilotlight_model::error::Causes;
-use pilotlight_model::node::Inhabitant;
 use pilotlight_model::start::{Phase, StartKind};
 use tokio::net::UnixStream;
 
@@ -22,7 +21,7 @@ use crate::ladder::{Origin, Parked, Zygote};
 use crate::launcher::{Berth, Furnishing, Launch, LaunchError, Launched, RootKey};
 use crate::program;
 use crate::runtime::RuntimeImage;
-use crate::runtime_api::{OnFree, Outstanding, Server, Via};
+use crate::runtime_api::{OnFree, Outstanding, Via};
 use crate::start::inherits_connection;
 use crate::watch::Running;
 use company::Accompanied;
@@ -307,32 +306,6 @@ impl Launching<'_> {
             inherits,
             origin: None,
         })
-    }
-
-    /// Serves what the sandbox's processes connect to, and the connection that its program inherited.
-    fn listen(
-        &self,
-        connection: Option<UnixStream>,
-        ways: Ways,
-        outstanding: Option<(Outstanding, Via)>,
-    ) -> Server {
-        let (instance, on_free) = (Arc::clone(self.instance), Arc::clone(&self.on_free));
-        let door = ways.door.zip(self.node.inner_door.as_ref());
-        let door = door.map(|(listener, door)| {
-            let inhabitant = Inhabitant {
-                version: instance.spec.key.clone(),
-                one_answer: self.initialization == Initialization::SnapStart,
-            };
-            door.serve_inside(inhabitant, listener)
-        });
-        Server::start(
-            instance,
-            on_free,
-            connection,
-            ways.runtime_api,
-            outstanding,
-            door,
-        )
     }
 }
 

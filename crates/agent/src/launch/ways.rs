@@ -1,16 +1,22 @@
-//! The addresses inside a sandbox that its processes can connect to, until somebody serves them.
+//! The addresses inside a sandbox that its processes can connect to, and who serves them.
 
+use std::sync::Arc;
+
+use pilotlight_model::node::Inhabitant;
 use pilotlight_sandbox::Listeners;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixStream};
 
+use super::Launching;
+use crate::environment::Initialization;
 use crate::launcher::LaunchError;
+use crate::runtime_api::{Outstanding, Server, Via};
 
 /// What is still to be served; nothing, once it is.
 #[derive(Default)]
 pub(super) struct Ways {
-    pub(super) runtime_api: Option<TcpListener>,
+    runtime_api: Option<TcpListener>,
     /// The inner door's. It meets the reactor where it is served, off the path of a start.
-    pub(super) door: Option<std::net::TcpListener>,
+    door: Option<std::net::TcpListener>,
 }
 
 impl Ways {
@@ -24,5 +30,33 @@ impl Ways {
             runtime_api: Some(runtime_api),
             door: Some(listeners.inner_door),
         })
+    }
+}
+
+impl Launching<'_> {
+    /// Serves what the sandbox's processes connect to, and the connection that its program inherited.
+    pub(super) fn listen(
+        &self,
+        connection: Option<UnixStream>,
+        ways: Ways,
+        outstanding: Option<(Outstanding, Via)>,
+    ) -> Server {
+        let (instance, on_free) = (Arc::clone(self.instance), Arc::clone(&self.on_free));
+        let door = ways.door.zip(self.node.inner_door.as_ref());
+        let door = door.map(|(listener, door)| {
+            let inhabitant = Inhabitant {
+                version: instance.spec.key.clone(),
+                one_answer: self.initialization == Initialization::SnapStart,
+            };
+            door.serve_inside(inhabitant, listener)
+        });
+        Server::start(
+            instance,
+            on_free,
+            connection,
+            ways.runtime_api,
+            outstanding,
+            door,
+        )
     }
 }
