@@ -23,7 +23,7 @@ const TAR: Program = Program {
     advice: "check free space below the data directory",
 };
 
-/// Where packages are when npm is not there to say.
+/// The public registry.
 const REGISTRY: &str = "https://registry.npmjs.org";
 /// The folder that every package's archive has its files in.
 const WITHIN: &str = "package";

@@ -19,7 +19,7 @@ const PIP: Program = Program {
     advice: "check that pip reaches its index: pip3 download six",
 };
 
-/// Where files are when pip is not there to say.
+/// Where the public index has its files.
 const FILES: &str = "https://files.pythonhosted.org/packages";
 /// Where the interpreter finds the wheels, below the image's root.
 const FOLDER: &str = "wheels";

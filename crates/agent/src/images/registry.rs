@@ -41,15 +41,13 @@ pub(super) fn fetch(
     archives: &[Archive],
     by_client: impl FnOnce() -> Result<(), BuildError>,
 ) -> Result<(), BuildError> {
-    match (by_curl(archives), by_client) {
-        (Ok(()), _) => {}
-        // curl asks for nothing but the registry, so that is the shorter way to mend it; but whoever has
-        // the client will rather mend that.
-        (Err(curl), client) => match client() {
-            Ok(()) => {}
-            Err(BuildError::NoProgram { .. }) => return Err(curl),
-            Err(client) => return Err(client),
-        },
+    if let Err(curl) = by_curl(archives) {
+        by_client().map_err(|client| match client {
+            // curl needs no settings, so mending that is the shorter way.
+            BuildError::NoProgram { .. } => curl,
+            // Whoever has the client will rather mend that.
+            client => client,
+        })?;
     }
     archives.iter().try_for_each(check)
 }
