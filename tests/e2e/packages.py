@@ -81,6 +81,19 @@ def installed(name, data=()):
     }
 
 
+def boto3_for(*services):
+    """AWS's own Python client, as functions bring it along, with the models of these services alone."""
+    found = {}
+    for name in ("boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3"):
+        found |= installed(name, (".json", ".gz"))
+
+    def wanted(name):
+        parts = name.split("/")
+        return parts[:2] != ["botocore", "data"] or len(parts) == 3 or parts[2] in services
+
+    return {name: contents for name, contents in found.items() if wanted(name)}
+
+
 def npm_installed(lock, env=None):
     """The folder that `npm ci` makes of a folder with a lock file. It is made once, like the images."""
     digest = hashlib.sha256((lock / "package-lock.json").read_bytes()).hexdigest()

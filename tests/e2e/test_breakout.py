@@ -34,18 +34,18 @@ CONTAINED = [
     "kernel_log", "clocks", "machine_control", "raw_sockets", "packet_sockets", "change_routes", "host_loopback",
     "host_addresses", "agent_api", "gateway_address", "metadata_address", "ipv6", "answer_for_another", "huge_pages",
     "write_out_disks", "core_dumps", "watch_other_functions", "mounts_tell_nothing", "runtime_api_nonsense",
-    "engine_descriptors", "engine_processes", "trace_engine", "join_namespaces", "owners_of_namespaces", "engine_memory",
+    "engine_descriptors", "inner_door_stays_its_own", "inner_door_nonsense", "inner_door_flood", "engine_processes", "trace_engine", "join_namespaces", "owners_of_namespaces", "engine_memory",
 ]
 # Attempts that may cost the instance its life; what counts is that nobody else notices.
 SELF_DESTRUCTIVE = [
     "inode_fill_tmp", "signals", "runtime_socket_garbage", "runtime_api_flood", "runtime_api_connections",
-    "fill_sockets",
+    "inner_door_connections", "fill_sockets",
 ]
 
 
 # What takes seconds, and is held by limits that are the same for all: with these two kinds both ways to make a sandbox
 # are tried.
-SLOW = {"fork_bomb", "thread_bomb", "gateway_address", "metadata_address", "runtime_api_nonsense", "inode_fill_tmp"}
+SLOW = {"fork_bomb", "thread_bomb", "gateway_address", "metadata_address", "runtime_api_nonsense", "inner_door_nonsense", "inode_fill_tmp"}
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from conftest import wait_active
-from extensions import BASH, FOLLOW, LISTEN, PYTHON
+from extensions import BASH, CALLS, FOLLOW, LISTEN, PYTHON
 from packages import ECHO, package
 from pilot_up import ROOT, eventually
 
@@ -65,6 +65,16 @@ def test_an_extension_follows_its_function_in_every_kind_of_start(client, extend
     client.update_function_configuration(FunctionName=function.name, Description="other")
     wait_active(client, function.name)
     eventually(lambda: lines(function).count("follower SHUTDOWN SPINDOWN") > before, "an instance's end is heard of")
+
+
+def test_an_extension_calls_functions(deploy, extended, lines):
+    called = deploy(ECHO)
+    function = extended({"calling": CALLS}, Environment={"Variables": {"CALLED": called.name}}, MemorySize=256)
+    for kind in ("booted", "zygote", "forked"):
+        answer = function.invoke(1, cold=kind)
+        assert answer["json"] == 1, kind
+        eventually(lambda: f'calling called "{request_id(answer)}"' in lines(function), f"it calls in a {kind} start")
+    assert 'calling called "before"' in lines(function)
 
 
 def test_an_extension_in_bash_beside_a_runtime_in_bash(extended, lines):

@@ -168,7 +168,7 @@ def test_errors_are_those_of_invoke(node, aws_error):
     call = node.client.invoke_with_response_stream
     error = aws_error(call, FunctionName="nobody").response
     assert error["Error"]["Code"] == "ResourceNotFoundException"
-    assert error["Error"]["Message"].endswith(":function:nobody")
+    assert error["Error"]["Message"].endswith(":function:nobody:$LATEST")
     error = aws_error(call, FunctionName=node.name, Payload=b"{").response
     assert error["Error"]["Code"] == "InvalidRequestContentException"
     error = aws_error(call, FunctionName=node.name, InvocationType="Event").response

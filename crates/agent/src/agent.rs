@@ -12,8 +12,8 @@ use pilotlight_model::ids::{AccountId, Digest, Region};
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::logs::Logs;
 use pilotlight_model::node::{
-    BoxFuture, Compiled, Folder, InvokeReply, InvokeRequest, LogLine, Node as NodeApi, NodeError,
-    NodeStatus, WarmUpOrder, WarmedUp, Why,
+    BoxFuture, Compiled, Folder, InnerDoor, InvokeReply, InvokeRequest, LogLine, Node as NodeApi,
+    NodeError, NodeStatus, WarmUpOrder, WarmedUp, Why,
 };
 use pilotlight_model::provisioned::Provisioned;
 use pilotlight_policy::Policy;
@@ -27,6 +27,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::compile;
 use crate::config::{AgentError, Config};
+use crate::environment;
 use crate::event_log::EventLogWriter;
 use crate::invoke;
 use crate::ladder::{Ladder, START_FIRST};
@@ -70,13 +71,15 @@ pub(crate) struct Node {
     pub(crate) policy: String,
     pub(crate) compiles: Semaphore,
     pub(crate) live: Live,
+    /// Serves what instances ask of the platform's API, if they may ask anything.
+    pub(crate) inner_door: Option<Arc<dyn InnerDoor>>,
     /// Instances outlive the task that asked for them.
     pub(crate) handle: Handle,
 }
 
 impl Agent {
-    /// Starts a node: its images come from `store`, its instances run in `sandboxes`. Must be called
-    /// within a Tokio runtime.
+    /// Starts a node: its images come from `store`, its instances run in `sandboxes`, and reach the platform's API by
+    /// `inner_door`, if there is one. Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// The log store cannot be opened, or the machine does not say how much memory it has.
@@ -85,9 +88,10 @@ impl Agent {
         store: Arc<Store>,
         runtimes: BTreeMap<Runtime, RuntimeImage>,
         sandboxes: Sandboxes,
+        inner_door: Option<Arc<dyn InnerDoor>>,
     ) -> Result<Self, AgentError> {
         let launcher = Sandboxed::new(sandboxes, store, config.resolv_conf.clone());
-        Self::with_launcher(&config, runtimes, Arc::new(launcher))
+        Self::with_launcher(&config, runtimes, Arc::new(launcher), inner_door)
     }
 
     /// A node on that launcher. Must be called within a Tokio runtime.
@@ -95,9 +99,10 @@ impl Agent {
         config: &Config,
         runtimes: BTreeMap<Runtime, RuntimeImage>,
         launcher: Arc<dyn Launcher>,
+        inner_door: Option<Arc<dyn InnerDoor>>,
     ) -> Result<Self, AgentError> {
         let policy = by_name(&config.policy_name()).map_err(AgentError::Policy)?;
-        Self::with_policy(config, runtimes, launcher, policy)
+        Self::with_policy(config, runtimes, launcher, inner_door, policy)
     }
 
     /// The same, deciding by that policy, whatever its name.
@@ -105,6 +110,7 @@ impl Agent {
         config: &Config,
         runtimes: BTreeMap<Runtime, RuntimeImage>,
         launcher: Arc<dyn Launcher>,
+        inner_door: Option<Arc<dyn InnerDoor>>,
         policy: Box<dyn Policy>,
     ) -> Result<Self, AgentError> {
         let folder = config.data_dir.join("logs");
@@ -146,6 +152,7 @@ impl Agent {
                 policy: name,
                 compiles: Semaphore::new(CONCURRENT_COMPILES),
                 live: Live::default(),
+                inner_door,
                 handle: Handle::current(),
             }
         });
@@ -185,6 +192,16 @@ impl Agent {
         self.node.logs.written().await;
         if let Some(events) = &self.node.events {
             events.written().await;
+        }
+    }
+}
+
+impl Node {
+    /// Whether its instances have an inner door.
+    pub(crate) fn door(&self) -> environment::InnerDoor {
+        match self.inner_door {
+            Some(_) => environment::InnerDoor::Open,
+            None => environment::InnerDoor::Absent,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::ffi::CString;
 use bytes::Bytes;
 use pilotlight_model::function::FunctionSpec;
 use pilotlight_model::logging::LogFormat;
-use pilotlight_model::node::Folder;
+use pilotlight_model::node::{Folder, INNER_DOOR};
 use pilotlight_model::{Runtime, RuntimeName};
 
 use serde_json::json;
@@ -48,6 +48,15 @@ impl Initialization {
     }
 }
 
+/// Whether instances have an inner door, so that their variables name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InnerDoor {
+    /// They have.
+    Open,
+    /// There is none.
+    Absent,
+}
+
 /// Every variable of an instance as `NAME=value`.
 pub(crate) fn of_instance(
     spec: &FunctionSpec,
@@ -55,8 +64,10 @@ pub(crate) fn of_instance(
     stream: &str,
     request_socket: bool,
     initialization: Initialization,
+    door: InnerDoor,
 ) -> Vec<CString> {
-    c_strings(all(spec, image, stream, request_socket, initialization))
+    let all = all(spec, image, stream, request_socket, initialization, door);
+    c_strings(all)
 }
 
 /// What a fork of a zygote is told: all that a booted instance would have.
@@ -65,8 +76,9 @@ pub(crate) fn assignment(
     image: &RuntimeImage,
     stream: &str,
     initialization: Initialization,
+    door: InnerDoor,
 ) -> Bytes {
-    let env = possible(all(spec, image, stream, true, initialization));
+    let env = possible(all(spec, image, stream, true, initialization, door));
     let env: BTreeMap<_, _> = env.collect();
     json!({ "env": env, "cwd": WORKING_DIRECTORY })
         .to_string()
@@ -102,8 +114,10 @@ fn all<'a>(
     stream: &str,
     request_socket: bool,
     initialization: Initialization,
+    door: InnerDoor,
 ) -> BTreeMap<&'a str, String> {
     let mut all = of_image(image);
+    all.extend(endpoints(spec, door));
     all.extend(
         spec.environment
             .iter()
@@ -172,8 +186,13 @@ const NOT_FOR_EXTENSIONS: [&str; 7] = [
 ];
 
 /// The variables of the extensions beside an instance's runtime.
-pub(crate) fn of_extensions(spec: &FunctionSpec, initialization: Initialization) -> Vec<CString> {
+pub(crate) fn of_extensions(
+    spec: &FunctionSpec,
+    initialization: Initialization,
+    door: InnerDoor,
+) -> Vec<CString> {
     let mut all: BTreeMap<&str, String> = overridable(spec.runtime.image()).collect();
+    all.extend(endpoints(spec, door));
     let own = spec.environment.iter();
     all.extend(own.map(|(name, value)| (name.as_str(), value.clone())));
     all.extend(reserved(spec, "", initialization));
@@ -228,6 +247,22 @@ fn overridable<'a>(runtime: Runtime) -> impl Iterator<Item = (&'a str, String)> 
         .chain(fixed.map(|(name, value)| (name, value.to_owned())))
 }
 
+/// Where the clients of AWS find the services that the inner door serves. A user who names another place for them, for one
+/// or for all, means it. Source: "Service-specific endpoints" of the AWS SDKs and Tools Reference Guide.
+fn endpoints<'a>(
+    spec: &FunctionSpec,
+    door: InnerDoor,
+) -> impl Iterator<Item = (&'a str, String)> + use<'a> {
+    const SERVICES: [&str; 3] = [
+        "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS",
+        "AWS_ENDPOINT_URL_LAMBDA",
+        "AWS_ENDPOINT_URL_SCHEDULER",
+    ];
+    let said = door == InnerDoor::Open && !spec.environment.contains_key("AWS_ENDPOINT_URL");
+    let named = SERVICES.map(|name| (name, format!("http://{INNER_DOOR}")));
+    named.into_iter().filter(move |_| said)
+}
+
 fn reserved<'a>(
     spec: &FunctionSpec,
     stream: &str,
@@ -256,7 +291,8 @@ fn reserved<'a>(
 }
 
 /// Software development kits sign every request and refuse to start without credentials; these name the
-/// account, and are different for every instance.
+/// account, and are different for every instance. They open nothing: whoever comes through the inner door is known by it,
+/// and nowhere else are they those of an access key.
 fn credentials() -> [(&'static str, String); 2] {
     let secret = uuid::Uuid::new_v4().simple().to_string();
     [

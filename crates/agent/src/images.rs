@@ -1,4 +1,4 @@
-//! Builds the runtime images: from a recipe and packages of Debian and npm to an image in the store.
+//! Builds the runtime images: from a recipe and packages of Debian, npm and PyPI to an image in the store.
 //!
 //! Recipes and everything that they put into an image are part of the program. An image is built once
 //! and found again by the recipe's key; a build that is killed leaves a folder behind that the next one
@@ -11,7 +11,10 @@ mod error;
 mod java17;
 mod manifest;
 mod npm;
+mod pypi;
 mod recipe;
+mod registry;
+mod sources;
 mod tree;
 
 #[cfg(test)]
@@ -34,7 +37,7 @@ use manifest::Manifest;
 use recipe::Recipe;
 
 /// The images of all runtimes. Those that `store` has are there at once; the others are built, which
-/// takes seconds and needs root, Debian's package tools, a Debian mirror and the npm registry. Blocks; `progress` is told
+/// takes seconds and needs root, Debian's package tools, a Debian mirror, the npm registry and PyPI. Blocks; `progress` is told
 /// of every step, and may end the build there. `data_dir` is this platform's own, and used by one process at a time.
 pub fn build(
     data_dir: &Path,
@@ -217,6 +220,7 @@ impl<'a> Builder<'a> {
             tree::unpack(deb, &root, &recipe.tree.remove)?;
         }
         tree::finish(&root, &recipe.tree)?;
+        self.add_packages(recipe, &root, scratch)?;
         if let Some(byte_code) = &recipe.byte_code {
             self.tell(Some(recipe.runtime), Step::Compile, 0, 1)?;
             tree::compile(&root, byte_code)?;
@@ -234,6 +238,20 @@ impl<'a> Builder<'a> {
         fs::remove_dir_all(&root).map_err(at(&root))?;
         self.tell(Some(recipe.runtime), Step::Publish, 1, 1)?;
         Manifest::of(recipe, published.digest, &plan.packages)
+    }
+
+    /// Adds what comes from the registries of a language.
+    fn add_packages(&self, recipe: &Recipe, root: &Path, scratch: &Path) -> Result<(), BuildError> {
+        if let Some(modules) = &recipe.node_modules {
+            self.tell(Some(recipe.runtime), Step::Unpack, 0, 1)?;
+            let folder = root.join(&modules.folder);
+            npm::unpack_all(&modules.packages, &modules.remove, &folder, scratch)?;
+        }
+        if let Some(wheels) = &recipe.wheels {
+            self.tell(Some(recipe.runtime), Step::Unpack, 0, 1)?;
+            pypi::unpack(wheels, root, scratch)?;
+        }
+        Ok(())
     }
 
     /// Removes what killed builds left. Something of theirs may still be writing there: then the rest

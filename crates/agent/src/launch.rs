@@ -2,6 +2,7 @@
 //! the runtime's zygote, or executed.
 
 mod company;
+mod ways;
 
 use std::ffi::CString;
 use std::io::Write;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use pilotlight_model::error::Causes;
 use pilotlight_model::start::{Phase, StartKind};
-use tokio::net::{TcpListener, UnixStream};
+use tokio::net::UnixStream;
 
 use crate::agent::Node;
 use crate::clock;
@@ -20,10 +21,11 @@ use crate::ladder::{Origin, Parked, Zygote};
 use crate::launcher::{Berth, Furnishing, Launch, LaunchError, Launched, RootKey};
 use crate::program;
 use crate::runtime::RuntimeImage;
-use crate::runtime_api::{OnFree, Outstanding, Server, Via};
+use crate::runtime_api::{OnFree, Outstanding, Via};
 use crate::start::inherits_connection;
 use crate::watch::Running;
 use company::Accompanied;
+use ways::Ways;
 
 /// What a launch needs.
 pub(crate) struct Launching<'a> {
@@ -125,14 +127,14 @@ impl Launching<'_> {
         instance.begin(Begin::Template(told), self.image, self.initialization);
         let mut berth = berth.await?;
         instance.trace(|trace| trace.end(Phase::Slot, clock::now()));
-        let mut listener = listener(berth.take_runtime_api())?;
+        let mut ways = Ways::of(berth.take_listeners())?;
         let accompanied = match template.accompanied {
             // Else it is furnished.
-            true => self.furnish(&mut *berth, &mut listener).await?,
+            true => self.furnish(&mut *berth, &mut ways).await?,
             false => None,
         };
         let outstanding = (template.outstanding, template.via);
-        self.fork(berth, listener, template.inherits, outstanding, accompanied)
+        self.fork(berth, ways, template.inherits, outstanding, accompanied)
             .await
     }
 
@@ -140,9 +142,9 @@ impl Launching<'_> {
     async fn furnish(
         &self,
         berth: &mut dyn Berth,
-        listener: &mut Option<TcpListener>,
+        ways: &mut Ways,
     ) -> Result<Option<Accompanied>, LaunchError> {
-        let accompanied = self.accompany_in_berth(berth, listener).await?;
+        let accompanied = self.accompany_in_berth(berth, ways).await?;
         if accompanied.is_none() {
             let furnishing = furnishing(&self.instance.spec, self.image);
             berth.furnish(furnishing).await?;
@@ -156,21 +158,26 @@ impl Launching<'_> {
     async fn fork_zygote(&self, zygote: &Zygote) -> Result<Running, LaunchError> {
         let (instance, spec) = (self.instance, &self.instance.spec);
         let stream = instance.log.stream();
-        let assignment = environment::assignment(spec, self.image, stream, self.initialization);
+        let assignment = environment::assignment(
+            spec,
+            self.image,
+            stream,
+            self.initialization,
+            self.node.door(),
+        );
         instance.begin(Begin::Zygote(assignment), self.image, self.initialization);
         let mut berth = zygote.berths.take().await?;
         instance.trace(|trace| trace.end(Phase::Slot, clock::now()));
-        let mut listener = listener(berth.take_runtime_api())?;
-        let accompanied = self.furnish(&mut *berth, &mut listener).await?;
+        let mut ways = Ways::of(berth.take_listeners())?;
+        let accompanied = self.furnish(&mut *berth, &mut ways).await?;
         let outstanding = (Outstanding::Assignment, Via::Inherited);
-        self.fork(berth, listener, true, outstanding, accompanied)
-            .await
+        self.fork(berth, ways, true, outstanding, accompanied).await
     }
 
     async fn fork(
         &self,
         berth: Box<dyn Berth>,
-        listener: Option<TcpListener>,
+        ways: Ways,
         inherits: bool,
         outstanding: (Outstanding, Via),
         accompanied: Option<Accompanied>,
@@ -194,7 +201,7 @@ impl Launching<'_> {
             }
             None => Some((outstanding, via)),
         };
-        self.attend(launched, ours, listener, unanswered, accompanied)
+        self.attend(launched, ours, ways, unanswered, accompanied)
             .await
     }
 
@@ -233,8 +240,8 @@ impl Launching<'_> {
         let (instance, spec) = (self.instance, &self.instance.spec);
         let mut slot = self.node.launcher.slot().await?;
         instance.trace(|trace| trace.end(Phase::Slot, clock::now()));
-        let mut listener = listener(slot.take_runtime_api())?;
-        let accompanied = self.accompany_in_slot(&mut *slot, &mut listener).await?;
+        let mut ways = Ways::of(slot.take_listeners())?;
+        let accompanied = self.accompany_in_slot(&mut *slot, &mut ways).await?;
         let inherits = inherits_connection(spec.runtime.image());
         let (ours, theirs) = pair(inherits, None)?;
         let launch = Launch {
@@ -247,6 +254,7 @@ impl Launching<'_> {
                 instance.log.stream(),
                 inherits,
                 self.initialization,
+                self.node.door(),
             ),
             memory_mb: spec.memory_mb,
             tmp_mb: spec.ephemeral_storage_mb,
@@ -254,8 +262,7 @@ impl Launching<'_> {
         };
         let launched = slot.launch(launch).await?;
         instance.trace(|trace| trace.launched(launched.marks));
-        self.attend(launched, ours, listener, None, accompanied)
-            .await
+        self.attend(launched, ours, ways, None, accompanied).await
     }
 
     /// Begins to listen to a process.
@@ -263,7 +270,7 @@ impl Launching<'_> {
         &self,
         launched: Launched,
         connection: Option<UnixStream>,
-        listener: Option<TcpListener>,
+        ways: Ways,
         outstanding: Option<(Outstanding, Via)>,
         accompanied: Option<Accompanied>,
     ) -> Result<Running, LaunchError> {
@@ -286,9 +293,7 @@ impl Launching<'_> {
                 (server, Some(beside))
             }
             None => {
-                let on_free = Arc::clone(&self.on_free);
-                let instance = Arc::clone(instance);
-                let server = Server::start(instance, on_free, connection, listener, outstanding);
+                let server = self.listen(connection, ways, outstanding);
                 (server, None)
             }
         };
@@ -336,9 +341,4 @@ pub(crate) fn pair(
         Ok((Some(UnixStream::from_std(ours)?), Some(theirs)))
     };
     pair().map_err(|error: std::io::Error| LaunchError::platform("request socket", error))
-}
-
-fn listener(taken: Option<std::net::TcpListener>) -> Result<Option<TcpListener>, LaunchError> {
-    let listener = taken.map(TcpListener::from_std).transpose();
-    listener.map_err(|error| LaunchError::platform("runtime api listener", error))
 }

@@ -19,7 +19,7 @@ use pilotlight_model::ids::Digest;
 use pilotlight_model::ladder::Refusal;
 use pilotlight_model::node::BoxFuture;
 use pilotlight_model::start::Instant;
-use pilotlight_sandbox::Lesson;
+use pilotlight_sandbox::{Lesson, Listeners};
 
 use crate::extensions::Accompaniment;
 use crate::instance::Verdict;
@@ -47,8 +47,8 @@ pub(crate) trait Launcher: Send + Sync + 'static {
 
 /// An empty sandbox.
 pub(crate) trait Slot: Send {
-    /// The listener at 127.0.0.1:9001 inside the sandbox; `None` once taken.
-    fn take_runtime_api(&mut self) -> Option<std::net::TcpListener>;
+    /// What can be connected to inside the sandbox; `None` once taken.
+    fn take_listeners(&mut self) -> Option<Listeners>;
 
     /// Fills the sandbox and starts the extensions that its root brings; the program follows. Without extensions nothing
     /// is done.
@@ -110,8 +110,8 @@ pub(crate) trait Template: Send + Sync {
 
 /// A sandbox with a fork that waits for its start.
 pub(crate) trait Berth: Send {
-    /// The listener at 127.0.0.1:9001 inside the sandbox; `None` once taken.
-    fn take_runtime_api(&mut self) -> Option<std::net::TcpListener>;
+    /// What can be connected to inside the sandbox; `None` once taken.
+    fn take_listeners(&mut self) -> Option<Listeners>;
 
     /// Puts root, limits and `/tmp` in place: ahead of time where the function is known.
     fn furnish(&mut self, furnishing: Furnishing) -> BoxFuture<'_, Result<(), LaunchError>>;

@@ -19,6 +19,7 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use pilotlight_model::node::BoxFuture;
 use pilotlight_model::start::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -73,17 +74,20 @@ pub(crate) struct Server {
     stop: oneshot::Sender<()>,
     joining: mpsc::Sender<Joining>,
     task: AbortOnDropHandle<()>,
+    /// The inner door is open for as long as the process is listened to.
+    _door: Option<AbortOnDropHandle<()>>,
 }
 
 impl Server {
     /// Serves the connection that the process inherited, and those that it makes. A fork has a request
-    /// outstanding on the one that it inherited, or on the first that it makes.
+    /// outstanding on the one that it inherited, or on the first that it makes. Beside all that, `door` is kept going.
     pub(crate) fn start(
         instance: Arc<Instance>,
         on_free: Arc<dyn OnFree>,
         inherited: Option<UnixStream>,
         listener: Option<TcpListener>,
         outstanding: Option<(Outstanding, Via)>,
+        door: Option<BoxFuture<'static, ()>>,
     ) -> Self {
         let on = |way| outstanding.and_then(|(request, via)| (via == way).then_some(request));
         let mut connections = Connections {
@@ -106,6 +110,7 @@ impl Server {
             stop,
             joining,
             task,
+            _door: door.map(|door| AbortOnDropHandle::new(tokio::spawn(door))),
         }
     }
 

@@ -91,8 +91,8 @@ impl World {
         let runtimes = Runtime::ALL.map(|runtime| (runtime, image(runtime))).into();
         let on: Arc<dyn Launcher> = Arc::new(Arc::clone(&launcher));
         let agent = match deciding.scripted {
-            Some(policy) => Agent::with_policy(&config, runtimes, on, policy),
-            None => Agent::with_launcher(&config, runtimes, on),
+            Some(policy) => Agent::with_policy(&config, runtimes, on, None, policy),
+            None => Agent::with_launcher(&config, runtimes, on, None),
         };
         let agent = agent.unwrap();
         Self {

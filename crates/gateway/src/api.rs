@@ -13,6 +13,9 @@ use crate::front::{Answered, Call, Parts};
 
 /// Hands an authenticated request to the control plane.
 pub(crate) async fn forward(parts: &Parts, call: &Call<'_>, body: &mut Incoming) -> Answered {
+    if let Some(inside) = call.wire.inside() {
+        inside.may_ask(call.head, parts.config.function_api)?;
+    }
     let (caller, received) = authenticate(parts, call, body, API_REQUEST_BYTES).await?;
     let request = http::Request::from_parts(call.head.clone(), received.bytes);
     Ok(parts.control.handle(caller, request).await.into())
@@ -35,9 +38,10 @@ pub(crate) async fn authenticate(
     body: &mut Incoming,
     limit: usize,
 ) -> Result<(Caller, Received), LambdaError> {
-    let claim = parts.authenticator.claim(call.head, (parts.config.now)())?;
+    let inside = call.wire.inside();
+    let claim = parts.claim(inside, call.head)?;
     let received = parts
-        .intake
+        .intake_of(inside)
         .receive(body, claim.limit(limit), claim.covers_body())
         .await
         .map_err(|error| error.into_lambda(|_| too_large(call, limit)))?;

@@ -29,6 +29,7 @@ use crate::config::{AccessKey, Secret};
 use crate::own;
 use chunked::Encoding;
 use credential::Signed;
+pub(crate) use open::region as region_of;
 pub use open::{OpenListenRefused, refuse_open_listen};
 use sha2::{Digest, Sha256};
 use signature::{Chain, Signature};
@@ -126,6 +127,15 @@ impl Authenticator {
 }
 
 impl Claim {
+    /// That of a function that came through its inner door, and is known by that: no signature is looked at.
+    pub(crate) fn of_function(head: &Parts, caller: Caller) -> Result<Self, LambdaError> {
+        Ok(Self {
+            caller,
+            proof: Proof::Nothing,
+            encoding: Encoding::of(&head.headers)?,
+        })
+    }
+
     /// Whether [`Claim::verify`] needs the SHA-256 of the body.
     pub(crate) fn covers_body(&self) -> bool {
         matches!(self.proof, Proof::Body(_) | Proof::Signature(_))

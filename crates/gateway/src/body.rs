@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::budget::{Budget, Share};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
@@ -10,11 +11,10 @@ use pilotlight_model::error::ThrottleReason;
 use pilotlight_model::limits::API_REQUEST_BYTES;
 use pilotlight_model::{ErrorKind, LambdaError};
 use sha2::{Digest, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// Bodies up to here are not counted: all connections together can hold 256 MiB of them.
-const FREE_BYTES: usize = 64 * 1024;
+/// Bodies up to here are not counted: all connections together can hold 256 MiB of them, and as much those of functions.
+pub(crate) const FREE_BYTES: usize = 64 * 1024;
 /// A body must arrive at this rate at least once its first time is used up.
 const BYTES_PER_SECOND: f64 = 64.0 * 1024.0;
 /// What is read and thrown away of a body that was refused, so that a client that reads only after it
@@ -23,11 +23,10 @@ const DISCARD_BYTES: usize = API_REQUEST_BYTES + 16 * 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(10);
 
 /// Reads bodies, and knows how much of them may be in memory.
+#[derive(Debug)]
 pub(crate) struct Intake {
     patience: Duration,
-    /// In KiB, as a semaphore's permits are few.
-    budget: Arc<Semaphore>,
-    budget_kib: u32,
+    budget: Arc<Budget>,
 }
 
 /// A body that has arrived whole.
@@ -36,7 +35,7 @@ pub(crate) struct Received {
     /// Present if it was asked for.
     pub(crate) sha256: Option<[u8; 32]>,
     /// The body's share of the budget; to be kept as long as the gateway holds the bytes.
-    pub(crate) share: Option<OwnedSemaphorePermit>,
+    pub(crate) share: Option<Share>,
 }
 
 /// Why a body did not arrive.
@@ -55,12 +54,13 @@ pub(crate) enum BodyError {
 impl Intake {
     pub(crate) fn new(patience: Duration, budget_bytes: usize) -> Self {
         // At least one body of the largest kind must fit, or it would wait for ever.
-        let budget_kib = kib(budget_bytes.max(API_REQUEST_BYTES));
-        Self {
-            patience,
-            budget: Arc::new(Semaphore::new(budget_kib as usize)),
-            budget_kib,
-        }
+        let budget = Budget::new(budget_bytes.max(API_REQUEST_BYTES));
+        Self::within(patience, Arc::new(budget))
+    }
+
+    /// One that draws on a budget that others draw on too. A body that is larger than all of it waits for all of it.
+    pub(crate) fn within(patience: Duration, budget: Arc<Budget>) -> Self {
+        Self { patience, budget }
     }
 
     /// Reads `body` to its end if it has `limit` bytes or fewer.
@@ -128,10 +128,8 @@ impl Intake {
         let _ = timeout(DISCARD_TIME, drain).await;
     }
 
-    async fn share(&self, bytes: usize) -> Result<OwnedSemaphorePermit, BodyError> {
-        let wanted = kib(bytes).min(self.budget_kib);
-        let share = Arc::clone(&self.budget).acquire_many_owned(wanted);
-        timeout(self.patience, share)
+    async fn share(&self, bytes: usize) -> Result<Share, BodyError> {
+        timeout(self.patience, self.budget.take(bytes))
             .await
             .map_err(|_| BodyError::Busy)?
             .map_err(|_| BodyError::Busy)
@@ -189,8 +187,4 @@ impl Parts {
             Parts::Many(bytes) => bytes.freeze(),
         }
     }
-}
-
-fn kib(bytes: usize) -> u32 {
-    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX >> 1)
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use pilotlight_model::ids::AccountId;
 use pilotlight_model::limits::DEFAULT_DRAIN;
+use pilotlight_model::node::FunctionApi;
 
 use crate::otlp::Endpoint;
 
@@ -35,6 +36,16 @@ pub struct Config {
     pub metric_functions: usize,
     /// Collector that gets a trace of every invocation.
     pub otlp_endpoint: Option<Endpoint>,
+    /// What functions may do here.
+    pub function_api: FunctionApi,
+    /// Connections through the inner doors of all instances together; further ones wait.
+    pub inner_connections: usize,
+    /// The same of one instance.
+    pub inner_instance_connections: usize,
+    /// Bytes of functions' requests and answers, of those over 64 KiB, that may be in memory together.
+    pub inner_bytes: usize,
+    /// The same of one instance.
+    pub inner_instance_bytes: usize,
     /// Wall clock: signatures are judged by it.
     pub now: fn() -> SystemTime,
 }
@@ -53,6 +64,11 @@ impl Default for Config {
             kept_starts: 10_000,
             metric_functions: 1_000,
             otlp_endpoint: None,
+            function_api: FunctionApi::default(),
+            inner_connections: 4_096,
+            inner_instance_connections: 64,
+            inner_bytes: 512 * 1024 * 1024,
+            inner_instance_bytes: 64 * 1024 * 1024,
             now: SystemTime::now,
         }
     }

@@ -1,5 +1,6 @@
 //! The front door: accepts connections, serves HTTP/1.1 on each, and closes in good order.
 
+pub(crate) mod inner;
 pub(crate) mod wire;
 
 use std::convert::Infallible;
@@ -21,10 +22,14 @@ use tokio::time::timeout;
 use crate::clock::monotonic_now;
 use crate::config::Config;
 use crate::front::Gateway;
+use inner::Inside;
 use wire::{Stamped, Wire};
 
 /// Pause after an accept that failed for want of descriptors or memory, which others must give back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What is buffered of a function's connection, each way.
+const INNER_BUFFER: usize = 64 * 1024;
 
 /// How serving ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +60,8 @@ pub(crate) async fn serve(
         };
         match accepted {
             Ok((stream, slot)) => {
-                let serve = connection(gateway.clone(), stream, watch_closing.clone(), slot);
+                let closing = watch_closing.clone();
+                let serve = connection(gateway.clone(), stream, closing, slot, None);
                 connections.spawn(serve);
             }
             Err(error) => {
@@ -91,11 +97,13 @@ async fn accept(
     Ok((stream, slot))
 }
 
-async fn connection(
+/// Serves one connection, which has those slots as long as it is there; `inside` where it came through an inner door.
+async fn connection<S>(
     gateway: Gateway,
     stream: TcpStream,
     mut closing: watch::Receiver<()>,
-    _slot: OwnedSemaphorePermit,
+    _slots: S,
+    inside: Option<Arc<Inside>>,
 ) {
     let _open = Counted::new(gateway.open_connections());
     let accepted = monotonic_now();
@@ -105,7 +113,7 @@ async fn connection(
         return;
     };
     let port = stream.local_addr().map_or(0, |address| address.port());
-    let wire = Arc::new(Wire::new(peer, port, accepted));
+    let wire = Arc::new(Wire::new(peer, port, accepted, inside));
     let io = TokioIo::new(Stamped::new(
         stream,
         Arc::clone(&wire),
@@ -115,7 +123,11 @@ async fn connection(
         let (gateway, wire) = (gateway.clone(), Arc::clone(&wire));
         async move { Ok::<_, Infallible>(gateway.handle(&wire, request).await) }
     });
-    let mut serving = pin!(http(gateway.config()).serve_connection(io, service));
+    let mut builder = http(gateway.config());
+    if wire.inside().is_some() {
+        builder.max_buf_size(INNER_BUFFER);
+    }
+    let mut serving = pin!(builder.serve_connection(io, service));
     let result = tokio::select! {
         result = serving.as_mut() => result,
         _ = closing.changed() => {

@@ -20,6 +20,7 @@ use crate::answer_body::AnswerBody;
 use crate::auth::Authenticator;
 use crate::body::Intake;
 use crate::config::{AccessKey, Config};
+use crate::door::inner::Doors;
 use crate::door::wire::Wire;
 use crate::door::{self, Drained};
 use crate::invoke::{self, Style};
@@ -45,6 +46,7 @@ pub(crate) struct Parts {
     pub(crate) admission: Admission,
     pub(crate) intake: Intake,
     pub(crate) recorder: Arc<Recorder>,
+    doors: Doors,
     draining: AtomicBool,
 }
 
@@ -93,6 +95,7 @@ impl Gateway {
             authenticator: Authenticator::new(&config.access_keys),
             intake: Intake::new(config.body_timeout, config.body_bytes),
             recorder: records.0,
+            doors: Doors::new(&config),
             draining: AtomicBool::new(false),
             config,
             admission,
@@ -123,6 +126,10 @@ impl Gateway {
         &self.0.config
     }
 
+    pub(crate) fn doors(&self) -> &Doors {
+        &self.0.doors
+    }
+
     pub(crate) fn open_connections(&self) -> &Gauge {
         &self.0.recorder.metrics.connections
     }
@@ -150,7 +157,8 @@ impl Gateway {
             began,
             wire,
         };
-        let answer = match route(&head) {
+        let inside = wire.inside();
+        let answer = match route(&head, inside.is_some()) {
             Route::Url(address) => Ok(urls::serve(&self.0, &call, address, &mut body).await),
             Route::Invoke(style, name) => {
                 invoke::invoke(&self.0, &call, style, name, &mut body).await
@@ -162,20 +170,21 @@ impl Gateway {
         let Answer {
             mut response,
             responding,
-        } = answer.unwrap_or_else(|error| {
-            let api = ApiId::of(&head.method, &head.uri, &head.headers);
-            error.response_of(api).into()
-        });
+        } = answer.unwrap_or_else(|error| error.response_of(api_of(&head)).into());
         // A client that is still writing reads the answer only afterwards, unless it asked first.
         if !body.is_end_stream() && !head.headers.contains_key(http::header::EXPECT) {
             self.0.intake.discard(&mut body).await;
+        }
+        let mut share = None;
+        if let Some(inside) = inside {
+            (response, share) = inside.let_out(response, api_of(&head)).await;
         }
         let headers = response.headers_mut();
         if !headers.contains_key(REQUEST_ID) {
             headers.insert(REQUEST_ID, id_value(call.request_id));
         }
         if !matches!(response.body(), AnswerBody::Streamed(_)) {
-            wire.answer(responding);
+            wire.answer_holding(responding, share);
         }
         response
     }
@@ -204,9 +213,14 @@ fn id_value(id: RequestId) -> HeaderValue {
     HeaderValue::try_from(id.to_string()).expect("a UUID is a valid header value")
 }
 
-fn route(head: &http::request::Parts) -> Route<'_> {
+fn api_of(head: &http::request::Parts) -> ApiId {
+    ApiId::of(&head.method, &head.uri, &head.headers)
+}
+
+/// An inner door leads to AWS's APIs alone, whatever a request has for a host.
+fn route(head: &http::request::Parts, inside: bool) -> Route<'_> {
     // Before all else: what is sent to a function URL never reaches the API.
-    if let Some(address) = Address::of(head) {
+    if !inside && let Some(address) = Address::of(head) {
         return Route::Url(address);
     }
     let path = head.uri.path();
@@ -230,6 +244,9 @@ fn route(head: &http::request::Parts) -> Route<'_> {
         && head.method == Method::POST
     {
         return Route::Invoke(Style::InvokeAsync, name);
+    }
+    if inside {
+        return Route::Control;
     }
     // The one thing that nobody authenticates here: nothing but a download may go this way.
     if head.method == Method::GET && path.starts_with(CODE_PATH) {

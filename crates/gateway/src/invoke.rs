@@ -54,7 +54,8 @@ pub(crate) async fn invoke(
 ) -> Answered {
     // First who asks, from the head alone: a stranger's body is not read.
     let now = (parts.config.now)();
-    let claim = parts.authenticator.claim(call.head, now)?;
+    let inside = call.wire.inside();
+    let claim = parts.claim(inside, call.head)?;
 
     // Then what is asked, still from the head: it decides how large the body may be.
     let asked = Asked::read(call.head, style, name)?;
@@ -65,7 +66,7 @@ pub(crate) async fn invoke(
 
     // The body is refused while it streams in, not after; and it is hashed while it does.
     let received = parts
-        .intake
+        .intake_of(inside)
         .receive(body, claim.limit(limit), claim.covers_body())
         .await
         .map_err(|error| error.into_lambda(|size| asked.too_large(size)))?;

@@ -20,6 +20,7 @@ mod answer_body;
 mod api;
 mod auth;
 mod body;
+mod budget;
 mod clock;
 mod config;
 mod door;

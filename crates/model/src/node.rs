@@ -1,6 +1,7 @@
 //! Where gateway, control plane and node agent meet: the requests they make of each other, and the
 //! traits through which `pilot` wires them. Futures are boxed so that the traits can be objects.
 
+mod inner_door;
 mod invocation;
 mod status;
 mod warm_up;
@@ -22,6 +23,7 @@ use crate::provisioned::Provisioned;
 use crate::runtime::Runtime;
 use crate::url::FunctionUrl;
 
+pub use inner_door::{FunctionApi, INNER_DOOR, Inhabitant, InnerDoor};
 pub use invocation::{InvokeReply, InvokeRequest, NodeError, ResponseSink, StreamBegun};
 pub use status::{NodeStatus, VersionCounts};
 pub use warm_up::{WARM_UP_CONTEXT, WarmUpCall, WarmUpOrder, WarmedUp};

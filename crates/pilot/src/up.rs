@@ -4,6 +4,7 @@ pub(crate) mod config;
 pub(crate) mod file;
 mod images;
 mod keys;
+mod late_door;
 mod local_names;
 mod lock;
 mod platform;

@@ -2,11 +2,10 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::channel::Channel;
+use crate::channel::{Channel, Received};
 use crate::error::SlotError;
 use crate::identity::IdMap;
 use crate::launcher::Nest;
@@ -15,6 +14,15 @@ use crate::node::{Node, Sandbox};
 
 /// Building a sandbox takes milliseconds; this is for a machine that is badly overloaded.
 pub(crate) const BUILD_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a sandbox's processes, and nobody else, can connect to. Non-blocking.
+#[derive(Debug)]
+pub struct Listeners {
+    /// At 127.0.0.1:9001 inside.
+    pub runtime_api: TcpListener,
+    /// At 127.0.0.1:9002 inside. Dropped, nobody is there.
+    pub inner_door: TcpListener,
+}
 
 /// A sandbox that is built. Its channels block, and give up after [`BUILD_PATIENCE`].
 #[derive(Debug)]
@@ -26,8 +34,7 @@ pub(crate) struct Foundation {
     pub(crate) program: Channel,
     /// That process's id on the host.
     pub(crate) program_pid: i32,
-    /// At 127.0.0.1:9001 inside, non-blocking.
-    pub(crate) runtime_api: TcpListener,
+    pub(crate) listeners: Listeners,
 }
 
 impl Foundation {
@@ -43,33 +50,32 @@ impl Foundation {
                 .set_deadline(Some(BUILD_PATIENCE))
                 .map_err(SlotError::Channel)?;
         }
-        let (_, runtime_api) = hear(&control, &Report::Ready)?;
-        let (program_pid, _) = hear(&program, &Report::Parked)?;
-        let missing = || SlotError::Channel(io::ErrorKind::InvalidData.into());
-        let runtime_api = TcpListener::from(runtime_api.ok_or_else(missing)?);
-        runtime_api
-            .set_nonblocking(true)
-            .map_err(SlotError::Channel)?;
+        let mut ready = hear(&control, &Report::Ready)?;
+        let program_pid = hear(&program, &Report::Parked)?.sender.unwrap_or(0);
+        let mut listener = || {
+            let listener = TcpListener::from(ready.descriptor()?);
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        };
+        let listeners = Listeners {
+            runtime_api: listener().map_err(SlotError::Channel)?,
+            inner_door: listener().map_err(SlotError::Channel)?,
+        };
         Ok(Foundation {
             sandbox,
             control,
             program,
             program_pid,
-            runtime_api,
+            listeners,
         })
     }
 }
 
-/// Waits for that report; returns who sent it and the descriptor beside it.
-pub(crate) fn hear(
-    channel: &Channel,
-    expected: &Report,
-) -> Result<(i32, Option<OwnedFd>), SlotError> {
-    let (report, mut received) = Report::receive(channel).map_err(SlotError::Channel)?;
+/// Waits for that report; returns who sent it and the descriptors beside it.
+pub(crate) fn hear(channel: &Channel, expected: &Report) -> Result<Received, SlotError> {
+    let (report, received) = Report::receive(channel).map_err(SlotError::Channel)?;
     match report {
-        report if report == *expected => {
-            Ok((received.sender.unwrap_or(0), received.descriptor().ok()))
-        }
+        report if report == *expected => Ok(received),
         Report::Failed(failure) => Err(failure.into()),
         _ => Err(SlotError::Channel(io::ErrorKind::InvalidData.into())),
     }

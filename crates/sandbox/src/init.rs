@@ -34,6 +34,9 @@ use crate::sys::{fd, namespace, signal};
 /// Where the Runtime API listens inside.
 pub(crate) const RUNTIME_API_PORT: u16 = 9001;
 
+/// Where the inner door is: the second address that whoever made the sandbox may serve inside.
+const INNER_DOOR_PORT: u16 = 9002;
+
 /// Of the kind that AWS Lambda has: an address, so that programs that look up their own name find something without any
 /// entry in a file.
 const HOST_NAME: &[u8] = b"169.254.100.1";
@@ -117,10 +120,14 @@ fn live(birth: &Birth<'_>, builder: Channel, agent: Channel) -> Result<(), Broke
         let namespace = user_namespace_of(child.pid, &furniture)?;
         (Some((child, gate)), namespace)
     };
-    let listener =
-        TcpListener::bind((Ipv4Addr::LOCALHOST, RUNTIME_API_PORT)).map_err(step("listen"))?;
-    report(control, &Report::Ready, &[listener.as_fd()])?;
-    drop(listener);
+    let listen = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(step("listen"));
+    let listeners = [listen(RUNTIME_API_PORT)?, listen(INNER_DOOR_PORT)?];
+    report(
+        control,
+        &Report::Ready,
+        &listeners.each_ref().map(AsFd::as_fd),
+    )?;
+    drop(listeners);
 
     let (tmp_bytes, accompanied, mut received) = loop {
         match order(control)? {

@@ -58,6 +58,7 @@ pub use clock::monotonic_now;
 pub use companions::{Beside, CompanionEnd, Companions, MAX_COMPANIONS};
 pub use config::Config;
 pub use error::{LaunchError, SlotError};
+pub use foundation::Listeners;
 pub use image::Image;
 pub use launcher::launcher_main_if_asked;
 pub use mounts::MountError;

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! agent → launcher  a question + channels[, namespaces]     builder → agent  Born + pidfd, Connected, Failed
-//! agent → init      NextPid, Launch + root, Stay            init → agent     Ready + listener, Done, Launched, Ended, Failed
+//! agent → init      NextPid, Launch + root, Stay            init → agent     Ready + listeners, Done, Launched, Ended, Failed
 //!                   Accompany + root, channel, Go           on that channel  Run + stdout, stderr; Accompanied + pidfds,
 //!                                                                            Companion…
 //! agent → program   Run + stdout, stderr[, fd 3]            program → agent  Parked, Failed, end of channel: executed

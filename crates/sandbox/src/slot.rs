@@ -4,7 +4,6 @@ mod accompanied;
 mod program;
 
 use std::ffi::CString;
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use crate::channel::{Channel, are_open};
 use crate::companions::{Beside, Companions};
 use crate::error::{LaunchError, SlotError};
 use crate::filling::Filling;
-use crate::foundation::Foundation;
+use crate::foundation::{Foundation, Listeners};
 use crate::node::{Node, Sandbox};
 use crate::process::Process;
 use crate::root::Root;
@@ -49,7 +48,7 @@ pub struct Slot {
     control: Channel,
     program: Channel,
     program_pid: i32,
-    runtime_api: Option<TcpListener>,
+    listeners: Option<Listeners>,
     pub(crate) pooled: bool,
 }
 
@@ -61,7 +60,7 @@ impl Slot {
             control,
             program,
             program_pid,
-            runtime_api,
+            listeners,
         } = Foundation::lay(node, &node.user_ids(), None)?;
         sandbox.hurry()?;
         // From here on async code waits on them.
@@ -73,7 +72,7 @@ impl Slot {
             control,
             program,
             program_pid,
-            runtime_api: Some(runtime_api),
+            listeners: Some(listeners),
             pooled: false,
         })
     }
@@ -89,14 +88,14 @@ impl Slot {
         are_open([&self.control, &self.program])
     }
 
-    /// The listener at 127.0.0.1:9001 inside, non-blocking.
+    /// What can be connected to inside.
     ///
     /// # Panics
     /// The second time.
-    pub fn take_runtime_api(&mut self) -> TcpListener {
-        self.runtime_api
+    pub fn take_listeners(&mut self) -> Listeners {
+        self.listeners
             .take()
-            .expect("a slot's listener is taken once")
+            .expect("a slot's listeners are taken once")
     }
 
     /// Fills the slot and executes the program. Dropping the future deletes the slot.

@@ -803,6 +803,62 @@ def runtime_api_connections(event):
     return None
 
 
+def inner_door_stays_its_own(event):
+    """The door is at loopback alone: by no other address of the instance is it, or anybody else's, reached."""
+    own = own_address(event)
+    first, second = own.rsplit(".", 1)
+    neighbours = [f"{first}.{int(second) + step}" for step in range(-8, 9) if 0 < int(second) + step < 255]
+    found = none_reachable(*((address, 9002) for address in neighbours))
+    if found:
+        return found
+    with socket.create_connection(("127.0.0.1", 9002), timeout=5) as door:
+        door.sendall(b"GET /2015-03-31/functions/ HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        answer = door.recv(1 << 16)
+    return None if answer.startswith(b"HTTP/1.1 403 ") else repr(answer)
+
+
+def inner_door_nonsense(event):
+    """Requests by the thousand in one packet: what is refused must cost the platform no more than the sender."""
+    deadline = time.monotonic() + 2
+    with socket.create_connection(("127.0.0.1", 9002), timeout=0.1) as door:
+        while time.monotonic() < deadline:
+            try:
+                door.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 2000)
+                door.recv(1 << 20)
+            except TimeoutError:
+                pass
+            except OSError:
+                break
+    return None
+
+
+def inner_door_flood(event):
+    """Declares a huge event and sends until the other side has had enough."""
+    sent = 0
+    with socket.create_connection(("127.0.0.1", 9002), timeout=5) as door:
+        door.sendall(b"POST /2015-03-31/functions/x/invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000000\r\n\r\n")
+        try:
+            while sent < 256 << 20:
+                sent += door.send(b"x" * (1 << 20))
+        except OSError:
+            return None
+    return f"sent {sent >> 20} MiB"
+
+
+def inner_door_connections(event):
+    """As many as can be had, each with half of a large event."""
+    held = []
+    try:
+        for _ in range(900):
+            held.append(socket.create_connection(("127.0.0.1", 9002), timeout=1))
+            held[-1].sendall(b"POST /2015-03-31/functions/x/invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 6000000\r\n\r\nxx")
+    except OSError:
+        pass
+    for connection in held:
+        connection.close()
+    return None
+
+
 def runtime_api_nonsense(event):
     """Requests by the thousand in one packet."""
     deadline = time.monotonic() + 2

@@ -37,6 +37,10 @@ impl Manifest {
             .collect();
         let npm = recipe.tree.npm.iter();
         packages.extend(npm.map(|(name, package)| (name.clone(), package.version.clone())));
+        let modules = recipe.node_modules.iter().flat_map(|all| &all.packages);
+        packages.extend(modules.map(|package| (package.name.clone(), package.version.clone())));
+        let wheels = recipe.wheels.iter().flat_map(|all| &all.packages);
+        packages.extend(wheels.map(|(name, wheel)| (name.clone(), wheel.version.clone())));
         let version =
             packages
                 .get(&recipe.version.package)

@@ -8,156 +8,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::error::BuildError;
-use super::java17;
 use super::manifest::Manifest;
+use super::npm::{self, Locked};
+use super::pypi::Wheels;
+use super::sources::{BASE, SOURCES, Source};
 use crate::runtime::RuntimeImage;
 
 /// Counted up when the builder makes another image of the same recipe.
 const BUILDER_VERSION: u32 = 1;
-
-/// A recipe as its folder has it.
-pub(super) struct Source {
-    pub(super) runtime: Runtime,
-    /// `recipe.toml`.
-    pub(super) recipe: &'static str,
-    /// The files beside it that it may use, by name.
-    pub(super) files: &'static [(&'static str, &'static str)],
-}
-
-const BASE: &str = include_str!("../../../../runtimes/base/recipe.toml");
-
-const SOURCES: [Source; 4] = [
-    Source {
-        runtime: Runtime::Python311,
-        recipe: include_str!("../../../../runtimes/python3.11/recipe.toml"),
-        files: &[
-            (
-                "bootstrap.py",
-                include_str!("../../../../runtimes/python3.11/bootstrap.py"),
-            ),
-            (
-                "_pilotlight_logging.py",
-                include_str!("../../../../runtimes/python3.11/_pilotlight_logging.py"),
-            ),
-            (
-                "_pilotlight_modules.py",
-                include_str!("../../../../runtimes/python3.11/_pilotlight_modules.py"),
-            ),
-            (
-                "_pilotlight_random.py",
-                include_str!("../../../../runtimes/python3.11/_pilotlight_random.py"),
-            ),
-            (
-                "_pilotlight_rehearsal.py",
-                include_str!("../../../../runtimes/python3.11/_pilotlight_rehearsal.py"),
-            ),
-            (
-                "_pilotlight_template.py",
-                include_str!("../../../../runtimes/python3.11/_pilotlight_template.py"),
-            ),
-            (
-                "_pilotlight_warm_up.py",
-                include_str!("../../../../runtimes/python3.11/_pilotlight_warm_up.py"),
-            ),
-            (
-                "_pilotlight_zygote.py",
-                include_str!("../../../../runtimes/python3.11/_pilotlight_zygote.py"),
-            ),
-            (
-                "compile.py",
-                include_str!("../../../../runtimes/python3.11/compile.py"),
-            ),
-            (
-                "snapshot_restore_py.py",
-                include_str!("../../../../runtimes/python3.11/snapshot_restore_py.py"),
-            ),
-        ],
-    },
-    Source {
-        runtime: Runtime::Nodejs20x,
-        recipe: include_str!("../../../../runtimes/nodejs20.x/recipe.toml"),
-        files: &[
-            (
-                "bootstrap.cjs",
-                include_str!("../../../../runtimes/nodejs20.x/bootstrap.cjs"),
-            ),
-            (
-                "connection.cjs",
-                include_str!("../../../../runtimes/nodejs20.x/connection.cjs"),
-            ),
-            (
-                "console.cjs",
-                include_str!("../../../../runtimes/nodejs20.x/console.cjs"),
-            ),
-            (
-                "errors.cjs",
-                include_str!("../../../../runtimes/nodejs20.x/errors.cjs"),
-            ),
-            (
-                "handler.cjs",
-                include_str!("../../../../runtimes/nodejs20.x/handler.cjs"),
-            ),
-            (
-                "heap.cjs",
-                include_str!("../../../../runtimes/nodejs20.x/heap.cjs"),
-            ),
-            (
-                "invocation.cjs",
-                include_str!("../../../../runtimes/nodejs20.x/invocation.cjs"),
-            ),
-            (
-                "parking.cjs",
-                include_str!("../../../../runtimes/nodejs20.x/parking.cjs"),
-            ),
-            (
-                "preload.cjs",
-                include_str!("../../../../runtimes/nodejs20.x/preload.cjs"),
-            ),
-            (
-                "random.cjs",
-                include_str!("../../../../runtimes/nodejs20.x/random.cjs"),
-            ),
-            (
-                "runtime_api.cjs",
-                include_str!("../../../../runtimes/nodejs20.x/runtime_api.cjs"),
-            ),
-            (
-                "streaming.cjs",
-                include_str!("../../../../runtimes/nodejs20.x/streaming.cjs"),
-            ),
-            (
-                "template.cjs",
-                include_str!("../../../../runtimes/nodejs20.x/template.cjs"),
-            ),
-            (
-                "untold.cjs",
-                include_str!("../../../../runtimes/nodejs20.x/untold.cjs"),
-            ),
-            (
-                "warm.cjs",
-                include_str!("../../../../runtimes/nodejs20.x/warm.cjs"),
-            ),
-            (
-                "warm_up_event.cjs",
-                include_str!("../../../../runtimes/nodejs20.x/warm_up_event.cjs"),
-            ),
-            (
-                "zygote.cjs",
-                include_str!("../../../../runtimes/nodejs20.x/zygote.cjs"),
-            ),
-        ],
-    },
-    Source {
-        runtime: Runtime::Java17,
-        recipe: include_str!("../../../../runtimes/java17/recipe.toml"),
-        files: java17::FILES,
-    },
-    Source {
-        runtime: Runtime::ProvidedAl2023,
-        recipe: include_str!("../../../../runtimes/provided.al2023/recipe.toml"),
-        files: &[],
-    },
-];
 
 /// The recipes of all runtimes.
 pub(super) fn all() -> Result<Vec<Recipe>, BuildError> {
@@ -176,6 +34,8 @@ pub(super) struct Recipe {
     pub(super) version: Version,
     pub(super) byte_code: Option<ByteCode>,
     pub(super) build: Option<Build>,
+    pub(super) node_modules: Option<NodeModules>,
+    pub(super) wheels: Option<Wheels>,
     /// Base and runtime together.
     pub(super) tree: Tree,
     argv: Vec<String>,
@@ -210,6 +70,21 @@ pub(super) struct Build {
     /// Files that these find in `/build`, by their path there: all that are beside the recipe.
     #[serde(skip)]
     pub(super) files: BTreeMap<String, String>,
+}
+
+/// Packages of the npm registry with all that they need.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NodeModules {
+    /// Where their `node_modules` goes, relative to the image's root.
+    pub(super) folder: String,
+    /// The `package-lock.json` beside the recipe.
+    lock: String,
+    /// Patterns of paths within packages that are left out; `*` crosses folders.
+    pub(super) remove: Vec<String>,
+    /// What the lock file names.
+    #[serde(skip)]
+    pub(super) packages: Vec<Locked>,
 }
 
 /// The files of an image. Paths are relative to its root.
@@ -276,6 +151,8 @@ struct Raw {
     version: Version,
     byte_code: Option<ByteCode>,
     build: Option<Build>,
+    node_modules: Option<NodeModules>,
+    wheels: Option<Wheels>,
     tree: Tree,
 }
 
@@ -291,6 +168,13 @@ impl Recipe {
                 .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
                 .collect();
         }
+        if let Some(modules) = &mut raw.node_modules {
+            let text = source.file(&modules.lock)?;
+            modules.packages = npm::locked(text).map_err(|reason| wrong(name, reason))?;
+        }
+        if let Some(wheels) = &raw.wheels {
+            wheels.check().map_err(|reason| wrong(name, reason))?;
+        }
         tree.add(raw.tree, source)?;
         if raw.argv.is_empty() {
             return Err(wrong(name, "argv is empty"));
@@ -301,6 +185,8 @@ impl Recipe {
             version: raw.version,
             byte_code: raw.byte_code,
             build: raw.build,
+            node_modules: raw.node_modules,
+            wheels: raw.wheels,
             tree,
             argv: raw.argv,
             env: raw.env,
@@ -323,6 +209,16 @@ impl Recipe {
     }
 }
 
+impl Source {
+    /// The text of a file beside the recipe.
+    fn file(&self, name: &str) -> Result<&'static str, BuildError> {
+        let found = self.files.iter().find(|(file, _)| *file == name);
+        found
+            .map(|(_, text)| *text)
+            .ok_or_else(|| wrong(self.runtime.as_str(), format!("there is no file {name}")))
+    }
+}
+
 impl Tree {
     /// Adds what a runtime has on top.
     fn add(&mut self, above: Tree, source: &Source) -> Result<(), BuildError> {
@@ -334,14 +230,8 @@ impl Tree {
         self.links.extend(above.links);
         self.files.extend(above.files);
         for (path, name) in above.sources {
-            let (_, text) = source
-                .files
-                .iter()
-                .find(|(file, _)| *file == name)
-                .ok_or_else(|| {
-                    wrong(source.runtime.as_str(), format!("there is no file {name}"))
-                })?;
-            self.files.insert(path, (*text).to_owned());
+            let text = source.file(&name)?;
+            self.files.insert(path, text.to_owned());
         }
         Ok(())
     }

@@ -9,7 +9,8 @@ use pilotlight_model::Runtime;
 use super::command::Program;
 use super::error::BuildError;
 use super::java17;
-use super::recipe::{self, Recipe, Source};
+use super::recipe::{self, Recipe};
+use super::sources::Source;
 
 const BASE: &str = r#"
 packages = ["libc6"]

@@ -1,7 +1,8 @@
 //! The tree of files that becomes an image: packages unpacked, and the recipe followed. No maintainer
-//! script runs; the only programs of the tree that run are its own byte code compiler, and the build steps
-//! of the recipe.
+//! script runs; the only programs of the tree that run are its own interpreter, which unpacks and compiles, and the
+//! build steps of the recipe.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -102,19 +103,27 @@ pub(super) fn finish(root: &Path, tree: &Tree) -> Result<(), BuildError> {
 
 /// Compiles the image's own modules with the image's own interpreter.
 pub(super) fn compile(root: &Path, byte_code: &ByteCode) -> Result<(), BuildError> {
+    let interpreter = [byte_code.interpreter.as_str(), "-S", "-W", "ignore"];
+    let compiler = ["-m", "compileall", "-q", "-f"];
+    let kind = ["--invalidation-mode", "unchecked-hash"];
+    let folders = byte_code.folders.iter().map(String::as_str);
+    run(
+        root,
+        interpreter
+            .into_iter()
+            .chain(compiler)
+            .chain(kind)
+            .chain(folders),
+    )
+}
+
+/// Runs a program of the tree, with the tree as its root.
+pub(super) fn run(
+    root: &Path,
+    program: impl IntoIterator<Item = impl AsRef<OsStr>>,
+) -> Result<(), BuildError> {
     let mut command = CHROOT.command();
-    command
-        .arg(root)
-        .args([
-            &byte_code.interpreter,
-            "-S",
-            "-W",
-            "ignore",
-            "-m",
-            "compileall",
-        ])
-        .args(["-q", "-f", "--invalidation-mode", "unchecked-hash"])
-        .args(&byte_code.folders);
+    command.arg(root).args(program);
     CHROOT.run(&mut command).map(drop)
 }
 

@@ -1,13 +1,11 @@
 //! Extensions before a process: they are started in its sandbox and have registered when it follows.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use pilotlight_model::start::Phase;
-use tokio::net::TcpListener;
 use tokio::time::sleep_until;
 
-use super::{Launching, furnishing};
+use super::{Launching, Ways, furnishing};
 use crate::clock;
 use crate::environment;
 use crate::extensions::{Accompaniment, Beside, MAX_EXTENSIONS, SHUTDOWN, Shutdown};
@@ -26,12 +24,12 @@ impl Launching<'_> {
     pub(super) async fn accompany_in_slot(
         &self,
         slot: &mut dyn Slot,
-        listener: &mut Option<TcpListener>,
+        ways: &mut Ways,
     ) -> Result<Option<Accompanied>, LaunchError> {
         match self.instance.spec.layers.is_empty() {
             true => Ok(None),
             false => {
-                self.attend_to(slot.accompany(self.company()).await?, listener)
+                self.attend_to(slot.accompany(self.company()).await?, ways)
                     .await
             }
         }
@@ -41,12 +39,12 @@ impl Launching<'_> {
     pub(super) async fn accompany_in_berth(
         &self,
         berth: &mut dyn Berth,
-        listener: &mut Option<TcpListener>,
+        ways: &mut Ways,
     ) -> Result<Option<Accompanied>, LaunchError> {
         match self.instance.spec.layers.is_empty() {
             true => Ok(None),
             false => {
-                self.attend_to(berth.accompany(self.company()).await?, listener)
+                self.attend_to(berth.accompany(self.company()).await?, ways)
                     .await
             }
         }
@@ -56,7 +54,7 @@ impl Launching<'_> {
         let spec = &self.instance.spec;
         Company {
             furnishing: furnishing(spec, self.image),
-            env: environment::of_extensions(spec, self.initialization),
+            env: environment::of_extensions(spec, self.initialization, self.node.door()),
         }
     }
 
@@ -65,7 +63,7 @@ impl Launching<'_> {
     async fn attend_to(
         &self,
         started: Option<(Accompaniment, Marks)>,
-        listener: &mut Option<TcpListener>,
+        ways: &mut Ways,
     ) -> Result<Option<Accompanied>, LaunchError> {
         let Some((accompaniment, marks)) = started else {
             return Ok(None);
@@ -77,8 +75,7 @@ impl Launching<'_> {
         if names.len() > MAX_EXTENSIONS {
             instance.refuse_extensions(&names, MAX_EXTENSIONS);
         }
-        let on_free = Arc::clone(&self.on_free);
-        let server = Server::start(Arc::clone(instance), on_free, None, listener.take(), None);
+        let server = self.listen(None, std::mem::take(ways), None);
         let beside = Beside::attend(accompaniment, instance)?;
         let verdict = self.registered(&beside, self.limit).await;
         instance.trace(|trace| trace.end(Phase::Extensions, clock::now()));

@@ -1,6 +1,5 @@
 //! Templates of this machine, and what is forked from them.
 
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -59,8 +58,8 @@ struct WaitingFork {
 }
 
 impl Berth for WaitingFork {
-    fn take_runtime_api(&mut self) -> Option<TcpListener> {
-        (!std::mem::replace(&mut self.taken, true)).then(|| self.berth.take_runtime_api())
+    fn take_listeners(&mut self) -> Option<sandbox::Listeners> {
+        (!std::mem::replace(&mut self.taken, true)).then(|| self.berth.take_listeners())
     }
 
     fn furnish(&mut self, furnishing: Furnishing) -> BoxFuture<'_, Result<(), LaunchError>> {

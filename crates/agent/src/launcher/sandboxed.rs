@@ -1,6 +1,5 @@
 //! The real thing: processes in the sandboxes of this machine.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -62,7 +61,7 @@ impl Launcher for Sandboxed {
                 .await
                 .map_err(|error| LaunchError::platform("cannot make a sandbox", error))?;
             let slot: Box<dyn Slot> = Box::new(EmptySandbox {
-                runtime_api: Some(slot.take_runtime_api()),
+                listeners: Some(slot.take_listeners()),
                 slot: Filling::Empty(slot),
                 roots: Arc::clone(&self.roots),
             });
@@ -85,7 +84,7 @@ impl Launcher for Sandboxed {
 
 struct EmptySandbox {
     slot: Filling,
-    runtime_api: Option<TcpListener>,
+    listeners: Option<sandbox::Listeners>,
     roots: Arc<Roots<Erofs>>,
 }
 
@@ -99,8 +98,8 @@ enum Filling {
 }
 
 impl Slot for EmptySandbox {
-    fn take_runtime_api(&mut self) -> Option<TcpListener> {
-        self.runtime_api.take()
+    fn take_listeners(&mut self) -> Option<sandbox::Listeners> {
+        self.listeners.take()
     }
 
     fn accompany(

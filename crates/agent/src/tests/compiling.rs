@@ -125,7 +125,8 @@ async fn a_runtime_without_byte_code_has_nothing_to_do() {
         ..image(Runtime::ProvidedAl2023)
     };
     let runtimes = [(Runtime::ProvidedAl2023, plain)].into();
-    let agent = Agent::with_launcher(&config, runtimes, Arc::new(Arc::clone(&launcher))).unwrap();
+    let agent =
+        Agent::with_launcher(&config, runtimes, Arc::new(Arc::clone(&launcher)), None).unwrap();
     let nothing = agent
         .compile(Runtime::ProvidedAl2023, digest('9'), Folder::Layers)
         .await

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use pilotlight_model::function::VersionKey;
 use pilotlight_model::node::BoxFuture;
+use pilotlight_sandbox::Listeners;
 
 use crate::clock;
 use crate::extensions::Accompaniment;
@@ -119,27 +120,35 @@ struct FakeSlot {
     api: ApiPort,
 }
 
-/// The listener of one sandbox.
+/// The listeners of one sandbox.
 struct ApiPort {
-    listener: Option<TcpListener>,
+    listeners: Option<Listeners>,
     address: SocketAddr,
 }
 
 impl ApiPort {
     fn open() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = || {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.set_nonblocking(true).unwrap();
+            listener
+        };
+        let runtime_api = listener();
+        let address = runtime_api.local_addr().unwrap();
+        let inner_door = listener();
         Self {
-            listener: Some(listener),
+            listeners: Some(Listeners {
+                runtime_api,
+                inner_door,
+            }),
             address,
         }
     }
 }
 
 impl Slot for FakeSlot {
-    fn take_runtime_api(&mut self) -> Option<TcpListener> {
-        self.api.listener.take()
+    fn take_listeners(&mut self) -> Option<Listeners> {
+        self.api.listeners.take()
     }
 
     fn accompany(

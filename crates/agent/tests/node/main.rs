@@ -65,7 +65,7 @@ impl World {
             event_log: None,
         };
         let runtimes = [(runtime.runtime, runtime)].into();
-        let agent = Agent::start(config, store, runtimes, sandboxes.clone()).unwrap();
+        let agent = Agent::start(config, store, runtimes, sandboxes.clone(), None).unwrap();
         Self {
             agent,
             sandboxes,

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::request::Parts;
+use pilotlight_model::ids::Region;
 use pilotlight_model::node::Caller;
 use pilotlight_model::{ErrorKind, LambdaError};
 
@@ -52,6 +53,11 @@ pub(super) fn credential_of(head: &Parts) -> Result<(String, Caller), LambdaErro
     };
     let caller = named(Some(&credential));
     Ok((credential.key_id, caller))
+}
+
+/// The region that the credential scope of a request names. Nothing is verified.
+pub(crate) fn region(head: &Parts) -> Option<Region> {
+    credential(head)?.region.parse().ok()
 }
 
 fn named(credential: Option<&Credential>) -> Caller {

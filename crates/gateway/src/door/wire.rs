@@ -14,6 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
+use super::inner::Inside;
+use crate::budget::Share;
 use crate::clock::monotonic_now;
 use crate::record::Responding;
 
@@ -26,6 +28,8 @@ const AT_ONCE: Duration = Duration::from_millis(1);
 pub(crate) struct Wire {
     peer: SocketAddr,
     port: u16,
+    /// The inner door that the connection came through.
+    inside: Option<Arc<Inside>>,
     /// Both sides run in the connection's task, so this is never contended; it is a lock only because
     /// that task may move between threads.
     stage: Mutex<Stage>,
@@ -41,14 +45,20 @@ enum Stage {
     /// A request is being served.
     Serving,
     /// Its answer is on its way to the socket.
-    Answering(Option<Responding>),
+    Answering(Option<Responding>, Option<Share>),
 }
 
 impl Wire {
-    pub(crate) fn new(peer: SocketAddr, port: u16, accepted: Instant) -> Self {
+    pub(crate) fn new(
+        peer: SocketAddr,
+        port: u16,
+        accepted: Instant,
+        inside: Option<Arc<Inside>>,
+    ) -> Self {
         Self {
             peer,
             port,
+            inside,
             stage: Mutex::new(Stage::Fresh(accepted)),
         }
     }
@@ -61,6 +71,11 @@ impl Wire {
     /// The port that the client has connected to.
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The inner door that the connection came through, if it is a function's.
+    pub(crate) fn inside(&self) -> Option<&Inside> {
+        self.inside.as_deref()
     }
 
     /// A request's head has been read; returns when its first byte was. A pipelined request, whose
@@ -76,7 +91,12 @@ impl Wire {
     /// The service hands its answer, or the end of one in pieces, to the connection; `responding` is finished
     /// once it is written.
     pub(crate) fn answer(&self, responding: Option<Responding>) {
-        *self.stage.lock() = Stage::Answering(responding);
+        self.answer_holding(responding, None);
+    }
+
+    /// The same of an answer whose share of memory is held until it is written.
+    pub(crate) fn answer_holding(&self, responding: Option<Responding>, share: Option<Share>) {
+        *self.stage.lock() = Stage::Answering(responding, share);
     }
 
     fn read(&self) {
@@ -94,13 +114,16 @@ impl Wire {
 
     fn flushed(&self) {
         let mut stage = self.stage.lock();
-        if !matches!(*stage, Stage::Answering(_)) {
+        if !matches!(*stage, Stage::Answering(..)) {
             return;
         }
         let answered = std::mem::replace(&mut *stage, Stage::Idle);
         drop(stage);
-        if let Stage::Answering(Some(responding)) = answered {
-            responding.finish(monotonic_now());
+        if let Stage::Answering(responding, share) = answered {
+            drop(share);
+            if let Some(responding) = responding {
+                responding.finish(monotonic_now());
+            }
         }
     }
 }

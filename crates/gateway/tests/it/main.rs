@@ -7,6 +7,7 @@
 mod admitted;
 mod auth;
 mod door;
+mod inner;
 mod invoke;
 mod otlp;
 mod own;

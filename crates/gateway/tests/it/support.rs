@@ -15,7 +15,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use pilotlight_gateway::{Admission, Config, Drained, Gateway, Records};
-use pilotlight_model::node::{BoxFuture, InvokeReply, InvokeRequest, Node, NodeError};
+use pilotlight_model::node::{BoxFuture, InnerDoor, InvokeReply, InvokeRequest, Node, NodeError};
 use prometheus_client::metrics::counter::Counter;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
@@ -36,6 +36,8 @@ pub(crate) struct Stage {
     pub(crate) fakes: Arc<Fakes>,
     /// The node as others than the gateway get it.
     pub(crate) node: Arc<dyn Node>,
+    /// The gateway as a node gets it.
+    pub(crate) door: Arc<dyn InnerDoor>,
     shutdown: Option<oneshot::Sender<()>>,
     serving: JoinHandle<Drained>,
 }
@@ -78,6 +80,7 @@ impl Stage {
         );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let door = Arc::new(gateway.clone());
         let (shutdown, signal) = oneshot::channel();
         let serving = tokio::spawn(async move {
             gateway
@@ -90,6 +93,7 @@ impl Stage {
             address,
             fakes,
             node,
+            door,
             shutdown: Some(shutdown),
             serving,
         }
@@ -125,11 +129,7 @@ impl Stage {
     }
 
     pub(crate) async fn connect(&self) -> Client {
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
-        Client(sender)
+        connect(self.address).await
     }
 
     /// The value of a metric's line, labels included in `name`; 0 where there is none yet.
@@ -162,6 +162,14 @@ impl Stage {
     pub(crate) async fn drained(self) -> Drained {
         self.serving.await.unwrap()
     }
+}
+
+pub(crate) async fn connect(address: SocketAddr) -> Client {
+    let stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    Client(sender)
 }
 
 /// A keep-alive connection.

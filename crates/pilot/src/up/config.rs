@@ -14,6 +14,7 @@ use pilotlight_control::{
 };
 use pilotlight_gateway::{Endpoint, InvalidEndpoint, refuse_open_listen};
 use pilotlight_model::limits::{DEFAULT_DRAIN, Limits};
+use pilotlight_model::node::FunctionApi;
 
 use asynchronous::Asynchronous;
 use policy::PolicyConfig;
@@ -50,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) hot_reload: Option<HotReload>,
     /// Whether functions may be configured with other versions of the runtimes that are here.
     pub(crate) runtime_substitutes: bool,
+    /// What functions may do with the platform's own API.
+    pub(crate) function_api: FunctionApi,
     /// Who may call; empty is open, on loopback only.
     pub(crate) access_keys: Vec<AccessKey>,
     /// Limits of the installation.
@@ -118,6 +121,7 @@ impl Default for Config {
             otlp_endpoint: None,
             hot_reload: None,
             runtime_substitutes: true,
+            function_api: FunctionApi::default(),
             access_keys: Vec::new(),
             limits: Limits::default(),
             policy: PolicyConfig::default(),
@@ -207,6 +211,7 @@ impl Config {
             otlp_endpoint,
             hot_reload: file.hot_reload.or(self.hot_reload),
             runtime_substitutes: file.runtime_substitutes.unwrap_or(self.runtime_substitutes),
+            function_api: file.function_api.unwrap_or(self.function_api),
             access_keys: file.access_keys.unwrap_or(self.access_keys),
             limits,
             policy: self.policy.with(file.policy),
@@ -266,6 +271,7 @@ impl Config {
             log_filter: Some(self.log_filter.clone()),
             hot_reload: self.hot_reload.clone(),
             runtime_substitutes: Some(self.runtime_substitutes),
+            function_api: Some(self.function_api),
             otlp_endpoint: self.otlp_endpoint.as_ref().map(Endpoint::to_string),
             limits: Some(LimitsTable {
                 account_concurrency: Some(account_concurrency),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use pilotlight_model::AccountId;
+use pilotlight_model::node::FunctionApi;
 use serde::{Deserialize, Serialize};
 
 use super::config::asynchronous::{AsyncTable, DestinationsTable};
@@ -28,6 +29,7 @@ pub(crate) struct File {
     pub(crate) otlp_endpoint: Option<String>,
     pub(crate) hot_reload: Option<HotReload>,
     pub(crate) runtime_substitutes: Option<bool>,
+    pub(crate) function_api: Option<FunctionApi>,
     pub(crate) limits: Option<LimitsTable>,
     pub(crate) policy: Option<PolicyTable>,
     #[serde(rename = "async")]

@@ -14,6 +14,7 @@ use pilotlight_agent::{Agent, RuntimeImage};
 use pilotlight_control::{Control, HotReload, UrlBase};
 use pilotlight_gateway::{Admission, Gateway, Records};
 use pilotlight_model::Runtime;
+use pilotlight_model::node::{FunctionApi, InnerDoor};
 use pilotlight_sandbox::Sandboxes;
 use pilotlight_store::Store;
 use sha2::{Digest, Sha256};
@@ -23,6 +24,7 @@ use tokio::task::spawn_blocking;
 
 use super::config::Config;
 use super::keys::KeySource;
+use super::late_door::LateDoor;
 use super::signals::Signals;
 use super::{file, images, local_names, ready};
 use crate::exit::Exit;
@@ -118,11 +120,20 @@ impl Platform {
             resolv_conf: pilotlight_sandbox::network::resolv_conf(&config.data_dir)
                 .context("cannot write the instances' resolv.conf")?,
         };
+        // Instances may be there before the gateway is.
+        let (opens, inner_door) = LateDoor::new();
+        let inner_door = match config.function_api {
+            FunctionApi::None => None,
+            FunctionApi::Invoke | FunctionApi::Account => {
+                Some(Arc::new(inner_door) as Arc<dyn InnerDoor>)
+            }
+        };
         let agent = Agent::start(
             agent_config,
             Arc::clone(&store),
             runtimes,
             sandboxes.clone(),
+            inner_door,
         )
         .context("cannot start the node")?;
         let node = Arc::new(agent.clone());
@@ -152,6 +163,7 @@ impl Platform {
             control.clone(),
             control.clone(),
         );
+        opens.open(gateway.clone());
         Ok(Self {
             listener,
             address,
@@ -235,6 +247,8 @@ async fn url_base(config: &Config, address: SocketAddr) -> Option<UrlBase> {
 
 fn hot_reload(config: &Config, open: Arc<AtomicBool>) -> HotReload {
     match &config.hot_reload {
+        // Who is nobody's key, as functions are not, must not choose folders of this machine.
+        None if config.function_api == FunctionApi::Account => HotReload::Never,
         None => HotReload::While(open),
         Some(file::HotReload::Switch(true)) => HotReload::Any(open),
         Some(file::HotReload::Switch(false)) => HotReload::Never,
@@ -258,6 +272,7 @@ fn gateway_config(config: &Config) -> pilotlight_gateway::Config {
     pilotlight_gateway::Config {
         drain: config.drain,
         otlp_endpoint: config.otlp_endpoint.clone(),
+        function_api: config.function_api,
         ..pilotlight_gateway::Config::default()
     }
 }

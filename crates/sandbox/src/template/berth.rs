@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io;
-use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use crate::channel::{Channel, are_open};
 use crate::companions::{Beside, Companions};
 use crate::error::{LaunchError, SlotError};
 use crate::filling::{Filled, Filling};
-use crate::foundation::{BUILD_PATIENCE, Foundation, hear};
+use crate::foundation::{BUILD_PATIENCE, Foundation, Listeners, hear};
 use crate::init::nested::PROGRAM;
 use crate::launcher::Nest;
 use crate::message::{Order, Report};
@@ -54,7 +53,7 @@ pub struct Berth {
     fork: AsyncFd<Channel>,
     /// The fork's.
     memory: Memory,
-    runtime_api: Option<TcpListener>,
+    listeners: Option<Listeners>,
     furnished: Option<Filled>,
     template: Arc<Frozen>,
 }
@@ -99,7 +98,7 @@ impl Berth {
             control,
             program,
             program_pid,
-            runtime_api,
+            listeners,
         } = Foundation::lay(&node, &template.ids, Some(nest))?;
         let max = node.max_slots;
         let mut place = Place::take(&template).ok_or(SlotError::Exhausted { max })?;
@@ -118,20 +117,20 @@ impl Berth {
             control: waited_for(control).map_err(SlotError::Channel)?,
             fork: waited_for(fork).map_err(SlotError::Channel)?,
             memory,
-            runtime_api: Some(runtime_api),
+            listeners: Some(listeners),
             furnished: None,
             template,
         })
     }
 
-    /// The listener at 127.0.0.1:9001 inside, non-blocking.
+    /// What can be connected to inside.
     ///
     /// # Panics
     /// The second time.
-    pub fn take_runtime_api(&mut self) -> TcpListener {
-        self.runtime_api
+    pub fn take_listeners(&mut self) -> Listeners {
+        self.listeners
             .take()
-            .expect("a berth's listener is taken once")
+            .expect("a berth's listeners are taken once")
     }
 
     /// Whether the fork and its sandbox are there still, as far as can be seen without waiting.

@@ -17,7 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             arguments_and_environment,
         ),
         trial("connects_output_and_descriptor_3_only", descriptors),
-        trial("serves_the_runtime_api_on_its_own_loopback", runtime_api),
+        trial("serves_listeners_on_its_own_loopback", listeners),
         trial("tells_how_a_program_ended", exits),
         trial("tells_programs_that_cannot_be_executed", not_executable),
         trial("assembles_code_layers_and_name_servers", assembled),
@@ -64,22 +64,28 @@ async fn descriptors(world: World) {
     world.sandboxes.shutdown().await;
 }
 
-async fn runtime_api(world: World) {
-    let mut slot = world.sandboxes.slot().await.unwrap();
-    let listener = tokio::net::TcpListener::from_std(slot.take_runtime_api()).unwrap();
-    let process = slot
-        .launch(launch(&world.root, &["connect", "127.0.0.1", "9001"]))
-        .await
-        .unwrap();
-    let (connection, _) = listener.accept().await.unwrap();
-    let mut connection: TcpStream = connection.into_std().unwrap();
-    connection.set_nonblocking(false).unwrap();
-    connection.write_all(b"event").unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).unwrap();
-    assert_eq!(answer, "event");
-    assert_eq!(process.wait().await, Exit::Code(0));
-    drop(process);
+async fn listeners(world: World) {
+    for port in ["9001", "9002"] {
+        let mut slot = world.sandboxes.slot().await.unwrap();
+        let listeners = slot.take_listeners();
+        let listener = match port {
+            "9001" => listeners.runtime_api,
+            _ => listeners.inner_door,
+        };
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        let process = slot
+            .launch(launch(&world.root, &["connect", "127.0.0.1", port]))
+            .await
+            .unwrap();
+        let (connection, _) = listener.accept().await.unwrap();
+        let mut connection: TcpStream = connection.into_std().unwrap();
+        connection.set_nonblocking(false).unwrap();
+        connection.write_all(b"event").unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "event");
+        assert_eq!(process.wait().await, Exit::Code(0));
+    }
     world.sandboxes.shutdown().await;
 }
 

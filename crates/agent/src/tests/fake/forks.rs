@@ -157,8 +157,8 @@ impl Berth for FakeBerth {
 
     fn make_ready(&mut self) {}
 
-    fn take_runtime_api(&mut self) -> Option<std::net::TcpListener> {
-        self.api.listener.take()
+    fn take_listeners(&mut self) -> Option<pilotlight_sandbox::Listeners> {
+        self.api.listeners.take()
     }
 
     fn furnish(&mut self, furnishing: Furnishing) -> BoxFuture<'_, Result<(), LaunchError>> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use pilotlight_model::node::FunctionApi;
 use tracing_subscriber::EnvFilter;
 
 use super::{Config, InvalidConfig, Subnet, value};
@@ -50,6 +51,13 @@ impl Config {
     }
 
     fn check_hot_reload(&self) -> Result<(), InvalidConfig> {
+        if self.hot_reload == Some(HotReload::Switch(true))
+            && self.function_api == FunctionApi::Account
+        {
+            let reason = "with function_api = \"account\" functions could look into any folder of this machine: \
+                          list those that they may be loaded from";
+            return Err(value("hot_reload", reason));
+        }
         let Some(HotReload::Within(roots)) = &self.hot_reload else {
             return Ok(());
         };

@@ -22,6 +22,7 @@ drain_seconds = 7
 log_format = "json"
 log_filter = "debug"
 runtime_substitutes = false
+function_api = "none"
 otlp_endpoint = "http://127.0.0.1:4318"
 
 [limits]
@@ -130,6 +131,11 @@ fn values_that_cannot_work_are_refused() {
         ),
         ("subnet = \"10.0.0.1/16\"", "subnet"),
         ("otlp_endpoint = \"nowhere\"", "otlp_endpoint"),
+        ("function_api = \"all\"", "function_api"),
+        (
+            "function_api = \"account\"\nhot_reload = true",
+            "hot_reload",
+        ),
         (
             "function_url_base = \"fn.example.com\"",
             "function_url_base",
