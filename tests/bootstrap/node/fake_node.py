@@ -19,7 +19,8 @@ def program(folder=FOLDER):
     """What starts the bootstrap here, with the flags that it has in its image."""
     node = shutil.which("node")
     assert node, "Node.js is not installed"
-    return [node, *RECIPE["argv"][1:-1], str(folder / "bootstrap.cjs")]
+    flags = [flag.replace("/var/runtime", str(folder)) for flag in RECIPE["argv"][1:-1]]
+    return [node, *flags, str(folder / "bootstrap.cjs")]
 
 
 def surroundings():
