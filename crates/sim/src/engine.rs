@@ -33,7 +33,7 @@ use crews::Crews;
 use facts::Facts;
 use forecasts::Forecasts;
 use instances::Instances;
-use seat::Seats;
+use seat::{Seat, Seats};
 use waiting::Queue;
 use zygotes::Zygotes;
 
@@ -216,6 +216,12 @@ impl<'a> World<'a> {
             }
             self.actions = actions;
         }
+    }
+
+    /// Changes what of a version takes memory on a node, from now on.
+    fn change_seat(&mut self, version: VersionId, node: NodeId, change: impl FnOnce(&mut Seat)) {
+        self.seats
+            .change(version, node, self.now, self.facts, change);
     }
 
     /// Sets a timer. Of those at the same moment the one that was set first comes first.

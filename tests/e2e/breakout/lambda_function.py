@@ -779,13 +779,21 @@ def runtime_socket_garbage(event):
 
 
 def runtime_api_flood(event):
+    return flood(9001, "/2018-06-01/runtime/invocation/x/response")
+
+
+def inner_door_flood(event):
+    return flood(9002, "/2015-03-31/functions/x/invocations")
+
+
+def flood(port, path):
     """Declares a huge body and sends until the other side has had enough."""
     sent = 0
-    with socket.create_connection(("127.0.0.1", 9001), timeout=5) as api:
-        api.sendall(b"POST /2018-06-01/runtime/invocation/x/response HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000000\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000000\r\n\r\n".encode())
         try:
             while sent < 256 << 20:
-                sent += api.send(b"x" * (1 << 20))
+                sent += connection.send(b"x" * (1 << 20))
         except OSError:
             return None
     return f"sent {sent >> 20} MiB"
@@ -830,19 +838,6 @@ def inner_door_nonsense(event):
             except OSError:
                 break
     return None
-
-
-def inner_door_flood(event):
-    """Declares a huge event and sends until the other side has had enough."""
-    sent = 0
-    with socket.create_connection(("127.0.0.1", 9002), timeout=5) as door:
-        door.sendall(b"POST /2015-03-31/functions/x/invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000000\r\n\r\n")
-        try:
-            while sent < 256 << 20:
-                sent += door.send(b"x" * (1 << 20))
-        except OSError:
-            return None
-    return f"sent {sent >> 20} MiB"
 
 
 def inner_door_connections(event):

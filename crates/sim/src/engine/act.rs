@@ -70,19 +70,13 @@ impl World<'_> {
             self.now,
             instance.weighs,
         );
-        self.seats.change(
-            instance.version,
-            instance.node,
-            self.now,
-            self.facts,
-            |seat| {
-                seat.remove(instance.kind, Part::Idle);
-                // Mostly the one that has been idle longest.
-                if let Some(place) = seat.idle.iter().position(|it| *it == id) {
-                    seat.idle.remove(place);
-                }
-            },
-        );
+        self.change_seat(instance.version, instance.node, |seat| {
+            seat.remove(instance.kind, Part::Idle);
+            // Mostly the one that has been idle longest.
+            if let Some(place) = seat.idle.iter().position(|it| *it == id) {
+                seat.idle.remove(place);
+            }
+        });
     }
 
     /// Where nodes have the zygote of its runtime, nothing of an instance is kept; where they have none of their
@@ -184,14 +178,13 @@ impl World<'_> {
 
     fn drop_holding(&mut self, version: VersionId, node: NodeId, rung: Rung) {
         let mut was = Holding::None;
-        self.seats
-            .change(version, node, self.now, self.facts, |seat| {
-                was = std::mem::take(if rung == Rung::Spare {
-                    &mut seat.spare
-                } else {
-                    &mut seat.template
-                });
+        self.change_seat(version, node, |seat| {
+            was = std::mem::take(if rung == Rung::Spare {
+                &mut seat.spare
+            } else {
+                &mut seat.template
             });
+        });
         if was == Holding::There {
             self.queue.push_back(Event::Lost {
                 version,
@@ -216,14 +209,13 @@ impl World<'_> {
             self.tally.no_room += 1;
             return;
         }
-        self.seats
-            .change(version, node, self.now, self.facts, |seat| {
-                *(if rung == Rung::Spare {
-                    &mut seat.spare
-                } else {
-                    &mut seat.template
-                }) = Holding::Making;
-            });
+        self.change_seat(version, node, |seat| {
+            *(if rung == Rung::Spare {
+                &mut seat.spare
+            } else {
+                &mut seat.template
+            }) = Holding::Making;
+        });
         if self.is_instant() {
             self.made(version, node, rung);
         } else {
@@ -250,18 +242,17 @@ impl World<'_> {
     /// A template or spare is ready.
     pub(super) fn made(&mut self, version: VersionId, node: NodeId, rung: Rung) {
         let mut is_new = false;
-        self.seats
-            .change(version, node, self.now, self.facts, |seat| {
-                let holding = if rung == Rung::Spare {
-                    &mut seat.spare
-                } else {
-                    &mut seat.template
-                };
-                is_new = *holding == Holding::Making;
-                if is_new {
-                    *holding = Holding::There;
-                }
-            });
+        self.change_seat(version, node, |seat| {
+            let holding = if rung == Rung::Spare {
+                &mut seat.spare
+            } else {
+                &mut seat.template
+            };
+            is_new = *holding == Holding::Making;
+            if is_new {
+                *holding = Holding::There;
+            }
+        });
         if !is_new {
             return;
         }

@@ -163,19 +163,13 @@ impl World<'_> {
             self.now,
             instance.weighs,
         );
-        self.seats.change(
-            instance.version,
-            instance.node,
-            self.now,
-            self.facts,
-            |seat| {
-                seat.remove(instance.kind, Part::Idle);
-                seat.add(instance.kind, Part::Busy);
-                if let Some(place) = seat.idle.iter().rposition(|it| *it == id) {
-                    seat.idle.remove(place);
-                }
-            },
-        );
+        self.change_seat(instance.version, instance.node, |seat| {
+            seat.remove(instance.kind, Part::Idle);
+            seat.add(instance.kind, Part::Busy);
+            if let Some(place) = seat.idle.iter().rposition(|it| *it == id) {
+                seat.idle.remove(place);
+            }
+        });
         self.count(&instance, kind, waited.map(|(_, waiting)| waiting.since));
         match runs {
             Runs::For(runs) => self.after(Instant(self.now.0 + runs), Timer::Done(id)),
@@ -232,17 +226,11 @@ impl World<'_> {
         instance.part = Part::Idle;
         // A template that has come or gone meanwhile changes what it weighs.
         let instance = *instance;
-        self.seats.change(
-            instance.version,
-            instance.node,
-            self.now,
-            self.facts,
-            |seat| {
-                seat.remove(instance.kind, Part::Busy);
-                seat.add(instance.kind, Part::Idle);
-                seat.idle.push(id);
-            },
-        );
+        self.change_seat(instance.version, instance.node, |seat| {
+            seat.remove(instance.kind, Part::Busy);
+            seat.add(instance.kind, Part::Idle);
+            seat.idle.push(id);
+        });
         let memory = self
             .seats
             .need(instance.version, instance.node, instance.kind, self.facts);

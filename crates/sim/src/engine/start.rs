@@ -48,16 +48,15 @@ impl World<'_> {
             forecast,
             weighs,
         });
-        self.seats
-            .change(version, node, self.now, self.facts, |seat| {
-                seat.add(kind, part);
-                if kind == StartKind::Spare {
-                    seat.spare = Holding::None;
-                }
-                if part == Part::Idle {
-                    seat.idle.push(id);
-                }
-            });
+        self.change_seat(version, node, |seat| {
+            seat.add(kind, part);
+            if kind == StartKind::Spare {
+                seat.spare = Holding::None;
+            }
+            if part == Part::Idle {
+                seat.idle.push(id);
+            }
+        });
         // What a version has lifted higher, it holds no longer below.
         self.let_go_of_zygote(version, node);
         self.queue.push_back(Event::Starting(Starting {
@@ -128,17 +127,11 @@ impl World<'_> {
         };
         instance.part = Part::Idle;
         let instance = *instance;
-        self.seats.change(
-            instance.version,
-            instance.node,
-            self.now,
-            self.facts,
-            |seat| {
-                seat.remove(instance.kind, Part::Starting);
-                seat.add(instance.kind, Part::Idle);
-                seat.idle.push(id);
-            },
-        );
+        self.change_seat(instance.version, instance.node, |seat| {
+            seat.remove(instance.kind, Part::Starting);
+            seat.add(instance.kind, Part::Idle);
+            seat.idle.push(id);
+        });
         self.tell(started(id, instance.kind, instance.took));
         // What waits is served at once; the request that it was made for before all others.
         if !self.hand_over(id, instance.ticket) {
