@@ -22,7 +22,9 @@ def why(platform):
 
 
 def told(answer):
-    return json.loads(answer.stdout)
+    """What is said of the one version that the name means."""
+    [version] = json.loads(answer.stdout)["versions"]
+    return version
 
 
 def test_a_first_start_and_what_was_warm_after_it(deploy, why, platform):
@@ -53,6 +55,23 @@ def test_a_burst_and_a_change(deploy, why, client):
     function.call(0)
     last = told(why(function.name))["starts"][0]
     assert "changed" in last["reason"], last
+
+
+def test_an_alias_with_two_versions_has_both_explained(deploy, why, platform, client):
+    function = deploy(ECHO, Publish=True)
+    client.update_function_configuration(FunctionName=function.name, Description="the second")
+    client.get_waiter("function_updated_v2").wait(FunctionName=function.name)
+    client.publish_version(FunctionName=function.name)
+    client.get_waiter("published_version_active").wait(FunctionName=function.name, Qualifier="2")
+    alias = {"FunctionName": function.name, "Name": "live"}
+    client.create_alias(**alias, FunctionVersion="1", RoutingConfig={"AdditionalVersionWeights": {"2": 0.25}})
+    versions = json.loads(why(f"{function.name}:live").stdout)["versions"]
+    assert [version["version"].split(":")[-1] for version in versions] == ["1", "2"]
+    assert [version["weight"] for version in versions] == [0.75, 0.25]
+    text = platform.pilot("why", f"{function.name}:live").stdout
+    assert ":1  policy" in text and ":2  policy" in text and "gets 25% of the invocations" in text, text
+    client.update_alias(**alias, FunctionVersion="1", RoutingConfig={"AdditionalVersionWeights": {}})
+    assert told(why(f"{function.name}:live"))["weight"] == 1
 
 
 def test_a_function_that_there_is_not_has_no_starts(why):

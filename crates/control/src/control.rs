@@ -10,7 +10,7 @@ use pilotlight_model::function_policy::Policy;
 use pilotlight_model::logs::Logs;
 use pilotlight_model::names::Target;
 use pilotlight_model::node::{
-    Api, BoxFuture, Caller, Directory, EventQueue, Node, QueuedEvent, Resolved,
+    Api, BoxFuture, Caller, Directory, EventQueue, Node, QueuedEvent, Resolved, Route,
 };
 use pilotlight_model::url::FunctionUrl;
 use pilotlight_model::{
@@ -79,6 +79,11 @@ impl Parts {
         let draw = || self.config.chance.draw();
         let index = self.catalog.index();
         index.resolve(account, region, name, qualifier, draw)
+    }
+
+    /// All versions that invocations of it get.
+    pub(crate) fn routes(&self, target: &Target) -> Result<Vec<Route>, LambdaError> {
+        self.catalog.index().routes(target)
     }
 }
 
@@ -198,6 +203,10 @@ impl Directory for Control {
         qualifier: Option<&str>,
     ) -> Result<Resolved, LambdaError> {
         self.parts.resolve(account, region, name, qualifier)
+    }
+
+    fn routes(&self, target: &Target) -> Result<Vec<Route>, LambdaError> {
+        self.parts.routes(target)
     }
 
     fn policy(&self, target: &Target) -> Arc<Policy> {

@@ -3,6 +3,8 @@
 //! others in. In memory. The catalog's writer changes it in commit order;
 //! nothing else does.
 
+mod resolving;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -10,7 +12,6 @@ use parking_lot::RwLock;
 use pilotlight_model::concurrency::Share;
 use pilotlight_model::function_policy::Policy;
 use pilotlight_model::names::{Qualifier, Target};
-use pilotlight_model::node::Resolved;
 use pilotlight_model::url::FunctionUrl;
 use pilotlight_model::{
     AccountId, AliasName, Digest, ErrorKind, FunctionName, FunctionSpec, LambdaError, Region,
@@ -154,56 +155,6 @@ impl Index {
         }
         drop(tables);
         self.changed.notify_one();
-    }
-
-    /// The spec that `name` and `qualifier` mean to one invocation. `draw` gives a number from 0 up to but
-    /// not including 1, by which an alias with two versions chooses.
-    pub(crate) fn resolve(
-        &self,
-        account: &AccountId,
-        region: &Region,
-        name: &FunctionName,
-        qualifier: Option<&str>,
-        draw: impl FnOnce() -> f64,
-    ) -> Result<Resolved, LambdaError> {
-        let mut key = VersionKey {
-            account: account.clone(),
-            region: region.clone(),
-            name: name.clone(),
-            version: Version::Latest,
-        };
-        let asked = qualifier.unwrap_or("$LATEST");
-        let (entry, share) = {
-            // One look, so that an alias and what it points at belong together.
-            let tables = self.tables.read();
-            let version = match asked.parse() {
-                Ok(Qualifier::Version(version)) => Some(version),
-                Ok(Qualifier::Alias(alias)) => {
-                    let routing = tables.aliases.get(&AliasKey::of(&key, &alias));
-                    routing.map(|routing| routing.choose(draw))
-                }
-                Err(_) => None,
-            };
-            let entry = version.and_then(|version| {
-                key.version = version;
-                tables.versions.get(&key).cloned()
-            });
-            (entry, tables.share(&key, self.account_concurrency))
-        };
-        let function_arn = key.function_arn();
-        // AWS names `$LATEST` here even where the caller did not.
-        let entry = entry
-            .ok_or_else(|| LambdaError::function_not_found(&format!("{function_arn}:{asked}")))?;
-        let invoked_arn = match qualifier {
-            Some(qualifier) => format!("{function_arn}:{qualifier}"),
-            None => function_arn,
-        };
-        let spec = entry.serving.ok_or_else(|| not_ready(entry.state))?;
-        Ok(Resolved {
-            spec,
-            invoked_arn,
-            share,
-        })
     }
 
     /// What the function of that version claims.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use pilotlight_model::limits::{INVOKE_EVENT_BYTES, WARM_UP_INSTANCES};
 use pilotlight_model::names::Target;
-use pilotlight_model::node::{Caller, NodeError, WarmUpCall, WarmUpOrder, WarmedUp};
+use pilotlight_model::node::{Caller, NodeError, Route, WarmUpCall, WarmUpOrder, WarmedUp};
 use pilotlight_model::{ErrorKind, LambdaError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -38,15 +38,17 @@ struct Fields {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Answer {
     function_arn: String,
-    version: String,
-    instances: u32,
-    #[serde(flatten)]
-    counts: Counts,
+    /// One, or the two that an alias splits invocations between.
+    versions: Vec<Warmed>,
 }
 
+/// What it came to for one version.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Counts {
+struct Warmed {
+    version: String,
+    /// That were asked for.
+    instances: u32,
     idle: u32,
     started: u32,
     called: u32,
@@ -92,21 +94,28 @@ impl Request {
     }
 }
 
-/// Warms up, as far as there is room.
+/// Warms up, as far as there is room. Where an alias splits invocations, each version gets its part of the
+/// instances.
 pub(crate) async fn run(parts: &Parts, request: &Request) -> Result<Answer, Failure> {
-    let Target {
-        account,
-        region,
-        name,
-        qualifier,
-    } = &request.function;
-    let resolved = parts
-        .resolve(account, region, name, qualifier.as_deref())
-        .map_err(Failure::Function)?;
+    let routes = parts.routes(&request.function).map_err(Failure::Function)?;
+    let mut versions = Vec::with_capacity(routes.len());
+    for route in &routes {
+        versions.push(one_version(parts, request, route).await?);
+    }
+    parts.metrics.warm_ups.inc();
+    Ok(Answer {
+        function_arn: request.function.arn(),
+        versions,
+    })
+}
+
+async fn one_version(parts: &Parts, request: &Request, route: &Route) -> Result<Warmed, Failure> {
+    let resolved = &route.resolved;
+    let instances = route.weight.part_of(request.instances);
     let at_ms = parts.config.clock.unix_ms();
     let order = WarmUpOrder {
         spec: Arc::clone(&resolved.spec),
-        instances: request.instances,
+        instances,
         call: request.payload.clone().map(|payload| WarmUpCall {
             invoked_arn: resolved.invoked_arn.clone(),
             payload,
@@ -121,20 +130,16 @@ pub(crate) async fn run(parts: &Parts, request: &Request) -> Result<Answer, Fail
         called,
         failed,
     } = done;
-    parts.metrics.warm_ups.inc();
     parts.metrics.warm_up_starts.inc_by(started.into());
     parts.metrics.warm_up_calls.inc_by(called.into());
-    tracing::info!(function = %key, wanted = request.instances, idle, started, called, failed, "warmed up");
-    Ok(Answer {
-        function_arn: resolved.invoked_arn,
+    tracing::info!(function = %key, wanted = instances, idle, started, called, failed, "warmed up");
+    Ok(Warmed {
         version: key.version.to_string(),
-        instances: request.instances,
-        counts: Counts {
-            idle,
-            started,
-            called,
-            failed,
-        },
+        instances,
+        idle,
+        started,
+        called,
+        failed,
     })
 }
 

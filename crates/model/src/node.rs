@@ -20,6 +20,7 @@ use crate::function_policy::Policy;
 use crate::ids::{AccountId, Digest, FunctionName, Region, RequestId, UrlId};
 use crate::names::Target;
 use crate::provisioned::Provisioned;
+use crate::routing::Weight;
 use crate::runtime::Runtime;
 use crate::url::FunctionUrl;
 
@@ -28,7 +29,8 @@ pub use invocation::{InvokeReply, InvokeRequest, NodeError, ResponseSink, Stream
 pub use status::{NodeStatus, VersionCounts};
 pub use warm_up::{WARM_UP_CONTEXT, WarmUpCall, WarmUpOrder, WarmedUp};
 pub use why::{
-    Calls, Expected, ForecastCounters, Period, ToldRequest, Why, WhyForecasts, WhyReason, WhyStart,
+    Calls, Expected, ForecastCounters, Period, ToldRequest, Why, WhyAnswer, WhyForecasts,
+    WhyReason, WhyRoute, WhyStart,
 };
 
 /// A boxed future, as object-safe traits return it.
@@ -152,6 +154,15 @@ pub struct Resolved {
     pub share: Share,
 }
 
+/// One of the versions that a name and qualifier mean to invocations.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// The version.
+    pub resolved: Resolved,
+    /// The share of the invocations that it gets.
+    pub weight: Weight,
+}
+
 /// Finds what an invocation means. Answered from memory: it is on the request path.
 pub trait Directory: Send + Sync + 'static {
     /// Resolves a function and an optional qualifier. Errors are `ResourceNotFound`, `ResourceConflict`
@@ -163,6 +174,10 @@ pub trait Directory: Send + Sync + 'static {
         name: &FunctionName,
         qualifier: Option<&str>,
     ) -> Result<Resolved, LambdaError>;
+
+    /// All versions that invocations of the target get: one, or the two that an alias splits them between. Errors are
+    /// those of [`Directory::resolve`].
+    fn routes(&self, target: &Target) -> Result<Vec<Route>, LambdaError>;
 
     /// Whether invocations that go on with a loop through the function may run. Asked only where a loop has
     /// been found, so that it may take a while.

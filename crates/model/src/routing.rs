@@ -23,6 +23,17 @@ impl TryFrom<f64> for Weight {
     }
 }
 
+impl Weight {
+    /// All invocations.
+    pub const ALL: Self = Self(1.0);
+
+    /// That share of so many things that cannot be divided, rounded up. What arithmetic with fractions leaves
+    /// over is not rounded: 30 % of ten are three.
+    pub fn part_of(self, count: u32) -> u32 {
+        (f64::from(count) * self.0 - 1e-9).ceil().max(0.0) as u32
+    }
+}
+
 impl From<Weight> for f64 {
     fn from(weight: Weight) -> f64 {
         weight.0
@@ -48,7 +59,19 @@ impl Routing {
         }
     }
 
-    /// Every version that an invocation may get.
+    /// The versions that invocations get, each with its share of them. One whose share is nothing is left out.
+    pub fn shares(&self) -> impl Iterator<Item = (Version, Weight)> {
+        let (main, additional) = match self.additional {
+            Some((version, weight)) => (Weight(1.0 - weight.0), Some((version, weight))),
+            None => (Weight::ALL, None),
+        };
+        [(self.version, main)]
+            .into_iter()
+            .chain(additional)
+            .filter(|(_, weight)| weight.0 > 0.0)
+    }
+
+    /// Every version that it names, those that get nothing as well.
     pub fn versions(&self) -> impl Iterator<Item = Version> {
         [self.version]
             .into_iter()
@@ -88,6 +111,32 @@ mod tests {
         }
     }
 
+    #[test]
+    fn versions_that_get_nothing_have_no_share() {
+        let versions = |share| {
+            split(share)
+                .shares()
+                .map(|(version, _)| version)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!((versions(0.0), versions(1.0)), (vec![ONE], vec![TWO]));
+        assert_eq!(versions(0.5), [ONE, TWO]);
+    }
+
+    #[test]
+    fn fractions_that_come_out_even_stay_so() {
+        let parts = |share| {
+            split(share)
+                .shares()
+                .map(|(_, weight)| weight.part_of(10))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (parts(0.3), parts(0.9), parts(0.25)),
+            (vec![7, 3], vec![1, 9], vec![8, 3])
+        );
+    }
+
     proptest! {
         /// Draws that are spread evenly are split by the weight, as closely as their number allows.
         #[test]
@@ -103,6 +152,15 @@ mod tests {
         fn all_and_nothing_are_exact(draw in 0.0..1.0) {
             prop_assert_eq!(split(0.0).choose(|| draw), ONE);
             prop_assert_eq!(split(1.0).choose(|| draw), TWO);
+        }
+
+        /// Parts are enough for all, and none is larger than it must be.
+        #[test]
+        fn parts_are_rounded_up(share in 0.0..=1.0, count in 1_u32..2_000) {
+            let parts: Vec<u32> = split(share).shares().map(|(_, weight)| weight.part_of(count)).collect();
+            let sum: u32 = parts.iter().sum();
+            prop_assert!((count..=count + 1).contains(&sum), "{parts:?} of {count}");
+            prop_assert!(parts.iter().all(|part| (1..=count).contains(part)), "{parts:?} of {count}");
         }
 
         /// A larger weight never takes an invocation away from the version that it is for.

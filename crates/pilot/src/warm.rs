@@ -16,8 +16,16 @@ use crate::output;
 /// What the platform tells of a warm-up.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Warmed {
+struct Answer {
     function_arn: String,
+    versions: Vec<Warmed>,
+}
+
+/// What it came to for one version.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Warmed {
+    version: String,
     instances: u32,
     idle: u32,
     started: u32,
@@ -46,12 +54,13 @@ pub(crate) async fn run(args: WarmArgs) -> anyhow::Result<Exit> {
     if args.output == Format::Json {
         output::print(&format!("{}\n", serde_json::to_string_pretty(&told)?))?;
     }
-    let warmed: Warmed = serde_json::from_value(told)
+    let answer: Answer = serde_json::from_value(told)
         .context("the platform's answer is not what this client expects")?;
     if args.output == Format::Table {
-        output::print(&words(&warmed))?;
+        output::print(&answer.words())?;
     }
-    Ok(match warmed.idle < warmed.instances {
+    let short = |warmed: &Warmed| warmed.idle < warmed.instances;
+    Ok(match answer.versions.iter().any(short) {
         true => Exit::Failed,
         false => Exit::Done,
     })
@@ -69,24 +78,40 @@ fn request(args: &WarmArgs) -> anyhow::Result<Value> {
     Ok(request)
 }
 
-fn words(warmed: &Warmed) -> String {
-    let Warmed {
-        function_arn,
-        instances,
-        idle,
-        started,
-        called,
-        failed,
-    } = warmed;
-    let mut words = format!("{function_arn}: {idle} idle, {started} of them new");
-    if idle < instances {
-        words += &format!("; there is no room for {instances}, or its init fails");
+impl Answer {
+    /// A line for each version. Which one it is, is said where a name means two.
+    fn words(&self) -> String {
+        let arn = &self.function_arn;
+        match self.versions.as_slice() {
+            [warmed] => format!("{arn}: {}\n", warmed.words()),
+            several => several
+                .iter()
+                .map(|warmed| format!("{arn}, version {}: {}\n", warmed.version, warmed.words()))
+                .collect(),
+        }
     }
-    if *called > 0 {
-        words += &format!("; {called} handlers called");
+}
+
+impl Warmed {
+    fn words(&self) -> String {
+        let Self {
+            instances,
+            idle,
+            started,
+            called,
+            failed,
+            ..
+        } = self;
+        let mut words = format!("{idle} idle, {started} of them new");
+        if idle < instances {
+            words += &format!("; there is no room for {instances}, or its init fails");
+        }
+        if *called > 0 {
+            words += &format!("; {called} handlers called");
+        }
+        if *failed > 0 {
+            words += &format!(", {failed} failed");
+        }
+        words
     }
-    if *failed > 0 {
-        words += &format!(", {failed} failed");
-    }
-    words + "\n"
 }

@@ -5,7 +5,7 @@ mod forecasts;
 use std::fmt::Write;
 
 use pilotlight_model::StartKind;
-use pilotlight_model::node::{Why, WhyReason, WhyStart};
+use pilotlight_model::node::{Why, WhyAnswer, WhyReason, WhyRoute, WhyStart};
 
 use crate::cli::{Format, WhyArgs};
 use crate::client::{Client, encode};
@@ -16,16 +16,26 @@ use crate::output;
 pub(crate) async fn run(args: WhyArgs) -> anyhow::Result<Exit> {
     let client = Client::new(&args.target)?;
     let path = format!("/pilotlight/v1/why?function={}", encode(&args.function));
-    let why: Why = client.get(&path).await?;
+    let why: WhyAnswer = client.get(&path).await?;
     output::print(&match args.output {
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&why)?),
-        Format::Table => words(&why),
+        Format::Table => why
+            .versions
+            .iter()
+            .map(words)
+            .collect::<Vec<_>>()
+            .join("\n"),
     })?;
     Ok(Exit::Done)
 }
 
-fn words(why: &Why) -> String {
-    let mut text = format!("{}  policy {}\n", why.version, why.policy);
+fn words(route: &WhyRoute) -> String {
+    let WhyRoute { weight, why } = route;
+    let mut text = format!("{}  policy {}", why.version, why.policy);
+    if *weight < 1.0 {
+        let _ = write!(text, "  gets {}% of the invocations", percent(*weight));
+    }
+    text.push('\n');
     if why.starts.is_empty() {
         text.push_str("the node remembers no start of it\n");
     } else {
@@ -35,6 +45,11 @@ fn words(why: &Why) -> String {
         text.push_str(&forecasts::words(forecasts));
     }
     text
+}
+
+/// As a number that people read: 12.5, but 30 for what fractions make of 0.3.
+fn percent(weight: f64) -> f64 {
+    (weight * 1e4).round() / 100.0
 }
 
 fn starts(why: &Why) -> String {
@@ -143,9 +158,9 @@ mod tests {
             ],
             forecasts: None,
         };
-        let text = words(&why);
+        let text = words(&WhyRoute { weight: 0.3, why });
         for said in [
-            "arn:f  policy fixed:600000ms",
+            "arn:f  policy fixed:600000ms  gets 30% of the invocations",
             "its template was there: the last instance was reclaimed 2.00 s before, its time was over",
             "it had neither template nor zygote: no instance before it",
             "1 request since then found an idle instance",

@@ -1,10 +1,10 @@
 //! `GET /pilotlight/v1/why?function=`: why the last starts of a version were what they were, as its node
-//! remembers it. `function` is a name in any form, with a qualifier if need be.
+//! remembers it. `function` is a name in any form, with a qualifier if need be; an alias may mean two versions.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use pilotlight_model::names::Target;
-use pilotlight_model::node::Caller;
+use pilotlight_model::node::{Caller, WhyAnswer, WhyRoute};
 use pilotlight_model::{ErrorKind, LambdaError};
 
 use super::{json, parameter};
@@ -18,13 +18,18 @@ pub(super) fn read(
     let name: String = parameter(query, "function")?.ok_or_else(|| {
         LambdaError::new(ErrorKind::InvalidParameterValue, "function must be given.")
     })?;
-    let target = Target::resolve(caller, &name, None)?;
     // Whose function it is sees this, and nobody else.
-    let resolved = parts.directory.resolve(
-        &caller.account,
-        &target.region,
-        &target.name,
-        target.qualifier.as_deref(),
-    )?;
-    json(StatusCode::OK, &parts.node.why(&resolved.spec.key))
+    let target = Target {
+        account: caller.account.clone(),
+        ..Target::resolve(caller, &name, None)?
+    };
+    let routes = parts.directory.routes(&target)?;
+    let versions = routes
+        .into_iter()
+        .map(|route| WhyRoute {
+            weight: route.weight.into(),
+            why: parts.node.why(&route.resolved.spec.key),
+        })
+        .collect();
+    json(StatusCode::OK, &WhyAnswer { versions })
 }

@@ -261,12 +261,30 @@ async fn metrics_are_openmetrics_with_bounded_labels() {
 }
 
 #[tokio::test]
-async fn why_asks_the_node_of_the_version_that_a_name_means() {
+async fn why_asks_the_node_of_the_versions_that_a_name_means() {
     let stage = Stage::echoing().await;
-    let why = stage.get_json("/pilotlight/v1/why?function=hello").await;
-    let version = why["version"].as_str().unwrap();
-    assert!(version.ends_with(":function:hello:$LATEST"), "{version}");
-    assert_eq!((&why["policy"], &why["warm"]), (&json!("fixed"), &json!(3)));
+    let of = async |name: &str| {
+        let path = format!("/pilotlight/v1/why?function={name}");
+        let why = stage.get_json(&path).await;
+        let versions = why["versions"].as_array().unwrap().clone();
+        assert!(
+            versions
+                .iter()
+                .all(|it| it["policy"] == "fixed" && it["warm"] == 3)
+        );
+        let told = |it: &serde_json::Value| {
+            let arn = it["version"].as_str().unwrap();
+            let of = arn.split_once(":function:").unwrap().1.to_owned();
+            (of, it["weight"].as_f64().unwrap())
+        };
+        versions.iter().map(told).collect::<Vec<_>>()
+    };
+    let whole = |of: &str, weight| (of.to_owned(), weight);
+    assert_eq!(of("hello").await, [whole("hello:$LATEST", 1.0)]);
+    assert_eq!(
+        of("split:live").await,
+        [whole("split:1", 0.8), whole("split:2", 0.2)]
+    );
     for (path, status) in [
         ("/pilotlight/v1/why", 400),
         ("/pilotlight/v1/why?function=no%20name", 400),

@@ -5,6 +5,23 @@ use serde::{Deserialize, Serialize};
 use crate::ladder::Rung;
 use crate::start::StartKind;
 
+/// What a node remembers of the starts of the versions that a name means.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WhyAnswer {
+    /// One, or the two that an alias splits invocations between.
+    pub versions: Vec<WhyRoute>,
+}
+
+/// One of those versions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WhyRoute {
+    /// The share of the invocations that it gets, from 0 to 1.
+    pub weight: f64,
+    /// What its node remembers.
+    #[serde(flatten)]
+    pub why: Why,
+}
+
 /// What a node remembers of the starts of a version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Why {

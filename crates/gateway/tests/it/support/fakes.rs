@@ -14,12 +14,14 @@ use pilotlight_model::ladder::{LadderCounters, Rung, ZygoteStatus};
 use pilotlight_model::names::Target;
 use pilotlight_model::node::{
     Api, BoxFuture, Caller, Compiled, Directory, EventQueue, Folder, ForecastCounters, InvokeReply,
-    InvokeRequest, LogLine, Node, NodeError, NodeStatus, QueuedEvent, Resolved, VersionCounts,
-    WarmUpOrder, WarmedUp, Why,
+    InvokeRequest, LogLine, Node, NodeError, NodeStatus, QueuedEvent, Resolved, Route,
+    VersionCounts, WarmUpOrder, WarmedUp, Why,
 };
 use pilotlight_model::provisioned::{Provisioned, Usage};
 use pilotlight_model::url::FunctionUrl;
-use pilotlight_model::{AccountId, Digest, FunctionName, LambdaError, Region, Runtime, UrlId};
+use pilotlight_model::{
+    AccountId, Digest, FunctionName, LambdaError, Region, Runtime, UrlId, Weight,
+};
 use serde_json::json;
 
 use super::Behaviour;
@@ -69,6 +71,30 @@ impl Directory for Fakes {
                 share: share(name),
             }),
         }
+    }
+
+    fn routes(&self, target: &Target) -> Result<Vec<Route>, LambdaError> {
+        let Target {
+            account,
+            region,
+            name,
+            qualifier,
+        } = target;
+        let resolved = self.resolve(account, region, name, qualifier.as_deref())?;
+        let route = |(number, weight)| Route {
+            resolved: Resolved {
+                spec: version(account, region, name, number),
+                ..resolved.clone()
+            },
+            weight,
+        };
+        Ok(match name.as_str() {
+            "split" => SPLIT.shares().map(route).collect(),
+            _ => vec![Route {
+                resolved,
+                weight: Weight::ALL,
+            }],
+        })
     }
 
     /// The function `shared` may be invoked by everybody; so may the URLs of `public`, and those of `partner`
