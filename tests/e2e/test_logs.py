@@ -1,11 +1,13 @@
 """The API of CloudWatch Logs, as boto3 and the AWS CLI see it."""
 
 import subprocess
+import threading
 import time
 
 import pytest
 
 from conftest import deploy_to
+from pilot_up import PILOT
 
 # `aws logs tail` is of version 2 of the AWS CLI, which PyPI does not have; Debian does.
 AWS = "/usr/bin/aws"
@@ -135,7 +137,7 @@ def test_aws_logs_tail_follows(platform, deploy):
             follower.kill()
 
 
-def test_functions_share_a_group(logs, deploy):
+def test_functions_share_a_group(logs, deploy, platform):
     functions = [deploy(SAYS, LoggingConfig={"LogGroup": "shared/logs"}) for _ in range(2)]
     for number, function in enumerate(functions):
         function.call([f"from {number}"])
@@ -145,7 +147,45 @@ def test_functions_share_a_group(logs, deploy):
         own = [it["logStreamName"] for it in streams if f"/{function.name}[$LATEST]" in it["logStreamName"]]
         found = logs.filter_log_events(logGroupName="shared/logs", logStreamNames=own, filterPattern="from")
         assert messages(found) == [f"from {number}\n"]
+        shown = platform.pilot("logs", function.name)
+        assert f"from {number}" in shown.stdout and f"from {1 - number}" not in shown.stdout, shown.stdout
+        assert "shared/logs" in shown.stderr, "that it is another group than one expects is said"
+    marked = platform.pilot("logs", "--log-group", "shared/logs").stdout.splitlines()
+    for number, function in enumerate(functions):
+        assert f"{function.name}  from {number}" in marked, marked
     logs.delete_log_group(logGroupName="shared/logs")
+
+
+def test_pilot_logs_follows_a_function_to_another_group(client, logs, deploy, platform):
+    function = deploy(SAYS)
+    function.call(["in its own"])
+    with subprocess.Popen(
+        [PILOT, "logs", "-f", function.name], env=platform.env(), stdout=subprocess.PIPE, text=True,
+        stderr=subprocess.DEVNULL,
+    ) as follower:
+        try:
+            until(follower, "in its own")
+            change = {"FunctionName": function.name, "LoggingConfig": {"LogGroup": "another"}}
+            client.update_function_configuration(**change)
+            client.get_waiter("function_updated_v2").wait(FunctionName=function.name)
+            function.call(["in another"])
+            until(follower, "in another")
+        finally:
+            follower.kill()
+    assert "in its own" not in platform.pilot("logs", function.name).stdout
+    former = platform.pilot("logs", "--log-group", f"/aws/lambda/{function.name}").stdout
+    assert "in its own" in former and "in another" not in former
+    logs.delete_log_group(logGroupName="another")
+
+
+def until(follower, end):
+    """Reads lines up to one that ends so, and fails when none comes in a minute."""
+    impatience = threading.Timer(60, follower.kill)
+    impatience.start()
+    try:
+        assert any(line.rstrip().endswith(end) for line in follower.stdout), f"no {end}"
+    finally:
+        impatience.cancel()
 
 
 def test_a_deleted_group_is_made_again_by_the_next_line(logs, deploy):

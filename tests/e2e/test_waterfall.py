@@ -91,6 +91,10 @@ def test_the_terminal_shows_bars(platform, deploy):
     assert lines["handler"].count("█") > lines["user init"].count("█") > 0, shown
     assert lines["handler"].index("█") > lines["user init"].index("█")
     assert re.search(r"phase +warm \(1\) +booted \(1\)", shown), shown
+    assert "all 2 that are kept" in shown
+    one = platform.pilot("starts", f"{function.name}:$LATEST", "--limit", "1").stdout
+    assert "the newest 1; --limit looks further" in one and "booted" in one.splitlines()[0], one
+    assert platform.pilot("starts", f"{function.name}:nobody", check=False).returncode == 4
     records = json.loads(platform.pilot("starts", function.name, "--output", "json").stdout)
     assert [record["kind"] for record in records] == ["warm", "booted"]
 

@@ -6,6 +6,7 @@
 //! the same machine everyone comes from loopback: such a proxy must not pass `/metrics` on.)
 
 mod logs;
+mod starts;
 mod why;
 
 use bytes::Bytes;
@@ -13,24 +14,20 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
 use pilotlight_model::node::Caller;
-use pilotlight_model::{ErrorKind, LambdaError, StartKind, StartRecord};
+use pilotlight_model::{ErrorKind, LambdaError};
 use serde::Serialize;
 
 use crate::api::authenticate;
 use crate::front::{Answered, Call, Parts};
 use crate::query;
-use crate::starts::Filter;
 
 /// Bytes of a body that nobody needs, but that a signature may cover.
 const BODY_BYTES: usize = 64 * 1024;
-const STARTS: usize = 100;
-const MOST_STARTS: usize = 10_000;
 
 /// An endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Own {
-    /// `GET /pilotlight/v1/starts?function=&kind=&since=&limit=`: newest first; `since` in milliseconds
-    /// since 1970.
+    /// `GET /pilotlight/v1/starts?function=&kind=&since=&limit=`.
     Starts,
     /// `GET /pilotlight/v1/nodes`.
     Nodes,
@@ -95,7 +92,7 @@ pub(crate) async fn answer(
     };
     let query = call.head.uri.query().unwrap_or("");
     let response = match own {
-        Own::Starts => starts(parts, caller, query)?,
+        Own::Starts => starts::read(parts, caller, query)?,
         Own::Nodes => nodes(parts, &caller)?,
         Own::Logs => logs::read(parts, &caller, query).await?,
         Own::Why => why::read(parts, &caller, query)?,
@@ -127,35 +124,6 @@ fn json(status: StatusCode, body: &impl Serialize) -> Result<Response<Bytes>, La
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
-}
-
-#[derive(Serialize)]
-struct StartList {
-    starts: Vec<StartRecord>,
-}
-
-fn starts(parts: &Parts, caller: Caller, query: &str) -> Result<Response<Bytes>, LambdaError> {
-    let kind = parameter::<String>(query, "kind")?.map(|text| {
-        StartKind::from_name(&text).ok_or_else(|| {
-            let message = format!("'{text}' is not a start kind.");
-            LambdaError::new(ErrorKind::InvalidParameterValue, message)
-        })
-    });
-    let filter = Filter {
-        account: caller.account,
-        function: parameter(query, "function")?,
-        kind: kind.transpose()?,
-        since_ms: parameter(query, "since")?.unwrap_or(0),
-        limit: parameter(query, "limit")?
-            .unwrap_or(STARTS)
-            .min(MOST_STARTS),
-    };
-    let recorder = &parts.recorder;
-    let found = recorder.starts.find(&filter);
-    let record =
-        |finished: &std::sync::Arc<crate::record::Finished>| finished.record(&recorder.node);
-    let starts = found.iter().map(record).collect();
-    json(StatusCode::OK, &StartList { starts })
 }
 
 #[derive(Serialize)]

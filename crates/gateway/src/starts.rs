@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pilotlight_model::{AccountId, StartKind};
+use pilotlight_model::{AccountId, FunctionName, StartKind, Version, VersionKey};
 
 use crate::record::Finished;
 
@@ -18,12 +18,18 @@ pub(crate) struct Starts {
 /// Which records are wanted.
 pub(crate) struct Filter {
     pub(crate) account: AccountId,
-    /// A bare name.
-    pub(crate) function: Option<String>,
+    pub(crate) function: Option<Whose>,
     pub(crate) kind: Option<StartKind>,
     /// Not older than this, in milliseconds since 1970.
     pub(crate) since_ms: u64,
     pub(crate) limit: usize,
+}
+
+/// A function, or some of its versions.
+pub(crate) struct Whose {
+    pub(crate) name: FunctionName,
+    /// All of them where none was named.
+    pub(crate) versions: Option<Vec<Version>>,
 }
 
 impl Starts {
@@ -61,9 +67,13 @@ impl Filter {
         key.account == self.account
             && finished.at_ms >= self.since_ms
             && self.kind.is_none_or(|kind| kind == finished.kind)
-            && self
-                .function
-                .as_ref()
-                .is_none_or(|name| name == key.name.as_str())
+            && self.function.as_ref().is_none_or(|it| it.is(key))
+    }
+}
+
+impl Whose {
+    fn is(&self, key: &VersionKey) -> bool {
+        let versions = self.versions.as_ref();
+        self.name == key.name && versions.is_none_or(|versions| versions.contains(&key.version))
     }
 }

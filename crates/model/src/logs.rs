@@ -100,6 +100,19 @@ impl Streams {
     }
 }
 
+/// The function that writes to a stream of that name: one of its instances made it, as
+/// `YYYY/MM/DD/<function>[<version>]<id>`. The name is left out in the function's own group.
+pub fn stream_function<'a>(group: &'a str, stream: &'a str) -> Option<&'a str> {
+    let (date, instance) = stream.split_at_checked("YYYY/MM/DD/".len())?;
+    if !date.ends_with('/') || !instance.contains(']') {
+        return None;
+    }
+    match instance.split_once('[')?.0 {
+        "" => group.strip_prefix("/aws/lambda/"),
+        name => Some(name),
+    }
+}
+
 /// Which events are wanted.
 #[derive(Clone)]
 pub struct LogQuery {
@@ -179,4 +192,29 @@ pub trait Logs: Send + Sync + 'static {
     /// Says how long events are kept; `None`: until there is no room for them. The store forgets this at
     /// its end and must be told again.
     fn retain(&self, group: &LogGroup, time: Option<Duration>);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stream_function;
+
+    #[test]
+    fn streams_of_instances_tell_their_function() {
+        let id = "0123456789abcdef0123456789abcdef";
+        let own = format!("2026/03/04/[$LATEST]{id}");
+        let shared = format!("2026/03/04/hello[7]{id}");
+        assert_eq!(stream_function("/aws/lambda/hello", &own), Some("hello"));
+        assert_eq!(stream_function("/my/group", &shared), Some("hello"));
+        assert_eq!(stream_function("/aws/lambda/other", &shared), Some("hello"));
+        for other in [
+            "",
+            "mine",
+            "2026/03/04/",
+            "2026/03/04/hello",
+            "2026-03-04-hello[7]",
+            &own,
+        ] {
+            assert_eq!(stream_function("/my/group", other), None, "{other}");
+        }
+    }
 }

@@ -36,7 +36,7 @@ pub(crate) async fn run(args: StartsArgs) -> anyhow::Result<Exit> {
     let Some(shown) = shown.or_else(|| starts.first().cloned()) else {
         if let Some(function) = &args.function {
             // A name that was mistyped has no starts either.
-            let path = format!("/2015-03-31/functions/{}", encode(function.as_str()));
+            let path = format!("/2015-03-31/functions/{}", encode(function));
             client.get::<serde::de::IgnoredAny>(&path).await?;
         }
         eprintln!("no such starts yet; `pilot invoke NAME` makes one");
@@ -50,11 +50,20 @@ pub(crate) async fn run(args: StartsArgs) -> anyhow::Result<Exit> {
     );
     let _ = write!(
         text,
-        "\nmedians by kind, and of how many starts\n{}",
+        "\nmedians by kind, and of how many starts: {}\n{}",
+        extent(starts.len(), args.limit),
         medians::table(&starts)
     );
     output::print(&text)?;
     Ok(Exit::Done)
+}
+
+/// How far the medians look.
+fn extent(records: usize, limit: u32) -> String {
+    match records < limit as usize {
+        true => format!("all {records} that are kept"),
+        false => format!("the newest {records}; --limit looks further"),
+    }
 }
 
 /// The newest start that was not warm, of whichever kind.
@@ -89,7 +98,7 @@ fn title(start: &StartRecord) -> String {
 fn path(args: &StartsArgs, kind: Option<StartKind>, limit: u32) -> String {
     let mut path = format!("/pilotlight/v1/starts?limit={limit}");
     if let Some(function) = &args.function {
-        path.push_str(&format!("&function={}", encode(function.as_str())));
+        path.push_str(&format!("&function={}", encode(function)));
     }
     if let Some(kind) = kind {
         path.push_str(&format!("&kind={kind}"));

@@ -95,7 +95,11 @@ async fn starts_are_filtered_newest_first() {
     assert_eq!(starts("", &[]).await, all);
     assert_eq!(starts("?limit=2", &[]).await, all[..2]);
     assert_eq!(starts("?function=a", &[]).await, ["a warm", "a booted"]);
+    assert_eq!(starts("?function=a:$LATEST", &[]).await.len(), 2);
+    assert_eq!(starts("?function=a:7", &[]).await, [""; 0]);
     assert_eq!(starts("?kind=booted&function=b", &[]).await, ["b booted"]);
+    // What is asked for is counted, not what was looked at.
+    assert_eq!(starts("?function=a&limit=2", &[]).await.len(), 2);
     assert_eq!(starts("?since=0", &[]).await, all);
     assert_eq!(starts("?since=99999999999999", &[]).await, [""; 0]);
     assert_eq!(starts("", &[("authorization", other)]).await, [""; 0]);
@@ -155,12 +159,12 @@ async fn logs_are_read_from_a_position_on() {
         .await;
     assert_eq!(
         some,
-        json!({"lines": [
+        json!({"log_group": "/aws/lambda/hello", "lines": [
             {"position": 3, "at_ms": 30, "stream": "s", "message": "line 3"},
             {"position": 4, "at_ms": 40, "stream": "s", "message": "line 4"},
         ], "next": 4})
     );
-    let none = json!({"lines": [], "next": 5});
+    let none = json!({"log_group": "/aws/lambda/hello", "lines": [], "next": 5});
     let path = "/pilotlight/v1/logs?function=hello&position=5";
     assert_eq!(stage.get_json(path).await, none);
     let path = "/pilotlight/v1/logs?function=hello&limit=1&since=40";
@@ -172,9 +176,39 @@ async fn logs_are_read_from_a_position_on() {
     let path = "/pilotlight/v1/logs?function=hello&limit=1&since=51";
     assert_eq!(stage.get_json(path).await, none);
     let missing = stage.get_json("/pilotlight/v1/logs?function=missing").await;
-    assert_eq!(missing, json!({"lines": [], "next": 0}));
+    assert_eq!(
+        missing,
+        json!({"log_group": "/aws/lambda/missing", "lines": [], "next": 0})
+    );
+    // A position of another group is none of this one.
+    let path = "/pilotlight/v1/logs?function=hello&position=4&position_in=former&limit=1";
+    assert_eq!(stage.get_json(path).await["next"], 1);
     let neither = stage.get("/pilotlight/v1/logs").await;
     assert_eq!(error(&neither).1, "InvalidParameterValueException");
+}
+
+#[tokio::test]
+async fn of_a_shared_group_a_function_has_its_own_lines() {
+    let stage = Stage::echoing().await;
+    let written = |(position, function): (u64, &str)| LogLine {
+        stream: format!("2026/03/04/{function}[$LATEST]0123456789abcdef"),
+        ..line(position)
+    };
+    let writers = [(1, "sharing"), (2, "other"), (3, "sharing")];
+    *stage.fakes.logs.lock() = writers.into_iter().map(written).collect();
+    let functions = async |query: &str| {
+        let path = format!("/pilotlight/v1/logs?{query}");
+        let page = stage.get_json(&path).await;
+        let lines = page["lines"].as_array().unwrap().iter();
+        let of = lines.map(|line| line["function"].as_str().unwrap().to_owned());
+        (page["log_group"].clone(), of.collect::<Vec<_>>())
+    };
+    assert_eq!(
+        functions("function=sharing").await,
+        (json!("shared"), vec!["sharing".to_owned(); 2])
+    );
+    let (_, all) = functions("log_group=shared").await;
+    assert_eq!(all, writers.map(|(_, function)| function));
 }
 
 #[tokio::test]
@@ -199,7 +233,10 @@ async fn waiting_for_logs_ends() {
     let found = stage
         .get_json("/pilotlight/v1/logs?function=hello&wait=3600")
         .await;
-    assert_eq!(found, json!({"lines": [], "next": 0}));
+    assert_eq!(
+        found,
+        json!({"log_group": "/aws/lambda/hello", "lines": [], "next": 0})
+    );
     assert!((20..30).contains(&begun.elapsed().as_secs()));
 }
 

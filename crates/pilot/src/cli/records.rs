@@ -10,12 +10,19 @@ use super::{Format, Target};
 
 /// Options of `pilot logs`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  pilot logs -f word-stats --since 10m")]
+#[command(after_help = "\
+Examples:
+  pilot logs -f word-stats --since 10m
+  pilot logs --log-group /my/group               lines of all functions that write there, with their names")]
 pub(crate) struct LogsArgs {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Function: name, name:qualifier or ARN. All versions of a function write to one log.
-    pub(crate) function: String,
+    /// Function: name, name:qualifier or ARN. Its lines are shown, in the log group that it has now.
+    #[arg(required_unless_present = "log_group")]
+    pub(crate) function: Option<String>,
+    /// Log group to read instead, such as one that a function had before.
+    #[arg(long, value_name = "GROUP", conflicts_with = "function")]
+    pub(crate) log_group: Option<String>,
     /// Go on printing as lines come, until Ctrl-C.
     #[arg(long, short)]
     pub(crate) follow: bool,
@@ -91,15 +98,16 @@ Examples:
 pub(crate) struct StartsArgs {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Function name; all functions unless given.
-    pub(crate) function: Option<FunctionName>,
+    /// Function: name, name:qualifier or ARN; all functions unless given.
+    pub(crate) function: Option<String>,
     /// Only starts of this kind: warm, spare, forked, zygote or booted.
     #[arg(long, value_parser = start_kind)]
     pub(crate) kind: Option<StartKind>,
     /// Only starts not older than this, such as 90s, 10m, 2h or 1d.
     #[arg(long, value_parser = age, value_name = "AGE")]
     pub(crate) since: Option<Duration>,
-    /// Newest records to look at.
+    /// Most records that are looked at, the newest of those asked for. The platform keeps the last 10,000 of all
+    /// functions together.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) limit: u32,
     /// How to print.

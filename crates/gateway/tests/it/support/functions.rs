@@ -80,7 +80,10 @@ pub(super) fn version(
         timeout: Duration::from_secs(3),
         ephemeral_storage_mb: 512,
         keep_alive: None,
-        log_group: format!("/aws/lambda/{name}"),
+        log_group: match name.as_str() {
+            "sharing" => "shared".to_owned(),
+            name => format!("/aws/lambda/{name}"),
+        },
         log_format: LogFormat::Text,
         live_code: None,
         snap_start: SnapStart::Auto,
