@@ -13,6 +13,7 @@ mod runtime;
 mod start_trace;
 mod telemetry;
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use pilotlight_model::function::FunctionSpec;
 use pilotlight_model::ids::{InstanceId, RequestId};
-use pilotlight_model::node::{InvokeReply, InvokeRequest};
+use pilotlight_model::node::{Cause, InvokeReply, InvokeRequest, Serving};
 use pilotlight_model::start::{Instant, Phase, StartKind, Timeline};
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
@@ -243,6 +244,24 @@ impl Instance {
     /// Whether it takes no request any more.
     pub(crate) fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.id, f)
+    }
+}
+
+impl Serving for Instance {
+    fn request(&self) -> Option<Cause> {
+        let state = self.state.lock();
+        let request = &state.current.as_ref()?.request;
+        Some(Cause {
+            version: self.spec.key.clone(),
+            request_id: request.request_id,
+            at_ms: request.at_ms,
+        })
     }
 }
 

@@ -38,10 +38,7 @@ pub(crate) async fn run(
     live::freshen(node, &request.spec).await?;
     // The warm path: no task, no queue, no timer. An instance that is there, idle or spare, gets the event
     // now, and the next thing to happen is its answer.
-    if let Some((instance, kind)) =
-        node.pool
-            .take_ready(&request.spec, request.cold, &request.trace_id)?
-    {
+    if let Some((instance, kind)) = node.pool.take_ready(&request)? {
         found_idle(&mut request.timeline, clock::now());
         match deliver(&instance, request, kind).await? {
             Ended::Answered(reply) => return Ok(*reply),

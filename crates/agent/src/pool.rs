@@ -38,17 +38,19 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::limits::Limits;
-use pilotlight_model::node::NodeError;
+use pilotlight_model::node::{InvokeRequest, NodeError};
 use pilotlight_model::start::{Cold, StartKind};
 use pilotlight_policy::Policy;
 use tokio::sync::{Notify, oneshot};
 
+use crate::clock;
 use crate::event_log::EventLog;
 use crate::instance::Instance;
 use holdings::Background;
 use mind::Mind;
 use queue::Waiting;
 use state::State;
+use traces::Called;
 
 pub(crate) use handles::{Lease, Place, Turn};
 pub(crate) use holdings::Worth;
@@ -89,20 +91,27 @@ impl Pool {
 
     /// Takes an instance of that version that is ready: of the idle ones the one used last, whose caches
     /// are the warmest, while the others grow old enough to be reclaimed; or else the spare, unless an
-    /// idle one is about to be there. The request has that trace header.
+    /// idle one is about to be there.
     pub(crate) fn take_ready(
         self: &Arc<Self>,
-        spec: &Arc<FunctionSpec>,
-        cold: Option<Cold>,
-        trace: &str,
+        request: &InvokeRequest,
     ) -> Result<Option<(Arc<Instance>, StartKind)>, NodeError> {
+        let InvokeRequest {
+            spec,
+            trace_id,
+            cause,
+            ..
+        } = request;
+        let called = cause
+            .as_ref()
+            .map(|cause| Called::now(cause, clock::unix_ms()));
         self.decide(|state, effects| {
             if state.draining {
                 return Err(NodeError::Draining);
             }
             let version = state.refresh(spec, effects);
-            state.tell_arrived(version, trace);
-            Ok(state.pop_ready(&spec.key, cold, effects))
+            state.tell_arrived(version, trace_id, called);
+            Ok(state.pop_ready(&spec.key, request.cold, effects))
         })
     }
 

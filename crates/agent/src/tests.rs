@@ -212,6 +212,7 @@ pub(crate) fn request(spec: &Arc<FunctionSpec>, payload: &str) -> InvokeRequest 
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         client_context: None,
         trace_id: "Root=1-2-3".to_owned(),
+        cause: None,
         log_tail: false,
         cold: None,
         stream: None,

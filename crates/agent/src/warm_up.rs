@@ -98,6 +98,7 @@ async fn call_all(
             payload: call.payload.clone(),
             client_context: Some(WARM_UP_CONTEXT.to_owned()),
             trace_id: NO_TRACE.to_owned(),
+            cause: None,
             log_tail: false,
             cold: None,
             stream: None,

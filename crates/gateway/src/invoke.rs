@@ -18,6 +18,7 @@ use pilotlight_model::node::QueuedEvent;
 
 use crate::answer_body::AnswerBody;
 use crate::body::BodyError;
+use crate::door::inner::Inside;
 use crate::front::{Answer, Answered, Call, Parts};
 use asked::{Asked, InvocationType};
 use run::{Admitted, permit};
@@ -55,6 +56,7 @@ pub(crate) async fn invoke(
     // First who asks, from the head alone: a stranger's body is not read.
     let now = (parts.config.now)();
     let inside = call.wire.inside();
+    let cause = inside.and_then(Inside::request);
     let claim = parts.claim(inside, call.head)?;
 
     // Then what is asked, still from the head: it decides how large the body may be.
@@ -109,6 +111,7 @@ pub(crate) async fn invoke(
                 payload,
                 client_context: asked.client_context,
                 trace_id: trace.header.clone(),
+                cause,
             };
             // 202 is a promise: the event must be on stable storage before it is given.
             parts.queue.enqueue(event).await?;
@@ -122,6 +125,7 @@ pub(crate) async fn invoke(
                 payload,
                 trace,
                 client_context: asked.client_context,
+                cause,
                 log_tail: asked.log_tail,
                 cold: asked.cold,
                 at: now.duration_since(UNIX_EPOCH).unwrap_or_default(),

@@ -21,6 +21,7 @@ use pilotlight_model::limits::INVOKE_REQUEST_BYTES;
 use pilotlight_model::url::{FunctionUrl, InvokeMode};
 
 use crate::answer_body::AnswerBody;
+use crate::door::inner::Inside;
 use crate::front::{Answer, Call, Parts, REQUEST_ID};
 use crate::invoke::chain;
 use crate::invoke::run::{Admitted, Ran, permit};
@@ -88,6 +89,7 @@ async fn invoke(
     trace: TraceId,
     body: &mut Incoming,
 ) -> Result<Answer, Response<Bytes>> {
+    let cause = call.wire.inside().and_then(Inside::request);
     // First who asks: a stranger's body is not read where strangers may not call.
     let Asking { signer, received } = Asking::of(parts, call, url, body).await?;
 
@@ -130,6 +132,7 @@ async fn invoke(
         payload,
         trace,
         client_context: None,
+        cause,
         log_tail: false,
         cold: None,
         at: now.duration_since(UNIX_EPOCH).unwrap_or_default(),

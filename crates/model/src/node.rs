@@ -24,8 +24,8 @@ use crate::routing::Weight;
 use crate::runtime::Runtime;
 use crate::url::FunctionUrl;
 
-pub use inner_door::{FunctionApi, INNER_DOOR, Inhabitant, InnerDoor};
-pub use invocation::{InvokeReply, InvokeRequest, NodeError, ResponseSink, StreamBegun};
+pub use inner_door::{FunctionApi, INNER_DOOR, Inhabitant, InnerDoor, Serving};
+pub use invocation::{Cause, InvokeReply, InvokeRequest, NodeError, ResponseSink, StreamBegun};
 pub use status::{NodeStatus, VersionCounts};
 pub use warm_up::{WARM_UP_CONTEXT, WarmUpCall, WarmUpOrder, WarmedUp};
 pub use why::{
@@ -210,6 +210,8 @@ pub struct QueuedEvent {
     pub client_context: Option<String>,
     /// `X-Amzn-Trace-Id`.
     pub trace_id: String,
+    /// The invocation that made it, where that is known for sure.
+    pub cause: Option<Cause>,
 }
 
 /// The durable queue of asynchronous invocations.

@@ -47,6 +47,7 @@ impl Launching<'_> {
             let inhabitant = Inhabitant {
                 version: instance.spec.key.clone(),
                 one_answer: self.initialization == Initialization::SnapStart,
+                serving: Arc::clone(self.instance) as _,
             };
             door.serve_inside(inhabitant, listener)
         });

@@ -19,6 +19,7 @@ use super::members::Told;
 use super::orders::Ticket;
 use super::room::Room;
 use super::state::State;
+use super::traces::Called;
 
 /// A node decides for itself alone.
 pub(super) const NODE: NodeId = NodeId(0);
@@ -30,15 +31,24 @@ impl State {
 
     // ---- requests ----
 
-    /// A request for that version has come, with that trace header.
-    pub(super) fn tell_arrived(&mut self, version: Option<VersionId>, trace: &str) {
+    /// A request for that version has come, with that trace header; `called`, where it is known who made it.
+    pub(super) fn tell_arrived(
+        &mut self,
+        version: Option<VersionId>,
+        trace: &str,
+        called: Option<Called<'_>>,
+    ) {
         let Some(version) = version else {
             return;
         };
         if let Some(numbered) = self.mind.numbers.at_mut(version) {
             numbered.asked_for();
         }
-        let cause = self.traces.arrived(self.now, trace, version);
+        let traced = self.traces.arrived(self.now, trace, version);
+        let cause = match called {
+            Some(called) => called.cause(&self.mind.numbers),
+            None => traced,
+        };
         self.tell(Event::Arrived(Arrived {
             version,
             requests: 1,

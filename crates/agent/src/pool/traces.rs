@@ -1,20 +1,57 @@
-//! Which request caused which: what a function calls while it runs comes with its own trace header, if it uses
-//! an AWS SDK, and so does what the platform passes on for it.
+//! Which request caused which. Of what comes through an inner door, and of what the asynchronous queue passes on,
+//! it is known ([`Called`]). Else the trace header tells, which AWS SDKs pass on with what a function calls while it
+//! runs.
 //!
-//! The caller of a request is taken to be what came last in its trace. Where a function makes calls side by side,
+//! By its trace, the caller of a request is taken to be what came last in it. Where a function makes calls side by side,
 //! or one after the other, that is the call before: it, too, tells that this one comes.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use pilotlight_model::function::VersionKey;
+use pilotlight_model::node;
 use pilotlight_model::start::Instant;
 use pilotlight_policy::VersionId;
 use pilotlight_policy::event::Cause;
+
+use super::numbers::Numbers;
 
 /// Traces that are remembered, the latest. About 100 bytes each.
 const MOST: usize = 1 << 13;
 /// How long a trace is: no function runs longer.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
+
+/// A request, as made by another one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Called<'a> {
+    by: &'a VersionKey,
+    request: u64,
+    after: Duration,
+}
+
+impl<'a> Called<'a> {
+    /// One that comes now, at that time by the wall clock.
+    pub(super) fn now(cause: &'a node::Cause, now_ms: u64) -> Self {
+        // Half of a random id tells requests of one version apart.
+        let (_, request) = cause.request_id.0.as_u64_pair();
+        Self {
+            by: &cause.version,
+            request,
+            after: Duration::from_millis(now_ms.saturating_sub(cause.at_ms)),
+        }
+    }
+
+    /// The same as the policy hears of it: nothing, where it does not know the caller, or it is too long ago for the
+    /// one to tell anything of the other.
+    pub(super) fn cause(self, numbers: &Numbers) -> Option<Cause> {
+        let version = numbers.of(self.by)?;
+        (self.after <= LONGEST).then_some(Cause {
+            version,
+            request: self.request,
+            after: self.after,
+        })
+    }
+}
 
 /// What came last in each trace.
 #[derive(Default)]
@@ -113,6 +150,33 @@ mod tests {
         assert_eq!(traces.arrived(Instant(6 * SECOND), &other, b), None);
         let late = Instant(10_000 * SECOND);
         assert_eq!(traces.arrived(late, TRACE, a), None);
+    }
+
+    #[test]
+    fn a_known_cause_is_told_while_it_tells_something() {
+        let mut numbers = Numbers::new();
+        let spec = std::sync::Arc::new(crate::tests::spec());
+        let cause = node::Cause {
+            version: spec.key.clone(),
+            request_id: pilotlight_model::RequestId::new(),
+            at_ms: 10_000,
+        };
+        let called = Called::now(&cause, 10_250);
+        assert_eq!(called.cause(&numbers), None, "a caller that is not known");
+        let number = numbers.give(&spec).unwrap();
+        let told = called.cause(&numbers).unwrap();
+        assert_eq!(
+            (told.version, told.after),
+            (number, Duration::from_millis(250))
+        );
+        assert_eq!(
+            Called::now(&cause, 10_000).cause(&numbers).unwrap().request,
+            told.request
+        );
+        let behind = Called::now(&cause, 9_000).cause(&numbers).unwrap();
+        assert_eq!(behind.after, Duration::ZERO, "the clock was set back");
+        let late = Called::now(&cause, 10_000 + 3_600_000);
+        assert_eq!(late.cause(&numbers), None);
     }
 
     #[test]

@@ -169,6 +169,7 @@ fn request(spec: &FunctionSpec, event: &str) -> InvokeRequest {
         payload: Bytes::copy_from_slice(event.as_bytes()),
         client_context: None,
         trace_id: "Root=1".to_owned(),
+        cause: None,
         log_tail: true,
         cold: None,
         stream: None,

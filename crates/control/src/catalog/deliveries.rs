@@ -1,7 +1,7 @@
 //! The catalog's queries for records and dead letters on their way out of the platform.
 
 use bytes::Bytes;
-use pilotlight_model::node::QueuedEvent;
+use pilotlight_model::node::{Cause, QueuedEvent};
 use rusqlite::params;
 use serde::Serialize;
 use uuid::Uuid;
@@ -22,6 +22,8 @@ pub(crate) struct Message {
     pub(crate) attributes: Option<Attributes>,
     /// Trace of the event that it tells of.
     pub(crate) trace_id: String,
+    /// The invocation that it tells of. Not kept: only what becomes an event at once has use for it.
+    pub(crate) cause: Option<Cause>,
     /// Whose event it was.
     pub(crate) account: String,
     pub(crate) region: String,
@@ -90,6 +92,7 @@ impl Message {
             body,
             attributes: None,
             trace_id: event.trace_id.clone(),
+            cause: None,
             account: event.account.to_string(),
             region: event.region.to_string(),
             name: event.name.to_string(),

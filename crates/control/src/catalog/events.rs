@@ -69,11 +69,14 @@ pub(crate) struct Waiting {
 impl Session<'_> {
     /// Adds an event that is due now.
     pub(crate) fn enqueue(&self, event: &QueuedEvent, now_ms: u64) -> Result<Entry, CatalogError> {
+        let cause = event.cause.as_ref();
+        let cause = cause.map(serde_json::to_string).transpose()?;
         self.connection
             .prepare_cached(
                 "INSERT INTO event (request_id, account, region, name, qualifier, payload,
-                                    client_context, trace_id, queued_ms, due_ms, errors, refusals)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, 0, 0)",
+                                    client_context, trace_id, queued_ms, due_ms, errors, refusals,
+                                    cause)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, 0, 0, ?10)",
             )?
             .execute(params![
                 event.request_id.to_string(),
@@ -85,6 +88,7 @@ impl Session<'_> {
                 event.client_context,
                 event.trace_id,
                 now_ms,
+                cause,
             ])?;
         Ok(Entry {
             id: self.connection.last_insert_rowid(),
@@ -145,7 +149,7 @@ impl Session<'_> {
         let mut query = self.connection.prepare_cached(
             "SELECT request_id, event.account, event.region, event.name, event.qualifier, payload,
                     client_context, trace_id, queued_ms, errors, refusals, event_invoke.settings,
-                    settled
+                    settled, cause
              FROM event
              LEFT JOIN function ON function.account = event.account
                  AND function.region = event.region AND function.name = event.name
@@ -167,6 +171,7 @@ impl Session<'_> {
                     payload: Bytes::from(row.get::<_, Vec<u8>>(5)?),
                     client_context: row.get(6)?,
                     trace_id: row.get(7)?,
+                    cause: optional(row, 13, json)?,
                 },
                 queued_ms: row.get(8)?,
                 attempts: Attempts {
@@ -253,6 +258,7 @@ impl Session<'_> {
             payload: message.body.clone(),
             client_context: None,
             trace_id: message.trace_id.clone(),
+            cause: message.cause.clone(),
         }))
     }
 

@@ -2,7 +2,7 @@
 
 use pilotlight_model::error::{Causes, ThrottleReason};
 use pilotlight_model::lineage;
-use pilotlight_model::node::{InvokeRequest, NodeError, QueuedEvent, Resolved};
+use pilotlight_model::node::{Cause, InvokeRequest, NodeError, QueuedEvent, Resolved};
 use pilotlight_model::start::Timeline;
 use pilotlight_model::{ErrorKind, LambdaError, VersionKey};
 use tracing::{Instrument, field};
@@ -22,6 +22,8 @@ pub(super) struct Attempt {
     pub(super) version: Option<VersionKey>,
     /// The chain that the event belongs to, with the function counted.
     pub(super) trace_id: String,
+    /// What ran, as the cause of what follows.
+    pub(super) began: Option<Cause>,
 }
 
 impl Attempt {
@@ -38,6 +40,7 @@ impl Attempt {
             }),
             version: None,
             trace_id: event.trace_id.clone(),
+            began: None,
         }
     }
 
@@ -58,6 +61,7 @@ impl Attempt {
             response: None,
             version: None,
             trace_id: event.trace_id.clone(),
+            began: None,
         }
     }
 
@@ -129,18 +133,34 @@ pub(super) async fn make(parts: &Parts, event: &Event) -> Attempt {
         }
     };
     let trace_id = arrived.header;
-    let ran = run(parts, &event.event, resolved, trace_id.clone()).await;
+    let at_ms = parts.config.clock.unix_ms();
+    let ran = run(parts, event, resolved, trace_id.clone(), at_ms).await;
     drop(permit);
+    let began = Cause {
+        version: key.clone(),
+        request_id: event.event.request_id,
+        at_ms,
+    };
     Attempt {
         version: Some(key),
         trace_id,
+        began: Some(began),
         ..ran
     }
 }
 
 /// Has the node run it.
-async fn run(parts: &Parts, event: &QueuedEvent, resolved: Resolved, trace_id: String) -> Attempt {
-    let clock = &parts.config.clock;
+async fn run(
+    parts: &Parts,
+    event: &Event,
+    resolved: Resolved,
+    trace_id: String,
+    at_ms: u64,
+) -> Attempt {
+    let cause = event.event.cause.clone();
+    // What is tried again is not called again.
+    let cause = cause.filter(|_| event.attempts.runs == 0);
+    let event = &event.event;
     let request = InvokeRequest {
         spec: resolved.spec,
         request_id: event.request_id,
@@ -148,11 +168,12 @@ async fn run(parts: &Parts, event: &QueuedEvent, resolved: Resolved, trace_id: S
         payload: event.payload.clone(),
         client_context: event.client_context.clone(),
         trace_id,
+        cause,
         log_tail: false,
         cold: None,
         stream: None,
-        timeline: Timeline::begin(clock.monotonic()),
-        at_ms: clock.unix_ms(),
+        timeline: Timeline::begin(parts.config.clock.monotonic()),
+        at_ms,
     };
     let version = request.spec.key.version;
     let span = tracing::info_span!(
@@ -184,6 +205,7 @@ async fn run(parts: &Parts, event: &QueuedEvent, resolved: Resolved, trace_id: S
                 }),
                 version: None,
                 trace_id: String::new(),
+                began: None,
             }
         }
         Err(error) => {

@@ -214,6 +214,7 @@ fn messages(
         let record = ended.record(limit)?;
         messages.push(Message {
             trace_id: attempt.trace_id.clone(),
+            cause: attempt.began.clone(),
             ..Message::about(of, kind, target.clone(), record)
         });
     }
@@ -221,6 +222,7 @@ fn messages(
         messages.push(Message {
             attributes: Some(ended.attributes()),
             trace_id: attempt.trace_id.clone(),
+            cause: attempt.began.clone(),
             ..Message::about(of, Kind::DeadLetter, target, of.payload.clone())
         });
     }

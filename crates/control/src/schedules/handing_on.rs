@@ -149,6 +149,7 @@ pub(crate) fn attempt(
         payload,
         client_context,
         trace_id: trace_id(now_ms),
+        cause: None,
     };
     handed.events.push(session.enqueue(&event, now_ms)?);
     Ok(Attempted::Done)
@@ -250,6 +251,7 @@ fn message(firing: &Firing, kind: Kind, target: String, body: Bytes, now_ms: u64
         body,
         attributes: None,
         trace_id: trace_id(now_ms),
+        cause: None,
         account: firing.caller.account.to_string(),
         region: firing.caller.region.to_string(),
         name: name.to_owned(),

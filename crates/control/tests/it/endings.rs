@@ -27,6 +27,7 @@ fn event(name: &str, payload: &str) -> QueuedEvent {
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         client_context: None,
         trace_id: "Root=1-2-3".to_owned(),
+        cause: None,
     }
 }
 
@@ -76,6 +77,11 @@ async fn a_success_is_told_to_another_function() {
     let told = &invoked[1];
     assert_eq!(told.invoked_arn, format!("{ARN}g:$LATEST"));
     assert_ne!(told.request_id, given.request_id);
+    let cause = told.cause.clone().unwrap();
+    assert_eq!(
+        (cause.version.name.as_str(), cause.request_id),
+        ("f", given.request_id)
+    );
     let record: Value = serde_json::from_slice(&told.payload).unwrap();
     assert_eq!(
         record["requestContext"],

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pilotlight_control::Ending;
-use pilotlight_model::RequestId;
-use pilotlight_model::node::{EventQueue, NodeError, QueuedEvent};
+use pilotlight_model::node::{Cause, EventQueue, NodeError, QueuedEvent};
+use pilotlight_model::{RequestId, Version, VersionKey};
 
 use crate::harness::{ARN, FUNCTIONS, Platform, caller, until};
 
@@ -22,6 +22,21 @@ pub(crate) fn event(name: &str, payload: &str) -> QueuedEvent {
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         client_context: Some("{}".to_owned()),
         trace_id: "Root=1-2-3".to_owned(),
+        cause: None,
+    }
+}
+
+/// The invocation that made an event.
+fn cause() -> Cause {
+    Cause {
+        version: VersionKey {
+            account: caller().account,
+            region: caller().region,
+            name: "caller".parse().unwrap(),
+            version: Version::Number(3),
+        },
+        request_id: RequestId::new(),
+        at_ms: 1,
     }
 }
 
@@ -60,6 +75,7 @@ async fn an_event_is_delivered_as_it_was_given() {
     platform.active("f").await;
     let mut given = event("f", r#"{"a":1}"#);
     given.qualifier = Some("$LATEST".to_owned());
+    given.cause = Some(cause());
     platform.control.enqueue(given.clone()).await.unwrap();
     queue_is(&platform, 0).await;
     let invoked = platform.node.invoked.lock().clone();
@@ -71,6 +87,7 @@ async fn an_event_is_delivered_as_it_was_given() {
     );
     assert_eq!(request.invoked_arn, format!("{ARN}f:$LATEST"));
     assert_eq!(request.client_context.as_deref(), Some("{}"));
+    assert_eq!(request.cause, given.cause);
     let (given, lineage) = request.trace_id.split_once(';').unwrap();
     assert_eq!(given, "Root=1-2-3");
     assert!(lineage.starts_with("Lineage=1:") && lineage.ends_with(":0"));
@@ -101,7 +118,11 @@ async fn a_failing_function_is_tried_three_times_with_waits() {
         .invokes
         .lock()
         .extend([Ok(false), Ok(false), Ok(false)]);
-    platform.control.enqueue(event("f", "1")).await.unwrap();
+    let called = QueuedEvent {
+        cause: Some(cause()),
+        ..event("f", "1")
+    };
+    platform.control.enqueue(called).await.unwrap();
     put_off(&platform, 1).await;
     platform.clock.advance(Duration::from_secs(60));
     put_off(&platform, 2).await;
@@ -110,6 +131,9 @@ async fn a_failing_function_is_tried_three_times_with_waits() {
     queue_is(&platform, 0).await;
     assert_eq!(platform.node.invoked.lock().len(), 3);
     assert_eq!(dropped(&platform, "retries_exhausted"), 1);
+    let invoked = platform.node.invoked.lock().clone();
+    let called: Vec<bool> = invoked.iter().map(|it| it.cause.is_some()).collect();
+    assert_eq!(called, [true, false, false], "called once, and tried again");
     let ids: HashSet<RequestId> = platform
         .node
         .invoked

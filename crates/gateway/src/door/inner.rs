@@ -12,7 +12,7 @@ use http::request::Parts as Head;
 use hyper::body::Body;
 use pilotlight_model::error::ThrottleReason;
 use pilotlight_model::names::Target;
-use pilotlight_model::node::{BoxFuture, Caller, FunctionApi, Inhabitant, InnerDoor};
+use pilotlight_model::node::{BoxFuture, Caller, Cause, FunctionApi, Inhabitant, InnerDoor};
 use pilotlight_model::service::ApiId;
 use pilotlight_model::{ErrorKind, LambdaError};
 use tokio::sync::{Semaphore, watch};
@@ -119,6 +119,11 @@ impl Inside {
             account: key.account.clone(),
             region: auth::region_of(head).unwrap_or_else(|| key.region.clone()),
         }
+    }
+
+    /// The inhabitant's request that it calls for.
+    pub(crate) fn request(&self) -> Option<Cause> {
+        self.inhabitant.serving.request()
     }
 
     /// Whether it may ask for anything but an invocation.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::Response;
 use pilotlight_model::concurrency::{Admit, Permit};
 use pilotlight_model::node::{
-    InvokeReply, InvokeRequest, NodeError, Resolved, ResponseSink, StreamBegun,
+    Cause, InvokeReply, InvokeRequest, NodeError, Resolved, ResponseSink, StreamBegun,
 };
 use pilotlight_model::start::{Cold, Timeline};
 use pilotlight_model::{FunctionName, FunctionSpec, LambdaError, Phase, RequestId};
@@ -29,6 +29,8 @@ pub(crate) struct Admitted {
     pub(crate) payload: Bytes,
     pub(crate) trace: TraceId,
     pub(crate) client_context: Option<String>,
+    /// The invocation that called, if one did.
+    pub(crate) cause: Option<Cause>,
     pub(crate) log_tail: bool,
     pub(crate) cold: Option<Cold>,
     /// Wall-clock time of the request, since 1970.
@@ -105,6 +107,7 @@ impl Admitted {
             payload: self.payload,
             client_context: self.client_context,
             trace_id: self.trace.header.clone(),
+            cause: self.cause,
             log_tail: self.log_tail,
             cold: self.cold,
             stream,

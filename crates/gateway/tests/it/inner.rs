@@ -7,10 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 use http::header::CONNECTION;
+use parking_lot::Mutex;
 use pilotlight_gateway::{AccessKey, Config, Secret};
-use pilotlight_model::Version;
 use pilotlight_model::function::VersionKey;
-use pilotlight_model::node::{FunctionApi, Inhabitant};
+use pilotlight_model::node::{Cause, FunctionApi, Inhabitant, Serving};
+use pilotlight_model::{RequestId, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
@@ -24,10 +25,30 @@ const ACCOUNT: &str = "111111111111";
 const FOREIGN: &str = "AWS4-HMAC-SHA256 Credential=222222222222/20260101/eu-west-1/lambda/aws4_request, \
                        SignedHeaders=host, Signature=00";
 
-/// An inner door of an instance of `caller`.
+/// An instance of `caller`, and what it has been given to do.
+#[derive(Debug, Default)]
+struct Instance(Mutex<Option<Cause>>);
+
+impl Serving for Instance {
+    fn request(&self) -> Option<Cause> {
+        self.0.lock().clone()
+    }
+}
+
+fn caller() -> VersionKey {
+    VersionKey {
+        account: ACCOUNT.parse().unwrap(),
+        region: "us-east-1".parse().unwrap(),
+        name: "caller".parse().unwrap(),
+        version: Version::Latest,
+    }
+}
+
+/// Its inner door.
 struct Inner {
     address: SocketAddr,
     serving: JoinHandle<()>,
+    instance: Arc<Instance>,
 }
 
 impl Inner {
@@ -35,17 +56,18 @@ impl Inner {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
+        let instance = Arc::new(Instance::default());
         let inhabitant = Inhabitant {
-            version: VersionKey {
-                account: ACCOUNT.parse().unwrap(),
-                region: "us-east-1".parse().unwrap(),
-                name: "caller".parse().unwrap(),
-                version: Version::Latest,
-            },
+            version: caller(),
             one_answer,
+            serving: Arc::clone(&instance) as _,
         };
         let serving = tokio::spawn(stage.door.serve_inside(inhabitant, listener));
-        Self { address, serving }
+        Self {
+            address,
+            serving,
+            instance,
+        }
     }
 }
 
@@ -271,4 +293,33 @@ async fn answers_that_nobody_takes_are_not_kept_without_end() {
     timeout(Duration::from_secs(60), again)
         .await
         .expect("there is room again");
+}
+
+#[tokio::test]
+async fn a_call_is_made_for_the_request_that_the_instance_has() {
+    let stage = Stage::echoing().await;
+    let inner = Inner::open(&stage, false);
+    let mut client = connect(inner.address).await;
+    let has = Cause {
+        version: caller(),
+        request_id: RequestId::new(),
+        at_ms: 7,
+    };
+    // In its init it has none; what a header says makes none.
+    for given in [None, Some(has)] {
+        *inner.instance.0.lock() = given.clone();
+        let headers = [(
+            "x-amzn-trace-id",
+            "Root=1-5759e988-bd862e3fe1be46a994272793",
+        )];
+        let invoke = request(Method::POST, &invocations("hello"), &headers, "{}");
+        assert_eq!(client.send(invoke).await.status(), 200);
+        assert_eq!(stage.fakes.invoked.lock().pop().unwrap().cause, given);
+        let headers = [("x-amz-invocation-type", "Event")];
+        let invoke = request(Method::POST, &invocations("hello"), &headers, "{}");
+        assert_eq!(client.send(invoke).await.status(), 202);
+        assert_eq!(stage.fakes.queued.lock().pop().unwrap().cause, given);
+    }
+    stage.invoke(&[], "{}").await;
+    assert_eq!(stage.fakes.invoked.lock().pop().unwrap().cause, None);
 }

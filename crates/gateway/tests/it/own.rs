@@ -342,6 +342,7 @@ async fn what_others_invoke_is_recorded_too() {
         payload: "1".into(),
         client_context: None,
         trace_id: "Root=1-5759e988-bd862e3fe1be46a994272793".to_owned(),
+        cause: None,
         log_tail: false,
         cold: Some(pilotlight_model::start::Cold::Best),
         stream: None,

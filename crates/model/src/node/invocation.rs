@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::BoxFuture;
-use crate::function::FunctionSpec;
+use crate::function::{FunctionSpec, VersionKey};
 use crate::ids::{InstanceId, RequestId};
 use crate::start::{Cold, StartKind, Timeline};
 
@@ -25,6 +26,8 @@ pub struct InvokeRequest {
     pub client_context: Option<String>,
     /// `X-Amzn-Trace-Id`, given by the caller or made by the gateway.
     pub trace_id: String,
+    /// The invocation that made this one, where that is known for sure.
+    pub cause: Option<Cause>,
     /// Whether the last 4 KiB of the log are wanted with the answer.
     pub log_tail: bool,
     /// Do without idle instances: a start, or one of that kind.
@@ -34,6 +37,17 @@ pub struct InvokeRequest {
     /// What has already been spent on this request.
     pub timeline: Timeline,
     /// Wall-clock time of the request, in milliseconds since 1970.
+    pub at_ms: u64,
+}
+
+/// An invocation that made another: its function has called, or its end was told to another function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// What ran.
+    pub version: VersionKey,
+    /// The invocation.
+    pub request_id: RequestId,
+    /// When it was asked for, in milliseconds since 1970.
     pub at_ms: u64,
 }
 

@@ -1,0 +1,114 @@
+"""Who calls whom is known to the node, whatever code the caller is made of and whichever way the call takes."""
+
+import json
+import time
+
+import pytest
+
+from conftest import deploy_to, eventually
+from forks import counts
+from packages import ECHO
+
+CONFIG = '\n[policy]\nname = "pilot:node"\nevent_log = "{path}"\n'
+
+# Calls what it is told to, by plain HTTP: no SDK, no signature and no trace header.
+CALLER = """
+import http.client, json, time
+def lambda_handler(event, context):
+    time.sleep(event.get("before", 0))
+    for _ in range(event.get("calls", 1)):
+        door = http.client.HTTPConnection("127.0.0.1", 9002)
+        headers = {"X-Amz-Invocation-Type": event["type"]} if "type" in event else {}
+        door.request("POST", f"/2015-03-31/functions/{event['name']}/invocations", json.dumps("called"), headers)
+        answer = door.getresponse()
+        answer.read()
+        door.close()
+    return answer.status
+"""
+
+
+@pytest.fixture(scope="module")
+def node(seed, tmp_path_factory):
+    """A platform whose node writes down what it is told."""
+    from pilot_up import Platform
+
+    folder = tmp_path_factory.mktemp("callers")
+    platform = Platform(folder, CONFIG.format(path=folder / "events")).start()
+    platform.events = folder / "events"
+    yield platform
+    platform.close()
+
+
+def told(node):
+    """Calls as the node was told of them: caller and callee."""
+    names, calls = {}, []
+    for line in map(json.loads, node.events.read_text().splitlines()):
+        if "name" in line:
+            number, arn = line["name"]
+            names[number] = arn.split(":function:")[1].split(":")[0]
+        if "event" in line and "arrived" in line["event"][1]:
+            arrived = line["event"][1]["arrived"]
+            cause = arrived["cause"]
+            calls.append((cause and names[cause["version"]], names[arrived["version"]]))
+    return calls
+
+
+def test_calls_through_the_inner_door_name_their_caller(node):
+    client = node.client()
+    callee = deploy_to(client, ECHO)
+    others = [deploy_to(client, CALLER) for _ in range(2)]
+    for caller in others:
+        assert caller.call({"name": callee.name, "calls": 2}) == 200
+        assert caller.call({"name": callee.name, "type": "Event"}) == 202
+    callee.call(1)
+    wanted = [(None, callee.name)] + [(caller.name, callee.name) for caller in others for _ in range(3)]
+    calls = lambda: sorted((it for it in told(node) if it[1] == callee.name), key=str)
+    eventually(lambda: calls() == sorted(wanted, key=str), "all calls are in the event log")
+    said = json.loads(node.pilot("why", others[0].name, "--output", "json").stdout)
+    [edge] = said["forecasts"]["calls"]
+    assert edge["function"].endswith(f":{callee.name}:$LATEST") and edge["calls"] == 2, "two requests have called"
+
+
+def test_what_follows_an_event_is_caused_by_it(node):
+    client = node.client()
+    first, on_success, on_failure = deploy_to(client, ECHO), deploy_to(client, ECHO), deploy_to(client, ECHO)
+    failing = deploy_to(client, "def lambda_handler(event, context):\n    raise ValueError\n")
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:"
+    for function, outcome, target in ((first, "OnSuccess", on_success), (failing, "OnFailure", on_failure)):
+        client.put_function_event_invoke_config(
+            FunctionName=function.name, MaximumRetryAttempts=0,
+            DestinationConfig={outcome: {"Destination": arn + target.name}},
+        )
+        function.invoke(1, InvocationType="Event")
+    wanted = {(None, first.name), (first.name, on_success.name), (None, failing.name), (failing.name, on_failure.name)}
+    eventually(lambda: wanted <= set(told(node)), "destinations have their cause")
+
+
+# As much of the node as to leave no room for anything else.
+LARGE = 1_480
+SMALL_NODE = '\n[policy]\nname = "pilot:node"\n[limits]\nnode_memory_mb = 1500\n'
+
+
+def test_a_callee_is_made_ready_while_its_caller_runs(new_platform):
+    node = new_platform(SMALL_NODE)
+    client = node.client()
+    callee = deploy_to(client, ECHO, name="callee")
+    caller = deploy_to(client, CALLER, name="caller")
+    # It takes the room for its requests alone.
+    large = deploy_to(
+        client, ECHO, name="large", MemorySize=LARGE, Tags={"pilotlight:keep-alive": "0"}, SnapStart={"ApplyOn": "None"},
+    )
+    event = {"name": callee.name, "before": 1.0}
+    for _ in range(5):
+        assert caller.call(event) == 200
+
+    def crowded_out():
+        large.call(1)
+        return counts(node, callee.name)["rung"] in ("absent", "cached", "zygote")
+
+    eventually(crowded_out, "the callee has nothing ready")
+    assert caller.call(event) == 200
+    last = json.loads(node.pilot("starts", callee.name, "--limit", "1", "--output", "json").stdout)[0]
+    assert last["kind"] in ("warm", "spare", "forked"), last
+    [edge] = json.loads(node.pilot("why", caller.name, "--output", "json").stdout)["forecasts"]["calls"]
+    assert edge["hits"] >= 1 and edge["lead_ms"] > 0, edge
