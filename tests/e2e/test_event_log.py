@@ -8,6 +8,13 @@ import pytest
 from conftest import deploy_to
 from packages import ECHO
 
+CALLER = """
+import http.client
+def lambda_handler(name, context):
+    door = http.client.HTTPConnection("127.0.0.1", 9002)
+    door.request("POST", f"/2015-03-31/functions/{name}/invocations", "1")
+    return door.getresponse().status
+"""
 LOG = '\n[policy]\nname = "{policy}"\nevent_log = "{path}"\n[limits]\nnode_memory_mb = 2500\n'
 
 
@@ -30,10 +37,17 @@ def test_what_a_node_decided_is_what_the_simulator_decides(new_platform, tmp_pat
     platform = new_platform(LOG.format(policy=policy, path=path))
     client = platform.client()
     functions = [deploy_to(client, ECHO, MemorySize=128) for _ in range(4)]
+    caller = deploy_to(client, CALLER, MemorySize=128)
     for _ in range(4):
         burst(functions, 8)
     # Others may have the room.
     platform.pilot("warm", functions[0].name, "--instances", "2", check=False)
+    # An alias moves its requests, and one function calls another.
+    client.publish_version(FunctionName=functions[1].name)
+    client.create_alias(FunctionName=functions[1].name, Name="live", FunctionVersion="$LATEST")
+    client.update_alias(FunctionName=functions[1].name, Name="live", FunctionVersion="1")
+    assert functions[1].call(1, Qualifier="live") == 1
+    assert caller.call(functions[2].name) == 200
     client.delete_function(FunctionName=functions[3].name)
     burst(functions[:3], 6)
     platform.stop()
@@ -45,10 +59,12 @@ def test_what_a_node_decided_is_what_the_simulator_decides(new_platform, tmp_pat
     told = [line["event"][1] for line in lines if "event" in line]
     kinds = {event if isinstance(event, str) else next(iter(event)) for event in told}
     assert kinds >= {
-        "node", "deployed", "arrived", "starting", "started", "busy", "idle", "gone", "held", "lost", "announced", "retired",
+        "node", "deployed", "arrived", "starting", "started", "busy", "idle", "gone", "held", "lost", "announced", "shift", "retired",
     }, kinds
     arrived = [event["arrived"] for event in told if "arrived" in event]
-    assert sum(event["requests"] for event in arrived) == 38
+    assert sum(event["requests"] for event in arrived) == 41
+    [cause] = [event["cause"] for event in arrived if event["cause"]]
+    assert cause["after"]["secs"] < 60, cause
     # As a trace: the same requests, for another policy.
     report = json.loads(platform.pilot("simulate", path, "--policy", "fixed:10m", "--output", "json").stdout)
     assert report["policies"], report

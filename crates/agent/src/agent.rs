@@ -13,7 +13,7 @@ use pilotlight_model::ladder::Rung;
 use pilotlight_model::logs::Logs;
 use pilotlight_model::node::{
     BoxFuture, Compiled, Folder, InnerDoor, InvokeReply, InvokeRequest, LogLine, Node as NodeApi,
-    NodeError, NodeStatus, WarmUpOrder, WarmedUp, Why,
+    NodeError, NodeStatus, Shift, WarmUpOrder, WarmedUp, Why,
 };
 use pilotlight_model::provisioned::Provisioned;
 use pilotlight_policy::Policy;
@@ -37,6 +37,7 @@ use crate::logs::{LogGroup, LogLimits, LogStore};
 use crate::memory;
 use crate::pool::{Call, Pool};
 use crate::runtime::RuntimeImage;
+use crate::shift;
 use crate::start;
 use crate::warm_up;
 
@@ -272,6 +273,16 @@ impl NodeApi for Agent {
 
     fn warm_up(&self, order: WarmUpOrder) -> BoxFuture<'_, Result<WarmedUp, NodeError>> {
         Box::pin(async move { warm_up::run(&self.node, order).await })
+    }
+
+    fn shift(&self, shift: Shift) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            // With a template its instances are forks, whose memory costs next to nothing.
+            if let Err(error) = self.prepare(Arc::clone(&shift.to)).await {
+                tracing::warn!(%error, version = %shift.to.key, "not prepared for the requests that move to it");
+            }
+            shift::run(&self.node.pool, &shift).await;
+        })
     }
 
     fn restore(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<bool, NodeError>> {

@@ -32,6 +32,7 @@ mod program;
 mod roots;
 mod runtime;
 mod runtime_api;
+mod shift;
 mod start;
 mod telemetry;
 mod tries;

@@ -29,6 +29,7 @@ mod orders;
 mod provisions;
 mod queue;
 mod room;
+mod shifts;
 mod state;
 mod traces;
 mod why;

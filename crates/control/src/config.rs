@@ -55,6 +55,8 @@ pub struct Config {
     pub account_deliveries: u64,
     /// How long an endpoint is tried; what it has not taken by then goes to a file.
     pub delivery_max_age: Duration,
+    /// How long the change of an alias waits, at most, until the node has made ready what it moves requests to.
+    pub shift_patience: Duration,
     /// Rest between two collections of the store, so that many deletions share one.
     pub collect_rest: Duration,
     /// Which folders of this machine callers may load code from.
@@ -147,6 +149,7 @@ impl Config {
             dead_letter_bytes: 64 * 1024 * 1024,
             account_deliveries: 10_000,
             delivery_max_age: Duration::from_secs(24 * 3600),
+            shift_patience: Duration::from_secs(2),
             collect_rest: Duration::from_secs(5),
             hot_reload: HotReload::Never,
             clock: Arc::new(SystemClock),

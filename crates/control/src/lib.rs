@@ -30,6 +30,7 @@ mod provision;
 mod restore;
 mod schedules;
 mod sealing;
+mod shift;
 mod url_base;
 mod warm_up;
 

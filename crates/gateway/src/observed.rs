@@ -9,7 +9,7 @@ use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region};
 use pilotlight_model::node::{
     BoxFuture, Compiled, Folder, InvokeReply, InvokeRequest, LogLine, Node, NodeError, NodeStatus,
-    WarmUpOrder, WarmedUp, Why,
+    Shift, WarmUpOrder, WarmedUp, Why,
 };
 
 use pilotlight_model::provisioned::Provisioned;
@@ -58,6 +58,10 @@ impl Node for Observed {
 
     fn why(&self, key: &VersionKey) -> Why {
         self.node.why(key)
+    }
+
+    fn shift(&self, shift: Shift) -> BoxFuture<'_, ()> {
+        self.node.shift(shift)
     }
 
     fn provision(&self, spec: &Arc<FunctionSpec>, count: u32) {

@@ -29,6 +29,6 @@ pub use ids::{AccountId, AliasName, Digest, FunctionName, Region, RequestId, Url
 pub use ladder::{Refusal, Rung};
 pub use layers::{LayerKey, LayerVersionKey};
 pub use limits::Limits;
-pub use routing::{Routing, Weight};
+pub use routing::{Move, Routing, Weight};
 pub use runtime::{Runtime, RuntimeName};
 pub use start::{Phase, StartKind, StartRecord};

@@ -1,6 +1,7 @@
 //! Where gateway, control plane and node agent meet: the requests they make of each other, and the
 //! traits through which `pilot` wires them. Futures are boxed so that the traits can be objects.
 
+mod foreseen;
 mod inner_door;
 mod invocation;
 mod status;
@@ -24,6 +25,7 @@ use crate::routing::Weight;
 use crate::runtime::Runtime;
 use crate::url::FunctionUrl;
 
+pub use foreseen::Shift;
 pub use inner_door::{FunctionApi, INNER_DOOR, Inhabitant, InnerDoor, Serving};
 pub use invocation::{Cause, InvokeReply, InvokeRequest, NodeError, ResponseSink, StreamBegun};
 pub use status::{NodeStatus, VersionCounts};
@@ -103,6 +105,10 @@ pub trait Node: Send + Sync + 'static {
     /// Does what [`Node::prepare`] does for a version that nobody asks for now: nothing that is kept
     /// for others is given up for it. False, and nothing is done, when the node has no room for more.
     fn restore(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<bool, NodeError>>;
+
+    /// Gives a version its share of what another one has ready, before it gets the other's requests. Returns when it has
+    /// it, as far as there is room, or will not have it; what was begun goes on when the future is dropped.
+    fn shift(&self, shift: Shift) -> BoxFuture<'_, ()>;
 
     /// From now on the node keeps so many instances of the version, initialised ahead: nothing reclaims them
     /// until another number is given. With fewer, running invocations end first. Repeatable.

@@ -40,6 +40,19 @@ impl From<Weight> for f64 {
     }
 }
 
+/// Requests of an alias that go to another version from a change of its routing on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Move {
+    /// From that version.
+    pub from: Version,
+    /// To that one.
+    pub to: Version,
+    /// The part of what `from` had by the alias, more than 0 and at most 1.
+    pub part: f64,
+    /// What `to` has of all requests of the alias from then on.
+    pub share: f64,
+}
+
 /// What an alias points at: `FunctionVersion` and `RoutingConfig` of the API.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Routing {
@@ -69,6 +82,32 @@ impl Routing {
             .into_iter()
             .chain(additional)
             .filter(|(_, weight)| weight.0 > 0.0)
+    }
+
+    /// The share of invocations that a version gets.
+    pub fn share(&self, version: Version) -> f64 {
+        let share = self.shares().find(|(it, _)| *it == version);
+        share.map_or(0.0, |(_, weight)| weight.0)
+    }
+
+    /// What moves where when this routing becomes `next`. What several versions gain is taken from those that lose in
+    /// the proportion of their losses.
+    pub fn moves(&self, next: &Routing) -> Vec<Move> {
+        let gain = |version| next.share(version) - self.share(version);
+        let gained: f64 = next.versions().map(gain).filter(|it| *it > 0.0).sum();
+        let mut moves = Vec::new();
+        for from in self.versions().filter(|from| gain(*from) < 0.0) {
+            for to in next.versions().filter(|to| gain(*to) > 0.0) {
+                let moved = -gain(from) * gain(to) / gained;
+                moves.push(Move {
+                    from,
+                    to,
+                    part: (moved / self.share(from)).min(1.0),
+                    share: next.share(to),
+                });
+            }
+        }
+        moves
     }
 
     /// Every version that it names, those that get nothing as well.
@@ -102,6 +141,43 @@ mod tests {
             additional: None,
         };
         assert_eq!(plain.choose(|| unreachable!()), ONE);
+    }
+
+    fn plain(version: Version) -> Routing {
+        Routing {
+            version,
+            additional: None,
+        }
+    }
+
+    fn moved(from: Routing, to: Routing) -> Vec<(Version, Version, f64, f64)> {
+        let rounded = |number: f64| (number * 1e3).round() / 1e3;
+        let moves = from.moves(&to).into_iter();
+        moves
+            .map(|it| (it.from, it.to, rounded(it.part), rounded(it.share)))
+            .collect()
+    }
+
+    #[test]
+    fn what_a_change_moves() {
+        assert_eq!(moved(plain(ONE), split(0.1)), [(ONE, TWO, 0.1, 0.1)]);
+        assert_eq!(moved(split(0.1), split(0.2)), [(ONE, TWO, 0.111, 0.2)]);
+        assert_eq!(moved(split(0.9), plain(TWO)), [(ONE, TWO, 1.0, 1.0)]);
+        assert_eq!(moved(split(0.3), plain(ONE)), [(TWO, ONE, 1.0, 1.0)]);
+        assert_eq!(moved(plain(ONE), plain(TWO)), [(ONE, TWO, 1.0, 1.0)]);
+        assert_eq!(moved(split(0.3), split(0.3)), []);
+        let (three, four) = (Version::Number(3), Version::Number(4));
+        let others = Routing {
+            version: three,
+            additional: Some((four, 0.5.try_into().unwrap())),
+        };
+        let all = [
+            (ONE, three, 0.5, 0.5),
+            (ONE, four, 0.5, 0.5),
+            (TWO, three, 0.5, 0.5),
+            (TWO, four, 0.5, 0.5),
+        ];
+        assert_eq!(moved(split(0.3), others), all);
     }
 
     #[test]
@@ -146,6 +222,22 @@ mod tests {
             let got = (0..draws).filter(|&index| split.choose(|| even(index)) == TWO).count();
             let exact = share * f64::from(draws);
             prop_assert!((got as f64 - exact).abs() <= 1.0, "{got} of {draws}, not {exact}");
+        }
+
+        /// What is lost is gained, and nobody gives more than all.
+        #[test]
+        fn what_moves_adds_up(one in 0.0..=1.0, other in 0.0..=1.0, same in proptest::bool::ANY) {
+            let (before, mut after) = (split(one), split(other));
+            if !same {
+                after.version = Version::Number(3);
+            }
+            for to in after.versions() {
+                let moves = before.moves(&after).into_iter().filter(|it| it.to == to);
+                let got: f64 = moves.map(|it| it.part * before.share(it.from)).sum();
+                let gain = (after.share(to) - before.share(to)).max(0.0);
+                prop_assert!((got - gain).abs() < 1e-9, "{got} is not {gain}");
+            }
+            prop_assert!(before.moves(&after).iter().all(|it| 0.0 < it.part && it.part <= 1.0));
         }
 
         #[test]

@@ -2,6 +2,7 @@
 
 mod pressure;
 mod provisioned;
+mod shifts;
 mod starts;
 mod templates;
 mod warm_up;

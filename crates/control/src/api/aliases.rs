@@ -17,6 +17,7 @@ use crate::catalog::Session;
 use crate::catalog::aliases::Alias;
 use crate::control::Parts;
 use crate::paging::cut;
+use crate::shift;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -142,37 +143,62 @@ pub(super) async fn get_alias(
         .await
 }
 
-/// What is absent stays; a routing without weights takes the second version away.
+/// What is absent stays; a routing without weights takes the second version away. What requests move to is made ready
+/// first.
 pub(super) async fn update_alias(
     parts: &Arc<Parts>,
     caller: &Caller,
     request: UpdateAliasRequest,
 ) -> Result<AliasConfiguration, LambdaError> {
     let (function, name) = named(caller, &request.function_name, &request.name)?;
+    let request = Arc::new(request);
+    let looked = (function.clone(), name.clone(), Arc::clone(&request));
+    let (before, after) = parts
+        .catalog
+        .read(move |session| {
+            let (function, name, request) = looked;
+            let (before, after) = updated(session, &function, &name, &request)?;
+            Ok::<_, LambdaError>((before.routing, after.routing))
+        })
+        .await?;
+    shift::make_ready(parts, &function, before, after).await;
     parts
         .catalog
         .write(move |session| {
-            exists(session, &function)?;
-            let mut alias = session
-                .alias(&function, &name)?
-                .ok_or_else(|| not_found("Alias not found", &function, &name))?;
-            rules::revision(request.revision_id.as_deref(), alias.revision_id)?;
-            if let Some(text) = request.function_version {
-                alias.routing.version = version(&function, &text)?;
-            }
-            let kept = RoutingConfig::of(alias.routing);
-            let weights = request.routing_config.unwrap_or(kept);
-            alias.routing.additional = weights.beside(&function, alias.routing.version)?;
-            there(session, &function, alias.routing)?;
-            if let Some(description) = request.description {
-                alias.description = description;
-            }
-            // AWS gives a new one even where nothing has changed.
-            alias.revision_id = Uuid::new_v4();
+            // Looked at anew: it may have been changed meanwhile.
+            let (_, alias) = updated(session, &function, &name, &request)?;
             session.put_alias(&function, &alias)?;
             Ok(AliasConfiguration::of(&function, alias))
         })
         .await
+}
+
+/// The alias as it is, and as that request makes it.
+fn updated(
+    session: &Session<'_>,
+    function: &VersionKey,
+    name: &AliasName,
+    request: &UpdateAliasRequest,
+) -> Result<(Alias, Alias), LambdaError> {
+    exists(session, function)?;
+    let before = session
+        .alias(function, name)?
+        .ok_or_else(|| not_found("Alias not found", function, name))?;
+    rules::revision(request.revision_id.as_deref(), before.revision_id)?;
+    let mut alias = before.clone();
+    if let Some(text) = &request.function_version {
+        alias.routing.version = version(function, text)?;
+    }
+    let kept = RoutingConfig::of(alias.routing);
+    let weights = request.routing_config.as_ref().unwrap_or(&kept);
+    alias.routing.additional = weights.beside(function, alias.routing.version)?;
+    there(session, function, alias.routing)?;
+    if let Some(description) = &request.description {
+        alias.description.clone_from(description);
+    }
+    // AWS gives a new one even where nothing has changed.
+    alias.revision_id = Uuid::new_v4();
+    Ok((before, alias))
 }
 
 /// Answers 204 for an alias that is not there, as long as the function is.

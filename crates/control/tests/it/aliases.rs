@@ -421,3 +421,62 @@ async fn ten_thousand_invocations_are_split_by_weight() {
     assert!(second.abs_diff(2_000) < 280, "{counts:?}");
     assert_eq!(counts[&Version::Number(1)] + second, 10_000);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_requests_move_to_is_made_ready_before_they_do() {
+    let platform = versions().await;
+    created(&platform, "live", "1", Value::Null).await;
+    let told = || -> Vec<(String, String, f64, f64)> {
+        let shifts = std::mem::take(&mut *platform.node.shifts.lock());
+        let rounded = |number: f64| (number * 1e3).round() / 1e3;
+        let told = shifts.into_iter().map(|it| {
+            let version = |spec: &pilotlight_model::FunctionSpec| spec.key.version.to_string();
+            let (part, share) = (rounded(it.part), rounded(it.share));
+            (version(&it.from), version(&it.to), part, share)
+        });
+        told.collect()
+    };
+    let weights =
+        |weights: Value| json!({ "RoutingConfig": { "AdditionalVersionWeights": weights } });
+    let (one, two) = ("1".to_owned(), "2".to_owned());
+
+    // Nothing moves before the node has done its part.
+    platform.node.hold();
+    let (updated, ()) = tokio::join!(
+        update(&platform, "live", weights(json!({ "2": 1.0 }))),
+        async {
+            until(|| async { (!platform.node.shifts.lock().is_empty()).then_some(()) }).await;
+            assert_eq!(resolve(&platform, "live"), Some(Version::Number(1)));
+            platform.node.release();
+        }
+    );
+    assert_eq!(updated.status, 200, "{}", updated.body);
+    assert_eq!(resolve(&platform, "live"), Some(Version::Number(2)));
+    assert_eq!(told(), [(one.clone(), two.clone(), 1.0, 1.0)]);
+
+    // Back, by steps; a description moves nothing, nor does what is refused.
+    update(&platform, "live", weights(json!({ "2": 0.5 }))).await;
+    assert_eq!(told(), [(two.clone(), one.clone(), 0.5, 0.5)]);
+    update(&platform, "live", json!({ "Description": "d" })).await;
+    update(&platform, "live", weights(json!({ "9": 0.5 }))).await;
+    update(&platform, "live", json!({ "FunctionVersion": "9" })).await;
+    assert_eq!(told(), []);
+    update(&platform, "live", weights(json!({}))).await;
+    assert_eq!(told(), [(two, one, 1.0, 1.0)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_takes_long_keeps_no_alias_from_changing() {
+    let platform = Platform::open_with(|config| {
+        config.shift_patience = std::time::Duration::from_millis(20);
+    })
+    .await;
+    publish(&platform).await;
+    created(&platform, "live", "1", Value::Null).await;
+    platform.node.hold();
+    let updated = update(&platform, "live", json!({ "FunctionVersion": "2" })).await;
+    assert_eq!(updated.status, 200, "{}", updated.body);
+    assert_eq!(resolve(&platform, "live"), Some(Version::Number(2)));
+    assert_eq!(platform.node.shifts.lock().len(), 1);
+    platform.node.release();
+}

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use pilotlight_model::node::{
     BoxFuture, Compiled, CompiledFile, Folder, InvokeReply, InvokeRequest, LogLine, Node,
-    NodeError, NodeStatus, WarmUpOrder, WarmedUp, Why,
+    NodeError, NodeStatus, Shift, WarmUpOrder, WarmedUp, Why,
 };
 use pilotlight_model::provisioned::Provisioned;
 use pilotlight_model::start::StartKind;
@@ -35,6 +35,8 @@ pub(crate) struct FakeNode {
     pub(crate) invoked: Mutex<Vec<InvokeRequest>>,
     pub(crate) warm_ups: Mutex<VecDeque<NodeError>>,
     pub(crate) warmed: Mutex<Vec<WarmUpOrder>>,
+    /// What was moved, and where: by then nothing had been yet.
+    pub(crate) shifts: Mutex<Vec<Shift>>,
     pub(crate) retired: Mutex<Vec<VersionKey>>,
     /// What is provisioned, and how it stands.
     pub(crate) provisions: Mutex<BTreeMap<VersionKey, Provisioned>>,
@@ -54,6 +56,7 @@ impl FakeNode {
             invoked: Mutex::default(),
             warm_ups: Mutex::default(),
             warmed: Mutex::default(),
+            shifts: Mutex::default(),
             retired: Mutex::default(),
             provisions: Mutex::default(),
         }
@@ -113,6 +116,13 @@ impl Node for FakeNode {
         Box::pin(async move {
             let _permit = self.permits.acquire().await.unwrap();
             scripted.map_or(Ok(done), Err)
+        })
+    }
+
+    fn shift(&self, shift: Shift) -> BoxFuture<'_, ()> {
+        self.shifts.lock().push(shift);
+        Box::pin(async {
+            let _permit = self.permits.acquire().await.unwrap();
         })
     }
 

@@ -14,7 +14,7 @@ use pilotlight_model::ladder::{LadderCounters, Rung, ZygoteStatus};
 use pilotlight_model::names::Target;
 use pilotlight_model::node::{
     Api, BoxFuture, Caller, Compiled, Directory, EventQueue, Folder, ForecastCounters, InvokeReply,
-    InvokeRequest, LogLine, Node, NodeError, NodeStatus, QueuedEvent, Resolved, Route,
+    InvokeRequest, LogLine, Node, NodeError, NodeStatus, QueuedEvent, Resolved, Route, Shift,
     VersionCounts, WarmUpOrder, WarmedUp, Why,
 };
 use pilotlight_model::provisioned::{Provisioned, Usage};
@@ -143,6 +143,10 @@ impl Node for Fakes {
 
     fn warm_up(&self, _: WarmUpOrder) -> BoxFuture<'_, Result<WarmedUp, NodeError>> {
         unreachable!("the gateway warms nothing up")
+    }
+
+    fn shift(&self, _: Shift) -> BoxFuture<'_, ()> {
+        unreachable!("the gateway moves nothing")
     }
 
     fn restore(&self, _: Arc<FunctionSpec>) -> BoxFuture<'_, Result<bool, NodeError>> {
