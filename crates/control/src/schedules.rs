@@ -6,7 +6,7 @@
 pub(crate) mod delivery;
 pub(crate) mod expression;
 mod firing;
-mod handing_on;
+pub(crate) mod handing_on;
 mod misfire;
 mod retry;
 pub(crate) mod settings;

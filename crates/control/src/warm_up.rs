@@ -65,6 +65,11 @@ pub(crate) enum Failure {
 }
 
 impl Request {
+    /// What is to be warm.
+    pub(crate) fn function(&self) -> &Target {
+        &self.function
+    }
+
     /// Reads a request of that caller.
     pub(crate) fn read(input: Value, caller: &Caller) -> Result<Self, LambdaError> {
         let fields: Fields = serde_json::from_value(input)

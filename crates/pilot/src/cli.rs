@@ -54,7 +54,7 @@ pub(crate) enum Command {
     Ls(ListArgs),
     /// Print what a function's instances wrote.
     Logs(LogsArgs),
-    /// List asynchronous events that wait, and what is on its way to destinations.
+    /// List asynchronous events and firings of schedules that wait, and what is on its way to destinations.
     Events(EventsArgs),
     /// Print records and dead letters that were written to files of the platform.
     DeadLetters(DeadLettersArgs),

@@ -14,6 +14,8 @@ use crate::output;
 struct Waiting {
     events: Vec<Event>,
     deliveries: Vec<Delivery>,
+    #[serde(default)]
+    firings: Vec<Firing>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -40,6 +42,19 @@ struct Delivery {
     due_ms: u64,
     attempts: u32,
     bytes: u64,
+    last_error: Option<String>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct Firing {
+    schedule: String,
+    execution_id: String,
+    target: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    function: Option<String>,
+    scheduled_ms: u64,
+    due_ms: u64,
+    attempts: u32,
     last_error: Option<String>,
 }
 
@@ -71,7 +86,7 @@ pub(crate) async fn run(args: EventsArgs) -> anyhow::Result<Exit> {
         output::print(&format!("{}\n", serde_json::to_string_pretty(&waiting)?))?;
         return Ok(Exit::Done);
     }
-    if waiting.events.is_empty() && waiting.deliveries.is_empty() {
+    if waiting.events.is_empty() && waiting.deliveries.is_empty() && waiting.firings.is_empty() {
         eprintln!("nothing waits");
         return Ok(Exit::Done);
     }
@@ -116,7 +131,7 @@ pub(crate) async fn dead_letters(args: DeadLettersArgs) -> anyhow::Result<Exit> 
     Ok(Exit::Done)
 }
 
-/// Events first, then what is on its way to destinations.
+/// Events first, then what is on its way to destinations, then what schedules have set off.
 fn table(waiting: &Waiting) -> String {
     let head = ["REQUEST", "WHAT", "QUEUED", "DUE", "ATTEMPTS", "LAST ERROR"];
     let mut lines = vec![head.map(str::to_owned).to_vec()];
@@ -143,6 +158,18 @@ fn table(waiting: &Waiting) -> String {
                 .last_error
                 .clone()
                 .unwrap_or_else(|| "-".to_owned()),
+        ]
+    }));
+    lines.extend(waiting.firings.iter().map(|firing| {
+        let schedule = firing.schedule.rsplit(":schedule/").next();
+        let target = firing.function.as_ref().unwrap_or(&firing.target);
+        vec![
+            firing.execution_id.clone(),
+            format!("schedule {} to {target}", schedule.unwrap_or_default()),
+            output::time(firing.scheduled_ms),
+            output::time(firing.due_ms),
+            firing.attempts.to_string(),
+            firing.last_error.clone().unwrap_or_else(|| "-".to_owned()),
         ]
     }));
     output::table(&lines, &[4])
@@ -178,11 +205,29 @@ mod tests {
                 bytes: 3,
                 last_error: None,
             }],
+            firings: vec![Firing {
+                schedule: "arn:aws:scheduler:r:a:schedule/default/nightly".to_owned(),
+                execution_id: "e-3".to_owned(),
+                target: "arn:t".to_owned(),
+                function: Some("arn:f".to_owned()),
+                scheduled_ms: 0,
+                due_ms: 0,
+                attempts: 1,
+                last_error: Some("ResourceNotFoundException: gone".to_owned()),
+            }],
         };
         let text = table(&waiting);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[1].starts_with("r-1") && lines[1].contains("f:live"));
         assert!(lines[1].contains(" 3  the function failed"), "{text}");
         assert!(lines[2].contains("failure to arn:q") && lines[2].trim_end().ends_with('-'));
+        assert!(
+            lines[3].starts_with("e-3") && lines[3].ends_with("Exception: gone"),
+            "{text}"
+        );
+        assert!(
+            lines[3].contains("schedule default/nightly to arn:f"),
+            "{text}"
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! Pilotlight's own read API for asynchronous invocations: what waits, and what was written down of events
 //! that ended.
 //!
-//! `GET /pilotlight/v1/events?function=&limit=`: events that wait, and messages about events that ended on their
-//! way to their destination; those due first. `GET /pilotlight/v1/dead-letters`: the files of messages in the data
+//! `GET /pilotlight/v1/events?function=&limit=`: events that wait, messages about events that ended on their
+//! way to their destination, and what schedules have set off that could not be handed on yet; those due first. `GET /pilotlight/v1/dead-letters`: the files of messages in the data
 //! directory; with `name=`, the newest `limit` messages of one, oldest first.
 
 use std::fs::File;
@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, Uri};
 use percent_encoding::percent_decode_str;
+use pilotlight_model::names::Target;
 use pilotlight_model::node::Caller;
 use pilotlight_model::{ErrorKind, LambdaError};
 use serde::Serialize;
@@ -22,8 +23,11 @@ use serde_json::Value;
 use super::{invalid, ours};
 use crate::catalog::deliveries::WaitingDelivery;
 use crate::catalog::events::Waiting;
+use crate::catalog::firings::Firing;
 use crate::control::Parts;
 use crate::deliveries;
+use crate::schedules::delivery::Delivery;
+use crate::schedules::handing_on;
 
 const EVENTS_PATH: &str = "/pilotlight/v1/events";
 const DEAD_LETTERS_PATH: &str = "/pilotlight/v1/dead-letters";
@@ -43,6 +47,22 @@ pub(super) enum Own {
 struct AllWaiting {
     events: Vec<Waiting>,
     deliveries: Vec<WaitingDelivery>,
+    firings: Vec<WaitingFiring>,
+}
+
+/// A firing of a schedule that waits, for people.
+#[derive(Serialize)]
+struct WaitingFiring {
+    schedule: String,
+    execution_id: String,
+    target: String,
+    /// ARN of the function that it calls or warms up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function: Option<String>,
+    scheduled_ms: u64,
+    due_ms: u64,
+    attempts: u32,
+    last_error: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -99,17 +119,45 @@ async fn events(
     limit: usize,
 ) -> Result<Response<Bytes>, LambdaError> {
     let (account, region) = (caller.account.to_string(), caller.region.to_string());
+    let owner = caller.clone();
     let waiting = parts
         .catalog
         .read(move |session| {
             let function = function.as_deref();
+            let of_function = |firing: &Firing| {
+                let called = called(firing);
+                function.is_none_or(|name| called.is_some_and(|it| it.name.as_str() == name))
+            };
+            let firings = session.waiting_firings(&owner, limit, of_function)?;
             Ok::<_, LambdaError>(AllWaiting {
+                firings: firings.into_iter().map(WaitingFiring::of).collect(),
                 events: session.waiting_events(&account, &region, function, limit)?,
                 deliveries: session.waiting_deliveries(&account, &region, function, limit)?,
             })
         })
         .await?;
     shown(&waiting)
+}
+
+/// The function that a firing is for.
+fn called(firing: &Firing) -> Option<Target> {
+    let delivery = Delivery::of(&firing.target, &handing_on::context(firing)).ok()?;
+    delivery.function().cloned()
+}
+
+impl WaitingFiring {
+    fn of(firing: Firing) -> Self {
+        Self {
+            function: called(&firing).map(|function| function.arn()),
+            schedule: firing.schedule_arn,
+            execution_id: firing.execution_id,
+            target: firing.target.arn,
+            scheduled_ms: firing.scheduled_ms,
+            due_ms: firing.retry_ms,
+            attempts: firing.attempts,
+            last_error: firing.last_error,
+        }
+    }
 }
 
 async fn dead_letters(

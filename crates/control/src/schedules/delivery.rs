@@ -104,6 +104,17 @@ impl Delivery {
     }
 }
 
+impl Delivery {
+    /// The function that it is for, if it is for one.
+    pub(crate) fn function(&self) -> Option<&names::Target> {
+        match self {
+            Self::Invoke { function, .. } => Some(function),
+            Self::WarmUp(request) => Some(request.function()),
+            Self::Queue { .. } => None,
+        }
+    }
+}
+
 /// Whether messages can be sent to that queue, or kept for it.
 pub(crate) fn queue(arn: &str, caller: &Caller) -> Result<(), Unusable> {
     let Caller { account, region } = caller;

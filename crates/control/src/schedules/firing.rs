@@ -124,6 +124,9 @@ async fn once(parts: &Arc<Parts>, firing: Firing) -> Result<(), CatalogError> {
         .catalog
         .write(move |session| {
             let mut handed = Handed::new(&shared);
+            if !session.has_firing(tried.id)? {
+                return Ok((Attempted::Done, handed));
+            }
             let attempted = attempt(session, &tried, now_ms, &mut handed)?;
             match &attempted {
                 Attempted::Done => session.remove_firing(tried.id)?,

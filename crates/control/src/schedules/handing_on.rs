@@ -176,13 +176,15 @@ pub(crate) fn failed(
                 retry_ms,
                 "firing put off"
             );
+            let error = format!("{code}: {message}");
             match new {
                 true => session.insert_firing(&Firing {
                     attempts,
                     retry_ms,
+                    last_error: Some(error),
                     ..firing.clone()
                 })?,
-                false => session.put_firing_off(firing.id, attempts, retry_ms)?,
+                false => session.put_firing_off(firing.id, attempts, retry_ms, &error)?,
             }
         }
         Verdict::GivenUp(exhausted) => {

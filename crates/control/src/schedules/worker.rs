@@ -144,6 +144,7 @@ fn fire_one(
         fired_ms: timing.fires_at(plan.last),
         attempts: 0,
         retry_ms: now_ms,
+        last_error: None,
     };
     if plan.deliver {
         fired.deliver(session, &firing, now_ms)?;

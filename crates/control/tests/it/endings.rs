@@ -481,7 +481,7 @@ async fn others_see_nothing_of_it() {
         ("/pilotlight/v1/dead-letters", json!({ "files": [] })),
         (
             "/pilotlight/v1/events",
-            json!({ "events": [], "deliveries": [] }),
+            json!({ "events": [], "deliveries": [], "firings": [] }),
         ),
     ] {
         let reply = platform

@@ -131,6 +131,7 @@ pub(super) async fn delete(
             };
             if !group.deleting {
                 session.begin_group_deletion(group.id, now_ms)?;
+                session.remove_firings_of_group(&caller, &name)?;
                 session.continue_group_deletion(group.id, DELETED_AT_ONCE)?;
             }
             repeatable.done(session, &caller, now_ms)

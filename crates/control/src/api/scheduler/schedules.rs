@@ -183,7 +183,10 @@ pub(super) async fn delete(
         .catalog
         .write(move |session| {
             match find(session, &caller, &named) {
-                Ok(schedule) => session.delete_schedule(schedule.id)?,
+                Ok(schedule) => {
+                    session.delete_schedule(schedule.id)?;
+                    session.remove_firings(&caller, &schedule.arn())?;
+                }
                 Err(_) if repeatable.was_done(session, &caller)? => return Ok(()),
                 Err(error) => return Err(error),
             }

@@ -190,6 +190,93 @@ async fn a_function_that_is_not_there_is_waited_for_as_the_policy_says() {
     assert_eq!(platform.node.invoked.lock().len(), 1);
 }
 
+/// What waits to be handed on, of that function.
+async fn waiting(platform: &Platform, function: &str) -> Vec<Value> {
+    let path = format!("/pilotlight/v1/events?function={function}");
+    let reply = platform.get(&path).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    reply.body["firings"].as_array().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_shown_and_goes_with_its_schedule() {
+    let platform = Platform::open().await;
+    let groups = "/schedule-groups/g";
+    assert_eq!(
+        platform.call(Method::POST, groups, json!({})).await.status,
+        200
+    );
+    let once = |body: &mut Value| body["ScheduleExpression"] = json!(at(60));
+    platform.scheduled("s", once).await;
+    platform.scheduled("other", once).await;
+    let grouped = |body: &mut Value| {
+        once(body);
+        body["GroupName"] = json!("g");
+    };
+    platform.scheduled("in-group", grouped).await;
+    platform
+        .scheduled("warms-up", |body| {
+            once(body);
+            warm_up(body);
+        })
+        .await;
+    assert!(waiting(&platform, "f").await.is_empty());
+    platform.advance(60);
+    platform.fired(4).await;
+    // The warm-up is tried by the second worker, and fails by then.
+    let all = async || {
+        let all = waiting(&platform, "f").await;
+        let tried = all.iter().all(|it| it["last_error"].is_string());
+        (all.len() == 4 && tried).then_some(all)
+    };
+    let shown = until(all).await;
+    let of = |name: &str| {
+        let arn = format!("{SCHEDULER}:schedule/{name}");
+        shown
+            .iter()
+            .find(|it| it["schedule"] == arn.as_str())
+            .unwrap()
+    };
+    let first = of("default/s");
+    assert_eq!(first["function"], format!("{ARN}f"));
+    assert_eq!(
+        (&first["attempts"], &first["scheduled_ms"]),
+        (&json!(1), &json!(START_MS / 1_000 * 1_000 + MINUTE_MS))
+    );
+    let why = first["last_error"].as_str().unwrap();
+    assert!(why.starts_with("ResourceNotFoundException: "), "{why}");
+    assert_eq!(
+        of("default/warms-up")["target"],
+        "arn:aws:scheduler:::aws-sdk:lambda:warmUp"
+    );
+    assert!(waiting(&platform, "g").await.is_empty());
+
+    let deleted = platform
+        .call(Method::DELETE, "/schedules/s", Value::Null)
+        .await;
+    assert_eq!(deleted.status, 200, "{}", deleted.body);
+    let deleted = platform.call(Method::DELETE, groups, Value::Null).await;
+    assert_eq!(deleted.status, 200, "{}", deleted.body);
+    let left: Vec<Value> = waiting(&platform, "f")
+        .await
+        .iter()
+        .map(|it| it["schedule"].clone())
+        .collect();
+    let arn = |name: &str| json!(format!("{SCHEDULER}:schedule/default/{name}"));
+    assert!(
+        left.len() == 2 && left.contains(&arn("other")) && left.contains(&arn("warms-up")),
+        "{left:?}"
+    );
+    // What is left is called once there is something to call; what was deleted is not.
+    platform.active("f").await;
+    platform.advance(5);
+    platform.called(1).await;
+    until(async || waiting(&platform, "f").await.is_empty().then_some(())).await;
+    let events = platform.called(1).await;
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0]["resources"], json!([arn("other")]));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_are_warmed_up_on_time() {
     let platform = Platform::open().await;
