@@ -14,9 +14,10 @@ use super::bins::{self, MINUTE};
 const KEPT: usize = 2;
 /// Arrivals in which a new beat is looked for.
 const RECENT: usize = 12;
-/// Shortest and longest beat: what is shorter needs no forecast to be warm, a week is the longest that
-/// people set clocks by.
-const SHORTEST: u64 = 2 * MINUTE;
+/// Shortest and longest beat: a minute, which is the shortest that schedules have, less what may lie between two
+/// of its calls; what is shorter needs no forecast to be warm, and a week is the longest that people set clocks
+/// by.
+const SHORTEST: u64 = MINUTE - MINUTE / 8;
 const LONGEST: u64 = 7 * 24 * 60 * MINUTE;
 /// How far from a beat an arrival still meets it: a minute, or three times the jitter, and never more
 /// than an eighth of the period.
@@ -201,7 +202,7 @@ impl Beat {
         self.jitter = (self.jitter as f64 + FOLLOW * (off.abs() - self.jitter as f64)) as u64;
         self.anchor = (due as f64 + FOLLOW * off) as u64;
         let longer = self.period as f64 + FOLLOW * off / beats as f64;
-        self.period = (longer as u64).clamp(SHORTEST / 2, LONGEST + MINUTE);
+        self.period = (longer as u64).clamp(SHORTEST, LONGEST + MINUTE);
         self.hits = self.hits * KEEP + 1.0;
         self.misses = self.misses * KEEP + (beats - 1) as f32;
         true

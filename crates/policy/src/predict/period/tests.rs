@@ -54,6 +54,26 @@ fn calls_between_beats_and_beats_without_calls() {
     assert_eq!(later.expected(at(290.0)).next().unwrap().minutes, 10);
 }
 
+/// As `rate(1 minute)` calls: by the second, or late by what the platform and its clock take.
+#[test]
+fn a_beat_of_a_minute_is_one_of_a_minute() {
+    for late_ms in [0, 5, 800, 4_000u64] {
+        let mut periods = Periods::default();
+        let mut last = Instant(0);
+        for n in 0..40u64 {
+            let late = n * 7 % 5 * late_ms / 4;
+            last = Instant(n * MINUTE + late * 1_000_000);
+            periods.add(last);
+        }
+        let period = periods.strongest(last).unwrap();
+        let off = period.every.abs_diff(Duration::from_secs(60));
+        assert!(off < Duration::from_secs(3), "{late_ms}: {period:?}");
+        assert!(period.confidence > 0.9, "{late_ms}: {period:?}");
+        let next = periods.expected(last).next().unwrap();
+        assert!(next.minutes == 1 && next.mass > 0.9, "{late_ms}: {next:?}");
+    }
+}
+
 #[test]
 fn a_beat_that_stops_is_forgotten() {
     let periods = fed(&[0.0, 10.0, 20.0, 30.0]);
