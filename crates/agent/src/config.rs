@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use pilotlight_model::limits::Limits;
-use pilotlight_policy::policies::SpecError;
+use pilotlight_policy::policies::{SpecError, on_node};
 
 use crate::event_log::{self, EventLog, EventLogConfig, EventLogWriter};
 
@@ -27,11 +27,14 @@ pub struct Config {
 }
 
 impl Config {
-    /// The policy, as [`by_name`](pilotlight_policy::policies::by_name) takes it.
+    /// The policy, as [`by_name`](pilotlight_policy::policies::by_name) takes it, with what a node has for what was
+    /// not named.
     pub(crate) fn policy_name(&self) -> String {
         let keep_alive = self.limits.keep_alive.as_millis();
-        let fixed = || format!("fixed:{keep_alive}ms");
-        self.policy.clone().unwrap_or_else(fixed)
+        match &self.policy {
+            Some(named) => on_node(named),
+            None => format!("fixed:{keep_alive}ms"),
+        }
     }
 
     /// Begins the node's event log, if it is to have one.

@@ -11,7 +11,7 @@ mod time_to_live;
 #[cfg(test)]
 mod trial;
 
-pub use spec::{SpecError, by_name};
+pub use spec::{SpecError, by_name, on_node};
 
 use crate::Policy;
 use parameters::Parameters;
@@ -25,6 +25,8 @@ pub struct Entry {
     pub usage: &'static str,
     /// What it does, in a line.
     pub summary: &'static str,
+    /// The parameter without a name, where a node has another default for it than a simulation.
+    on_node: Option<&'static str>,
     make: fn(&mut Parameters) -> Result<Box<dyn Policy>, SpecError>,
 }
 

@@ -115,7 +115,8 @@ async fn a_policy_that_is_told_the_same_again_orders_the_same() {
         Some("cidre:512MiB"),
         Some("hybrid:1h"),
         Some("rainbowcake"),
-        Some("pilot"),
+        Some("pilot:shadow"),
+        Some("pilot:node"),
     ] {
         let launcher = FakeLauncher::forking(program(Function::default()));
         let world = recorded(launcher, policy, u64::MAX);

@@ -44,6 +44,7 @@ pub(super) const LRU: Entry = Entry {
     name: "lru",
     usage: "lru[:MEMORY]",
     summary: "gives up the least recently used when a node is full, or uses more than that",
+    on_node: None,
     make: |parameters| Ok(Box::new(cache(Order::Lru, parameters.memory("")?, 0.0))),
 };
 
@@ -51,6 +52,7 @@ pub(super) const LFU: Entry = Entry {
     name: "lfu",
     usage: "lfu[:MEMORY]",
     summary: "gives up the least frequently used likewise",
+    on_node: None,
     make: |parameters| Ok(Box::new(cache(Order::Lfu, parameters.memory("")?, 0.0))),
 };
 
@@ -58,6 +60,7 @@ pub(super) const GREEDY_DUAL: Entry = Entry {
     name: "greedy-dual",
     usage: "greedy-dual[:MEMORY]",
     summary: "gives up by frequency, cost and size (FaasCache) likewise",
+    on_node: None,
     make: |parameters| {
         Ok(Box::new(cache(
             Order::GreedyDual,
@@ -71,6 +74,7 @@ pub(super) const CIDRE: Entry = Entry {
     name: "cidre",
     usage: "cidre[:MEMORY][,slack=X]",
     summary: "the same, by concurrency too (CIDRE); requests wait for busy instances where that pays",
+    on_node: None,
     make: |parameters| {
         let mut slack = SLACK;
         parameters.factor("slack", &mut slack)?;

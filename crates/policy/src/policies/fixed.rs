@@ -22,6 +22,7 @@ pub(super) const ENTRY: Entry = Entry {
     name: "fixed",
     usage: "fixed[:KEEP_ALIVE]",
     summary: "keeps each idle instance for the same time, 10m unless said otherwise",
+    on_node: None,
     make: |parameters| Ok(Box::new(fixed(parameters.time("")?.unwrap_or(KEEP_ALIVE)))),
 };
 

@@ -45,6 +45,7 @@ pub(super) const ENTRY: Entry = Entry {
     name: "hybrid",
     usage: "hybrid[:RANGE][,least=N][,cv=X][,head=P][,tail=P][,margin=P][,oob=P][,forecast-margin=P]",
     summary: "hybrid histogram (Serverless in the Wild), over idle times up to 4h",
+    on_node: None,
     make: |parameters| Ok(Box::new(hybrid(Parameters::take(parameters)?))),
 };
 

@@ -49,6 +49,7 @@ pub(super) const ENTRY: Entry = Entry {
     name: "pilot",
     usage: "pilot[:BUDGET][,floor=X]",
     summary: "ours: keeps what saves most for its memory, by forecasts; BUDGET is node, shadow or memory",
+    on_node: Some("node"),
     make: |given| Ok(Box::new(Pilot::new(Parameters::take(given)?))),
 };
 

@@ -54,6 +54,7 @@ pub(super) const ENTRY: Entry = Entry {
     name: "rainbowcake",
     usage: "rainbowcake[:quantile=Q][,waiting=A][,least=T][,most=T]",
     summary: "takes instances down layer by layer, and starts ahead (RainbowCake)",
+    on_node: None,
     make: |parameters| Ok(Box::new(rainbowcake(Parameters::take(parameters)?))),
 };
 

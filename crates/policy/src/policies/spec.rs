@@ -49,6 +49,22 @@ pub fn by_name(spec: &str) -> Result<Box<dyn Policy>, SpecError> {
     Ok(policy)
 }
 
+/// The same policy as a node has it: what is not given has the default of a node, where that is another.
+pub fn on_node(spec: &str) -> String {
+    let (name, rest) = spec.split_once([':', ',']).unwrap_or((spec, ""));
+    let entry = POLICIES.iter().find(|entry| entry.name == name.trim());
+    let (first, _) = rest.split_once(',').unwrap_or((rest, ""));
+    let given = !first.trim().is_empty() && !first.contains('=');
+    match entry.and_then(|entry| entry.on_node) {
+        Some(default) if !given => {
+            let rest = rest.trim_start_matches([' ', ',']);
+            let comma = if rest.is_empty() { "" } else { "," };
+            format!("{}:{default}{comma}{rest}", name.trim())
+        }
+        _ => spec.to_owned(),
+    }
+}
+
 fn names() -> String {
     let names: Vec<&str> = POLICIES.iter().map(|entry| entry.name).collect();
     names.join(", ")
@@ -86,6 +102,25 @@ mod tests {
             "pilot:2GiB,floor=0.1",
         ] {
             assert!(by_name(spec).is_ok(), "{spec}");
+        }
+    }
+
+    #[test]
+    fn a_node_has_defaults_of_its_own() {
+        for (given, meant) in [
+            ("pilot", "pilot:node"),
+            (" pilot ", "pilot:node"),
+            ("pilot:floor=0.1", "pilot:node,floor=0.1"),
+            ("pilot,floor=0.1", "pilot:node,floor=0.1"),
+            ("pilot:", "pilot:node"),
+            ("pilot:shadow", "pilot:shadow"),
+            ("pilot:2GiB,floor=0.1", "pilot:2GiB,floor=0.1"),
+            ("fixed", "fixed"),
+            ("hybrid:4h,least=3", "hybrid:4h,least=3"),
+            ("quixotic", "quixotic"),
+        ] {
+            assert_eq!(on_node(given), meant);
+            assert_eq!(by_name(given).is_ok(), by_name(meant).is_ok(), "{given}");
         }
     }
 
