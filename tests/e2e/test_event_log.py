@@ -31,10 +31,12 @@ def burst(functions, calls):
         thread.join()
 
 
-@pytest.mark.parametrize("policy", ["fixed:1s", "cidre:512MiB", "pilot"])
-def test_what_a_node_decided_is_what_the_simulator_decides(new_platform, tmp_path, policy):
+@pytest.mark.parametrize("named, policy", [
+    ("fixed:1s", "fixed:1s"), ("cidre:512MiB", "cidre:512MiB"), ("pilot", "pilot:node"),
+])
+def test_what_a_node_decided_is_what_the_simulator_decides(new_platform, tmp_path, named, policy):
     path = tmp_path / "events"
-    platform = new_platform(LOG.format(policy=policy, path=path))
+    platform = new_platform(LOG.format(policy=named, path=path))
     client = platform.client()
     functions = [deploy_to(client, ECHO, MemorySize=128) for _ in range(4)]
     caller = deploy_to(client, CALLER, MemorySize=128)

@@ -53,6 +53,8 @@ pub struct Agent {
     pub(crate) node: Arc<Node>,
     /// Runs the keep-alive policy's clock for as long as there is an agent.
     _clock: Arc<AbortOnDropHandle<()>>,
+    /// Weighs idle instances, for policies that reckon with that.
+    _weights: Arc<AbortOnDropHandle<()>>,
     /// Has the log store let go of what has been kept long enough.
     _expiry: Arc<AbortOnDropHandle<()>>,
     /// Keeps the zygotes for as long as there is an agent.
@@ -158,11 +160,13 @@ impl Agent {
             }
         });
         let clock = tokio::spawn(Arc::clone(&node.pool).keep_time());
+        let weights = tokio::spawn(Arc::clone(&node.pool).keep_weights());
         let expiry = tokio::spawn(expire_logs(node.logs.clone()));
         let ladder = node.ladder.run(&node);
         Ok(Self {
             node,
             _clock: Arc::new(AbortOnDropHandle::new(clock)),
+            _weights: Arc::new(AbortOnDropHandle::new(weights)),
             _expiry: Arc::new(AbortOnDropHandle::new(expiry)),
             _ladder: Arc::new(ladder),
         })

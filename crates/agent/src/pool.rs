@@ -32,6 +32,7 @@ mod room;
 mod shifts;
 mod state;
 mod traces;
+mod weights;
 mod why;
 
 use std::sync::Arc;
@@ -111,7 +112,10 @@ impl Pool {
                 return Err(NodeError::Draining);
             }
             let version = state.refresh(spec, effects);
-            state.tell_arrived(version, trace_id, called);
+            // A start that is asked for is an experiment: nothing that it could have been ready for.
+            if request.cold.is_none() {
+                state.tell_arrived(version, trace_id, called);
+            }
             Ok(state.pop_ready(&spec.key, request.cold, effects))
         })
     }

@@ -92,6 +92,7 @@ impl Books {
                     .map_or(Seen::Nothing, |at| Seen::Gone(instance, at));
             }
             Event::Arrived(_)
+            | Event::Measured(_)
             | Event::Started(_)
             | Event::Shift(_)
             | Event::Calls(_)

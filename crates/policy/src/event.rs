@@ -37,6 +37,8 @@ pub enum Event {
     Started(Started),
     /// An instance has nothing to do: its start or its request is over.
     Idle(Idle),
+    /// What an idle instance takes was measured. Where nothing is, it takes what its reclamation gives back.
+    Measured(Measured),
     /// An idle or started instance was given a request.
     Busy(InstanceId),
     /// An instance is no more, whatever it did before.
@@ -177,7 +179,16 @@ pub struct Started {
 pub struct Idle {
     /// The instance.
     pub instance: InstanceId,
-    /// What its reclamation gives back.
+    /// What its reclamation gives back of its node's room.
+    pub memory: Bytes,
+}
+
+/// An idle instance, weighed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measured {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Memory of its own: what it shares with a template or with others apart.
     pub memory: Bytes,
 }
 

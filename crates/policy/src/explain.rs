@@ -76,11 +76,11 @@ pub enum Why {
 /// What the forecasts of a version, or of all, were worth; only grows.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Counters {
-    /// Forecasts that something was made ready for.
+    /// Forecasts that something was made ready for where nothing was, and announcements.
     pub forecasts: u32,
     /// Those in whose time a request came.
     pub hits: u32,
-    /// Those in whose time none came.
+    /// Those in whose time none came, or for which what was kept was given up before.
     pub misses: u32,
     /// Requests that paid a user's initialisation.
     pub cold: u32,

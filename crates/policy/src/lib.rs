@@ -42,6 +42,12 @@ pub trait Policy: Send {
     /// When the policy wants its next [`Event::Tick`], if at all. A tick may come earlier or later.
     fn wake_at(&self) -> Option<Instant>;
 
+    /// Whether it reckons with what idle instances were measured to take
+    /// ([`Event::Measured`]), so that this is worth measuring.
+    fn weighs(&self) -> bool {
+        false
+    }
+
     /// What is known of a version and was done about it, where the policy keeps account of that.
     fn explain(&self, version: VersionId, now: Instant) -> Option<Explained<'_>> {
         let _ = (version, now);

@@ -11,7 +11,7 @@ use pilotlight_model::function::FunctionSpec;
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::start::StartKind;
 use pilotlight_policy::event::{
-    self, Announced, Arrived, Held, Idle, Shortage, Started, Starting, Waits,
+    self, Announced, Arrived, Held, Idle, Measured, Shortage, Started, Starting, Waits,
 };
 use pilotlight_policy::{Bytes, Event, NodeId, VersionId};
 
@@ -149,7 +149,8 @@ impl State {
         }
     }
 
-    /// An instance's time begins, or begins anew.
+    /// An instance's time begins, or begins anew. What its reclamation gives back is the room that it has: what it may
+    /// use.
     pub(super) fn tell_idle_from_now(&mut self, id: InstanceId) {
         if !self.introduce(id, None) {
             return;
@@ -162,6 +163,14 @@ impl State {
                 memory,
             }));
         }
+    }
+
+    /// An idle instance takes so much.
+    pub(super) fn tell_weight(&mut self, id: InstanceId, memory: Bytes) {
+        self.tell(Event::Measured(Measured {
+            instance: id,
+            memory,
+        }));
     }
 
     /// An instance is given a request, or is taken for something else.

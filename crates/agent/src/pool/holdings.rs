@@ -17,7 +17,7 @@ use crate::instance::Instance;
 
 /// Memory that an empty sandbox costs the kernel (name space, control groups, tables), beside what its
 /// process has for itself.
-const SANDBOX_MB: u64 = 1;
+pub(super) const SANDBOX_MB: u64 = 1;
 
 /// A start off the path that waits for its turn.
 pub(super) struct Background {

@@ -69,6 +69,7 @@ impl State {
         }
         self.version(&instance.spec).idle.push(Arc::clone(instance));
         self.tell_idle(instance.id);
+        self.weigh_soon(instance.id);
     }
 
     /// What is provisioned is used first; of the others the one used last.

@@ -35,6 +35,9 @@ pub(super) struct Member {
     pub(super) bytes: u64,
     pub(super) saves: Duration,
     pub(super) last_used: Instant,
+    /// When it was weighed as an idle instance, and whether it soon will be.
+    pub(super) weighed: Option<Instant>,
+    pub(super) is_weighed_soon: bool,
     /// Absent until the start order has been taken up.
     pub(super) occupant: Option<Occupant>,
 }
@@ -117,6 +120,8 @@ impl State {
             bytes: 0,
             saves: Duration::ZERO,
             last_used: self.now,
+            weighed: None,
+            is_weighed_soon: false,
             occupant: None,
         };
         self.taken += member.room();

@@ -10,6 +10,8 @@ use crate::event_log::EventLog;
 
 pub(super) struct Mind {
     policy: Box<dyn Policy>,
+    /// It reckons with what idle instances take.
+    weighs: bool,
     /// By what numbers it knows the versions.
     pub(super) numbers: Numbers,
     /// Said by the policy, and not done yet.
@@ -24,6 +26,7 @@ pub(super) struct Mind {
 impl Mind {
     pub(super) fn new(policy: Box<dyn Policy>, log: Option<EventLog>) -> Self {
         Self {
+            weighs: policy.weighs(),
             policy,
             numbers: Numbers::new(),
             wanted: Vec::new(),
@@ -40,6 +43,11 @@ impl Mind {
         if let Some(log) = &mut self.log {
             log.told(now, event, &self.wanted[before..]);
         }
+    }
+
+    /// Whether it is to be told what idle instances take.
+    pub(super) fn weighs(&self) -> bool {
+        self.weighs
     }
 
     /// A version has that number from now on.

@@ -22,6 +22,7 @@ use super::provisions::Provisions;
 use super::queue::Waiting;
 use super::room::Room;
 use super::traces::Traces;
+use super::weights::Unweighed;
 use crate::instance::Instance;
 
 pub(super) struct State {
@@ -43,6 +44,7 @@ pub(super) struct State {
     pub(super) mind: Mind,
     /// What the policy wants started at a time to come.
     pub(super) ahead: Ahead,
+    pub(super) unweighed: Unweighed,
     /// What came last in each trace.
     pub(super) traces: Traces,
     /// Memory, in MiB, of members that are out of the policy's hands.
@@ -99,6 +101,7 @@ impl State {
             background: VecDeque::new(),
             mind,
             ahead: Ahead::default(),
+            unweighed: Unweighed::new(),
             traces: Traces::default(),
             apart_mb: 0,
             provisions: Provisions::default(),

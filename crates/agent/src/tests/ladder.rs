@@ -60,7 +60,11 @@ impl World {
         spec
     }
 
-    async fn invoke_cold(&self, spec: &Arc<FunctionSpec>, kind: StartKind) -> InvokeReply {
+    pub(super) async fn invoke_cold(
+        &self,
+        spec: &Arc<FunctionSpec>,
+        kind: StartKind,
+    ) -> InvokeReply {
         let mut wanted = request(spec, "1");
         wanted.cold = Some(Cold::Kind(kind));
         self.try_invoke(wanted).await.unwrap()

@@ -9,6 +9,7 @@ use pilotlight_model::start::{Instant, StartKind};
 use pilotlight_policy::action::Because;
 use pilotlight_policy::{Action, Event, NodeId, VersionId};
 
+use super::fake::forks::{SPARE_BYTES, TEMPLATE_BYTES};
 use super::fake::{Function, program, script};
 use super::*;
 
@@ -22,6 +23,8 @@ struct Scripted {
     told: Arc<Mutex<Vec<Event>>>,
     /// Leaves requests without a start.
     silent: bool,
+    /// Wants to know what idle instances take.
+    weighs: bool,
 }
 
 impl Policy for Scripted {
@@ -38,6 +41,10 @@ impl Policy for Scripted {
 
     fn wake_at(&self) -> Option<Instant> {
         None
+    }
+
+    fn weighs(&self) -> bool {
+        self.weighs
     }
 }
 
@@ -192,4 +199,40 @@ async fn a_warm_up_is_announced_when_it_is_done() {
     assert_eq!((warmed.idle, warmed.started), (3, 3));
     assert_eq!(world.counts(), (0, 3, 0), "and none is starting");
     assert_eq!(world.agent.status().forecasts.unwrap().forecasts, 1);
+}
+
+/// What a policy reckons with is what the node has measured: starts by their kind, templates, spares and instances by
+/// what they take.
+#[tokio::test]
+async fn costs_are_told_as_they_were_measured() {
+    let policy = Scripted {
+        weighs: true,
+        ..Scripted::default()
+    };
+    let world = policy.decides(FakeLauncher::forking(program(Function::default())));
+    world
+        .until(|world| world.agent.status().zygotes[0].ready)
+        .await;
+    let spec = Arc::new(FunctionSpec {
+        snap_start: SnapStart::Auto,
+        ..spec()
+    });
+    world.agent.prepare(Arc::clone(&spec)).await.unwrap();
+    world.until(|world| counts(world, &spec).spares == 1).await;
+    assert_eq!(world.invoke(&spec, "1").await.kind, StartKind::Spare);
+    for kind in [StartKind::Forked, StartKind::Zygote, StartKind::Booted] {
+        let reply = world.invoke_cold(&spec, kind).await;
+        assert_eq!(reply.kind, kind);
+    }
+    let sandbox = 1 << 20;
+    let measured = |event: &Event| matches!(event, Event::Measured(it) if it.memory.0 == SPARE_BYTES + sandbox);
+    world.until(|_| policy.told(measured) >= 4).await;
+    for kind in [StartKind::Forked, StartKind::Zygote, StartKind::Booted] {
+        let took = |event: &Event| matches!(event, Event::Started(it) if it.kind == kind && !it.took.is_zero());
+        assert_eq!(policy.told(took), 1, "{kind:?}");
+    }
+    for (rung, bytes) in [(Rung::Template, TEMPLATE_BYTES), (Rung::Spare, SPARE_BYTES)] {
+        let held = |event: &Event| matches!(event, Event::Held(it) if it.rung == rung && it.memory.0 == bytes + sandbox && !it.took.is_zero());
+        assert!(policy.told(held) >= 1, "{rung:?}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Why requests found no idle instance, and what the policy expected.
 
-use pilotlight_model::node::{Why, WhyReason};
+use pilotlight_model::node::{WarmUpOrder, Why, WhyReason};
 use pilotlight_model::start::StartKind;
 
 use super::fake::script;
@@ -80,9 +80,54 @@ async fn a_policy_that_forecasts_tells_what_it_knows() {
     world.invoke(&spec, "1").await;
     world.idle().await;
     let forecasts = world.agent.why(&spec.key).forecasts.unwrap();
+    assert_eq!(world.agent.why(&spec.key).policy, "pilot:node");
     assert_eq!(forecasts.told[0].why, "never_seen");
     assert_eq!(forecasts.told[0].kind, Some(StartKind::Booted));
     assert_eq!(world.agent.status().forecasts.unwrap().hits, 0);
     let fixed = deciding(None, Duration::ZERO);
     assert_eq!(fixed.agent.status().forecasts, None);
+}
+
+/// What was warmed up, and a start that was asked for, are told as what they were.
+#[tokio::test]
+async fn warm_ups_and_starts_that_were_asked_for_are_told_as_such() {
+    let world = deciding(Some("pilot"), Duration::from_secs(600));
+    let spec = Arc::new(spec());
+    let order = WarmUpOrder {
+        spec: Arc::clone(&spec),
+        instances: 3,
+        call: None,
+    };
+    let warmed = world.agent.warm_up(order).await.unwrap();
+    assert_eq!((warmed.idle, warmed.started), (3, 3));
+    let told = |world: &World| world.agent.why(&spec.key).forecasts.unwrap();
+    let expected = told(&world).expected.unwrap();
+    assert_eq!(expected.by, "announced");
+    assert!(
+        expected.until_ms > expected.from_ms + 599_000,
+        "{expected:?}"
+    );
+
+    assert_eq!(world.invoke(&spec, "1").await.kind, StartKind::Warm);
+    world.until(|world| world.counts() == (0, 3, 0)).await;
+    let forecasts = told(&world);
+    assert_eq!(forecasts.told.len(), 1, "{forecasts:?}");
+    assert_eq!(forecasts.told[0].kind, Some(StartKind::Warm));
+    assert_eq!(forecasts.told[0].why, "foreseen");
+    let counters = &forecasts.counters;
+    assert_eq!(
+        (counters.forecasts, counters.hits, counters.misses),
+        (1, 1, 0)
+    );
+
+    let reply = world.invoke_cold(&spec, StartKind::Booted).await;
+    assert_eq!(reply.kind, StartKind::Booted);
+    let why = world.agent.why(&spec.key);
+    assert_eq!(why.starts[0].reason, WhyReason::Asked);
+    assert_eq!(
+        why.forecasts.unwrap().told.len(),
+        1,
+        "nothing was ready for it"
+    );
+    assert_eq!(world.counts().0, 0, "and nothing more was started");
 }

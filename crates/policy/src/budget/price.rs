@@ -13,6 +13,8 @@ pub const EVERY: Duration = Duration::from_secs(60);
 const FIRST: f64 = 5e-5;
 const LOWEST: f64 = 1e-7;
 const HIGHEST: f64 = 1.0;
+/// Below that part of what a node, or a budget of memory, has, memory is free.
+const FREE: f64 = 0.8;
 /// Over how long a surplus or a debt is evened out.
 const HORIZON_S: f64 = 2.0 * 3_600.0;
 /// How fast the price follows: by so much of the logarithm of what is spent over what may be, each minute.
@@ -59,6 +61,17 @@ impl Price {
         self.price
     }
 
+    /// Whether memory is free: there is enough of what the budget allows.
+    pub fn is_free(&self) -> bool {
+        self.price <= 0.0
+    }
+
+    /// The price at which something is made ready that is not: where memory is free, that of scarce memory, lest
+    /// what was given up for want of room is made again as soon as there is some.
+    pub fn to_make(&self) -> f64 {
+        if self.is_free() { FIRST } else { self.price }
+    }
+
     /// When to look next.
     pub fn due(&self) -> Option<Instant> {
         self.looked
@@ -97,9 +110,7 @@ impl Price {
                 let is = if short { may * SHORT } else { self.spending };
                 self.follow(is, may, seconds);
             }
-            Budget::Node | Budget::Bytes(_) if fill < 0.8 && self.price <= FIRST => {
-                self.price = 0.0
-            }
+            Budget::Node | Budget::Bytes(_) if fill < FREE => self.price = 0.0,
             Budget::Node | Budget::Bytes(_) => {
                 self.price = self.price.max(FIRST / 2.0);
                 self.follow(fill, 0.9, seconds);

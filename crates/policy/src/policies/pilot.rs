@@ -28,7 +28,7 @@ use pilotlight_model::start::Instant;
 
 use super::parameters::Parameters as Given;
 use super::{Entry, SpecError};
-use crate::action::Action;
+use crate::action::{Action, Forecast};
 use crate::books::{Books, Seen};
 use crate::budget::{Budget, Ledger, Price};
 use crate::costs::Costs;
@@ -206,6 +206,7 @@ impl Policy for Pilot {
             Event::Waits(waits) => self.waits(waits, actions),
             Event::Left(ticket) => self.left(ticket, actions),
             Event::Starting(starting) => self.starting(&starting),
+            Event::Measured(measured) => self.measured(&measured),
             Event::Held(held) => self.held(now, &held, actions),
             Event::Lost { version, rung, .. } => self.lost(version, rung),
             Event::Shift(shift) => self.shift(now, &shift, actions),
@@ -223,11 +224,15 @@ impl Policy for Pilot {
         Some(self.price.due().map_or(review, |look| look.min(review)))
     }
 
+    fn weighs(&self) -> bool {
+        true
+    }
+
     fn explain(&self, version: VersionId, now: Instant) -> Option<Explained<'_>> {
         let mind = self.minds.get(version.0)?;
         Some(Explained {
             record: &mind.record,
-            forecast: mind.forecast.map(|kept| kept.forecast),
+            forecast: expected(mind, now),
             period: mind.past.periods.strongest(now),
             callees: mind.callees.edges(),
             rung: mind.wanted,
@@ -237,6 +242,13 @@ impl Policy for Pilot {
     fn counters(&self) -> Option<Counters> {
         Some(self.totals)
     }
+}
+
+/// What is expected: for what something was made ready, or else what is sure, or a call.
+fn expected(mind: &Mind, now: Instant) -> Option<Forecast> {
+    let told = mind.expected.map(|told| told.forecast);
+    let kept = mind.forecast.map(|kept| kept.forecast);
+    kept.or(told.filter(|told| now <= told.until))
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ pub struct Edge {
 /// What forecasts over an edge were worth: only grows.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct EdgeRecord {
-    /// Times the callee was made ready for it.
+    /// Requests of the caller that made a call likely, whether the callee was ready anyway or not.
     pub forecasts: u32,
     /// Those that a call met.
     pub hits: u32,

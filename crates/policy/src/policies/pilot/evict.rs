@@ -4,7 +4,7 @@ use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::{Instant, StartKind};
 
 use super::Pilot;
-use super::mind::GaveUp;
+use super::mind::{GaveUp, Resting};
 use crate::action::{Action, Because};
 use crate::budget::Budget;
 use crate::event::Shortage;
@@ -18,6 +18,15 @@ pub(super) enum Part {
     Instance,
     /// The template, with its spare.
     Template,
+}
+
+/// What has given way.
+#[derive(Debug, Clone, Copy)]
+struct Given {
+    /// What that gives back of the node's room.
+    room: Bytes,
+    /// What it took.
+    memory: Bytes,
 }
 
 /// What could give way on a node, by what a byte of it saves.
@@ -35,19 +44,22 @@ impl Pilot {
             return;
         };
         let forked = self.costs.start(mind.runtime, &mind.its, StartKind::Forked);
-        let warm = self.costs.start(mind.runtime, &mind.its, StartKind::Warm);
+        // It saves what a spare saves, and starts take what is measured of them.
+        let spare = self.costs.start(mind.runtime, &mind.its, StartKind::Spare);
         let value = hazard.max(LEAST_HAZARD) * (mind.days_between(now) + floor);
         let per_byte = |saves: f32, bytes: Bytes| value * saves.max(1e-6) / bytes.0.max(1) as f32;
         let alone = mind.template.is_none();
         let instance = if alone {
             saves
         } else {
-            forked.saturating_sub(warm).as_secs_f32()
+            forked.saturating_sub(spare).as_secs_f32()
         };
-        let memory = mind
-            .idle
-            .last()
-            .map_or(Bytes(1 << 20), |resting| resting.memory);
+        // What is short on a node is room; a budget of bytes is one of what is taken.
+        let short = |resting: &Resting| match self.parameters.budget {
+            Budget::Bytes(_) => resting.memory,
+            Budget::Node | Budget::Shadow => resting.room,
+        };
+        let memory = mind.idle.last().map_or(Bytes(1 << 20), short);
         mind.worth = [
             per_byte(saves, mind.template.unwrap_or(Bytes(1 << 20))),
             per_byte(instance, memory),
@@ -103,22 +115,22 @@ impl Pilot {
         while freed < shortage.memory.0 || ended < shortage.instances {
             // Instances are what is missing: templates are none.
             let instances_alone = freed >= shortage.memory.0;
-            let Some(memory) = self.give_way(now, node, instances_alone, actions) else {
+            let Some(given) = self.give_way(now, node, instances_alone, actions) else {
                 break;
             };
-            freed = freed.saturating_add(memory.0);
+            freed = freed.saturating_add(given.room.0);
             ended += 1;
         }
     }
 
-    /// Gives up what is worth least on a node. Returns what it took.
+    /// Gives up what is worth least on a node.
     fn give_way(
         &mut self,
         now: Instant,
         node: NodeId,
         instances_alone: bool,
         actions: &mut Vec<Action>,
-    ) -> Option<Bytes> {
+    ) -> Option<Given> {
         loop {
             let worths = self.worth.entry(node.0)?;
             let (_, (part, version)) = worths.pop()?;
@@ -129,7 +141,7 @@ impl Pilot {
             let Some(mind) = self.minds.entry(version.0) else {
                 continue;
             };
-            let memory = match part {
+            let given = match part {
                 Part::Instance => {
                     let place = mind.idle.iter().position(|resting| resting.node == node);
                     let Some(place) = place else {
@@ -141,11 +153,14 @@ impl Pilot {
                         instance: resting.instance,
                         because: Because::Pressure,
                     });
-                    resting.memory
+                    mind.forget(resting.instance);
+                    Given {
+                        room: resting.room,
+                        memory: resting.memory,
+                    }
                 }
                 Part::Template => {
-                    let memory =
-                        mind.template.unwrap_or_default().0 + mind.spare.unwrap_or_default().0;
+                    let memory = mind.held();
                     mind.wanted = Rung::Zygote;
                     actions.push(Action::Hold {
                         version,
@@ -153,7 +168,10 @@ impl Pilot {
                         rung: Rung::Zygote,
                         because: Because::Pressure,
                     });
-                    Bytes(memory)
+                    Given {
+                        room: memory,
+                        memory,
+                    }
                 }
             };
             if mind.idle.is_empty() && (part == Part::Template || mind.template.is_none()) {
@@ -167,7 +185,7 @@ impl Pilot {
             if part == Part::Instance {
                 self.rank(version);
             }
-            return Some(memory);
+            return Some(given);
         }
     }
 
@@ -179,10 +197,10 @@ impl Pilot {
         let mut over = self.ledger.bytes() - most.0 as f64;
         for node in self.books.nodes().collect::<Vec<_>>() {
             while over > 0.0 {
-                let Some(memory) = self.give_way(now, node, false, actions) else {
+                let Some(given) = self.give_way(now, node, false, actions) else {
                     break;
                 };
-                over -= memory.0 as f64;
+                over -= given.memory.0 as f64;
             }
         }
     }

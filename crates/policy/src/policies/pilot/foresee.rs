@@ -7,8 +7,9 @@ use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::Instant;
 
 use super::Pilot;
-use super::mind::Expectation;
+use super::mind::{Expectation, Sure};
 use crate::action::{Action, Because, Forecast, Source};
+use crate::budget::shadow::KEEP_ALIVE;
 use crate::event::{Announced, Arrived, Calls, Shift};
 use crate::{VersionId, later};
 
@@ -123,6 +124,7 @@ impl Pilot {
             forecast,
             caller: Some(caller),
             ready,
+            sure: None,
         });
         if let Some(edge) = self
             .minds
@@ -169,9 +171,25 @@ impl Pilot {
         let Some(told) = told else {
             return;
         };
-        let lasting = told.caller.is_none() && now < told.forecast.until;
-        if let Some(mind) = self.minds.entry(version.0).filter(|_| !lasting) {
-            mind.expected = None;
+        if now > told.forecast.until {
+            return self.unmet(now, version);
+        }
+        if let Some(mind) = self.minds.entry(version.0) {
+            match &mut mind.expected {
+                // It stays until its time is over: more may come.
+                Some(Expectation {
+                    sure: Some(sure),
+                    caller,
+                    ..
+                }) => {
+                    *caller = None;
+                    if now >= told.forecast.from && !std::mem::replace(&mut sure.met, true) {
+                        mind.record.counters.hits += 1;
+                        self.totals.hits += 1;
+                    }
+                }
+                expected => *expected = None,
+            }
         }
         let edge = told.caller.and_then(|caller| self.minds.entry(caller.0));
         if let Some(edge) = edge.and_then(|caller| caller.callees.to(version)) {
@@ -182,7 +200,7 @@ impl Pilot {
         }
     }
 
-    /// What was expected of a version has not come.
+    /// The time of what was expected of a version is over.
     pub(super) fn unmet(&mut self, now: Instant, version: VersionId) {
         let Some(mind) = self.minds.entry(version.0) else {
             return;
@@ -190,6 +208,16 @@ impl Pilot {
         let Some(told) = mind.expected.take() else {
             return;
         };
+        if let Some(sure) = told.sure.filter(|sure| !sure.met) {
+            let idle = mind.idle.iter().rev().take(sure.instances as usize);
+            let idle: u64 = idle.map(|resting| resting.memory.0).sum();
+            let held = if sure.made { mind.held().0 } else { 0 };
+            let mb_s = (idle + held) as f64 / 1e6 * now.since(sure.since).as_secs_f64();
+            for counters in [&mut mind.record.counters, &mut self.totals] {
+                counters.misses += 1;
+                counters.wasted_mb_s += mb_s;
+            }
+        }
         let bytes = mind.template.unwrap_or_default().0 as f32;
         let edge = told.caller.and_then(|caller| self.minds.entry(caller.0));
         if let (Some(edge), Some(ready)) = (edge.and_then(|it| it.callees.to(version)), told.ready)
@@ -228,11 +256,18 @@ impl Pilot {
     }
 
     pub(super) fn announced(&mut self, now: Instant, told: &Announced, actions: &mut Vec<Action>) {
+        // What is announced when its time has come, as a warm-up is, says no more than that: it may come for as
+        // long as idle instances are usually kept.
+        let keep_alive = self.books.version(told.version).keep_alive;
+        let lasts = match told.at <= now {
+            true => keep_alive.unwrap_or(KEEP_ALIVE).max(LATE),
+            false => LATE,
+        };
         let forecast = Forecast {
             by: Source::Announced,
             confidence: ANNOUNCED,
             from: told.at,
-            until: later(told.at, LATE),
+            until: later(told.at, lasts),
         };
         self.expect_surely(now, told.version, forecast, told.requests, actions);
     }
@@ -245,19 +280,50 @@ impl Pilot {
         instances: u32,
         actions: &mut Vec<Action>,
     ) {
+        let over = |told: Expectation| told.forecast.until < now;
+        if self
+            .minds
+            .get(version.0)
+            .is_some_and(|mind| mind.expected.is_some_and(over))
+        {
+            self.unmet(now, version);
+        }
         let known = self.books.version(version);
         let missing = instances.saturating_sub(known.idle + known.starting);
         let Some(mind) = self.minds.entry(version.0) else {
             return;
         };
         let ready = mind.is_ready().then_some(now);
+        let open = mind.expected.filter(|told| now <= told.forecast.until);
+        let sure = match open.and_then(|told| told.sure) {
+            // One forecast more, unless nothing has come of the one before, which then is the same.
+            Some(sure) if !sure.met => Sure {
+                instances: sure.instances.max(instances),
+                ..sure
+            },
+            _ => {
+                mind.record.counters.forecasts += 1;
+                self.totals.forecasts += 1;
+                Sure {
+                    instances,
+                    since: now,
+                    made: ready.is_none(),
+                    met: false,
+                }
+            }
+        };
+        let at = forecast.from;
+        let mut forecast = forecast;
+        if let Some(open) = open.filter(|told| told.sure.is_some()) {
+            forecast.from = forecast.from.min(open.forecast.from);
+            forecast.until = forecast.until.max(open.forecast.until);
+        }
         mind.expected = Some(Expectation {
             forecast,
-            caller: None,
+            caller: open.and_then(|told| told.caller),
             ready,
+            sure: Some(sure),
         });
-        mind.record.counters.forecasts += 1;
-        self.totals.forecasts += 1;
         let because = Because::Forecast(forecast);
         let node = mind.home;
         if mind.template.is_none() && !mind.no_template && mind.wanted < Rung::Template {
@@ -276,7 +342,7 @@ impl Pilot {
                 version,
                 node,
                 instances: missing,
-                by: forecast.from.max(now),
+                by: at.max(now),
                 because,
             });
         }

@@ -6,12 +6,12 @@ use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::{Instant, StartKind};
 
 use super::Pilot;
-use super::mind::Resting;
+use super::mind::{Mind, Resting};
 use super::requests::SETTLE;
 use crate::VersionId;
 use crate::action::{Action, Because};
 use crate::books::{Instance, State};
-use crate::event::{Held, Started};
+use crate::event::{Held, Measured, Started};
 use crate::predict::bins::MINUTE;
 
 /// After an order to hold a template, starts that found none say after so long that none can be made.
@@ -29,9 +29,11 @@ impl Pilot {
         let alone = self.costs.start(mind.runtime, &mind.its, started.kind);
         self.costs
             .started(mind.runtime, &mut mind.its, started.kind, started.took);
-        mind.record.start(started.kind);
-        let paid = matches!(started.kind, StartKind::Zygote | StartKind::Booted);
-        self.totals.cold += u32::from(paid);
+        mind.fresh.push((started.instance, started.kind));
+        let paid = pays_init(started.kind);
+        if paid {
+            mind.whole.push(started.instance);
+        }
         let waited = at.since.0.saturating_sub(mind.wanted_since.0) > PATIENCE;
         if paid && mind.wanted >= Rung::Template && mind.template.is_none() && waited {
             mind.no_template = true;
@@ -51,12 +53,18 @@ impl Pilot {
         let kept = mind.shadow.settle(now) * whole * f64::from(mind.weight);
         self.ledger.add_shadow(kept);
         mind.shadow.busy();
-        if let Some(place) = mind
+        let rested = mind
             .idle
             .iter()
-            .rposition(|resting| resting.instance == instance)
-        {
+            .rposition(|resting| resting.instance == instance);
+        if let Some(place) = rested {
             mind.idle.remove(place);
+        }
+        let fresh = mind.fresh.iter().position(|(fresh, _)| *fresh == instance);
+        if let Some(kind) = fresh.map(|place| mind.fresh.swap_remove(place).1) {
+            mind.record.start(kind);
+            self.totals.cold += u32::from(pays_init(kind));
+        } else if rested.is_some() {
             mind.record.start(StartKind::Warm);
         }
         self.account(at.version);
@@ -77,26 +85,25 @@ impl Pilot {
         };
         if retired {
             self.books.remove(instance);
+            mind.forget(instance);
             actions.push(Action::Reclaim {
                 instance,
                 because: Because::Expired,
             });
             return;
         }
-        mind.its.idle(at.memory, mind.template.is_none());
+        let resting = rests(mind, now, instance, at);
         let whole = mind.its.whole_memory(mind.most).0 as f64;
         let kept = mind.shadow.settle(now) * whole * f64::from(mind.weight);
         self.ledger.add_shadow(kept);
         if served {
             mind.shadow.done(now);
         }
-        if !mind.idle.iter().any(|resting| resting.instance == instance) {
-            mind.idle.push(Resting {
-                instance,
-                node: at.node,
-                memory: at.memory,
-            });
-        }
+        // Whom its start was for has been served otherwise, if it was for anyone.
+        mind.fresh.retain(|(fresh, _)| *fresh != instance);
+        // One that is told again has its time anew.
+        mind.idle.retain(|known| known.instance != instance);
+        mind.idle.push(resting);
         let first = mind.template.is_none() && !mind.no_template;
         self.account(version);
         self.rank(version);
@@ -123,7 +130,30 @@ impl Pilot {
             self.ledger.add_shadow(kept);
             mind.shadow.done(now);
         }
-        mind.idle.retain(|resting| resting.instance != instance);
+        mind.forget(instance);
+        self.account(at.version);
+        self.rank(at.version);
+    }
+
+    /// An idle instance has been weighed.
+    pub(super) fn measured(&mut self, measured: &Measured) {
+        let Some(at) = self.books.instance(measured.instance) else {
+            return;
+        };
+        let Some(mind) = self.minds.entry(at.version.0) else {
+            return;
+        };
+        let place = mind
+            .idle
+            .iter()
+            .position(|it| it.instance == measured.instance);
+        let Some(resting) = place.and_then(|place| mind.idle.get_mut(place)) else {
+            return;
+        };
+        resting.memory = measured.memory;
+        let whole = resting.whole;
+        mind.weighed = true;
+        mind.its.idle(measured.memory, whole);
         self.account(at.version);
         self.rank(at.version);
     }
@@ -183,5 +213,33 @@ impl Pilot {
             self.ledger.change(mind.counted, kept, mind.ledger_weight());
             mind.counted = kept;
         }
+    }
+}
+
+/// Whether such a start pays the user's initialisation.
+fn pays_init(kind: StartKind) -> bool {
+    matches!(kind, StartKind::Zygote | StartKind::Booted)
+}
+
+/// An instance begins to rest. What its reclamation gives back is what it takes, unless that is what it may use at
+/// most, or such instances are weighed.
+fn rests(mind: &mut Mind, now: Instant, instance: InstanceId, at: &Instance) -> Resting {
+    let whole = mind.template.is_none() || mind.whole.contains(&instance);
+    let says = !mind.weighed && (whole || at.memory < mind.most);
+    if says {
+        mind.its.idle(at.memory, whole);
+    }
+    let memory = match whole {
+        _ if says => at.memory,
+        true => mind.its.whole_memory(mind.most),
+        false => mind.its.fork_memory(mind.most),
+    };
+    Resting {
+        instance,
+        node: at.node,
+        since: now,
+        room: at.memory,
+        memory,
+        whole,
     }
 }

@@ -2,7 +2,7 @@
 
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
-use pilotlight_model::start::Instant;
+use pilotlight_model::start::{Instant, StartKind};
 
 use crate::action::Forecast;
 use crate::budget::Shadow;
@@ -49,6 +49,12 @@ pub(super) struct Mind {
     pub shadow: Shadow,
     /// Idle instances, the one used last at the end.
     pub idle: Vec<Resting>,
+    /// What starts came from that are over, until it is known whom they serve.
+    pub fresh: Vec<(InstanceId, StartKind)>,
+    /// Instances that came from no template.
+    pub whole: Vec<InstanceId>,
+    /// Instances are weighed: what the room is that they give back says nothing of what they take.
+    pub weighed: bool,
     pub template: Option<Bytes>,
     pub spare: Option<Bytes>,
     /// Where it is held.
@@ -75,7 +81,14 @@ pub(super) struct Mind {
 pub(super) struct Resting {
     pub instance: InstanceId,
     pub node: NodeId,
+    /// Since when it has nothing to do.
+    pub since: Instant,
+    /// What its reclamation gives back of its node's room.
+    pub room: Bytes,
+    /// What it takes, as far as is known.
     pub memory: Bytes,
+    /// Whether it shares no memory with a template.
+    pub whole: bool,
 }
 
 /// Something that is kept because of a forecast.
@@ -95,6 +108,21 @@ pub(super) struct Expectation {
     pub caller: Option<VersionId>,
     /// When it was ready.
     pub ready: Option<Instant>,
+    /// Where it is sure: an alias shifts requests, or they were announced.
+    pub sure: Option<Sure>,
+}
+
+/// What is known of requests that will surely come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sure {
+    /// So many at once.
+    pub instances: u32,
+    /// Since when what is there is kept for them.
+    pub since: Instant,
+    /// Whether the template, too, is made for them.
+    pub made: bool,
+    /// One has come.
+    pub met: bool,
 }
 
 /// When and why nothing was kept any more.
@@ -121,6 +149,9 @@ impl Default for Mind {
             its: Measured::default(),
             shadow: Shadow::default(),
             idle: Vec::new(),
+            fresh: Vec::new(),
+            whole: Vec::new(),
+            weighed: false,
             template: None,
             spare: None,
             home: NodeId(0),
@@ -143,8 +174,32 @@ impl Mind {
     /// What is kept beyond what runs.
     pub(super) fn kept(&self) -> Bytes {
         let idle: u64 = self.idle.iter().map(|resting| resting.memory.0).sum();
-        let held = self.template.unwrap_or_default().0 + self.spare.unwrap_or_default().0;
-        Bytes(idle + held)
+        Bytes(idle + self.held().0)
+    }
+
+    /// What its template and its spare take.
+    pub(super) fn held(&self) -> Bytes {
+        Bytes(self.template.unwrap_or_default().0 + self.spare.unwrap_or_default().0)
+    }
+
+    /// An instance is no more.
+    pub(super) fn forget(&mut self, instance: InstanceId) {
+        self.idle.retain(|resting| resting.instance != instance);
+        self.fresh.retain(|(fresh, _)| *fresh != instance);
+        self.whole.retain(|whole| *whole != instance);
+    }
+
+    /// Requests that are surely expected now, or will be, and none of which has come.
+    pub(super) fn awaited(&self, now: Instant) -> Option<(Sure, Forecast)> {
+        let told = self.expected.filter(|told| now <= told.forecast.until)?;
+        let sure = told.sure.filter(|sure| !sure.met)?;
+        Some((sure, told.forecast))
+    }
+
+    /// Whether requests are surely expected now, or will be.
+    pub(super) fn is_sure(&self, now: Instant) -> bool {
+        let sure = self.expected.filter(|told| told.sure.is_some());
+        sure.is_some_and(|told| now <= told.forecast.until)
     }
 
     /// Whether a start would pay neither the runtime's start nor the user's initialisation.

@@ -210,7 +210,10 @@ impl Pilot {
 }
 
 fn why(mind: &Mind, now: Instant, instances: u32) -> Why {
+    let sure = mind.awaited(now).map(|(_, forecast)| forecast);
+    let sure = sure.filter(|forecast| now >= forecast.from && mind.is_ready());
     match (&mind.forecast, mind.gave_up) {
+        _ if sure.is_some() => sure.map_or(Why::Kept, Why::Foreseen),
         (Some(kept), _) if mind.is_ready() && now <= kept.forecast.until => {
             Why::Foreseen(kept.forecast)
         }

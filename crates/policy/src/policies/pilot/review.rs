@@ -6,9 +6,10 @@ use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::{Instant, StartKind};
 
 use super::Pilot;
-use super::mind::{GaveUp, Kept, Mind};
+use super::mind::{GaveUp, Kept, Mind, Resting};
 use super::verdict::Verdict;
 use crate::action::{Action, Because};
+use crate::budget::shadow::KEEP_ALIVE;
 use crate::predict::bins::{self, BINS};
 use crate::predict::population::Population;
 use crate::{VersionId, later};
@@ -35,12 +36,16 @@ impl Pilot {
         let owner = keep_alive.map(|time| later(mind.gap_since(), time));
         let verdict = self.verdict(now, version, mind, &curve, owner, working);
         let kept = self.instances_worth(now, mind, &verdict, keep_alive, owner);
+        let ends = self.next_end(now, mind, keep_alive);
         let rung = self.rung(now, mind, &verdict, kept);
         self.judge(now, version, &verdict);
         self.stand(now, version, rung, &verdict, actions);
         self.rest(version, kept, actions);
         self.note_worth(now, version, verdict.hazard);
         self.look_at(now, version, verdict.until);
+        if let Some(ends) = ends {
+            self.look_at(now, version, ends);
+        }
     }
 
     /// The account of time that has passed: the shadow's, and that of gaps that are still open.
@@ -77,9 +82,14 @@ impl Pilot {
         }
         let all = mind.idle.len();
         // What was ordered ahead may be there before its time.
-        let surely = mind.expected.is_some_and(|told| told.caller.is_none());
-        if surely || verdict.told || owner.is_some_and(|owner| now < owner) {
+        if mind.is_sure(now) || verdict.told || owner.is_some_and(|owner| now < owner) {
             return all;
+        }
+        if self.price.is_free() {
+            // Without a template, one of them is all that is ready.
+            let least = usize::from(mind.template.is_none()).min(all);
+            let kept = |resting: &&Resting| now < idles_until(resting, keep_alive);
+            return mind.idle.iter().filter(kept).count().max(least);
         }
         if !verdict.ready {
             // Without their template they would be as heavy as any.
@@ -89,17 +99,25 @@ impl Pilot {
             // They are all that is ready.
             return all;
         }
-        let shared =
-            |resting: &&super::mind::Resting| resting.memory.0 < mind.its.whole_memory(mind.most).0;
-        let all = mind.idle.iter().filter(shared).count();
+        let all = mind.idle.iter().filter(|resting| !resting.whole).count();
         let forked = self.costs.start(mind.runtime, &mind.its, StartKind::Forked);
-        let warm = self.costs.start(mind.runtime, &mind.its, StartKind::Warm);
-        let saves = forked.saturating_sub(warm).as_secs_f32();
+        // It saves what a spare saves, and starts take what is measured of them.
+        let spare = self.costs.start(mind.runtime, &mind.its, StartKind::Spare);
+        let saves = forked.saturating_sub(spare).as_secs_f32();
         let least = self.least(mind, now, mind.its.fork_memory(mind.most), saves);
         let hazard = verdict.hazard;
         (0..all)
             .take_while(|place| hazard * NEXT_INSTANCE.powi(*place as i32) >= least)
             .count()
+    }
+
+    /// When the next of its idle instances has been kept for as long as any is where memory is free.
+    fn next_end(&self, now: Instant, mind: &Mind, keep_alive: Option<Duration>) -> Option<Instant> {
+        if !self.price.is_free() {
+            return None;
+        }
+        let ends = mind.idle.iter().map(|it| idles_until(it, keep_alive));
+        ends.filter(|end| *end > now).min()
     }
 
     /// The rung to stand on.
@@ -160,13 +178,16 @@ impl Pilot {
             && !was_ready
             && let Some(forecast) = verdict.forecast
         {
-            mind.forecast = Some(Kept {
-                forecast,
-                raw: verdict.raw,
-                since: now,
-            });
-            mind.record.counters.forecasts += 1;
-            self.totals.forecasts += 1;
+            // What is sure is counted already.
+            if !(verdict.told && mind.is_sure(now)) {
+                mind.forecast = Some(Kept {
+                    forecast,
+                    raw: verdict.raw,
+                    since: now,
+                });
+                mind.record.counters.forecasts += 1;
+                self.totals.forecasts += 1;
+            }
             if let Some(told) = mind.expected.as_mut().filter(|_| verdict.told) {
                 told.ready.get_or_insert(now);
             }
@@ -220,18 +241,25 @@ impl Pilot {
         let Some(mind) = self.minds.entry(version.0) else {
             return;
         };
-        let whole = mind.its.whole_memory(mind.most).0;
         let has_template = mind.template.is_some();
+        let because = match self.price.is_free() {
+            true => Because::Expired,
+            false => Because::Worth,
+        };
         while mind.idle.len() > kept {
-            let lonely = |resting: &super::mind::Resting| has_template && resting.memory.0 >= whole;
+            let lonely = |resting: &Resting| has_template && resting.whole;
             let place = mind.idle.iter().position(lonely).unwrap_or(0);
-            let resting = mind.idle.remove(place);
-            self.books.remove(resting.instance);
-            actions.push(Action::Reclaim {
-                instance: resting.instance,
-                because: Because::Worth,
-            });
+            let instance = mind.idle[place].instance;
+            mind.forget(instance);
+            self.books.remove(instance);
+            actions.push(Action::Reclaim { instance, because });
         }
         self.account(version);
     }
+}
+
+/// Until when an idle instance is kept where memory is free: for as long as its owner says, or as long as is usual.
+/// A template, which starts the next one in a millisecond, stays.
+fn idles_until(resting: &Resting, keep_alive: Option<Duration>) -> Instant {
+    later(resting.since, keep_alive.unwrap_or(KEEP_ALIVE))
 }

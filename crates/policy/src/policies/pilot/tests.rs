@@ -18,6 +18,8 @@ use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::{Instant, StartKind};
 
+mod node;
+
 const NODE: NodeId = NodeId(0);
 const WHOLE: Bytes = Bytes::mib(100);
 const TEMPLATE: Bytes = Bytes::mib(60);

@@ -45,7 +45,7 @@ impl Pilot {
         };
         let paid = self.costs.start(mind.runtime, &mind.its, StartKind::Zygote);
         let ready = if mind.no_template {
-            StartKind::Warm
+            StartKind::Spare
         } else {
             StartKind::Forked
         };
@@ -53,9 +53,12 @@ impl Pilot {
         paid.saturating_sub(ready).as_secs_f32()
     }
 
-    /// The hazard per minute from which on so many bytes are worth it that save so many seconds.
+    /// The hazard per minute from which on so many bytes are worth keeping that save so many seconds.
     pub(super) fn least(&self, mind: &Mind, now: Instant, bytes: Bytes, saves: f32) -> f32 {
-        let price = self.price.now();
+        self.least_at(self.price.now(), mind, now, bytes, saves)
+    }
+
+    fn least_at(&self, price: f64, mind: &Mind, now: Instant, bytes: Bytes, saves: f32) -> f32 {
         if price <= 0.0 {
             return 0.0;
         }
@@ -88,11 +91,13 @@ impl Pilot {
         let least = if short {
             NEVER
         } else {
-            self.least(mind, now, bytes, self.saves(version))
+            self.least_at(self.price.to_make(), mind, now, bytes, self.saves(version))
         };
         let minute = mind.minute(now);
         let young = self.worth_seconds(now, version);
-        let window = curve.window(minute, least);
+        // Beyond what is told apart, nothing is expected any more.
+        let forgotten = mind.is_over(bins::LONGEST + 1) <= now;
+        let window = curve.window(minute, least).filter(|_| !forgotten);
         let lead = self.lead(mind) + self.bridge(mind, bytes, now);
         let begins = window.map(|window| Instant(mind.begins(window.from).0.saturating_sub(lead)));
         let ends = window.map(|window| mind.is_over(window.until));
@@ -101,6 +106,8 @@ impl Pilot {
         let told_from = told.map(|told| Instant(told.forecast.from.0.saturating_sub(lead)));
         let told_now = told_from.is_some_and(|from| from <= now);
         let owned = owner.is_some_and(|owner| now < owner);
+        // Nothing is given up for nothing.
+        let free = self.price.is_free() && mind.is_ready();
 
         let edge = (mind.last.is_some() && mind.crossed < BINS)
             .then(|| mind.is_over(bins::range(mind.crossed).1));
@@ -130,13 +137,15 @@ impl Pilot {
             curve.hazard(minute)
         };
         Verdict {
-            ready: inside || young || told_now || owned || working,
+            ready: inside || young || told_now || owned || working || free,
             lasting: inside || told_now || owned,
             forecast,
             raw,
             told: told_now,
             // Nothing to wait for: a look a day.
-            until: until.unwrap_or(Instant(now.0 + 1_440 * MINUTE)),
+            until: until
+                .filter(|until| *until > now)
+                .unwrap_or(Instant(now.0 + 1_440 * MINUTE)),
             hazard,
         }
     }
