@@ -7,11 +7,12 @@ mod parameters;
 pub mod pilot;
 pub mod rainbowcake;
 mod spec;
+mod sped_up;
 mod time_to_live;
 #[cfg(test)]
 mod trial;
 
-pub use spec::{SpecError, by_name, on_node};
+pub use spec::{SpecError, by_name, on_node, speed};
 
 use crate::Policy;
 use parameters::Parameters;

@@ -1,8 +1,9 @@
-//! Names of policies with their parameters: `fixed:10m`, `hybrid:4h,least=5`.
+//! Names of policies with their parameters: `fixed:10m`, `hybrid:4h,least=5`, `60x:pilot:node`.
 
 use crate::Policy;
 use crate::policies::POLICIES;
 use crate::policies::parameters::Parameters;
+use crate::policies::sped_up::{self, SpedUp};
 
 /// Why a policy cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,11 +32,26 @@ pub enum SpecError {
         /// Its value.
         value: String,
     },
+    /// A speed that there is not.
+    #[error("a policy's speed is a number from 1 to 1000 with x, as in 60x:fixed:10m, not {0}x")]
+    Speed(String),
 }
 
 /// The policy of that name with those parameters: `NAME`, `NAME:VALUE`, or either followed by
-/// `KEY=VALUE` parts, all parts parted by commas.
+/// `KEY=VALUE` parts, all parts parted by commas. `60x:` before all that tells it that time passes sixty times as fast.
 pub fn by_name(spec: &str) -> Result<Box<dyn Policy>, SpecError> {
+    match sped_up::factor(spec)? {
+        Some((by, spec)) => Ok(Box::new(SpedUp::new(at_its_speed(spec)?, by))),
+        None => at_its_speed(spec),
+    }
+}
+
+/// How many times faster than it does a policy of that name is told that time passes, and its name without that.
+pub fn speed(spec: &str) -> Result<(u32, &str), SpecError> {
+    Ok(sped_up::factor(spec)?.unwrap_or((1, spec)))
+}
+
+fn at_its_speed(spec: &str) -> Result<Box<dyn Policy>, SpecError> {
     let (name, rest) = spec.split_once([':', ',']).unwrap_or((spec, ""));
     let entry = POLICIES.iter().find(|entry| entry.name == name.trim());
     let Some(entry) = entry else {
@@ -51,6 +67,9 @@ pub fn by_name(spec: &str) -> Result<Box<dyn Policy>, SpecError> {
 
 /// The same policy as a node has it: what is not given has the default of a node, where that is another.
 pub fn on_node(spec: &str) -> String {
+    if let Ok(Some((by, spec))) = sped_up::factor(spec) {
+        return format!("{by}x:{}", on_node(spec));
+    }
     let (name, rest) = spec.split_once([':', ',']).unwrap_or((spec, ""));
     let entry = POLICIES.iter().find(|entry| entry.name == name.trim());
     let (first, _) = rest.split_once(',').unwrap_or((rest, ""));
@@ -100,6 +119,9 @@ mod tests {
             "pilot",
             "pilot:node",
             "pilot:2GiB,floor=0.1",
+            "60x:fixed:10m",
+            "1000x:pilot:node",
+            "1x:lru",
         ] {
             assert!(by_name(spec).is_ok(), "{spec}");
         }
@@ -146,5 +168,9 @@ mod tests {
         assert_eq!(said("cidre:slack=-1"), "slack of cidre cannot be -1");
         assert_eq!(said("pilot:much"), "the value of pilot cannot be much");
         assert_eq!(said("fixed:-1m"), "the value of fixed cannot be -1m");
+        assert!(said("0x:fixed").ends_with("not 0x"));
+        assert!(said("1001x:fixed").ends_with("not 1001x"));
+        assert!(said("6.5x:fixed").starts_with("no policy is named 6.5x"));
+        assert!(said("2x:2x:fixed").starts_with("no policy is named 2x"));
     }
 }
