@@ -70,3 +70,30 @@ def test_what_a_node_decided_is_what_the_simulator_decides(new_platform, tmp_pat
     # As a trace: the same requests, for another policy.
     report = json.loads(platform.pilot("simulate", path, "--policy", "fixed:10m", "--output", "json").stdout)
     assert report["policies"], report
+
+
+def test_a_log_in_two_files_is_replayed_and_read_as_one(new_platform, tmp_path):
+    path = tmp_path / "events"
+    platform = new_platform(LOG.format(policy="fixed:1s", path=path).replace("[limits]", "event_log_bytes = 65536\n[limits]"))
+    function = deploy_to(platform.client(), ECHO, MemorySize=128)
+    before = tmp_path / "events.1"
+    calls = 0
+    while not before.exists():
+        assert function.call(1) == 1
+        calls += 1
+        assert calls < 1_000
+    for _ in range(5):
+        assert function.call(1) == 1
+    platform.stop()
+
+    replayed = platform.pilot("simulate", path, before, "--replay").stdout
+    assert "all as recorded" in replayed, replayed
+    args = ("simulate", path, before, "--model", "concurrent", "--policy", "fixed:1s", "--output", "json")
+    report = json.loads(platform.pilot(*args).stdout)
+    starts = report["policies"][0]["starts"]
+    # The node had made template and spare by itself, and the log says so.
+    assert sum(starts.values()) == calls + 5 and starts["zygote"] == starts["booted"] == 0, starts
+    assert starts["spare"] >= 1, starts
+    differs = platform.pilot("simulate", path, before, "--replay", "--policy", "fixed:0s", check=False)
+    assert differs.returncode == 1 and f"{function.name}:$LATEST" in differs.stderr, differs.stderr
+    assert "Ordered was: end instance" in differs.stderr, differs.stderr

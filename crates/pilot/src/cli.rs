@@ -3,6 +3,7 @@
 mod functions;
 mod machine;
 mod records;
+mod replay;
 mod values;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -14,6 +15,7 @@ use crate::exit::Exit;
 pub(crate) use functions::{DeployArgs, InvokeArgs, ListArgs, WarmArgs};
 pub(crate) use machine::{DoctorArgs, KeyFormat, KeysAction, KeysArgs, UpArgs};
 pub(crate) use records::{DeadLettersArgs, EventsArgs, LogsArgs, StartsArgs, WhyArgs};
+pub(crate) use replay::ReplayArgs;
 pub(crate) use values::moment_ms;
 
 /// Runs functions behind the AWS Lambda API, and makes cold starts disappear.
@@ -68,6 +70,8 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// Run keep-alive policies on a recorded trace, side by side, and report what each would have cost.
     Simulate(SimulateArgs),
+    /// Replay a recorded trace on the platform at many times its speed, beside what the simulator says of it.
+    Replay(ReplayArgs),
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  pilot completions bash > /etc/bash_completion.d/pilot")]
     Completions {

@@ -30,7 +30,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// A connection to one platform.
+/// A connection to one platform; copies share it.
+#[derive(Clone)]
 pub(crate) struct Client {
     endpoint: String,
     host: HeaderValue,

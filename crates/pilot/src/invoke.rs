@@ -1,6 +1,6 @@
 //! `pilot invoke`: one invocation, its answer on standard output, how it went on standard error.
 
-mod timing;
+pub(crate) mod timing;
 
 use std::io::Read;
 

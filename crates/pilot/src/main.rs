@@ -12,6 +12,7 @@ mod keys;
 mod list;
 mod logs;
 mod output;
+mod replay;
 mod simulate;
 mod starts;
 mod up;
@@ -41,6 +42,7 @@ fn main() -> Exit {
         Command::Keys(args) => keys::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Replay(args) => client::block_on(replay::run(args)),
         Command::Completions { shell } => cli::completions(shell),
     };
     outcome.unwrap_or_else(|error| exit::report(&error))

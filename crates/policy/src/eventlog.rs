@@ -32,6 +32,9 @@ pub struct Header {
     pub began_ms: u64,
     /// When the log began, on the clock of its events.
     pub began: Instant,
+    /// Where it goes on with what another log ended with: how many lines after this one say again what that one said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<u32>,
 }
 
 impl Header {
@@ -43,6 +46,15 @@ impl Header {
             policy: policy.to_owned(),
             began_ms,
             began,
+            repeats: None,
+        }
+    }
+
+    /// The header of one that goes on with another, of which so many lines are said again.
+    pub fn repeating(self, lines: u32) -> Self {
+        Self {
+            repeats: Some(lines),
+            ..self
         }
     }
 

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use pilotlight_policy::Bytes;
 use pilotlight_policy::policies::POLICIES;
 
-use crate::options::{Arrivals, Cluster, Deploy, Minute, Model, Options, Ties};
+use crate::options::{Arrivals, Cluster, Deploy, Ladder, Minute, Model, Options, Ties};
 use crate::profile::ClassName;
 
 pub use simulate::{SimulateError, simulate};
@@ -33,7 +33,8 @@ pub struct SimulateArgs {
     /// Policy to run, with its parameters; can be repeated. fixed:10m unless given, or for --replay the log's own.
     #[arg(long = "policy", value_name = "NAME[:PARAMS]")]
     pub policies: Vec<String>,
-    /// The trace is an event log: tell the policy what it has, and compare what it orders with what the log has.
+    /// The trace is an event log, or some that go on with each other: tell the policy what they have, and compare
+    /// what it orders with what was ordered then.
     #[arg(long)]
     pub replay: bool,
     /// Write what the policy is told and orders to this file, as an event log. For one policy.
@@ -49,7 +50,7 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "FILE")]
     pub profile: Option<PathBuf>,
     /// Runtime of all functions; drawn by the profile's shares unless given.
-    #[arg(long, value_parser = class)]
+    #[arg(long, value_parser = profile_class)]
     pub runtime: Option<ClassName>,
     /// Memory of an instance where the trace does not say, in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 170)]
@@ -72,6 +73,10 @@ pub struct SimulateArgs {
     /// Nodes have no zygotes: what has no template is booted.
     #[arg(long)]
     pub no_zygotes: bool,
+    /// What a function has of the ladder from its deploy on, until the policy says otherwise; as an event log says
+    /// unless given, and none for other traces.
+    #[arg(long, value_enum)]
+    pub ladder: Option<Ladder>,
     /// When in their minute requests come (concurrent model).
     #[arg(long, value_enum, default_value = "uniform")]
     pub arrivals: Arrivals,
@@ -136,6 +141,7 @@ impl SimulateArgs {
             minute: self.minute,
             deploy: self.deploy,
             zygotes: !self.no_zygotes,
+            ladder: self.ladder,
             arrivals: self.arrivals,
             duration: Duration::from_millis(self.duration),
             each_up_to: self.each_up_to,
@@ -144,7 +150,8 @@ impl SimulateArgs {
     }
 }
 
-fn class(text: &str) -> Result<ClassName, String> {
+/// The class of runtimes of that name.
+pub fn profile_class(text: &str) -> Result<ClassName, String> {
     serde_json::from_value(text.into())
         .map_err(|_| "not one of python, node, java, native".to_owned())
 }

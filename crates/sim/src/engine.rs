@@ -4,6 +4,7 @@
 //! forecasts. A model brings requests to it.
 
 mod act;
+pub(crate) mod arrivals;
 mod concurrent;
 mod crews;
 pub(crate) mod facts;
@@ -26,7 +27,7 @@ use pilotlight_policy::event::{Deployed, Room};
 use pilotlight_policy::{Action, Bytes, Event, NodeId, Policy, VersionId};
 
 use crate::draw::Draw;
-use crate::options::{Deploy, Model, Options, Ties};
+use crate::options::{Deploy, Ladder, Model, Options, Ties};
 use crate::outcome::{Outcome, Tally};
 use crate::trace::Trace;
 use crews::Crews;
@@ -172,12 +173,17 @@ impl<'a> World<'a> {
                 Event::Calls(calls) => vec![calls.caller, calls.callee],
                 Event::Shift(shift) => vec![shift.from, shift.to],
                 Event::Announced(announced) => vec![announced.version],
+                Event::Deployed(deployed) => vec![deployed.version],
                 _ => Vec::new(),
             };
             versions
                 .into_iter()
                 .for_each(|version| self.deploy(version));
-            self.tell(event);
+            match event {
+                Event::Deployed(_) => {}
+                Event::Retired(version) => self.retire(version),
+                event => self.tell(event),
+            }
         }
         if let Some((at, _)) = hints.get(number + 1).copied() {
             self.after(at.max(self.now), Timer::Hint(number + 1));
@@ -197,6 +203,48 @@ impl<'a> World<'a> {
             after: None,
             weight: self.facts.of(version).weight as f32,
         }));
+        self.stand(version);
+    }
+
+    /// A function is deleted: what it has goes, what runs as soon as it is done. A request that comes nevertheless
+    /// finds it deployed again.
+    fn retire(&mut self, version: VersionId) {
+        if !std::mem::replace(&mut self.deployed[version.0 as usize], false) {
+            return;
+        }
+        for node in self.seats.nodes() {
+            for instance in self.seats.at(version, node).idle.clone() {
+                self.end(instance);
+            }
+            self.stand_on(version, node, Rung::Absent);
+        }
+        self.queue.push_back(Event::Retired(version));
+        self.tell_queued();
+    }
+
+    /// A version has of the ladder what such versions have there from their deploy on, until the policy says
+    /// otherwise. It is there at once: a deploy ends when it is.
+    fn stand(&mut self, version: VersionId) {
+        let function = &self.trace.functions[version.0 as usize];
+        let rungs: &[Rung] = match self.options.ladder.or(function.ladder) {
+            Some(Ladder::Template) => &[Rung::Template],
+            Some(Ladder::Spare) => &[Rung::Template, Rung::Spare],
+            Some(Ladder::None | Ladder::Never) | None => &[],
+        };
+        let node = self.seats.roomiest();
+        let mut below = Rung::Absent;
+        for &rung in rungs {
+            // What the policy has said about it meanwhile counts.
+            if self.seats.at(version, node).wanted != below
+                || !self.begin_to_make(version, node, rung)
+            {
+                return;
+            }
+            self.seats.at_mut(version, node).wanted = rung;
+            self.made(version, node, rung);
+            self.tell_queued();
+            below = rung;
+        }
     }
 
     /// Tells the policy, and does what it says, until it has nothing more to say.

@@ -1,5 +1,7 @@
 //! Event logs (`pilotlight_policy::eventlog`): recorded from a run, and replayed.
 
+mod words;
+
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
@@ -9,6 +11,7 @@ use pilotlight_policy::policies::{SpecError, by_name};
 use pilotlight_policy::{Action, Event, Policy, VersionId};
 
 use crate::read::{Input, ReadError};
+pub use words::Words;
 
 /// A policy that writes down what it is told and what it orders.
 pub struct Recorder {
@@ -91,6 +94,10 @@ pub struct Replay {
     pub differences: u64,
     /// The first of them.
     pub first: Option<Difference>,
+    /// Whose names are what, up to the first of them, for people.
+    pub words: Words,
+    /// The first log goes on with another, and the policy remembers what stood there.
+    pub from_the_middle: bool,
 }
 
 /// Where a policy ordered something else than the log has.
@@ -115,13 +122,32 @@ pub enum ReplayError {
     /// Its policy, or the one that was asked for, cannot be made.
     #[error("policy")]
     Policy(#[from] SpecError),
+    /// It is a log of its own.
+    #[error(
+        "the log of {policy} that began at {began_ms} ms does not go on with the one before it: replay it by itself"
+    )]
+    Apart {
+        /// The policy that it says it is of.
+        policy: String,
+        /// When it began, in milliseconds since 1970.
+        began_ms: u64,
+    },
 }
 
-/// Tells a policy what a log has, and compares what it orders. The log's own policy unless another is named.
-pub fn replay(input: &mut Input, policy: Option<&str>) -> Result<Replay, ReplayError> {
-    let header = input.next_line()?.unwrap_or_default().to_owned();
-    let header = Header::read(&header).map_err(|error| input.wrong(said(&error)))?;
-    let name = policy.unwrap_or(&header.policy).to_owned();
+/// Tells a policy what logs have that go on with each other, and compares what it orders. The logs' own policy
+/// unless another is named. They may be given in any order.
+pub fn replay(inputs: Vec<Input>, policy: Option<&str>) -> Result<Replay, ReplayError> {
+    let mut logs = Vec::new();
+    for mut input in inputs {
+        let line = input.next_line()?.unwrap_or_default().to_owned();
+        let header = Header::read(&line).map_err(|error| input.wrong(said(&error)))?;
+        logs.push((header, input));
+    }
+    logs.sort_by_key(|(header, _)| (header.began_ms, header.began));
+    let Some((first, _)) = logs.first() else {
+        return Err(ReplayError::Read(ReadError::Nothing));
+    };
+    let name = policy.unwrap_or(&first.policy).to_owned();
     let mut run = Run {
         policy: by_name(&name)?,
         replay: Replay {
@@ -130,20 +156,28 @@ pub fn replay(input: &mut Input, policy: Option<&str>) -> Result<Replay, ReplayE
             actions: 0,
             differences: 0,
             first: None,
+            words: Words::default(),
+            from_the_middle: first.repeats.is_some(),
         },
         last: None,
         ordered: Vec::new(),
         recorded: Vec::new(),
+        words: Words::default(),
     };
-    input.each(|line| {
-        match Line::read(line).map_err(|error| said(&error))? {
-            Line::Name(..) => {}
-            Line::Event(at, event) => run.event(at, event)?,
-            Line::Action(action) if run.last.is_some() => run.recorded.push(action),
-            Line::Action(_) => return Err("an action before the first event".to_owned()),
-        }
-        Ok(())
-    })?;
+    let logged = first.policy.clone();
+    for (number, (header, mut input)) in logs.into_iter().enumerate() {
+        let known = match header.repeats {
+            _ if number == 0 => 0,
+            Some(lines) if header.policy == logged && run.is_before(header.began) => lines,
+            _ => {
+                return Err(ReplayError::Apart {
+                    policy: header.policy,
+                    began_ms: header.began_ms,
+                });
+            }
+        };
+        run.log(&mut input, known)?;
+    }
     run.compare();
     Ok(run.replay)
 }
@@ -162,14 +196,38 @@ struct Run {
     last: Option<(Instant, Event)>,
     ordered: Vec<Action>,
     recorded: Vec<Action>,
+    words: Words,
 }
 
 impl Run {
+    /// Reads what a log has, but for lines at its beginning that are known.
+    fn log(&mut self, input: &mut Input, mut known: u32) -> Result<(), ReadError> {
+        input.each(|line| {
+            if known > 0 {
+                known -= 1;
+                return Ok(());
+            }
+            match Line::read(line).map_err(|error| said(&error))? {
+                Line::Name(version, name) => self.words.name(version, name),
+                Line::Event(at, event) => self.event(at, event)?,
+                Line::Action(action) if self.last.is_some() => self.recorded.push(action),
+                Line::Action(_) => return Err("an action before the first event".to_owned()),
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether nothing came after that time.
+    fn is_before(&self, began: Instant) -> bool {
+        self.last.is_none_or(|(last, _)| last <= began)
+    }
+
     fn event(&mut self, at: Instant, event: Event) -> Result<(), String> {
         if self.last.is_some_and(|(last, _)| at < last) {
             return Err("an event before the one before it".to_owned());
         }
         self.compare();
+        self.words.hear(&event);
         self.last = Some((at, event));
         self.policy.observe(at, event, &mut self.ordered);
         self.replay.events += 1;
@@ -182,6 +240,9 @@ impl Run {
             && self.ordered != self.recorded
         {
             self.replay.differences += 1;
+            if self.replay.first.is_none() {
+                self.replay.words = self.words.clone();
+            }
             self.replay.first.get_or_insert_with(|| Difference {
                 at,
                 event,
@@ -189,6 +250,7 @@ impl Run {
                 ordered: self.ordered.clone(),
             });
         }
+        self.words.obey(&self.recorded);
         self.ordered.clear();
         self.recorded.clear();
     }

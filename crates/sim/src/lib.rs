@@ -17,10 +17,12 @@ pub mod profile;
 pub mod read;
 pub mod report;
 mod run;
+pub mod schedule;
 pub mod trace;
 
 pub use options::{Model, Options};
 pub use outcome::Outcome;
 pub use profile::Profile;
-pub use run::{Named, Progress, RunError, by_names, run};
+pub use run::{Named, Progress, RunError, by_names, outcome, run};
+pub use schedule::Schedule;
 pub use trace::Trace;

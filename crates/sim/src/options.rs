@@ -16,6 +16,8 @@ pub struct Options {
     pub seed: u64,
     /// Memory of an instance where the trace does not say.
     pub memory: Bytes,
+    /// It has that memory whatever the trace says.
+    pub same_memory: bool,
     /// The runtime of all functions; otherwise the trace's, and drawn by the profile's shares where it has none.
     pub runtime: Option<ClassName>,
     /// The cluster.
@@ -28,6 +30,9 @@ pub struct Options {
     pub deploy: Deploy,
     /// Whether a node has a zygote of each runtime, as ours have.
     pub zygotes: bool,
+    /// What a version has of the ladder from its deploy on; as the trace says unless given, and nothing where
+    /// that does not.
+    pub ladder: Option<Ladder>,
     /// When in their minute requests come; concurrent model.
     pub arrivals: Arrivals,
     /// How long a handler runs where the trace does not say; concurrent model.
@@ -45,12 +50,14 @@ impl Default for Options {
             model: Model::Single,
             seed: 1,
             memory: Bytes::mib(170),
+            same_memory: false,
             runtime: None,
             cluster: Cluster::default(),
             ties: Ties::Arrivals,
             minute: Minute::One,
             deploy: Deploy::Begin,
             zygotes: true,
+            ladder: None,
             arrivals: Arrivals::Uniform,
             duration: Duration::from_millis(670),
             each_up_to: 10,
@@ -120,6 +127,20 @@ pub enum Deploy {
     Begin,
     /// Of each just before its first request.
     First,
+}
+
+/// What a version has of the ladder before a policy says anything about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Ladder {
+    /// Nothing, whatever the policy says: templates are switched off.
+    Never,
+    /// Nothing.
+    None,
+    /// A template.
+    Template,
+    /// A template and a spare, as on a node that has room.
+    Spare,
 }
 
 /// When in their minute requests come.

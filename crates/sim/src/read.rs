@@ -146,7 +146,12 @@ pub fn read(paths: &[PathBuf], progress: &mut dyn FnMut(&str)) -> Result<Trace, 
         };
         // What can be opened again is closed until its turn comes.
         let lines = source.is_stdin().then_some(lines);
-        files.push((format, source.day(), order, source, header, lines));
+        let (day, order) = match format {
+            // Logs say themselves when they began.
+            Format::Events => (None, (events::began(&header), order)),
+            _ => (source.day(), (None, order)),
+        };
+        files.push((format, day, order, source, header, lines));
     }
     // What is added to functions comes after the files that name them.
     files.sort_by_key(|(format, day, order, ..)| (*format, *day, *order));
@@ -192,6 +197,8 @@ struct Builder {
     window: Option<(u32, u32)>,
     /// Days that were put one after the other.
     days: u32,
+    /// What event logs have said so far.
+    log: Option<events::EventLog>,
 }
 
 impl Builder {

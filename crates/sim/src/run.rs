@@ -9,6 +9,7 @@ use pilotlight_policy::policies::{self, SpecError};
 
 use crate::engine::{self, facts::Facts};
 use crate::options::{Model, Options};
+use crate::outcome::Outcome;
 use crate::profile::Profile;
 use crate::report::{Report, Run};
 use crate::trace::Trace;
@@ -100,6 +101,18 @@ pub fn run(
         .collect();
     let reference = at.unwrap_or(asked);
     Ok(Report::new(trace, &facts, options, runs, asked, reference))
+}
+
+/// Runs a trace under one policy alone.
+pub fn outcome(
+    trace: &Trace,
+    profile: &Profile,
+    options: &Options,
+    policy: Named,
+) -> Result<Outcome, RunError> {
+    check(trace, options)?;
+    let facts = Facts::new(trace, profile, options);
+    Ok(one(trace, &facts, options, policy, &|_| {}).outcome)
 }
 
 fn one(

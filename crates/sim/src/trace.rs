@@ -7,6 +7,7 @@ use std::time::Duration;
 use pilotlight_model::start::Instant;
 use pilotlight_policy::{Bytes, Event};
 
+use crate::options::Ladder;
 use crate::profile::ClassName;
 
 pub use minutes::{Cell, Counts, Minutes};
@@ -33,8 +34,8 @@ pub struct Trace {
     pub counts: Vec<Counts>,
     /// The same requests by their own times and in the order of these, where they are known.
     pub requests: Vec<Request>,
-    /// What policies are told besides, in the order of time: calls that are declared, shifts between versions and
-    /// announcements. Times are nanoseconds since the beginning of the first day, and versions are functions.
+    /// What policies are told besides, in the order of time: calls that are declared, shifts between versions,
+    /// announcements, functions that are deleted and that are deployed again. Times are nanoseconds since the beginning of the first day, and versions are functions.
     pub hints: Vec<(Instant, Event)>,
     /// First minute of the window, counted from the beginning of the first day.
     pub begin: u32,
@@ -57,6 +58,8 @@ pub struct Function {
     pub class: Option<ClassName>,
     /// How long its owner wants idle instances kept.
     pub keep_alive: Option<Duration>,
+    /// What its node made of the ladder for it without being told to.
+    pub ladder: Option<Ladder>,
 }
 
 /// One request that is known by its own time.

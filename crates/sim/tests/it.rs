@@ -10,5 +10,7 @@ mod fixed;
 mod ladder;
 #[path = "it/read.rs"]
 mod read;
+#[path = "it/schedule.rs"]
+mod schedule;
 #[path = "it/support.rs"]
 mod support;

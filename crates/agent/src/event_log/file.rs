@@ -1,5 +1,5 @@
 //! The files of an event log: the one that is written, and the one before. Each begins with what is needed to
-//! read it by itself: its header, what the node has, and every version with its name.
+//! read it by itself: its header, what the node has, and every version with its name and what was held of it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -7,8 +7,9 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::Instant;
-use pilotlight_policy::event::{Deployed, Room};
+use pilotlight_policy::event::{Deployed, Held, Room};
 use pilotlight_policy::eventlog::{Header, Line, MAX_NAME};
 use pilotlight_policy::{Event, VersionId};
 
@@ -34,6 +35,8 @@ pub(super) struct LogFile {
 struct Known {
     name: String,
     deployed: Option<Deployed>,
+    /// What was made for starts to come and is there, on one node.
+    held: BTreeMap<Rung, Held>,
 }
 
 impl LogFile {
@@ -49,7 +52,7 @@ impl LogFile {
             room: None,
             versions: BTreeMap::new(),
         };
-        file.begin(clock::now())?;
+        file.begin(clock::now(), false)?;
         Ok(file)
     }
 
@@ -99,7 +102,7 @@ impl LogFile {
                 }
                 // Between events, so that what was ordered stands behind what it was ordered for.
                 if after_gap || self.is_full() {
-                    self.begin(at)?;
+                    self.begin(at, !after_gap)?;
                 }
                 self.remember(&event);
                 self.line(&Line::Event(at, event))?;
@@ -127,12 +130,22 @@ impl LogFile {
             Event::Retired(version) => {
                 self.versions.remove(version);
             }
+            Event::Held(held) => {
+                if let Some(known) = self.versions.get_mut(&held.version) {
+                    known.held.insert(held.rung, *held);
+                }
+            }
+            Event::Lost { version, rung, .. } => {
+                if let Some(known) = self.versions.get_mut(version) {
+                    known.held.remove(rung);
+                }
+            }
             _ => {}
         }
     }
 
-    /// Begins a new file.
-    fn begin(&mut self, at: Instant) -> io::Result<()> {
+    /// Begins a new file, which goes on with the one before unless something is missing between them.
+    fn begin(&mut self, at: Instant, goes_on: bool) -> io::Result<()> {
         if let Some(mut out) = self.out.take() {
             out.flush()?;
         }
@@ -147,23 +160,35 @@ impl LogFile {
         self.bytes = 0;
         let since_ms = clock::now().since(at).as_millis();
         let began_ms = clock::unix_ms().saturating_sub(since_ms as u64);
-        self.text(&Header::new(&self.policy, began_ms, at).line())?;
-        if let Some(room) = self.room {
-            self.line(&Line::Event(at, Event::Node(room)))?;
+        let known = self.known(at);
+        let header = Header::new(&self.policy, began_ms, at);
+        let header = match goes_on {
+            true => header.repeating(known.len() as u32),
+            false => header,
+        };
+        self.text(&header.line())?;
+        for line in &known {
+            self.line(line)?;
         }
-        let versions = std::mem::take(&mut self.versions);
-        let written = versions.iter().try_for_each(|(version, known)| {
-            if !known.name.is_empty() {
-                self.line(&Line::Name(*version, known.name.clone()))?;
-            }
-            match known.deployed {
-                Some(deployed) => self.line(&Line::Event(at, Event::Deployed(deployed))),
-                None => Ok(()),
-            }
-        });
-        self.versions = versions;
         self.beginning = self.bytes;
-        written
+        Ok(())
+    }
+
+    /// What has been said and still holds.
+    fn known(&self, at: Instant) -> Vec<Line> {
+        let room = self.room.map(|room| Line::Event(at, Event::Node(room)));
+        let versions = self.versions.iter().flat_map(|(version, known)| {
+            let name = (!known.name.is_empty()).then(|| Line::Name(*version, known.name.clone()));
+            let deployed = known
+                .deployed
+                .map(|it| Line::Event(at, Event::Deployed(it)));
+            let held = known
+                .held
+                .values()
+                .map(|it| Line::Event(at, Event::Held(*it)));
+            name.into_iter().chain(deployed).chain(held)
+        });
+        room.into_iter().chain(versions).collect()
     }
 
     fn line(&mut self, line: &Line) -> io::Result<()> {

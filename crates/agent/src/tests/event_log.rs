@@ -170,6 +170,8 @@ async fn a_full_log_goes_on_in_a_new_file_that_can_be_read_by_itself() {
     assert_eq!(read.names, [spec.key.to_string()]);
     assert!(matches!(read.told[0].1, Event::Node(_)));
     assert!(matches!(read.told[1].1, Event::Deployed(_)));
+    // Who has the file before can leave out what is said again: that, and the name.
+    assert_eq!(read.header.repeats, Some(3));
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ pub(super) struct Credentials {
 }
 
 /// Signs requests for one region, each for the service whose operation it is.
+#[derive(Clone)]
 pub(super) struct Signer {
     credentials: Credentials,
     region: String,

@@ -5,14 +5,14 @@ use pilotlight_model::{Phase, StartKind};
 
 /// How an invocation got its instance, and where the time went.
 #[derive(Debug, PartialEq)]
-pub(super) struct ServerTiming {
-    pub(super) kind: StartKind,
-    pub(super) phases: Vec<PhaseLength>,
+pub(crate) struct ServerTiming {
+    pub(crate) kind: StartKind,
+    pub(crate) phases: Vec<PhaseLength>,
 }
 
 impl ServerTiming {
     /// Reads `start;desc="warm", gateway;dur=0.041, …`; phases that this client does not know are left out.
-    pub(super) fn parse(header: &str) -> Option<Self> {
+    pub(crate) fn parse(header: &str) -> Option<Self> {
         let mut kind = None;
         let mut phases = Vec::new();
         for metric in header.split(',') {

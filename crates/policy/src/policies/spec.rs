@@ -136,6 +136,8 @@ mod tests {
             ("pilot,floor=0.1", "pilot:node,floor=0.1"),
             ("pilot:", "pilot:node"),
             ("pilot:shadow", "pilot:shadow"),
+            ("60x:pilot", "60x:pilot:node"),
+            ("60x:fixed:1m", "60x:fixed:1m"),
             ("pilot:2GiB,floor=0.1", "pilot:2GiB,floor=0.1"),
             ("fixed", "fixed"),
             ("hybrid:4h,least=3", "hybrid:4h,least=3"),

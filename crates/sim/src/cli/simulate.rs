@@ -167,32 +167,39 @@ fn file_error(path: &Path) -> impl FnOnce(std::io::Error) -> SimulateError {
 }
 
 fn replay_log(args: &SimulateArgs) -> Result<String, SimulateError> {
-    let ([path], [] | [_]) = (args.traces.as_slice(), args.policies.as_slice()) else {
-        return Err(SimulateError::Usage(
-            "--replay is for one log and one policy",
-        ));
+    let ([] | [_]) = args.policies.as_slice() else {
+        return Err(SimulateError::Usage("--replay is for one policy"));
     };
-    let replay = replay(
-        &mut read::open(path)?,
-        args.policies.first().map(String::as_str),
-    )?;
+    let inputs: Result<_, _> = args.traces.iter().map(|path| read::open(path)).collect();
+    let replay = replay(inputs?, args.policies.first().map(String::as_str))?;
     let Replay {
         policy,
         events,
         actions,
         differences,
         first,
+        words,
+        from_the_middle,
     } = replay;
-    match first {
-        None => Ok(format!(
+    let Some(first) = first else {
+        return Ok(format!(
             "{policy}: {events} events, {actions} actions, all as recorded\n"
-        )),
-        Some(first) => Err(SimulateError::Differs(format!(
-            "{policy}: {differences} of {events} events led to other actions; first at {} ns, after {:?}: the log has \
-             {:?}, ordered was {:?}",
-            first.at.0, first.event, first.recorded, first.ordered
-        ))),
-    }
+        ));
+    };
+    let middle = match from_the_middle {
+        true => {
+            ". The log goes on with another, which the policy that wrote it remembered: give that one too"
+        }
+        false => "",
+    };
+    Err(SimulateError::Differs(format!(
+        "{policy}: {differences} of {events} events led to other actions{middle}. The first, {} s on the log's clock: \
+         {}. The log has: {}. Ordered was: {}",
+        first.at.0 as f64 / 1e9,
+        words.event(&first.event),
+        words.actions(&first.recorded),
+        words.actions(&first.ordered),
+    )))
 }
 
 fn profile(args: &SimulateArgs) -> Result<Profile, SimulateError> {

@@ -14,6 +14,7 @@ use super::forecasts::source;
 use super::seat::{Holding, Part};
 use super::{PreStart, Timer, World};
 use crate::draw::Stream;
+use crate::options::Ladder;
 
 /// The share of a start's distribution by which one that is to be ready in time begins earlier.
 const IN_TIME: f64 = 0.99;
@@ -55,6 +56,12 @@ impl World<'_> {
                 self.start_waiting(ticket, node);
             }
         }
+    }
+
+    /// An idle instance ends by itself.
+    pub(super) fn end(&mut self, id: InstanceId) {
+        self.reclaim(id);
+        self.queue.push_back(Event::Gone(id));
     }
 
     fn reclaim(&mut self, id: InstanceId) {
@@ -124,9 +131,13 @@ impl World<'_> {
         self.forecasts.made(self.now, version, because);
         self.no_longer_expected(version, node);
         let source = source(because).map(|source| (source, self.now));
-        let seat = self.seats.at_mut(version, node);
-        seat.wanted = rung;
-        seat.forecast = source;
+        self.seats.at_mut(version, node).forecast = source;
+        self.stand_on(version, node, rung);
+    }
+
+    /// From now on a version stands on that rung: what it has above goes, what it lacks is made.
+    pub(super) fn stand_on(&mut self, version: VersionId, node: NodeId, rung: Rung) {
+        self.seats.at_mut(version, node).wanted = rung;
         match rung {
             Rung::Absent | Rung::Cached | Rung::Zygote => {
                 self.drop_holding(version, node, Rung::Spare);
@@ -194,8 +205,25 @@ impl World<'_> {
         }
     }
 
-    /// Begins to make a template or a spare that is wanted and not there. Without room it is left.
+    /// Makes a template or a spare that is wanted and not there. Without room it is left.
     pub(super) fn make(&mut self, version: VersionId, node: NodeId, rung: Rung) {
+        if !self.begin_to_make(version, node, rung) {
+            return;
+        }
+        if self.is_instant() {
+            self.made(version, node, rung);
+        } else {
+            let ready = Instant(self.now.0 + self.making_takes(version, rung));
+            self.after(ready, Timer::Made(version, node, rung));
+        }
+    }
+
+    /// Room is taken for a template or a spare. False where it is there, or cannot be.
+    pub(super) fn begin_to_make(&mut self, version: VersionId, node: NodeId, rung: Rung) -> bool {
+        if self.options.ladder == Some(Ladder::Never) {
+            self.tally.ignored += 1;
+            return false;
+        }
         let fact = self.facts.of(version);
         let (seat, need) = match rung {
             Rung::Template => (self.seats.at(version, node).template, fact.template),
@@ -203,11 +231,11 @@ impl World<'_> {
         };
         let template = self.seats.at(version, node).template;
         if seat != Holding::None || (rung == Rung::Spare && template != Holding::There) {
-            return;
+            return false;
         }
         if self.seats.shortage(version, node, need, self.facts).0 > 0 {
             self.tally.no_room += 1;
-            return;
+            return false;
         }
         self.change_seat(version, node, |seat| {
             *(if rung == Rung::Spare {
@@ -216,14 +244,7 @@ impl World<'_> {
                 &mut seat.template
             }) = Holding::Making;
         });
-        if self.is_instant() {
-            self.made(version, node, rung);
-        } else {
-            self.after(
-                Instant(self.now.0 + self.making_takes(version, rung)),
-                Timer::Made(version, node, rung),
-            );
-        }
+        true
     }
 
     /// A template takes a start and the user's initialisation, a spare a fork; in nanoseconds.

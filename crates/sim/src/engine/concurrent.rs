@@ -11,23 +11,12 @@ use pilotlight_model::start::{Instant, StartKind};
 use pilotlight_policy::event::{Arrived, Cause, Idle, Waits};
 use pilotlight_policy::{Event, Ticket, VersionId};
 
+use super::arrivals::{Arrival, spread};
 use super::instances::Instance;
 use super::seat::Part;
 use super::waiting::{Runs, Waiting};
 use super::{MINUTE, Timer, World};
-use crate::draw::Stream;
-use crate::options::Arrivals;
-use crate::trace::{Caller, Cell, Minutes};
-
-/// A request to come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Request {
-    at: u64,
-    version: u32,
-    /// In nanoseconds.
-    runs: u64,
-    caller: Option<Caller>,
-}
+use crate::trace::Minutes;
 
 /// All requests of the trace.
 pub(super) fn run(world: &mut World<'_>, progress: &mut dyn FnMut(u32)) {
@@ -50,11 +39,14 @@ pub(super) fn run(world: &mut World<'_>, progress: &mut dyn FnMut(u32)) {
                 world.crew(VersionId(cell.function), cell.requests);
             } else {
                 world.dismiss(VersionId(cell.function));
-                spread(world, *cell, begin, &mut requests);
+                let version = VersionId(cell.function);
+                let durations = &world.facts.of(version).durations;
+                let how = world.options.arrivals;
+                spread(world.draw, how, durations, *cell, begin, &mut requests);
             }
         }
         while let Some(request) = exact.next_if(|it| it.at_ms * 1_000_000 < begin + MINUTE) {
-            requests.push(Request {
+            requests.push(Arrival {
                 at: request.at_ms * 1_000_000,
                 version: request.function,
                 runs: u64::from(request.took_ms) * 1_000_000,
@@ -70,33 +62,9 @@ pub(super) fn run(world: &mut World<'_>, progress: &mut dyn FnMut(u32)) {
     }
 }
 
-/// Gives the requests of a function in one minute their times.
-fn spread(world: &World<'_>, cell: Cell, begin: u64, requests: &mut Vec<Request>) {
-    let (draw, version) = (world.draw, u64::from(cell.function));
-    let durations = &world.facts.of(VersionId(cell.function)).durations;
-    let step = MINUTE as f64 / f64::from(cell.requests);
-    let phase = draw.unit(Stream::Arrival, version, begin);
-    for number in 0..cell.requests {
-        // Minutes begin at multiples of many nanoseconds, so that sums of the two tell requests apart.
-        let key = begin + u64::from(number);
-        let offset = match world.options.arrivals {
-            Arrivals::Uniform => (f64::from(number) + phase) * step,
-            Arrivals::Poisson => draw.unit(Stream::Arrival, version, key) * MINUTE as f64,
-            Arrivals::Once => 0.0,
-        };
-        let share = draw.unit(Stream::Duration, version, key);
-        requests.push(Request {
-            at: begin + (offset as u64).min(MINUTE - 1),
-            version: cell.function,
-            runs: (durations.at(share) * 1e6) as u64,
-            caller: None,
-        });
-    }
-}
-
 impl World<'_> {
     /// A request comes.
-    fn request(&mut self, request: &Request) {
+    fn request(&mut self, request: &Arrival) {
         let (version, runs) = (VersionId(request.version), request.runs);
         let cause = request.caller.map(|caller| Cause {
             version: VersionId(caller.function),
@@ -215,7 +183,16 @@ impl World<'_> {
     /// A handler is done: the instance is idle, and serves what waits unless the policy lets go of it.
     pub(super) fn done(&mut self, id: InstanceId) {
         self.rest(id);
-        self.hand_over(id, None);
+        if self.hand_over(id, None) {
+            return;
+        }
+        // Of a function that has been deleted meanwhile, nothing stays.
+        if let Some(instance) = self.instances.get(id)
+            && !self.deployed[instance.version.0 as usize]
+        {
+            self.end(id);
+            self.tell_queued();
+        }
     }
 
     /// A busy instance becomes idle.

@@ -45,7 +45,8 @@ impl Facts {
         let functions = trace.functions.iter().enumerate().map(|(index, function)| {
             let known = options.runtime.or(function.class);
             let class = known.unwrap_or_else(|| drawn(profile, draw, index as u64));
-            let memory = function.memory.unwrap_or(options.memory).min(MOST_MEMORY);
+            let said = function.memory.filter(|_| !options.same_memory);
+            let memory = said.unwrap_or(options.memory).min(MOST_MEMORY);
             let weighs = &class_of(profile, class).memory;
             Fact {
                 class,

@@ -1,17 +1,20 @@
-//! Our own event log as a trace: the versions that were deployed, when their requests came, what caused them, how
-//! long instances were busy with them, and what was declared and announced. Requests that were never served count with a run time of nothing.
+//! Our own event logs as a trace: the versions that were deployed and deleted, when their requests came, what caused
+//! them, how long instances were busy with them, what was declared and announced, and what versions had of the ladder
+//! without being told to. Requests that were never served count with a run time of nothing.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use pilotlight_model::ids::InstanceId;
+use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::Instant;
-use pilotlight_policy::event::{Announced, Arrived, Calls, Deployed, Idle, Shift};
+use pilotlight_policy::event::{Announced, Arrived, Calls, Deployed, Held, Idle, Shift};
 use pilotlight_policy::eventlog::{Header, Line};
-use pilotlight_policy::{Bytes, Event, VersionId};
+use pilotlight_policy::{Action, Bytes, Event, VersionId};
 
 use super::input::Lines;
 use super::{Builder, ReadError};
 use crate::eventlog::said;
+use crate::options::Ladder;
 use crate::profile::ClassName;
 use crate::trace::{Caller, MAX_DAYS, MAX_HINTS, MAX_REQUESTS, MINUTES_PER_DAY, Request};
 
@@ -24,30 +27,44 @@ pub(super) fn read(
     builder: &mut Builder,
 ) -> Result<(), ReadError> {
     let header = Header::read(header).map_err(|error| lines.wrong(said(&error)))?;
-    let mut log = EventLog {
-        header,
-        names: HashMap::new(),
-        functions: HashMap::new(),
-        unserved: HashMap::new(),
-        instances: HashMap::new(),
-        weighed: HashMap::new(),
-    };
-    lines.each(
+    let mut log = builder.log.take().unwrap_or_default();
+    log.begin(header);
+    let read = lines.each(
         |line| match Line::read(line).map_err(|error| said(&error))? {
             Line::Name(version, name) => {
                 log.names.insert(version, name);
                 Ok(())
             }
             Line::Event(at, event) => log.event(at, &event, builder),
+            Line::Action(Action::Hold { version, .. }) => {
+                log.ordered.insert(version);
+                Ok(())
+            }
             Line::Action(_) => Ok(()),
         },
-    )
+    );
+    builder.log = Some(log);
+    read
 }
 
-struct EventLog {
-    header: Header,
+/// When a log began, by which several are put in order: on the wall's clock, then on its own.
+pub(super) fn began(header: &str) -> Option<(u64, u64)> {
+    let header = Header::read(header).ok()?;
+    Some((header.began_ms, header.began.0))
+}
+
+/// What is known from the logs read so far.
+#[derive(Debug, Default)]
+pub(super) struct EventLog {
+    header: Option<Header>,
+    /// When the day began on which the first log did, in milliseconds since 1970.
+    day_ms: u64,
     names: HashMap<VersionId, String>,
     functions: HashMap<VersionId, u32>,
+    /// Functions that were deleted.
+    deleted: HashSet<u32>,
+    /// Versions that the policy has said where to hold.
+    ordered: HashSet<VersionId>,
     /// Requests of each version that no instance has begun, by their place in the trace.
     unserved: HashMap<VersionId, VecDeque<usize>>,
     instances: HashMap<InstanceId, (VersionId, Option<(usize, Instant)>)>,
@@ -56,12 +73,29 @@ struct EventLog {
 }
 
 impl EventLog {
+    /// A log is read after another. Unless it goes on with that one, its numbers mean something else.
+    fn begin(&mut self, header: Header) {
+        let Some(before) = &self.header else {
+            self.day_ms = header.began_ms - header.began_ms % DAY_MS;
+            self.header = Some(header);
+            return;
+        };
+        if header.repeats.is_none() || header.began < before.began {
+            self.names.clear();
+            self.functions.clear();
+            self.ordered.clear();
+            self.unserved.clear();
+            self.instances.clear();
+        }
+        self.header = Some(header);
+    }
+
     fn event(&mut self, at: Instant, event: &Event, builder: &mut Builder) -> Result<(), String> {
         match *event {
-            Event::Deployed(deployed) => self.deployed(&deployed, builder),
-            Event::Retired(version) => {
-                self.functions.remove(&version);
-                self.unserved.remove(&version);
+            Event::Deployed(deployed) => self.deployed(at, &deployed, builder),
+            Event::Retired(version) => self.retired(at, version, builder),
+            Event::Held(held) => {
+                self.held(&held, builder);
                 Ok(())
             }
             Event::Arrived(arrived) => self.arrived(at, &arrived, builder),
@@ -110,7 +144,42 @@ impl EventLog {
         }
     }
 
-    fn deployed(&mut self, deployed: &Deployed, builder: &mut Builder) -> Result<(), String> {
+    /// What a version has before the policy has said anything about it, the node made by itself.
+    fn held(&mut self, held: &Held, builder: &mut Builder) {
+        let ladder = match held.rung {
+            Rung::Template => Ladder::Template,
+            Rung::Spare => Ladder::Spare,
+            _ => return,
+        };
+        let function = self.functions.get(&held.version);
+        if let Some(&function) = function.filter(|_| !self.ordered.contains(&held.version)) {
+            let known = &mut builder.trace.functions[function as usize].ladder;
+            *known = (*known).max(Some(ladder));
+        }
+    }
+
+    fn retired(
+        &mut self,
+        at: Instant,
+        version: VersionId,
+        builder: &mut Builder,
+    ) -> Result<(), String> {
+        self.unserved.remove(&version);
+        self.ordered.remove(&version);
+        let Some(function) = self.functions.remove(&version) else {
+            return Ok(());
+        };
+        self.deleted.insert(function);
+        let event = Event::Retired(VersionId(function));
+        self.say(at, event, builder)
+    }
+
+    fn deployed(
+        &mut self,
+        at: Instant,
+        deployed: &Deployed,
+        builder: &mut Builder,
+    ) -> Result<(), String> {
         let version = deployed.version;
         let name = self.names.get(&version);
         let name = name
@@ -128,6 +197,14 @@ impl EventLog {
             1.0
         };
         self.functions.insert(version, function);
+        if self.deleted.remove(&function) {
+            let event = Event::Deployed(Deployed {
+                version: VersionId(function),
+                after: None,
+                ..*deployed
+            });
+            self.say(at, event, builder)?;
+        }
         Ok(())
     }
 
@@ -172,11 +249,6 @@ impl EventLog {
 
     /// Keeps what was said besides, with times and versions as in the trace.
     fn hint(&mut self, at: Instant, event: Event, builder: &mut Builder) -> Result<(), String> {
-        if builder.trace.hints.len() == MAX_HINTS {
-            return Err(format!(
-                "more than {MAX_HINTS} declarations and announcements"
-            ));
-        }
         let event = match event {
             Event::Calls(calls) => Event::Calls(Calls {
                 caller: VersionId(self.function(calls.caller)?),
@@ -196,6 +268,15 @@ impl EventLog {
             }),
             event => event,
         };
+        self.say(at, event, builder)
+    }
+
+    fn say(&self, at: Instant, event: Event, builder: &mut Builder) -> Result<(), String> {
+        if builder.trace.hints.len() == MAX_HINTS {
+            return Err(format!(
+                "more than {MAX_HINTS} deletions, declarations and announcements"
+            ));
+        }
         builder.trace.hints.push((self.in_trace(at)?, event));
         Ok(())
     }
@@ -205,12 +286,14 @@ impl EventLog {
         function.ok_or_else(|| format!("version {} is not deployed", version.0))
     }
 
-    /// A time of the log in nanoseconds since the beginning of its day.
+    /// A time of the log in nanoseconds since the beginning of the day on which the first log began.
     fn in_trace(&self, at: Instant) -> Result<Instant, String> {
+        let header = self.header.as_ref().ok_or("no header")?;
         let since =
-            at.0.checked_sub(self.header.began.0)
+            at.0.checked_sub(header.began.0)
                 .ok_or("a time before the log began")?;
-        let time = (self.header.began_ms % DAY_MS * 1_000_000).saturating_add(since);
+        let began = header.began_ms.saturating_sub(self.day_ms);
+        let time = began.saturating_mul(1_000_000).saturating_add(since);
         if time >= u64::from(MAX_DAYS * MINUTES_PER_DAY) * 60_000_000_000 {
             return Err(format!("more than {MAX_DAYS} days"));
         }
