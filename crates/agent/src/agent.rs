@@ -12,8 +12,8 @@ use pilotlight_model::ids::{AccountId, Digest, Region};
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::logs::Logs;
 use pilotlight_model::node::{
-    BoxFuture, Compiled, Folder, InnerDoor, InvokeReply, InvokeRequest, LogLine, Node as NodeApi,
-    NodeError, NodeStatus, Shift, WarmUpOrder, WarmedUp, Why,
+    Announcement, BoxFuture, Compiled, Folder, InnerDoor, InvokeReply, InvokeRequest, LogLine,
+    Node as NodeApi, NodeError, NodeStatus, Shift, WarmUpOrder, WarmedUp, Why,
 };
 use pilotlight_model::provisioned::Provisioned;
 use pilotlight_policy::Policy;
@@ -25,6 +25,7 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::clock;
 use crate::compile;
 use crate::config::{AgentError, Config};
 use crate::environment;
@@ -296,6 +297,16 @@ impl NodeApi for Agent {
             }
             self.prepare(spec).await.map(|()| true)
         })
+    }
+
+    fn announce(&self, announcement: Announcement) {
+        let Announcement {
+            spec,
+            requests,
+            after,
+        } = announcement;
+        let at = pilotlight_policy::later(clock::now(), after);
+        self.node.pool.announce(&spec, requests, at);
     }
 
     fn provision(&self, spec: &Arc<FunctionSpec>, count: u32) {

@@ -41,7 +41,7 @@ use parking_lot::Mutex;
 use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::limits::Limits;
 use pilotlight_model::node::{InvokeRequest, NodeError};
-use pilotlight_model::start::{Cold, StartKind};
+use pilotlight_model::start::{Cold, Instant, StartKind};
 use pilotlight_policy::Policy;
 use tokio::sync::{Notify, oneshot};
 
@@ -197,9 +197,9 @@ impl Pool {
         self.decide(|state, effects| state.keep(spec, wanted as usize, effects))
     }
 
-    /// So many requests of the version may come now: it has been warmed up for them.
-    pub(crate) fn announce(self: &Arc<Self>, spec: &Arc<FunctionSpec>, requests: u32) {
-        self.decide(|state, _| state.tell_announced(spec, requests));
+    /// So many requests of the version may come then. With none, what was announced for that time is taken back.
+    pub(crate) fn announce(self: &Arc<Self>, spec: &Arc<FunctionSpec>, requests: u32, at: Instant) {
+        self.decide(|state, _| state.tell_announced(spec, requests, at));
     }
 
     /// Takes up to `wanted` idle instances of the version, which no request gets meanwhile.

@@ -47,7 +47,7 @@ pub(crate) async fn run(node: &Arc<Node>, order: WarmUpOrder) -> Result<WarmedUp
     let missing = (order.instances as usize).saturating_sub(idle);
     let started = start(node, spec, missing).await;
     // Only now: a policy that hears of it before would start them, too.
-    node.pool.announce(spec, order.instances);
+    node.pool.announce(spec, order.instances, clock::now());
     // As after any start, what it missed is made; but not in the room of what has just been warmed up, or of others.
     if started > 0 && node.ladder.has_room(node, spec) {
         node.ladder.missed_template(node, spec);

@@ -61,6 +61,8 @@ pub(crate) struct Parts {
     pub(crate) unsettled: Notify,
     /// A schedule was made, changed, or is to go.
     pub(crate) schedules_changed: Notify,
+    /// The next firings of schedules are others than before.
+    pub(crate) upcoming_changed: Notify,
     /// There are firings to be seen to.
     pub(crate) firings_changed: Notify,
     /// Something in the store may be no longer needed.
@@ -84,6 +86,14 @@ impl Parts {
     /// All versions that invocations of it get.
     pub(crate) fn routes(&self, target: &Target) -> Result<Vec<Route>, LambdaError> {
         self.catalog.index().routes(target)
+    }
+}
+
+impl Parts {
+    /// Schedules were made, changed, or are to go.
+    pub(crate) fn note_schedules(&self) {
+        self.schedules_changed.notify_one();
+        self.upcoming_changed.notify_one();
     }
 }
 
@@ -129,6 +139,7 @@ impl Control {
             secret,
             unsettled: Notify::new(),
             schedules_changed: Notify::new(),
+            upcoming_changed: Notify::new(),
             firings_changed: Notify::new(),
             unreferenced: Notify::new(),
         });
@@ -143,6 +154,7 @@ impl Control {
         tasks.spawn(events::run(Arc::clone(&parts), stop.clone()));
         tasks.spawn(deliveries::run(Arc::clone(&parts), stop.clone()));
         tasks.spawn(schedules::run(Arc::clone(&parts), stop.clone()));
+        tasks.spawn(schedules::foretell(Arc::clone(&parts), stop.clone()));
         tasks.spawn(schedules::run_firings(Arc::clone(&parts), stop.clone()));
         tracing::info!(
             versions = parts.catalog.index().len(),

@@ -99,6 +99,13 @@ impl Request {
     }
 }
 
+impl Request {
+    /// What is to be warm, and how many instances of it.
+    pub(crate) fn wanted(&self) -> (&Target, u32) {
+        (&self.function, self.instances)
+    }
+}
+
 /// Warms up, as far as there is room. Where an alias splits invocations, each version gets its part of the
 /// instances.
 pub(crate) async fn run(parts: &Parts, request: &Request) -> Result<Answer, Failure> {

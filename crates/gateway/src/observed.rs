@@ -8,8 +8,8 @@ use pilotlight_model::Runtime;
 use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region};
 use pilotlight_model::node::{
-    BoxFuture, Compiled, Folder, InvokeReply, InvokeRequest, LogLine, Node, NodeError, NodeStatus,
-    Shift, WarmUpOrder, WarmedUp, Why,
+    Announcement, BoxFuture, Compiled, Folder, InvokeReply, InvokeRequest, LogLine, Node,
+    NodeError, NodeStatus, Shift, WarmUpOrder, WarmedUp, Why,
 };
 
 use pilotlight_model::provisioned::Provisioned;
@@ -62,6 +62,10 @@ impl Node for Observed {
 
     fn shift(&self, shift: Shift) -> BoxFuture<'_, ()> {
         self.node.shift(shift)
+    }
+
+    fn announce(&self, announcement: Announcement) {
+        self.node.announce(announcement);
     }
 
     fn provision(&self, spec: &Arc<FunctionSpec>, count: u32) {

@@ -25,7 +25,7 @@ use crate::routing::Weight;
 use crate::runtime::Runtime;
 use crate::url::FunctionUrl;
 
-pub use foreseen::Shift;
+pub use foreseen::{Announcement, Shift};
 pub use inner_door::{FunctionApi, INNER_DOOR, Inhabitant, InnerDoor, Serving};
 pub use invocation::{Cause, InvokeReply, InvokeRequest, NodeError, ResponseSink, StreamBegun};
 pub use status::{NodeStatus, VersionCounts};
@@ -109,6 +109,9 @@ pub trait Node: Send + Sync + 'static {
     /// Gives a version its share of what another one has ready, before it gets the other's requests. Returns when it has
     /// it, as far as there is room, or will not have it; what was begun goes on when the future is dropped.
     fn shift(&self, shift: Shift) -> BoxFuture<'_, ()>;
+
+    /// Tells of requests before they come, so that who decides on the node can make instances ready for them.
+    fn announce(&self, announcement: Announcement);
 
     /// From now on the node keeps so many instances of the version, initialised ahead: nothing reclaims them
     /// until another number is given. With fewer, running invocations end first. Repeatable.

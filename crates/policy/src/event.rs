@@ -238,7 +238,7 @@ pub struct Calls {
 pub struct Announced {
     /// For that version.
     pub version: VersionId,
-    /// So many at once.
+    /// So many at once. With none, what was announced for that time, or within a second of it, is taken back.
     pub requests: u32,
     /// Then.
     pub at: Instant,

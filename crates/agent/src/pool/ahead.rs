@@ -10,14 +10,23 @@ use pilotlight_policy::VersionId;
 const MOST: usize = 4096;
 /// How long a start takes of a version that has had none.
 const UNKNOWN: Duration = Duration::from_secs(1);
+/// Times that are no further apart are the same, said twice: they come from the wall clock. In nanoseconds.
+const SAME: u64 = 1_000_000_000;
 /// By how much a start begins earlier than it would have to, for turns and a busy machine.
 const SPARE_TIME: Duration = Duration::from_millis(50);
 
 /// What waits for its time.
 #[derive(Default)]
 pub(super) struct Ahead {
-    due: BTreeMap<(Instant, u64), (VersionId, u32)>,
+    due: BTreeMap<(Instant, u64), Wish>,
     count: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Wish {
+    version: VersionId,
+    instances: u32,
+    by: Instant,
 }
 
 impl Ahead {
@@ -34,14 +43,22 @@ impl Ahead {
         if self.due.len() < MOST && instances > 0 {
             self.count += 1;
             let begin = Instant(by.0.saturating_sub(lead));
-            self.due.insert((begin, self.count), (version, instances));
+            let wish = Wish {
+                version,
+                instances,
+                by,
+            };
+            self.due.insert((begin, self.count), wish);
         }
     }
 
     /// The first of them that is to begin by now.
     pub(super) fn pop(&mut self, now: Instant) -> Option<(VersionId, u32)> {
         let first = self.due.first_entry()?;
-        (first.key().0 <= now).then(|| first.remove())
+        let is_due = first.key().0 <= now;
+        is_due
+            .then(|| first.remove())
+            .map(|it| (it.version, it.instances))
     }
 
     /// When the next is to begin.
@@ -51,7 +68,13 @@ impl Ahead {
 
     /// The version is no more.
     pub(super) fn forget(&mut self, version: VersionId) {
-        self.due.retain(|_, (of, _)| *of != version);
+        self.due.retain(|_, wish| wish.version != version);
+    }
+
+    /// What is wanted of the version by that time, or within a second of it, is not wanted any more.
+    pub(super) fn take_back(&mut self, version: VersionId, by: Instant) {
+        let meant = |wish: &Wish| wish.version == version && wish.by.0.abs_diff(by.0) < SAME;
+        self.due.retain(|_, wish| !meant(wish));
     }
 }
 
@@ -73,6 +96,19 @@ mod tests {
         assert_eq!(ahead.pop(Instant(begin.0 - 1)), None);
         assert_eq!(ahead.pop(begin), Some((VersionId(1), 2)));
         assert_eq!(ahead.pop(begin), None);
+    }
+
+    #[test]
+    fn what_is_taken_back_is_not_started() {
+        let mut ahead = Ahead::default();
+        for by in [10, 20] {
+            ahead.want(VersionId(1), 1, Instant(by * SECOND), None);
+        }
+        ahead.want(VersionId(2), 1, Instant(10 * SECOND), None);
+        ahead.take_back(VersionId(1), Instant(10 * SECOND + 3_000_000));
+        assert_eq!(ahead.pop(Instant(30 * SECOND)), Some((VersionId(2), 1)));
+        assert_eq!(ahead.pop(Instant(30 * SECOND)), Some((VersionId(1), 1)));
+        assert_eq!(ahead.pop(Instant(30 * SECOND)), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use pilotlight_model::function::FunctionSpec;
 use pilotlight_model::ids::InstanceId;
-use pilotlight_model::start::StartKind;
+use pilotlight_model::start::{Instant, StartKind};
 use pilotlight_policy::event::{
     self, Announced, Arrived, Held, Idle, Measured, Shortage, Started, Starting, Waits,
 };
@@ -80,15 +80,19 @@ impl State {
         }
     }
 
-    /// So many requests for that version may come now.
-    pub(super) fn tell_announced(&mut self, spec: &Arc<FunctionSpec>, requests: u32) {
-        if let Some(version) = self.number(spec) {
-            self.tell(Event::Announced(Announced {
-                version,
-                requests,
-                at: self.now,
-            }));
+    /// So many requests for that version may come then, or, with none, will not.
+    pub(super) fn tell_announced(&mut self, spec: &Arc<FunctionSpec>, requests: u32, at: Instant) {
+        let Some(version) = self.number(spec) else {
+            return;
+        };
+        if requests == 0 {
+            self.ahead.take_back(version, at);
         }
+        self.tell(Event::Announced(Announced {
+            version,
+            requests,
+            at: at.max(self.now),
+        }));
     }
 
     // ---- instances ----

@@ -53,6 +53,7 @@ const SCHEDULE: &str = "schedule.id, account, region, schedule_group.name, sched
                         deleting";
 const FROM: &str = "FROM schedule_group JOIN schedule ON schedule.\"group\" = schedule_group.id";
 
+const NEXT_FIRE_AFTER: &str = "SELECT min(fire_ms) FROM schedule WHERE fire_ms > ?1";
 const NEXT_FIRE: &str = "SELECT min(fire_ms) FROM schedule WHERE fire_ms IS NOT NULL";
 
 fn to_fire() -> String {
@@ -202,6 +203,12 @@ impl Session<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// When the first schedule fires after that time.
+    pub(crate) fn next_fire_after(&self, after_ms: u64) -> Result<Option<u64>, CatalogError> {
+        let mut query = self.connection.prepare_cached(NEXT_FIRE_AFTER)?;
+        Ok(query.query_row([after_ms], |row| row.get(0))?)
+    }
+
     /// When the next schedule fires.
     pub(crate) fn next_fire(&self) -> Result<Option<u64>, CatalogError> {
         let mut query = self.connection.prepare_cached(NEXT_FIRE)?;
@@ -279,6 +286,8 @@ mod tests {
         );
         let next = plan(NEXT_FIRE);
         assert!(next.contains("INDEX schedule_fire"), "{next}");
+        let after = plan(NEXT_FIRE_AFTER);
+        assert!(after.contains("INDEX schedule_fire (fire_ms>?)"), "{after}");
         let list = plan(&listed());
         assert!(
             list.contains("(account=? AND region=? AND name>?)"),

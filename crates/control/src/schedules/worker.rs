@@ -91,6 +91,7 @@ async fn fire(parts: &Arc<Parts>, now_ms: u64) -> Result<(), CatalogError> {
     // First: who sees what comes of a firing sees it counted.
     parts.metrics.schedules_fired.inc_by(fired.count);
     fired.handed.announce();
+    parts.upcoming_changed.notify_one();
     if fired.waiting {
         parts.firings_changed.notify_one();
     }

@@ -1,6 +1,7 @@
 //! What the platform knows ahead of requests, and tells a node.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::function::FunctionSpec;
 
@@ -15,4 +16,15 @@ pub struct Shift {
     pub part: f64,
     /// The share of the alias's requests that `to` has from then on.
     pub share: f64,
+}
+
+/// Requests that will come: a schedule is going to fire.
+#[derive(Debug, Clone)]
+pub struct Announcement {
+    /// For that version.
+    pub spec: Arc<FunctionSpec>,
+    /// So many at once. With none, what was announced for that time is taken back.
+    pub requests: u32,
+    /// From now.
+    pub after: Duration,
 }

@@ -137,7 +137,7 @@ pub(super) async fn delete(
             repeatable.done(session, &caller, now_ms)
         })
         .await?;
-    parts.schedules_changed.notify_one();
+    parts.note_schedules();
     Ok(nothing())
 }
 

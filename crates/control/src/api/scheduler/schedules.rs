@@ -77,7 +77,7 @@ pub(super) async fn create(
         .catalog
         .write(move |session| insert(session, &schedule, &repeatable, now_ms))
         .await?;
-    parts.schedules_changed.notify_one();
+    parts.note_schedules();
     Ok(Changed { schedule_arn })
 }
 
@@ -166,7 +166,7 @@ pub(super) async fn update(
             Ok::<_, LambdaError>(schedule.arn())
         })
         .await?;
-    parts.schedules_changed.notify_one();
+    parts.note_schedules();
     Ok(Changed { schedule_arn })
 }
 
@@ -193,6 +193,7 @@ pub(super) async fn delete(
             repeatable.done(session, &caller, now_ms)
         })
         .await?;
+    parts.note_schedules();
     Ok(nothing())
 }
 

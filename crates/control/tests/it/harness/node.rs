@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use pilotlight_model::node::{
-    BoxFuture, Compiled, CompiledFile, Folder, InvokeReply, InvokeRequest, LogLine, Node,
-    NodeError, NodeStatus, Shift, WarmUpOrder, WarmedUp, Why,
+    Announcement, BoxFuture, Compiled, CompiledFile, Folder, InvokeReply, InvokeRequest, LogLine,
+    Node, NodeError, NodeStatus, Shift, WarmUpOrder, WarmedUp, Why,
 };
 use pilotlight_model::provisioned::Provisioned;
 use pilotlight_model::start::StartKind;
@@ -37,6 +37,8 @@ pub(crate) struct FakeNode {
     pub(crate) warmed: Mutex<Vec<WarmUpOrder>>,
     /// What was moved, and where: by then nothing had been yet.
     pub(crate) shifts: Mutex<Vec<Shift>>,
+    /// What was announced: how many requests of which version, and how many milliseconds ahead.
+    pub(crate) announced: Mutex<Vec<(VersionKey, u32, u64)>>,
     pub(crate) retired: Mutex<Vec<VersionKey>>,
     /// What is provisioned, and how it stands.
     pub(crate) provisions: Mutex<BTreeMap<VersionKey, Provisioned>>,
@@ -57,6 +59,7 @@ impl FakeNode {
             warm_ups: Mutex::default(),
             warmed: Mutex::default(),
             shifts: Mutex::default(),
+            announced: Mutex::default(),
             retired: Mutex::default(),
             provisions: Mutex::default(),
         }
@@ -117,6 +120,14 @@ impl Node for FakeNode {
             let _permit = self.permits.acquire().await.unwrap();
             scripted.map_or(Ok(done), Err)
         })
+    }
+
+    fn announce(&self, announcement: Announcement) {
+        let after_ms = announcement.after.as_millis() as u64;
+        let key = announcement.spec.key.clone();
+        self.announced
+            .lock()
+            .push((key, announcement.requests, after_ms));
     }
 
     fn shift(&self, shift: Shift) -> BoxFuture<'_, ()> {

@@ -1,5 +1,6 @@
 //! What comes of schedules: once for every due time, through kills, absences and refusals.
 
+use pilotlight_model::VersionKey;
 use pilotlight_model::node::{Caller, NodeError};
 
 use super::*;
@@ -468,4 +469,84 @@ async fn what_is_given_up_or_comes_too_late_is_in_its_dead_letter_queue() {
     ] {
         assert_eq!(attribute(&message, name), value, "{name}");
     }
+}
+
+/// Waits until the node has been told of so many firings: of how many requests, and how many milliseconds ahead.
+async fn announced(platform: &Platform, count: usize) -> Vec<(String, u32, u64)> {
+    until(|| async { (platform.node.announced.lock().len() >= count).then_some(()) }).await;
+    let announced = platform.node.announced.lock();
+    let told = |(key, requests, after_ms): &(VersionKey, u32, u64)| {
+        (key.name.to_string(), *requests, *after_ms)
+    };
+    announced.iter().map(told).collect()
+}
+
+fn once(seconds: u64) -> impl Fn(&mut Value) {
+    move |body: &mut Value| body["ScheduleExpression"] = json!(at(seconds))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_node_is_told_of_a_firing_a_minute_ahead() {
+    let platform = Platform::open().await;
+    platform.active("f").await;
+    // Tests begin within a second.
+    let begin_ms = START_MS % 1_000;
+    platform.scheduled("near", once(30)).await;
+    platform.scheduled("far", once(90)).await;
+    let warmed = |body: &mut Value| {
+        warm_up(body);
+        once(30)(body);
+    };
+    assert_eq!(
+        announced(&platform, 1).await,
+        [("f".to_owned(), 1, 30_000 - begin_ms)]
+    );
+    // Both together, as they come at the same time.
+    platform.scheduled("warm", warmed).await;
+    assert_eq!(
+        announced(&platform, 2).await[1],
+        ("f".to_owned(), 4, 30_000 - begin_ms)
+    );
+    platform.advance(30);
+    platform.fired(2).await;
+    assert_eq!(
+        announced(&platform, 3).await[2],
+        ("f".to_owned(), 1, 60_000 - begin_ms)
+    );
+    platform.advance(60);
+    platform.fired(3).await;
+    assert_eq!(
+        announced(&platform, 3).await.len(),
+        3,
+        "what has come is not taken back"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_will_not_come_is_taken_back() {
+    let platform = Platform::open().await;
+    platform.active("f").await;
+    platform.scheduled("s", once(30)).await;
+    announced(&platform, 1).await;
+    platform.put(Method::PUT, "s", once(40)).await;
+    let told = announced(&platform, 3).await;
+    let begin_ms = START_MS % 1_000;
+    assert_eq!(told[1], ("f".to_owned(), 0, 30_000 - begin_ms));
+    assert_eq!(told[2], ("f".to_owned(), 1, 40_000 - begin_ms));
+    let gone = platform
+        .call(Method::DELETE, "/schedules/s", Value::Null)
+        .await;
+    assert_eq!(gone.status, 200);
+    assert_eq!(
+        announced(&platform, 4).await[3],
+        ("f".to_owned(), 0, 40_000 - begin_ms)
+    );
+    // A restart knows of no announcement, and makes them anew.
+    platform.scheduled("s", once(50)).await;
+    announced(&platform, 5).await;
+    let again = platform.killed().await;
+    assert_eq!(
+        announced(&again, 1).await,
+        [("f".to_owned(), 1, 50_000 - begin_ms)]
+    );
 }

@@ -13,9 +13,9 @@ use pilotlight_model::function_policy::{
 use pilotlight_model::ladder::{LadderCounters, Rung, ZygoteStatus};
 use pilotlight_model::names::Target;
 use pilotlight_model::node::{
-    Api, BoxFuture, Caller, Compiled, Directory, EventQueue, Folder, ForecastCounters, InvokeReply,
-    InvokeRequest, LogLine, Node, NodeError, NodeStatus, QueuedEvent, Resolved, Route, Shift,
-    VersionCounts, WarmUpOrder, WarmedUp, Why,
+    Announcement, Api, BoxFuture, Caller, Compiled, Directory, EventQueue, Folder,
+    ForecastCounters, InvokeReply, InvokeRequest, LogLine, Node, NodeError, NodeStatus,
+    QueuedEvent, Resolved, Route, Shift, VersionCounts, WarmUpOrder, WarmedUp, Why,
 };
 use pilotlight_model::provisioned::{Provisioned, Usage};
 use pilotlight_model::url::FunctionUrl;
@@ -143,6 +143,10 @@ impl Node for Fakes {
 
     fn warm_up(&self, _: WarmUpOrder) -> BoxFuture<'_, Result<WarmedUp, NodeError>> {
         unreachable!("the gateway warms nothing up")
+    }
+
+    fn announce(&self, _: Announcement) {
+        unreachable!("the gateway announces nothing")
     }
 
     fn shift(&self, _: Shift) -> BoxFuture<'_, ()> {

@@ -22,6 +22,8 @@ const UNLIKELY: f32 = 0.05;
 const SETTLES: Duration = Duration::from_secs(600);
 /// How long after its time an announced request may come.
 const LATE: Duration = Duration::from_secs(60);
+/// Announcements for times that are no further apart are for the same, in nanoseconds.
+const SAME: u64 = 1_000_000_000;
 /// How sure an announcement is.
 const ANNOUNCED: f32 = 0.95;
 
@@ -256,6 +258,9 @@ impl Pilot {
     }
 
     pub(super) fn announced(&mut self, now: Instant, told: &Announced, actions: &mut Vec<Action>) {
+        if told.requests == 0 {
+            return self.taken_back(now, told, actions);
+        }
         // What is announced when its time has come, as a warm-up is, says no more than that: it may come for as
         // long as idle instances are usually kept.
         let keep_alive = self.books.version(told.version).keep_alive;
@@ -270,6 +275,30 @@ impl Pilot {
             until: later(told.at, lasts),
         };
         self.expect_surely(now, told.version, forecast, told.requests, actions);
+    }
+
+    /// What was announced will not come.
+    fn taken_back(&mut self, now: Instant, told: &Announced, actions: &mut Vec<Action>) {
+        let Some(mind) = self.minds.entry(told.version.0) else {
+            return;
+        };
+        let Some(expected) = &mut mind.expected else {
+            return;
+        };
+        let forecast = &mut expected.forecast;
+        if forecast.by != Source::Announced {
+            return;
+        }
+        // What is expected may be of several announcements: from the first on, until the last is over.
+        let is_same = |one: Instant, other: Instant| one.0.abs_diff(other.0) < SAME;
+        let last = Instant(forecast.until.0.saturating_sub(LATE.as_nanos() as u64));
+        match (is_same(forecast.from, told.at), is_same(last, told.at)) {
+            (true, true) => mind.expected = None,
+            (true, false) => forecast.from = last,
+            (false, true) => forecast.until = later(forecast.from, LATE),
+            (false, false) => return,
+        }
+        self.review(now, told.version, actions);
     }
 
     fn expect_surely(

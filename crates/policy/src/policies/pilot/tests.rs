@@ -410,6 +410,43 @@ fn what_is_announced_is_there() {
 }
 
 #[test]
+fn what_is_taken_back_is_not_kept() {
+    let mut small = Small::new(Budget::Shadow, 1);
+    for (requests, at) in [(3, 600 * S), (0, 600 * S + 2_000_000)] {
+        small.tell(Event::Announced(Announced {
+            version: VersionId(0),
+            requests,
+            at: Instant(at),
+        }));
+    }
+    small.until(630);
+    assert!(
+        small.idle.is_empty() && !small.is_ready(0),
+        "{:?}",
+        small.idle
+    );
+}
+
+#[test]
+fn what_is_announced_beside_it_stays() {
+    let announce = |small: &mut Small, requests, at: u64| {
+        small.tell(Event::Announced(Announced {
+            version: VersionId(0),
+            requests,
+            at: Instant(at * S),
+        }));
+    };
+    for (taken_back, stays) in [(600, 630), (630, 600)] {
+        let mut small = Small::new(Budget::Shadow, 1);
+        announce(&mut small, 1, 600);
+        announce(&mut small, 1, 630);
+        announce(&mut small, 0, taken_back);
+        small.until(stays + 5);
+        assert!(small.is_ready(0), "{taken_back} was taken back");
+    }
+}
+
+#[test]
 fn a_burst_takes_turns_with_others() {
     let mut pilot = Pilot::new(Parameters::default());
     let mut actions = Vec::new();

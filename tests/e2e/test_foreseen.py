@@ -1,14 +1,16 @@
-"""Who calls whom is known to the node, whatever code the caller is made of and whichever way the call takes."""
+"""What the node knows of requests before they come: who calls whom, whatever code the caller is made of and whichever way
+the call takes, and when schedules fire."""
 
+import datetime
 import json
-import time
 
 import pytest
 
-from conftest import deploy_to, eventually
+from conftest import ROLE, deploy_to, eventually
 from forks import counts
 from packages import ECHO
 
+ARN = "arn:aws:lambda:us-east-1:123456789012:function:"
 CONFIG = '\n[policy]\nname = "pilot:node"\nevent_log = "{path}"\n'
 
 # Calls what it is told to, by plain HTTP: no SDK, no signature and no trace header.
@@ -53,6 +55,12 @@ def told(node):
     return calls
 
 
+def why(node, name):
+    """What the policy tells of a function."""
+    [version] = json.loads(node.pilot("why", name, "--output", "json").stdout)["versions"]
+    return version["forecasts"]
+
+
 def test_calls_through_the_inner_door_name_their_caller(node):
     client = node.client()
     callee = deploy_to(client, ECHO)
@@ -64,8 +72,7 @@ def test_calls_through_the_inner_door_name_their_caller(node):
     wanted = [(None, callee.name)] + [(caller.name, callee.name) for caller in others for _ in range(3)]
     calls = lambda: sorted((it for it in told(node) if it[1] == callee.name), key=str)
     eventually(lambda: calls() == sorted(wanted, key=str), "all calls are in the event log")
-    said = json.loads(node.pilot("why", others[0].name, "--output", "json").stdout)
-    [edge] = said["forecasts"]["calls"]
+    [edge] = why(node, others[0].name)["calls"]
     assert edge["function"].endswith(f":{callee.name}:$LATEST") and edge["calls"] == 2, "two requests have called"
 
 
@@ -73,11 +80,10 @@ def test_what_follows_an_event_is_caused_by_it(node):
     client = node.client()
     first, on_success, on_failure = deploy_to(client, ECHO), deploy_to(client, ECHO), deploy_to(client, ECHO)
     failing = deploy_to(client, "def lambda_handler(event, context):\n    raise ValueError\n")
-    arn = "arn:aws:lambda:us-east-1:123456789012:function:"
     for function, outcome, target in ((first, "OnSuccess", on_success), (failing, "OnFailure", on_failure)):
         client.put_function_event_invoke_config(
             FunctionName=function.name, MaximumRetryAttempts=0,
-            DestinationConfig={outcome: {"Destination": arn + target.name}},
+            DestinationConfig={outcome: {"Destination": ARN + target.name}},
         )
         function.invoke(1, InvocationType="Event")
     wanted = {(None, first.name), (first.name, on_success.name), (None, failing.name), (failing.name, on_failure.name)}
@@ -110,5 +116,52 @@ def test_a_callee_is_made_ready_while_its_caller_runs(new_platform):
     assert caller.call(event) == 200
     last = json.loads(node.pilot("starts", callee.name, "--limit", "1", "--output", "json").stdout)[0]
     assert last["kind"] in ("warm", "spare", "forked"), last
-    [edge] = json.loads(node.pilot("why", caller.name, "--output", "json").stdout)["forecasts"]["calls"]
+    [edge] = why(node, caller.name)["calls"]
     assert edge["hits"] >= 1 and edge["lead_ms"] > 0, edge
+
+
+def in_seconds(count):
+    """`at()` some seconds from now, in UTC."""
+    time = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=count)
+    return f"at({time:%Y-%m-%dT%H:%M:%S})"
+
+
+def test_a_schedule_finds_an_instance_that_was_made_for_it(node):
+    client, scheduler = node.client(), node.client(service="scheduler")
+    called, spared = deploy_to(client, ECHO), deploy_to(client, ECHO)
+    # Nobody has called them: each has a spare, and neither an instance.
+    assert counts(node, called.name)["idle"] == 0
+    for function in (called, spared):
+        scheduler.create_schedule(
+            Name=function.name, ScheduleExpression=in_seconds(5), FlexibleTimeWindow={"Mode": "OFF"},
+            Target={"Arn": ARN + function.name, "RoleArn": ROLE, "Input": "1"},
+        )
+    eventually(lambda: announced(node, spared.name), "it is announced")
+    scheduler.delete_schedule(Name=spared.name)
+    starts = lambda: json.loads(node.pilot("starts", called.name, "--output", "json").stdout)
+    [start] = eventually(starts, "it was called")
+    assert start["kind"] == "warm", start
+    # Its instance was ordered because of the announcement, before the event came.
+    [ordered] = [it for it in orders(node, called.name) if it["because"]["forecast"]["by"] == "announced"]
+    assert ordered["instances"] == 1, ordered
+    # What was taken back had nothing made for it.
+    assert announced(node, spared.name) == [1, 0]
+    assert counts(node, spared.name)["idle"] == 0
+
+
+def of(node, name, what, kind):
+    """Events or actions of one kind that are about a function, in the node's event log."""
+    lines = [json.loads(line) for line in node.events.read_text().splitlines()]
+    [number] = [line["name"][0] for line in lines if "name" in line and f":{name}:" in line["name"][1]]
+    bodies = [line[what][1] if what == "event" else line[what] for line in lines if what in line]
+    return [it[kind] for it in bodies if kind in it and it[kind]["version"] == number]
+
+
+def announced(node, name):
+    """How many requests the node was told to expect of a function, each time."""
+    return [it["requests"] for it in of(node, name, "event", "announced")]
+
+
+def orders(node, name):
+    """Instances that the policy wanted ready ahead."""
+    return of(node, name, "action", "pre_start")
