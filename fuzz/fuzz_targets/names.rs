@@ -30,7 +30,7 @@ const PREFIXES: [&str; 5] = [
 fuzz_target!(|input: Input<'_>| {
     let caller = Caller {
         account: AccountId::default(),
-        region: Region::default(),
+        region: Region::default(), function: None,
     };
     let name = format!("{}{}", PREFIXES[usize::from(input.prefix) % PREFIXES.len()], input.name);
     if let Ok(reference) = name.parse::<FunctionRef>() {

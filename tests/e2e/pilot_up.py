@@ -43,6 +43,7 @@ class Platform:
                 shutil.copytree(SEED / "data" / part, self.data_dir / part, copy_function=os.link)
         self.config = self.folder / "pilot.toml"
         self.config.write_text(TOML + config)
+        self.config.chmod(0o600)
         self.log_path = self.folder / "log"
         self.log_path.touch()
         self.expected = []

@@ -227,7 +227,10 @@ def test_a_signature_makes_nobody_another(platform, caller):
     theirs = deploy_to(platform.client(key=OTHER), ECHO, name="theirs")
     for how in ({"endpoint_url": keys["endpoint_url"]}, keys):
         asked = {"service": "sts", "operation": "get_caller_identity", "how": how}
-        assert caller.call(asked)["Account"] == account_of(caller)
+        who = caller.call(asked)
+        session = f"arn:aws:sts::{account_of(caller)}:assumed-role/caller/caller"
+        assert (who["Account"], who["Arn"]) == (account_of(caller), session)
+        assert who["UserId"].startswith("AROA") and who["UserId"].endswith(":caller")
     # By name it is not there, and by its ARN not allowed, whoever signs.
     arn = f"arn:aws:lambda:us-east-1:{OTHER}:function:theirs"
     for name, error in (("theirs", "ResourceNotFoundException"), (arn, "AccessDeniedException")):

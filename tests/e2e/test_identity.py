@@ -47,3 +47,14 @@ def test_what_is_not_served_is_told_in_the_protocol_of_who_asks(platform):
         code, status, message = refusal(getattr(client, operation), **members)
         assert (code, status) == ("InvalidAction", 400), (service, code, message)
         assert message.startswith(f"{name} is for a service that is not served here. Served are: AWS Lambda, "), message
+
+
+def test_s3_is_told_in_its_own_words(platform):
+    client = platform.client(service="s3")
+    for operation, members in (("list_buckets", {}), ("put_object", {"Bucket": "b", "Key": "a&b", "Body": b"1"})):
+        code, status, message = refusal(getattr(client, operation), **members)
+        assert (code, status) == ("NotImplemented", 501), message
+        assert "is for a service that is not served here. Served are: AWS Lambda, " in message
+    assert refusal(client.head_object, Bucket="b", Key="k")[1] == 501
+    shown = platform.aws("list-buckets", service="s3api", check=False)
+    assert "NotImplemented" in shown.stderr and "Served are: AWS Lambda" in shown.stderr, shown.stderr

@@ -80,6 +80,25 @@ def test_keys_outlive_the_platform_and_no_secret_is_readable(new_platform):
     assert refused.returncode == 1 and "does not hold access keys" in refused.stderr
 
 
+def test_secrets_that_others_may_read_are_told_once_with_what_mends_it(new_platform):
+    platform = new_platform('[[access_keys]]\nid = "a"\nsecret = "b"\naccount = "000000000001"\n')
+    secrets = (platform.config, platform.data_dir / "secret.key")
+    warned = lambda: [line["message"] for line in platform.log() if "holds secrets" in line.get("message", "")]  # noqa: E731
+    assert platform.stop() == 0 and not warned()
+    for path in secrets:
+        path.chmod(0o644)
+    platform.expect_log("holds secrets")
+    platform.start()
+    told = warned()
+    assert len(told) == 2, told
+    for path, line in zip(secrets, told, strict=True):
+        assert line.endswith(f"(mode 644): chmod 600 {path}"), line
+        subprocess.run(line.rsplit(": ", 1)[1].split(), check=True)
+    assert platform.stop() == 0
+    platform.start()
+    assert warned() == told, "nothing is left to warn of"
+
+
 def test_a_folder_that_is_not_there_is_told_and_not_made(tmp_path):
     for action in (["ls"], ["delete", "AKIAXXXXXXXXXXXXXXXX"]):
         done = subprocess.run(

@@ -116,14 +116,9 @@ fn no_operation(api: ApiId, request: &Request<Bytes>) -> String {
     // Paths of Lambda begin with a date, and those of others have gone to others: this one is meant for a service
     // that is somewhere else, as happens with `AWS_ENDPOINT_URL`, which is for all of them.
     if api == ApiId::Lambda && !uri.path().starts_with("/20") {
-        return not_served(&asked);
+        return ApiId::not_served(&asked);
     }
     format!("No operation of {} is {asked}", api.title())
-}
-
-fn not_served(what: &str) -> String {
-    let served = ApiId::ALL.map(ApiId::title).join(", ");
-    format!("{what} is for a service that is not served here. Served are: {served}")
 }
 
 async fn operate(

@@ -61,6 +61,7 @@ pub(crate) fn function(arn: &str) -> Option<Target> {
     let caller = Caller {
         account: reference.account?,
         region: reference.region?,
+        function: None,
     };
     Target::resolve(&caller, arn, None).ok()
 }

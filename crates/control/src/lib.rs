@@ -42,5 +42,5 @@ pub use config::{Config, HotReload, KEY_FILE, Retries};
 pub use control::Control;
 pub use deliveries::{Destination, Destinations, InvalidDestination};
 pub use metrics::{Ending, Metrics, OfKind, Place};
-pub use sealing::{SealingKey, SealingKeyError};
+pub use sealing::{SealingKey, SealingKeyError, warn_if_exposed};
 pub use url_base::{InvalidUrlBase, UrlBase};

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -146,6 +146,21 @@ fn make(path: &Path) -> io::Result<String> {
         Ok(()) => Ok(text),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::read_to_string(path),
         Err(error) => Err(error),
+    }
+}
+
+/// Warns of a file with secrets that others than its owner may read. It is used all the same: a platform that does not
+/// start any more for want of a `chmod` helps nobody, and what has been read cannot be made secret again.
+pub fn warn_if_exposed(path: &Path) {
+    let Ok(metadata) = fs::metadata(path) else {
+        return;
+    };
+    let mode = metadata.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        tracing::warn!(
+            "{path} holds secrets, and others than its owner may use it (mode {mode:o}): chmod 600 {path}",
+            path = path.display()
+        );
     }
 }
 

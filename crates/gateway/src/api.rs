@@ -26,6 +26,7 @@ pub(crate) async fn open(parts: &Parts, head: http::request::Parts) -> Answered 
     let nobody = Caller {
         account: Default::default(),
         region: Default::default(),
+        function: None,
     };
     let request = http::Request::from_parts(head, Bytes::new());
     Ok(parts.control.handle(nobody, request).await.into())

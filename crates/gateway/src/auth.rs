@@ -30,6 +30,7 @@ use crate::own;
 use chunked::Encoding;
 use credential::Signed;
 pub(crate) use open::region as region_of;
+pub(crate) use open::service as service_of;
 pub use open::{OpenListenRefused, refuse_open_listen};
 use sha2::{Digest, Sha256};
 use signature::{Chain, Signature};
@@ -214,6 +215,7 @@ fn keyed(
     let caller = Caller {
         account: account.clone(),
         region,
+        function: None,
     };
     let encoding = Encoding::of(&head.headers)?;
     let proof = match announced(head)? {

@@ -27,7 +27,7 @@ use crate::invoke::{self, Style};
 use crate::own::Own;
 use crate::record::{Recorder, Records, Responding};
 use crate::urls::{self, Address};
-use crate::{api, own};
+use crate::{api, elsewhere, own};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
@@ -72,6 +72,8 @@ enum Route<'a> {
     Url(Address<'a>),
     /// The invocation path: here.
     Invoke(Style, &'a str),
+    /// Nowhere: here it is told so.
+    S3,
     /// Pilotlight's own read API: here.
     Own(Own),
     /// Downloads that carry their own proof: the control plane.
@@ -164,6 +166,7 @@ impl Gateway {
                 invoke::invoke(&self.0, &call, style, name, &mut body).await
             }
             Route::Own(own) => own::answer(&self.0, &call, own, &mut body).await,
+            Route::S3 => Ok(elsewhere::s3(&head).into()),
             Route::Code => api::open(&self.0, head.clone()).await,
             Route::Control => api::forward(&self.0, &call, &mut body).await,
         };
@@ -246,7 +249,7 @@ fn route(head: &http::request::Parts, inside: bool) -> Route<'_> {
         return Route::Invoke(Style::InvokeAsync, name);
     }
     if inside {
-        return Route::Control;
+        return control(head);
     }
     // The one thing that nobody authenticates here: nothing but a download may go this way.
     if head.method == Method::GET && path.starts_with(CODE_PATH) {
@@ -254,7 +257,15 @@ fn route(head: &http::request::Parts, inside: bool) -> Route<'_> {
     }
     match Own::of(&head.method, path) {
         Some(own) => Route::Own(own),
-        None => Route::Control,
+        None => control(head),
+    }
+}
+
+/// The operations of AWS's APIs, and what is meant for another one.
+fn control(head: &http::request::Parts) -> Route<'_> {
+    match elsewhere::is_s3(head) {
+        true => Route::S3,
+        false => Route::Control,
     }
 }
 

@@ -24,6 +24,7 @@ mod budget;
 mod clock;
 mod config;
 mod door;
+mod elsewhere;
 mod eventstream;
 mod front;
 mod invoke;

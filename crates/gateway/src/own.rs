@@ -88,6 +88,7 @@ pub(crate) async fn answer(
         Caller {
             account: Default::default(),
             region: Default::default(),
+            function: None,
         }
     };
     let query = call.head.uri.query().unwrap_or("");

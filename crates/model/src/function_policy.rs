@@ -144,24 +144,22 @@ pub fn authorize(
     };
     match policy(&target).allows(&access) {
         true => Ok(target),
-        false => Err(access.denied()),
+        false => Err(access.denied(caller)),
     }
 }
 
 impl Access<'_> {
     /// 403 in AWS's words. It tells nothing about whether the resource is there.
-    pub fn denied(&self) -> LambdaError {
+    pub fn denied(&self, caller: &Caller) -> LambdaError {
         let Self {
-            identity,
-            action,
-            resource,
-            ..
+            action, resource, ..
         } = self;
         LambdaError::new(
             ErrorKind::AccessDenied,
             format!(
-                "User: {identity} is not authorized to perform: {action} on resource: {resource} because \
-                 no resource-based policy allows the {action} action"
+                "User: {} is not authorized to perform: {action} on resource: {resource} because \
+                 no resource-based policy allows the {action} action",
+                caller.arn()
             ),
         )
     }

@@ -45,6 +45,20 @@ pub struct Caller {
     pub account: AccountId,
     /// Region of the signature's credential scope.
     pub region: Region,
+    /// The function whose instance asks, where one does.
+    pub function: Option<FunctionName>,
+}
+
+impl Caller {
+    /// Who it is, as AWS names it: an access key acts as the root of its account, for there are no users; a function in
+    /// a session of its role. The name of that role means nothing here, and the function's stands for it.
+    pub fn arn(&self) -> String {
+        let (partition, account) = (self.region.partition(), &self.account);
+        match &self.function {
+            None => format!("arn:{partition}:iam::{account}:root"),
+            Some(name) => format!("arn:{partition}:sts::{account}:assumed-role/{name}/{name}"),
+        }
+    }
 }
 
 /// A line of a log group. Positions are opaque and grow.

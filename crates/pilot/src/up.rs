@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
+use pilotlight_control::warn_if_exposed;
 use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 
 pub(crate) use config::{Config, InvalidConfig};
@@ -42,6 +43,10 @@ pub(crate) fn run(args: UpArgs) -> anyhow::Result<Exit> {
         bail!("sandboxes need root: run `sudo pilot up`");
     }
     telemetry::start(&config)?;
+    if let Some(path) = args.config.as_ref().filter(|_| config.has_secrets()) {
+        warn_if_exposed(path);
+    }
+    warn_if_exposed(&config.key_file());
     let _lock = Lock::take(&config.data_dir)?;
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -40,7 +40,9 @@ pub(super) async fn get_account_settings(
     parts: &Arc<Parts>,
     caller: &Caller,
 ) -> Result<AccountSettings, LambdaError> {
-    let Caller { account, region } = caller.clone();
+    let Caller {
+        account, region, ..
+    } = caller.clone();
     let unreserved = parts.catalog.index().unreserved(&account, &region);
     let ((function_count, functions_size), layers_size) = parts
         .catalog

@@ -168,6 +168,7 @@ fn owner(function: &VersionKey) -> Caller {
     Caller {
         account: function.account.clone(),
         region: function.region.clone(),
+        function: None,
     }
 }
 

@@ -5,10 +5,13 @@ use pilotlight_model::node::Caller;
 use pilotlight_model::service::{ApiId, Operation, STS_NAMESPACE};
 use pilotlight_model::{ErrorKind, LambdaError};
 
-use super::{Answer, not_served, not_yet};
+use super::{Answer, not_yet};
 
 /// Characters of an action's name that an error repeats.
 const ACTION_CHARS: usize = 128;
+
+/// Stands for the unique id of a function's role, of which there is none here: in the form that AWS has them.
+const ROLE_ID: &str = "AROA00000000000000000";
 
 /// The operation that the form in a body names. All services of the query protocol look alike from the outside: what the
 /// Security Token Service does not have is taken to be meant for another.
@@ -20,19 +23,23 @@ pub(super) fn operation(form: &[u8]) -> Result<&'static Operation, LambdaError> 
     let action = String::from_utf8_lossy(action);
     ApiId::Sts.model().operation(&action).ok_or_else(|| {
         let action: String = action.chars().take(ACTION_CHARS).collect();
-        LambdaError::new(ErrorKind::UnknownOperation, not_served(&action))
+        LambdaError::new(ErrorKind::UnknownOperation, ApiId::not_served(&action))
     })
 }
 
-/// Carries it out. An access key acts as the root of its account.
+/// Carries it out.
 pub(super) fn dispatch(caller: &Caller, operation: &Operation) -> Result<Answer, LambdaError> {
     if operation.name() != "GetCallerIdentity" {
         return Err(not_yet(operation.name()));
     }
-    let account = &caller.account;
+    let (account, arn) = (&caller.account, caller.arn());
+    let user = match &caller.function {
+        None => account.to_string(),
+        Some(function) => format!("{ROLE_ID}:{function}"),
+    };
     Ok(Answer::Xml(format!(
         "<GetCallerIdentityResponse xmlns=\"{STS_NAMESPACE}\">\n  <GetCallerIdentityResult>\n    \
-         <Arn>arn:aws:iam::{account}:root</Arn>\n    <UserId>{account}</UserId>\n    <Account>{account}</Account>\n  \
+         <Arn>{arn}</Arn>\n    <UserId>{user}</UserId>\n    <Account>{account}</Account>\n  \
          </GetCallerIdentityResult>\n</GetCallerIdentityResponse>\n"
     )))
 }

@@ -171,7 +171,7 @@ async fn find(
     caller: &Caller,
     key: LayerVersionKey,
 ) -> Result<Whole, LambdaError> {
-    let asks = caller.account.clone();
+    let asks = caller.clone();
     // A layer is reached in its own region alone.
     let here = key.layer.region == caller.region;
     let record = parts
@@ -245,7 +245,7 @@ fn owned(
     resource: &impl std::fmt::Display,
 ) -> Result<(), LambdaError> {
     if layer.account != caller.account {
-        return Err(policy::denied(&caller.account, action, resource));
+        return Err(policy::denied(caller, action, resource));
     }
     if layer.region != caller.region {
         return Err(missing());

@@ -47,7 +47,9 @@ pub(super) async fn list_functions(
 ) -> Result<ListFunctionsResponse, LambdaError> {
     let page = page(request.max_items);
     let (name, version) = version_seen(request.marker.as_deref())?;
-    let Caller { account, region } = caller.clone();
+    let Caller {
+        account, region, ..
+    } = caller.clone();
     let all = request.function_version.is_some();
     let records = parts
         .catalog

@@ -65,5 +65,6 @@ pub(super) fn acting(
     Ok(Caller {
         account: owner.account,
         region: owner.region,
+        function: None,
     })
 }

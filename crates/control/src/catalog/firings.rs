@@ -138,7 +138,9 @@ impl Session<'_> {
         owner: &Caller,
         group: &str,
     ) -> Result<(), CatalogError> {
-        let Caller { account, region } = owner;
+        let Caller {
+            account, region, ..
+        } = owner;
         let prefix = format!(
             "arn:{}:scheduler:{region}:{account}:schedule/{group}",
             region.partition()
@@ -173,6 +175,7 @@ fn firing(row: &Row<'_>) -> Result<Firing, rusqlite::Error> {
         caller: Caller {
             account: parsed(row, 1)?,
             region: parsed(row, 2)?,
+            function: None,
         },
         schedule_arn: row.get(3)?,
         target: json(row, 4)?,

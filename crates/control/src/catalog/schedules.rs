@@ -223,7 +223,9 @@ impl Schedule {
 
     /// `arn:partition:scheduler:region:account:schedule/group/name`.
     pub(crate) fn arn(&self) -> String {
-        let Caller { account, region } = &self.caller;
+        let Caller {
+            account, region, ..
+        } = &self.caller;
         format!(
             "arn:{}:scheduler:{region}:{account}:schedule/{}/{}",
             region.partition(),
@@ -243,6 +245,7 @@ fn schedule(row: &Row<'_>) -> Result<Schedule, rusqlite::Error> {
         caller: Caller {
             account: parsed(row, 1)?,
             region: parsed(row, 2)?,
+            function: None,
         },
         group: row.get(3)?,
         name: row.get(4)?,

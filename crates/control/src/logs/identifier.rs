@@ -70,6 +70,7 @@ mod tests {
         let caller = Caller {
             account: Default::default(),
             region: Default::default(),
+            function: None,
         };
         let group = named(&caller, "/aws/lambda/f");
         let arn = arn(&group);

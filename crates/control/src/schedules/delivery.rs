@@ -117,7 +117,9 @@ impl Delivery {
 
 /// Whether messages can be sent to that queue, or kept for it.
 pub(crate) fn queue(arn: &str, caller: &Caller) -> Result<(), Unusable> {
-    let Caller { account, region } = caller;
+    let Caller {
+        account, region, ..
+    } = caller;
     destination::check(arn, Use::OnFailure, account, region).map_err(|_| {
         unusable(format!(
             "{arn} is not available as a queue on this platform."

@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use crate::harness::{FUNCTIONS, Platform, ROOM, caller, inline, until};
 
 fn serving(platform: &Platform, name: &str) -> Arc<FunctionSpec> {
-    let Caller { account, region } = caller();
+    let Caller {
+        account, region, ..
+    } = caller();
     platform
         .control
         .resolve(&account, &region, &name.parse().unwrap(), None)

@@ -304,6 +304,7 @@ async fn the_same_name_twice_and_an_old_revision() {
     let elsewhere = Caller {
         account: "000000000000".parse().unwrap(),
         region: "us-east-1".parse().unwrap(),
+        function: None,
     };
     let body = json!({
         "FunctionName": "f",

@@ -291,6 +291,7 @@ async fn lists_are_paged_and_kept_apart_by_account_and_region() {
         let other = Caller {
             account: account.parse().unwrap(),
             region: region.parse().unwrap(),
+            function: None,
         };
         let empty = platform
             .call_as(other, Method::GET, FUNCTIONS, Value::Null)

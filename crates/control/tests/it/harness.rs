@@ -241,5 +241,6 @@ pub(crate) fn caller() -> Caller {
     Caller {
         account: AccountId::default(),
         region: Region::default(),
+        function: None,
     }
 }

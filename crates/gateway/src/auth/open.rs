@@ -60,12 +60,18 @@ pub(crate) fn region(head: &Parts) -> Option<Region> {
     credential(head)?.region.parse().ok()
 }
 
+/// The service that the credential scope of a request names. Nothing is verified.
+pub(crate) fn service(head: &Parts) -> Option<String> {
+    Some(credential(head)?.service)
+}
+
 fn named(credential: Option<&Credential>) -> Caller {
     let account = credential.and_then(|it| it.key_id.parse().ok());
     let region = credential.and_then(|it| it.region.parse().ok());
     Caller {
         account: account.unwrap_or_default(),
         region: region.unwrap_or_default(),
+        function: None,
     }
 }
 

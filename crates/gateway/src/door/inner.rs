@@ -118,6 +118,7 @@ impl Inside {
         Caller {
             account: key.account.clone(),
             region: auth::region_of(head).unwrap_or_else(|| key.region.clone()),
+            function: Some(key.name.clone()),
         }
     }
 
@@ -156,16 +157,9 @@ impl Inside {
             format!(
                 "User: {} is not authorized to perform: {action} on resource: {resource} because no identity-based \
                  policy allows the {action} action",
-                self.identity()
+                self.caller(head).arn()
             ),
         ))
-    }
-
-    /// As AWS names a function's session. The name of its role is not known on the way of a request, and means nothing.
-    fn identity(&self) -> String {
-        let key = &self.inhabitant.version;
-        let (partition, account, name) = (key.region.partition(), &key.account, &key.name);
-        format!("arn:{partition}:sts::{account}:assumed-role/{name}/{name}")
     }
 
     /// Makes an answer one that this door may give, and holds its share of memory until it is written.

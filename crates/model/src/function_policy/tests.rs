@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::ids::AccountId;
+use crate::ids::{AccountId, Region};
 
 const FUNCTION: &str = "arn:aws:lambda:us-east-1:123456789012:function:f";
 const FRIEND: &str = "111122223333";
@@ -52,8 +52,13 @@ fn nothing_is_allowed_by_default() {
         context: Context::default(),
     };
     assert!(!Policy::none().allows(&access));
+    let caller = Caller {
+        account: friend.clone(),
+        region: Region::default(),
+        function: None,
+    };
     assert_eq!(
-        access.denied().message,
+        access.denied(&caller).message,
         format!(
             "User: arn:aws:iam::{FRIEND}:root is not authorized to perform: lambda:InvokeFunction on \
              resource: {FUNCTION} because no resource-based policy allows the lambda:InvokeFunction action"
@@ -259,6 +264,7 @@ fn one_s_own_functions_need_no_policy() {
     let caller = Caller {
         account: AccountId::default(),
         region: Default::default(),
+        function: None,
     };
     let ask = |name: &str, policy: &dyn Fn() -> Arc<Policy>| {
         authorize(&caller, name, None, INVOKE_FUNCTION, |_| policy())

@@ -8,6 +8,7 @@ fn caller() -> Caller {
     Caller {
         account: AccountId::default(),
         region: Region::default(),
+        function: None,
     }
 }
 

@@ -92,6 +92,12 @@ impl ApiId {
         }
     }
 
+    /// What to tell whoever asks for a service that is not among them.
+    pub fn not_served(what: &str) -> String {
+        let served = Self::ALL.map(Self::title).join(", ");
+        format!("{what} is for a service that is not served here. Served are: {served}")
+    }
+
     /// Its service model.
     pub fn model(self) -> &'static Service {
         match self {

@@ -3,6 +3,7 @@
 
 pub(crate) mod asynchronous;
 mod check;
+mod error;
 pub(crate) mod policy;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,6 +18,8 @@ use pilotlight_model::limits::{DEFAULT_DRAIN, Limits};
 use pilotlight_model::node::FunctionApi;
 
 use asynchronous::Asynchronous;
+pub(crate) use error::InvalidConfig;
+use error::value;
 use policy::PolicyConfig;
 
 use super::file::{AccessKey, File, HotReload, LimitsTable, LogFormat};
@@ -70,35 +73,6 @@ pub(crate) struct Subnet {
     pub(crate) prefix: u8,
 }
 
-/// Why a configuration cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum InvalidConfig {
-    /// The file is not there or cannot be read.
-    #[error("cannot read {}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
-    /// Not TOML, a key that is not known, or a value of another type.
-    #[error("{}: {message}", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, with its line.
-        message: String,
-    },
-    /// A value that cannot be.
-    #[error("{key}: {reason}")]
-    Value {
-        /// The key in the file.
-        key: &'static str,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -133,10 +107,18 @@ impl Default for Config {
 impl Config {
     /// Resolves options, file and defaults, and refuses what cannot work.
     pub(crate) fn resolve(args: &UpArgs) -> Result<Self, InvalidConfig> {
-        let file = match &args.config {
-            Some(path) => read(path)?,
-            None => File::default(),
+        let Some(path) = &args.config else {
+            return Self::of(args, File::default());
         };
+        let text = read(path)?;
+        let file = toml::from_str(&text).map_err(|error| InvalidConfig::Malformed {
+            path: path.to_owned(),
+            message: error.to_string().trim_end().to_owned(),
+        })?;
+        Self::of(args, file).map_err(|error| error.placed(path, &text))
+    }
+
+    fn of(args: &UpArgs, file: File) -> Result<Self, InvalidConfig> {
         let mut config = Self::default().with(file)?;
         if let Some(listen) = args.listen {
             config.listen = listen;
@@ -236,6 +218,11 @@ impl Config {
         self.key_file.clone().unwrap_or_else(unless_told)
     }
 
+    /// Whether its file holds what nobody else may read.
+    pub(crate) fn has_secrets(&self) -> bool {
+        !self.access_keys.is_empty()
+    }
+
     /// The access keys in the data directory.
     pub(crate) fn stored_keys(&self) -> Result<AccessKeys, SealingKeyError> {
         let sealing = SealingKey::open(&self.key_file())?;
@@ -300,14 +287,10 @@ impl Config {
     }
 }
 
-fn read(path: &Path) -> Result<File, InvalidConfig> {
-    let text = std::fs::read_to_string(path).map_err(|source| InvalidConfig::Unreadable {
+fn read(path: &Path) -> Result<String, InvalidConfig> {
+    std::fs::read_to_string(path).map_err(|source| InvalidConfig::Unreadable {
         path: path.to_owned(),
         source,
-    })?;
-    toml::from_str(&text).map_err(|error| InvalidConfig::Malformed {
-        path: path.to_owned(),
-        message: error.to_string().trim_end().to_owned(),
     })
 }
 
@@ -317,13 +300,6 @@ fn parse_subnet(text: &str) -> Option<Subnet> {
         network: network.parse().ok()?,
         prefix: prefix.parse().ok()?,
     })
-}
-
-fn value(key: &'static str, reason: impl Into<String>) -> InvalidConfig {
-    InvalidConfig::Value {
-        key,
-        reason: reason.into(),
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use pilotlight_model::limits::{CODE_UNPACKED_BYTES, LAYERS};
+use pilotlight_model::node::Caller;
 use pilotlight_model::{LambdaError, LayerKey, LayerVersionKey, VersionKey};
 
 use super::policy;
@@ -21,6 +22,11 @@ pub(in crate::api) fn resolve(
             "Cannot reference more than {LAYERS} layers."
         )));
     }
+    let owner = Caller {
+        account: function.account.clone(),
+        region: function.region.clone(),
+        function: None,
+    };
     let mut seen: HashMap<LayerKey, &str> = HashMap::new();
     let mut found = Vec::with_capacity(arns.len());
     for arn in arns {
@@ -35,7 +41,7 @@ pub(in crate::api) fn resolve(
             )));
         }
         let record = session.layer(&key)?;
-        policy::allow(&function.account, &key, record.as_ref())?;
+        policy::allow(&owner, &key, record.as_ref())?;
         let record = record.ok_or_else(absent)?;
         if let Some(before) = seen.insert(key.layer.clone(), arn) {
             return Err(invalid(format!(

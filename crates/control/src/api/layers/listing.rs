@@ -57,7 +57,9 @@ pub(in crate::api) async fn layers(
     let page = page(request.max_items);
     let filter = request.filter();
     let after = seen(request.marker.as_deref())?.unwrap_or_default();
-    let Caller { account, region } = caller.clone();
+    let Caller {
+        account, region, ..
+    } = caller.clone();
     let mut records = parts
         .catalog
         .read(move |session| {

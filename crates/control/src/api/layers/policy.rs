@@ -178,26 +178,28 @@ pub(in crate::api) async fn get(
 
 /// Whether an account may read, and so use, a version. One that may not learns not even whether it is there.
 pub(super) fn allow(
-    account: &AccountId,
+    caller: &Caller,
     key: &LayerVersionKey,
     record: Option<&LayerRecord>,
 ) -> Result<(), LambdaError> {
     let policy = record.and_then(|record| record.policy.as_ref());
     let mut statements = policy.into_iter().flat_map(|policy| &policy.statements);
+    let account = &caller.account;
     if key.layer.account == *account || statements.any(|it| it.allows(account)) {
         Ok(())
     } else {
-        Err(denied(account, ACTION, key))
+        Err(denied(caller, ACTION, key))
     }
 }
 
 /// 403 in AWS's words.
-pub(super) fn denied(account: &AccountId, action: &str, resource: &impl Display) -> LambdaError {
+pub(super) fn denied(caller: &Caller, action: &str, resource: &impl Display) -> LambdaError {
     LambdaError::new(
         ErrorKind::AccessDenied,
         format!(
-            "User: arn:aws:iam::{account}:root is not authorized to perform: {action} on resource: \
-             {resource} because no resource-based policy allows the {action} action"
+            "User: {} is not authorized to perform: {action} on resource: {resource} because no \
+             resource-based policy allows the {action} action",
+            caller.arn()
         ),
     )
 }

@@ -180,7 +180,9 @@ pub(super) async fn ensure_default(parts: &Parts, caller: &Caller) -> Result<(),
 
 /// `arn:partition:scheduler:region:account:schedule-group/name`.
 pub(super) fn arn(caller: &Caller, name: &str) -> String {
-    let Caller { account, region } = caller;
+    let Caller {
+        account, region, ..
+    } = caller;
     let partition = region.partition();
     format!("arn:{partition}:scheduler:{region}:{account}:schedule-group/{name}")
 }

@@ -10,6 +10,7 @@ fn context() -> Context {
         caller: Caller {
             account: Default::default(),
             region: Default::default(),
+            function: None,
         },
         schedule_arn: "arn:aws:scheduler:us-east-1:123456789012:schedule/default/s".to_owned(),
         scheduled_ms: 1_785_153_600_000,

@@ -118,6 +118,7 @@ fn signers_are_named() {
     let caller = Caller {
         account: Default::default(),
         region: Default::default(),
+        function: None,
     };
     let head = || http::Request::builder().header("Authorization", "a");
     assert_eq!(event(head(), "", None)["headers"]["authorization"], "a");
@@ -137,6 +138,7 @@ fn a_presigned_query_is_told_without_what_could_be_sent_again() {
     let caller = Caller {
         account: Default::default(),
         region: Default::default(),
+        function: None,
     };
     let uri = "/?a=1&X-Amz-Date=d&X-Amz-Signature=s&b=%26&X%2DAmz-Security-Token=t&c";
     let head = || http::Request::builder().uri(uri);

@@ -173,5 +173,11 @@ fn values_that_cannot_work_are_refused() {
     ] {
         let error = resolve(text).unwrap_err();
         assert!(error.contains(key), "{text}: {error}");
+        assert!(error.contains("pilot.toml"), "{text}: {error}");
     }
+    let error = resolve("pool_size = 1\n[policy]\nname = \"nobody\"\n").unwrap_err();
+    assert!(
+        error.contains("pilot.toml, line 3: policy.name: "),
+        "{error}"
+    );
 }
