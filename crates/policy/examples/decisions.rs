@@ -44,7 +44,7 @@ fn main() {
         .and_then(|it| it.parse().ok())
         .unwrap_or(100_000);
     let parameters = Parameters {
-        budget: Budget::Shadow,
+        budget: Budget::TEN_MINUTES,
         ..Parameters::default()
     };
     let mut pilot = Pilot::new(parameters);

@@ -1,5 +1,6 @@
 //! What a simulation found, as plain values; how they are printed is each format's own.
 
+mod beside;
 mod csv;
 mod html;
 mod json;
@@ -15,6 +16,7 @@ use crate::options::{Arrivals, Deploy, Minute, Model, Options, Ties};
 use crate::outcome::Outcome;
 use crate::trace::Trace;
 
+pub use beside::{Beside, beside};
 pub use csv::{by_edge, by_function};
 pub use summary::{
     ForecastSummary, Kinds, Latencies, Memory, RunSummary, Shares, SourceSummary, Summary,

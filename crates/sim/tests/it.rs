@@ -6,6 +6,8 @@ mod concurrent;
 mod eventlog;
 #[path = "it/fixed.rs"]
 mod fixed;
+#[path = "it/goal.rs"]
+mod goal;
 #[path = "it/ladder.rs"]
 mod ladder;
 #[path = "it/read.rs"]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pilotlight_model::start::Instant;
 
+use super::shadow::KEEP_ALIVE;
 use super::{Budget, Ledger};
 
 /// Between two looks at the account.
@@ -21,8 +22,11 @@ const HORIZON_S: f64 = 2.0 * 3_600.0;
 const FOLLOW: f64 = 0.05;
 /// By how much what is spent is taken to be over what may be, where nothing is left.
 const SHORT: f64 = 8.0;
-/// No decision holds for longer before it is looked at again; the account keeps a reserve for so long.
-pub const LEASE: Duration = Duration::from_secs(300);
+/// No decision holds for longer before it is looked at again, nor for more than half of a shadow's keep-alive; the
+/// account keeps a reserve for so long.
+const LEASE: Duration = Duration::from_secs(300);
+/// And for no less than so long.
+const SHORTEST: Duration = Duration::from_secs(5);
 /// What is learned of spending per minute is forgotten over so many minutes.
 const SMOOTH: f64 = 1.0 / 60.0;
 
@@ -46,7 +50,15 @@ struct Look {
 impl Price {
     /// A price for that budget.
     pub fn new(budget: Budget) -> Self {
-        let price = if budget == Budget::Shadow { FIRST } else { 0.0 };
+        let price = match budget {
+            // The last moment that the shadow keeps is worth about one part in its time: hazards fall as one over
+            // the time that has passed.
+            Budget::Shadow(keep_alive) => {
+                let times = KEEP_ALIVE.as_secs_f64() / keep_alive.as_secs_f64().max(1e-3);
+                (FIRST * times).clamp(LOWEST, HIGHEST)
+            }
+            Budget::Node | Budget::Bytes(_) => 0.0,
+        };
         Self {
             budget,
             price,
@@ -72,6 +84,14 @@ impl Price {
         if self.is_free() { FIRST } else { self.price }
     }
 
+    /// For how long a decision holds at most.
+    pub fn lease(&self) -> Duration {
+        match self.budget {
+            Budget::Shadow(keep_alive) => (keep_alive / 2).clamp(SHORTEST, LEASE),
+            Budget::Node | Budget::Bytes(_) => LEASE,
+        }
+    }
+
     /// When to look next.
     pub fn due(&self) -> Option<Instant> {
         self.looked
@@ -81,10 +101,10 @@ impl Price {
     /// Whether nothing may be kept that the shadow does not keep: the surplus would not last until every
     /// decision was looked at again.
     pub fn is_short(&self, ledger: &Ledger) -> bool {
-        if self.budget != Budget::Shadow {
+        if !matches!(self.budget, Budget::Shadow(_)) {
             return false;
         }
-        ledger.shadow() - ledger.spent() < ledger.bytes() * LEASE.as_secs_f64()
+        ledger.shadow() - ledger.spent() < ledger.bytes() * self.lease().as_secs_f64()
     }
 
     /// Looks at the account, which has been settled.
@@ -102,7 +122,7 @@ impl Price {
         self.spending += smooth * ((look.spent - last.spent) / seconds - self.spending);
         self.income += smooth * ((look.shadow - last.shadow) / seconds - self.income);
         match self.budget {
-            Budget::Shadow => {
+            Budget::Shadow(_) => {
                 let surplus = (look.shadow - look.spent) / HORIZON_S;
                 let may = (self.income + surplus).max(self.income * 0.05);
                 // Being short saves at random: the price has been too low.

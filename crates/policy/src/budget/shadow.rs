@@ -1,14 +1,16 @@
-//! What a fixed keep-alive of ten minutes would have kept of one version on the same requests, in 56 bytes.
+//! What a fixed keep-alive would have kept of one version on the same requests, in 56 bytes.
 //!
 //! Such a policy, always using the instance that became idle last, has at any time as many instances as
-//! were busy at once at most within the last ten minutes. A few peaks are followed; where more would be
+//! were busy at once at most within that time. A few peaks are followed; where more would be
 //! needed, the account says less than the policy would have kept, never more.
 
 use std::time::Duration;
 
 use pilotlight_model::start::Instant;
 
-/// How long it keeps an instance.
+use crate::later;
+
+/// How long it keeps an instance, unless another time is asked for.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(600);
 /// Peaks that are followed.
 const PEAKS: usize = 3;
@@ -51,14 +53,14 @@ impl Shadow {
         self.busy += 1;
     }
 
-    /// A busy instance is done at `now`; settle first.
-    pub fn done(&mut self, now: Instant) {
+    /// A busy instance is done at `now` and kept for so long; settle first.
+    pub fn done(&mut self, now: Instant, keep_alive: Duration) {
         if self.busy == 0 {
             return;
         }
         let peak = Peak {
             instances: self.busy,
-            until: now.0 + KEEP_ALIVE.as_nanos() as u64,
+            until: later(now, keep_alive).0,
         };
         self.busy -= 1;
         let mut kept = [Peak::default(); PEAKS + 1];
@@ -137,7 +139,7 @@ mod tests {
                 } else if fixed.busy > 0 {
                     fixed.busy -= 1;
                     fixed.idle.push(now + KEEP_ALIVE.as_nanos() as u64);
-                    shadow.done(Instant(now));
+                    shadow.done(Instant(now), KEEP_ALIVE);
                 }
             }
             let model = model as f64 / 1e9;

@@ -30,7 +30,7 @@ use super::parameters::Parameters as Given;
 use super::{Entry, SpecError};
 use crate::action::{Action, Forecast};
 use crate::books::{Books, Seen};
-use crate::budget::{Budget, Ledger, Price};
+use crate::budget::{Budget, Ledger, Price, shadow};
 use crate::costs::Costs;
 use crate::dense::Dense;
 use crate::event::Event;
@@ -47,8 +47,8 @@ use mind::Mind;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "pilot",
-    usage: "pilot[:BUDGET][,floor=X]",
-    summary: "ours: keeps what saves most for its memory, by forecasts; BUDGET is node, shadow or memory",
+    usage: "pilot[:BUDGET][,keep-alive=TIME][,floor=X]",
+    summary: "ours: keeps what saves most for its memory, by forecasts; BUDGET is node, memory, or shadow of a keep-alive",
     on_node: Some("node"),
     make: |given| Ok(Box::new(Pilot::new(Parameters::take(given)?))),
 };
@@ -65,10 +65,17 @@ pub struct Parameters {
 impl Parameters {
     /// Those that are given, and the defaults for the others; the budget is the shadow's.
     fn take(given: &mut Given) -> Result<Self, SpecError> {
+        let shadow = |given: &mut Given| -> Result<Budget, SpecError> {
+            let keep_alive = given.time("keep-alive")?;
+            Ok(Budget::Shadow(keep_alive.unwrap_or(shadow::KEEP_ALIVE)))
+        };
         let budget = match given.word("", &["shadow", "node"]) {
             Some("node") => Budget::Node,
-            Some(_) => Budget::Shadow,
-            None => given.memory("")?.map_or(Budget::Shadow, Budget::Bytes),
+            Some(_) => shadow(given)?,
+            None => match given.memory("")? {
+                Some(memory) => Budget::Bytes(memory),
+                None => shadow(given)?,
+            },
         };
         let mut floor = f64::from(Self::default().floor);
         given.factor("floor", &mut floor)?;

@@ -57,7 +57,7 @@ impl Pilot {
         // What is short on a node is room; a budget of bytes is one of what is taken.
         let short = |resting: &Resting| match self.parameters.budget {
             Budget::Bytes(_) => resting.memory,
-            Budget::Node | Budget::Shadow => resting.room,
+            Budget::Node | Budget::Shadow(_) => resting.room,
         };
         let memory = mind.idle.last().map_or(Bytes(1 << 20), short);
         mind.worth = [

@@ -80,6 +80,7 @@ impl Pilot {
     ) {
         let version = at.version;
         let retired = self.books.version(version).is_retired();
+        let keep_alive = self.parameters.budget.keep_alive();
         let Some(mind) = self.minds.entry(version.0) else {
             return;
         };
@@ -97,7 +98,7 @@ impl Pilot {
         let kept = mind.shadow.settle(now) * whole * f64::from(mind.weight);
         self.ledger.add_shadow(kept);
         if served {
-            mind.shadow.done(now);
+            mind.shadow.done(now, keep_alive);
         }
         // Whom its start was for has been served otherwise, if it was for anyone.
         mind.fresh.retain(|(fresh, _)| *fresh != instance);
@@ -121,6 +122,7 @@ impl Pilot {
         {
             turns.over(None);
         }
+        let keep_alive = self.parameters.budget.keep_alive();
         let Some(mind) = self.minds.entry(at.version.0) else {
             return;
         };
@@ -128,7 +130,7 @@ impl Pilot {
             let whole = mind.its.whole_memory(mind.most).0 as f64;
             let kept = mind.shadow.settle(now) * whole * f64::from(mind.weight);
             self.ledger.add_shadow(kept);
-            mind.shadow.done(now);
+            mind.shadow.done(now, keep_alive);
         }
         mind.forget(instance);
         self.account(at.version);

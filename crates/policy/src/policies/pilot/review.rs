@@ -96,8 +96,13 @@ impl Pilot {
             return 0;
         }
         if mind.template.is_none() {
-            // They are all that is ready.
-            return all;
+            // They are all that is ready: while nothing is left in the account, as many as the shadow keeps.
+            let affordable = if self.price.is_short(&self.ledger) {
+                mind.shadow.idle(now) as usize
+            } else {
+                all
+            };
+            return all.min(affordable);
         }
         let all = mind.idle.iter().filter(|resting| !resting.whole).count();
         let forked = self.costs.start(mind.runtime, &mind.its, StartKind::Forked);

@@ -231,7 +231,7 @@ fn a_version_takes_a_bounded_room() {
 
 #[test]
 fn an_hourly_version_is_ready_on_the_hour_alone() {
-    let mut small = Small::new(Budget::Shadow, 1);
+    let mut small = Small::new(Budget::TEN_MINUTES, 1);
     let cold: Vec<bool> = (0..24)
         .map(|hour| small.request(hour * 3_600, 0, None))
         .collect();
@@ -312,7 +312,7 @@ fn a_budget_in_bytes_is_kept_and_spent_on_what_is_worth_most() {
 
 #[test]
 fn a_callee_is_ready_while_its_caller_runs() {
-    let mut small = Small::new(Budget::Shadow, 3);
+    let mut small = Small::new(Budget::TEN_MINUTES, 3);
     let mut forewarned = 0;
     for day in 0..40u64 {
         // At times that nothing else foretells.
@@ -353,7 +353,7 @@ fn a_callee_is_ready_while_its_caller_runs() {
 
 #[test]
 fn a_declared_chain_is_followed_to_its_end() {
-    let mut small = Small::new(Budget::Shadow, 3);
+    let mut small = Small::new(Budget::TEN_MINUTES, 3);
     small.request(0, 9, None);
     for (caller, callee) in [(0, 1), (1, 2)] {
         small.tell(Event::Calls(Calls {
@@ -375,7 +375,7 @@ fn a_declared_chain_is_followed_to_its_end() {
 
 #[test]
 fn a_shift_finds_the_new_version_warm() {
-    let mut small = Small::new(Budget::Shadow, 2);
+    let mut small = Small::new(Budget::TEN_MINUTES, 2);
     for minute in 0..30 {
         small.request(minute * 60, 0, None);
     }
@@ -396,7 +396,7 @@ fn a_shift_finds_the_new_version_warm() {
 
 #[test]
 fn what_is_announced_is_there() {
-    let mut small = Small::new(Budget::Shadow, 1);
+    let mut small = Small::new(Budget::TEN_MINUTES, 1);
     small.tell(Event::Announced(Announced {
         version: VersionId(0),
         requests: 3,
@@ -411,7 +411,7 @@ fn what_is_announced_is_there() {
 
 #[test]
 fn what_is_taken_back_is_not_kept() {
-    let mut small = Small::new(Budget::Shadow, 1);
+    let mut small = Small::new(Budget::TEN_MINUTES, 1);
     for (requests, at) in [(3, 600 * S), (0, 600 * S + 2_000_000)] {
         small.tell(Event::Announced(Announced {
             version: VersionId(0),
@@ -437,7 +437,7 @@ fn what_is_announced_beside_it_stays() {
         }));
     };
     for (taken_back, stays) in [(600, 630), (630, 600)] {
-        let mut small = Small::new(Budget::Shadow, 1);
+        let mut small = Small::new(Budget::TEN_MINUTES, 1);
         announce(&mut small, 1, 600);
         announce(&mut small, 1, 630);
         announce(&mut small, 0, taken_back);
@@ -509,7 +509,7 @@ proptest! {
         calls in proptest::collection::vec((0u32..12, 1u64..2_500), 1..250),
         beats in proptest::collection::vec(2u64..90, 3),
     ) {
-        let mut small = Small::new(Budget::Shadow, 15);
+        let mut small = Small::new(Budget::TEN_MINUTES, 15);
         let mut requests: Vec<(u64, u32)> = Vec::new();
         let mut at = 0;
         for (version, wait) in calls {

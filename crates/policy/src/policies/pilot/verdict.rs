@@ -7,7 +7,6 @@ use pilotlight_model::start::{Instant, StartKind};
 use super::Pilot;
 use super::mind::Mind;
 use crate::action::Forecast;
-use crate::budget::price::LEASE;
 use crate::predict::bins::{self, BINS, MINUTE};
 use crate::predict::curve::{Curve, Window};
 use crate::predict::fine::SOONEST;
@@ -93,6 +92,8 @@ impl Pilot {
         } else {
             self.least_at(self.price.to_make(), mind, now, bytes, self.saves(version))
         };
+        // Instances at work need nothing beside them: what is there stays while it can be paid for.
+        let working = working && !short;
         let minute = mind.minute(now);
         let young = self.worth_seconds(now, version);
         // Beyond what is told apart, nothing is expected any more.
@@ -124,7 +125,7 @@ impl Pilot {
             until = sooner(until, Some(Instant(mind.gap_since().0 + MINUTE / 2)));
         }
         if inside || working || owned {
-            until = sooner(until, Some(later(now, LEASE)));
+            until = sooner(until, Some(later(now, self.price.lease())));
         }
         let forecast = match told.filter(|_| told_now) {
             Some(told) => Some(told.forecast),
@@ -190,7 +191,7 @@ impl Pilot {
             .make_template(mind.runtime, &mind.its)
             .as_secs_f64();
         let seconds = makes * PROCESSOR / bytes.0.max(1) as f64;
-        (seconds.min(LEASE.as_secs_f64()) * 1e9) as u64
+        (seconds.min(self.price.lease().as_secs_f64()) * 1e9) as u64
     }
 
     fn forecast(&self, mind: &Mind, window: &Window) -> Forecast {

@@ -153,7 +153,7 @@ fn the_owner_says_for_how_long_idle_instances_are_kept() {
 fn warmed_instances_go_after_their_time_and_a_template_does_not_go_before_them() {
     for budget in [
         Budget::Node,
-        Budget::Shadow,
+        Budget::TEN_MINUTES,
         Budget::Bytes(Bytes::mib(5_000)),
     ] {
         let mut small = Small::new(budget, 1);
@@ -163,7 +163,7 @@ fn warmed_instances_go_after_their_time_and_a_template_does_not_go_before_them()
         let template = small.held.contains_key(&(V, Rung::Template));
         assert_eq!((small.idle.len(), template), (3, true), "{budget:?}");
         small.until(700);
-        let held = if budget == Budget::Shadow { 0 } else { 2 };
+        let held = if budget == Budget::TEN_MINUTES { 0 } else { 2 };
         assert_eq!(
             (small.idle.len(), small.held.len()),
             (0, held),
@@ -221,7 +221,7 @@ fn what_was_announced_is_a_hit_once_or_a_miss_with_what_it_took() {
 
 #[test]
 fn what_was_announced_for_later_is_made_and_counted() {
-    let mut small = Small::new(Budget::Shadow, 1);
+    let mut small = Small::new(Budget::TEN_MINUTES, 1);
     let announced = |at: u64| {
         Event::Announced(Announced {
             version: V,
