@@ -74,12 +74,19 @@ def test_the_next_call_sees_every_change(client, deploy, folder, runtime, handle
 
 def test_a_change_while_calls_run_is_seen_by_those_that_come_after(deploy, folder):
     source = "import time\ndef lambda_handler(event, context):\n    time.sleep(0.05)\n    return %d\n"
-    (folder / "lambda_function.py").write_text(source % 0)
+
+    def save(value):
+        # As editors do: a file that is written in place is empty for a moment, which a call may see.
+        beside = folder / ".beside"
+        beside.write_text(source % value)
+        beside.rename(folder / "lambda_function.py")
+
+    save(0)
     function = deploy(ECHO, Code=code(folder))
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         for value in range(1, 6):
             running = [pool.submit(function.call) for _ in range(4)]
-            (folder / "lambda_function.py").write_text(source % value)
+            save(value)
             assert [function.call(), function.call()] == [value, value]
             assert all(call.result() in (value - 1, value) for call in running)
 

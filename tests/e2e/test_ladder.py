@@ -77,11 +77,13 @@ def test_the_log_tells_a_restore(deploy, lines):
     assert len([line for line in read if re.fullmatch(r"RESTORE_REPORT Restore Duration: [\d.]+ ms", line)]) == 2
 
 
-def test_a_function_can_do_without_templates(deploy, row):
+def test_a_function_can_do_without_templates(platform, deploy, row):
     function = deploy(FUNCTION, SnapStart={"ApplyOn": "None"})
     assert row(function)["rung"] == "zygote"
     assert kind(function.invoke(cold=True)) == "zygote"
     assert row(function)["template_bytes"] == 0
+    shown = next(line for line in platform.pilot("ls").stdout.splitlines() if line.startswith(f"{function.name} "))
+    assert shown.rstrip().endswith("no template: opted out by SnapStart: None"), shown
 
 
 def test_what_cannot_be_a_template_says_why_and_works(platform, deploy, row):

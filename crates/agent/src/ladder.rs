@@ -112,6 +112,25 @@ impl Drop for Parked {
     }
 }
 
+/// Of a version whose template was given up, by the policy or for want of room, or for which there has been none.
+const NOT_KEPT: &str = "none is kept now; made again when it is used and there is room";
+
+/// The platform serves before its zygotes stand; people who measure want to know from when on.
+async fn tell_when_risen(keepers: Vec<Arc<Keeper>>) {
+    let began = std::time::Instant::now();
+    for keeper in &keepers {
+        keeper.risen().await;
+    }
+    let ready = keepers.iter().filter(|keeper| keeper.is_ready()).count();
+    let after_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(
+        ready,
+        of = keepers.len(),
+        after_ms,
+        "zygotes stand, starts are forked from now on"
+    );
+}
+
 impl Ladder {
     /// The ladder of a node with those runtimes and that data folder.
     pub(crate) fn new(
@@ -137,6 +156,8 @@ impl Ladder {
         let mut tasks: Vec<_> = keepers
             .map(|keeper| tokio::spawn(keeper.keep(Arc::clone(node))))
             .collect();
+        let raised: Vec<_> = self.zygotes.values().cloned().collect();
+        tasks.push(tokio::spawn(tell_when_risen(raised)));
         let counting = Arc::clone(node);
         tasks.push(tokio::spawn(async move {
             loop {
@@ -170,8 +191,21 @@ impl Ladder {
 
     /// Whether that version is to have a template.
     fn wants_template(&self, spec: &FunctionSpec) -> bool {
-        // What is edited live must be seen by the next start.
-        self.forks && spec.snap_start != SnapStart::None && spec.live_code.is_none()
+        self.unwanted(spec).is_none()
+    }
+
+    /// Why that version is to have none, if so.
+    fn unwanted(&self, spec: &FunctionSpec) -> Option<&'static str> {
+        if !self.forks {
+            Some("this machine cannot fork processes, see `pilot doctor`")
+        } else if spec.snap_start == SnapStart::None {
+            Some("opted out by SnapStart: None")
+        } else if spec.live_code.is_some() {
+            // What is edited live must be seen by the next start.
+            Some("its code is a live folder")
+        } else {
+            None
+        }
     }
 
     // ---- what happened, for people to see ----
@@ -212,6 +246,10 @@ impl Ladder {
             let below = if zygote { Rung::Zygote } else { Rung::Cached };
             counts.rung = counts.rung.max(below);
             counts.berths = known.berths;
+            counts.without_template = match (&known.refusal, known.templated) {
+                (Some(_), _) | (_, true) => None,
+                (None, false) => Some(self.unwanted(&known.spec).unwrap_or(NOT_KEPT).to_owned()),
+            };
             counts.refusal = known.refusal;
         }
     }

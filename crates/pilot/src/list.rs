@@ -132,6 +132,10 @@ fn by_function(nodes: &[NodeStatus]) -> BTreeMap<String, VersionCounts> {
         if counts.refusal.is_some() {
             sum.refusal.clone_from(&counts.refusal);
         }
+        // Of the newest: what older versions have no need of is no news.
+        if arn.ends_with(":$LATEST") {
+            sum.without_template.clone_from(&counts.without_template);
+        }
     }
     sums
 }
@@ -204,8 +208,9 @@ fn provisioned(counts: &VersionCounts) -> String {
 
 /// Why there is no template, where there is a reason.
 fn note(counts: &VersionCounts) -> String {
-    let refusal = counts.refusal.as_ref();
-    refusal.map_or_else(String::new, |refusal| format!("no template: {refusal}"))
+    let refusal = counts.refusal.as_ref().map(ToString::to_string);
+    let why = refusal.or_else(|| counts.without_template.clone());
+    why.map_or_else(String::new, |why| format!("no template: {why}"))
 }
 
 #[cfg(test)]
@@ -266,5 +271,10 @@ mod tests {
         assert_eq!(provisioned(&VersionCounts::default()), "-");
         assert_eq!(held(sum), "3.0 MB");
         assert_eq!(note(sum), "no template: open_connection: 10.0.0.1:5432");
+        let mut chosen = node("$LATEST", 1);
+        let counts = chosen.versions.values_mut().next().unwrap();
+        counts.without_template = Some("opted out".to_owned());
+        let sums = by_function(&[chosen]);
+        assert_eq!(note(&sums[arn]), "no template: opted out");
     }
 }

@@ -40,8 +40,10 @@ pub(super) struct Known {
     pub(super) spec: Arc<FunctionSpec>,
     /// Of its template, those that are ready.
     pub(super) berths: u32,
-    /// Why it has no template, if there is a reason.
+    /// Why its process cannot be a template, if there is a reason.
     pub(super) refusal: Option<Refusal>,
+    /// Whether it has a template, or one is being made.
+    pub(super) templated: bool,
 }
 
 /// What becomes of the wish for a template.
@@ -86,6 +88,7 @@ impl Books {
             spec: Arc::clone(&entry.spec),
             berths: entry.template.as_ref().map_or(0, |it| it.berths.ready()),
             refusal: entry.refusal.as_ref().or(entry.failure.as_ref()).cloned(),
+            templated: entry.template.is_some() || entry.building.is_some(),
         };
         self.versions.values().map(known).collect()
     }

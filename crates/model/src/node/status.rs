@@ -28,6 +28,9 @@ pub struct VersionCounts {
     pub spare_bytes: u64,
     /// Why the version has no template, if its process could not be one.
     pub refusal: Option<Refusal>,
+    /// Why it has none although its process could be one, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_template: Option<String>,
     /// What it has of what is provisioned for it. Its instances are counted above too.
     #[serde(default)]
     pub provisioned: Option<Provisioned>,

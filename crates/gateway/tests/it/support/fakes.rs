@@ -202,6 +202,7 @@ impl Node for Fakes {
             template_bytes: 2 << 20,
             spare_bytes: 1 << 20,
             refusal: None,
+            without_template: None,
             provisioned: Some(Provisioned {
                 wanted: 5,
                 allocated: 3,
