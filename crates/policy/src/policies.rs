@@ -5,6 +5,7 @@ pub mod fixed;
 pub mod hybrid;
 mod parameters;
 pub mod pilot;
+mod put_off;
 pub mod rainbowcake;
 mod spec;
 mod sped_up;

@@ -17,6 +17,7 @@ mod evict;
 mod foresee;
 mod instances;
 mod mind;
+mod queue;
 mod requests;
 mod review;
 mod verdict;
@@ -44,6 +45,7 @@ use crate::ranking::Ranking;
 use crate::{MOST_NODES, MOST_VERSIONS, NodeId, Policy, Ticket, VersionId};
 use evict::Worth;
 use mind::Mind;
+use queue::Queue;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "pilot",
@@ -114,6 +116,7 @@ pub struct Pilot {
     due: Ranking<Instant, VersionId>,
     worth: Dense<Worth>,
     turns: Dense<Turns>,
+    queue: Queue,
     /// Requests that wait for their turn, or whose start was ordered and has not begun.
     tickets: BTreeMap<Ticket, (NodeId, VersionId)>,
     ordered: BTreeSet<Ticket>,
@@ -148,6 +151,7 @@ impl Pilot {
             due: Ranking::default(),
             worth: Dense::new(MOST_NODES),
             turns: Dense::new(MOST_NODES),
+            queue: Queue::default(),
             tickets: BTreeMap::new(),
             ordered: BTreeSet::new(),
             under_way: BTreeMap::new(),
@@ -183,6 +187,7 @@ impl Pilot {
             }
             self.review(now, version, actions);
         }
+        self.decide_again(now);
         self.keep_within(now, actions);
     }
 
@@ -201,6 +206,7 @@ impl Pilot {
 impl Policy for Pilot {
     fn observe(&mut self, now: Instant, event: Event, actions: &mut Vec<Action>) {
         self.ledger.settle(now);
+        self.learn_times(now, &event);
         if let Event::Started(started) = &event {
             self.started(started);
         }
@@ -210,8 +216,8 @@ impl Policy for Pilot {
             Event::Deployed(deployed) => self.deployed(now, &deployed),
             Event::Retired(version) => self.retired(version, actions),
             Event::Arrived(arrived) => self.arrived(now, &arrived, actions),
-            Event::Waits(waits) => self.waits(waits, actions),
-            Event::Left(ticket) => self.left(ticket, actions),
+            Event::Waits(waits) => self.waits(now, waits),
+            Event::Left(ticket) => self.left(now, ticket),
             Event::Starting(starting) => self.starting(&starting),
             Event::Measured(measured) => self.measured(&measured),
             Event::Held(held) => self.held(now, &held, actions),
@@ -227,8 +233,13 @@ impl Policy for Pilot {
     }
 
     fn wake_at(&self) -> Option<Instant> {
-        let review = self.due.first().map(|(at, _)| at)?;
-        Some(self.price.due().map_or(review, |look| look.min(review)))
+        let review = self.due.first().map(|(at, _)| at);
+        // The price is looked at where something happens at all.
+        let look = review.and_then(|_| self.price.due());
+        [review, look, self.queue.wake_at()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn weighs(&self) -> bool {

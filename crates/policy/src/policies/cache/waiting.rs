@@ -1,24 +1,23 @@
-//! Requests that found no idle instance: a start at once, or by [`queueing`].
+//! Requests that found no idle instance: a start at once, or by [`queueing`](crate::queueing).
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use pilotlight_model::start::Instant;
 
+use super::super::put_off::{PutOff, put_off};
 use crate::action::Action;
 use crate::books::{Books, State};
 use crate::dense::Dense;
 use crate::durations::Durations;
 use crate::event::{Event, Waits};
 use crate::placement::place;
-use crate::queueing::{self, Plan, Server};
 use crate::ranking::Ranking;
 use crate::{MOST_VERSIONS, Ticket, VersionId, later};
 
 /// Who waits, and what is known of how long it takes. A version takes up to 400 bytes.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    /// What [`queueing::decide`] may exceed the shortest wait by; absent where every request gets a start at
+    /// What [`decide`](crate::queueing::decide) may exceed the shortest wait by; absent where every request gets a start at
     /// once.
     slack: Option<f64>,
     versions: Dense<Version>,
@@ -133,7 +132,7 @@ impl Waiting {
         actions: &mut Vec<Action>,
     ) {
         match self.plan(now, waits.version, ahead, books) {
-            Some((wait, then_start)) => {
+            Some(PutOff { wait, then_start }) => {
                 self.due.set(waits.ticket, later(now, wait));
                 if let Some(waiter) = self.tickets.get_mut(&waits.ticket) {
                     waiter.then_start = then_start;
@@ -143,47 +142,12 @@ impl Waiting {
         }
     }
 
-    /// How long to wait, and whether a start follows; nothing where a start is best now, or nothing is known.
-    fn plan(
-        &self,
-        now: Instant,
-        version: VersionId,
-        ahead: u32,
-        books: &Books,
-    ) -> Option<(Duration, bool)> {
-        let slack = self.slack?;
+    fn plan(&self, now: Instant, version: VersionId, ahead: u32, books: &Books) -> Option<PutOff> {
         let known = self.versions.get(version.0)?;
-        let handler = known.handler.distribution()?;
-        let start = known.start.distribution()?;
-        let servers: Vec<Server<'_>> = books
-            .instances_of(version)
-            .filter(|(_, at)| at.state != State::Idle)
-            .take(queueing::SERVERS)
-            .map(|(_, at)| Server {
-                takes: if at.state == State::Busy {
-                    &handler
-                } else {
-                    &start
-                },
-                since: now.since(at.since).as_secs_f64(),
-            })
-            .collect();
-        let free = queueing::first_free(&servers, ahead as usize)?;
-        match queueing::decide(&free, &start, slack).plan {
-            Plan::Start => None,
-            Plan::Wait(wait) => Some((wait, true)),
-            Plan::Stay => {
-                let last = free.atoms().last().map_or(0.0, |(at, _)| *at);
-                let last = Duration::try_from_secs_f64(last).unwrap_or(Duration::MAX);
-                Some((last.saturating_add(AFTER), false))
-            }
-        }
+        let takes = (&known.handler, &known.start);
+        put_off(now, version, ahead, books, takes, self.slack?)
     }
 }
-
-/// So long after the last time at which an instance should have been free, the next decision is made: not at
-/// that very time, or the two would race.
-const AFTER: Duration = Duration::from_millis(1);
 
 fn start(waits: Waits, books: &Books, actions: &mut Vec<Action>) {
     actions.push(Action::Start {

@@ -185,6 +185,7 @@ impl Pilot {
             _ => return,
         }
         let rests = !mind.idle.is_empty();
+        self.put_off_no_more(held.version);
         self.account(held.version);
         self.rank(held.version);
         if rests {

@@ -66,6 +66,7 @@ impl Pilot {
             .change(mind.counted, Bytes(0), mind.ledger_weight());
         self.due.remove(version);
         self.forget_worth(version);
+        self.queue.retired(version);
         self.minds.clear(version.0);
     }
 
@@ -128,7 +129,8 @@ impl Pilot {
         self.calls(now, arrived, actions);
     }
 
-    pub(super) fn waits(&mut self, waits: Waits, _: &mut [Action]) {
+    /// A request that is to have a start takes its place among those that wait for their turn.
+    pub(super) fn take_place(&mut self, waits: Waits) {
         let node = place(&self.books, waits.version);
         let takes = self.start_takes(waits.version, node);
         if let Some(turns) = self.turns.entry(node.0) {
@@ -149,7 +151,10 @@ impl Pilot {
         self.costs.start(mind.runtime, &mind.its, kind)
     }
 
-    pub(super) fn left(&mut self, ticket: Ticket, _: &mut [Action]) {
+    pub(super) fn left(&mut self, now: Instant, ticket: Ticket) {
+        if self.was_put_off(now, ticket) {
+            return;
+        }
         let Some((node, _)) = self.tickets.remove(&ticket) else {
             return;
         };

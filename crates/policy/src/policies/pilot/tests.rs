@@ -19,6 +19,7 @@ use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::{Instant, StartKind};
 
 mod node;
+mod queue;
 
 const NODE: NodeId = NodeId(0);
 const WHOLE: Bytes = Bytes::mib(100);
