@@ -49,6 +49,12 @@ def test_what_is_not_served_is_told_in_the_protocol_of_who_asks(platform):
         assert message.startswith(f"{name} is for a service that is not served here. Served are: AWS Lambda, "), message
 
 
+def test_services_of_the_json_protocol_are_told_in_it(platform):
+    code, status, message = refusal(platform.client(service="dynamodb").list_tables)
+    assert (code, status) == ("UnknownOperationException", 400), message
+    assert message.startswith("DynamoDB_20120810.ListTables is for a service that is not served here."), message
+
+
 def test_s3_is_told_in_its_own_words(platform):
     client = platform.client(service="s3")
     for operation, members in (("list_buckets", {}), ("put_object", {"Bucket": "b", "Key": "a&b", "Body": b"1"})):

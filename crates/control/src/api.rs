@@ -86,8 +86,17 @@ pub(crate) async fn answer(
     let api = ApiId::of(request.method(), request.uri(), request.headers());
     match operate(&parts, &caller, api, &request).await {
         Ok((operation, answer)) => reply(api, operation.status(), answer),
-        Err(error) => error.response_of(api),
+        Err(error) => error.response_of(match api {
+            // Another service of that protocol, whose clients read no other errors. Its words are those of Logs.
+            ApiId::Lambda if has_target(&request) => ApiId::Logs,
+            api => api,
+        }),
     }
+}
+
+/// Whether a request names its operation as those of the JSON protocol do.
+fn has_target(request: &Request<Bytes>) -> bool {
+    request.uri().path() == "/" && request.headers().contains_key("x-amz-target")
 }
 
 /// `status` is what the model says.

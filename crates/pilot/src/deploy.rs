@@ -123,7 +123,17 @@ async fn create(
             .and_then(|found| found.handler))
         .context(match runtime.image() {
             Runtime::Java17 => "which handler? give --handler package.Class::method",
-            _ => "which handler? give --handler module.function",
+            Runtime::Nodejs20x => {
+                "which handler? No index.js, index.mjs or index.cjs and no `main` of a package.json is there; give \
+                 --handler file.function"
+            }
+            Runtime::Python311 => {
+                "which handler? No lambda_function.py, app.py, handler.py or main.py with a handler such as `def \
+                 handler(event, context):` is there; give --handler module.function"
+            }
+            Runtime::ProvidedAl2023 => {
+                "which handler? No executable `bootstrap` is there; give --handler, which is what the program makes of it"
+            }
         })?;
     eprintln!("creating {name}: {runtime}, handler {handler}");
     let role = format!("arn:aws:iam::{DEFAULT_ACCOUNT}:role/pilotlight");

@@ -15,7 +15,7 @@ pub enum SpecError {
         name: String,
     },
     /// It has no such parameter.
-    #[error("{policy} has no parameter {parameter}")]
+    #[error("{policy} has no parameter {parameter}; it is {}", usage(policy))]
     Parameter {
         /// The policy.
         policy: &'static str,
@@ -23,7 +23,9 @@ pub enum SpecError {
         parameter: String,
     },
     /// A parameter has a value that it cannot have.
-    #[error("{parameter} of {policy} cannot be {value}")]
+    #[error(
+        "{parameter} of {policy} cannot be {value}; times are such as 90s, 10m or 1.5h, memory 512MiB or 2GiB"
+    )]
     Value {
         /// The policy.
         policy: &'static str,
@@ -82,6 +84,12 @@ pub fn on_node(spec: &str) -> String {
         }
         _ => spec.to_owned(),
     }
+}
+
+/// How a policy is named, with what it takes.
+fn usage(policy: &str) -> &'static str {
+    let entry = POLICIES.iter().find(|entry| entry.name == policy);
+    entry.map_or("", |entry| entry.usage)
 }
 
 fn names() -> String {
@@ -157,19 +165,29 @@ mod tests {
                 .unwrap_or_default()
         };
         assert!(said("quixotic").starts_with("no policy is named quixotic; there are fixed, "));
-        assert_eq!(said("fixed:ten"), "the value of fixed cannot be ten");
-        assert_eq!(said("fixed:10m,depth=3"), "fixed has no parameter depth");
-        assert_eq!(said("hybrid:4h,tail=101"), "tail of hybrid cannot be 101");
-        assert_eq!(
-            said("hybrid:4h,least=3,least=4"),
-            "hybrid has no parameter least=4"
-        );
-        assert_eq!(said("fixed:99999h"), "the value of fixed cannot be 99999h");
-        assert_eq!(said("lru:4GB"), "the value of lru cannot be 4GB");
-        assert_eq!(said("cidre,slack=-1"), "slack of cidre cannot be -1");
-        assert_eq!(said("cidre:slack=-1"), "slack of cidre cannot be -1");
-        assert_eq!(said("pilot:much"), "the value of pilot cannot be much");
-        assert_eq!(said("fixed:-1m"), "the value of fixed cannot be -1m");
+        for (spec, refusal) in [
+            (
+                "fixed:ten",
+                "the value of fixed cannot be ten; times are such as 90s, ",
+            ),
+            (
+                "fixed:10m,depth=3",
+                "fixed has no parameter depth; it is fixed[:KEEP_ALIVE]",
+            ),
+            ("hybrid:4h,tail=101", "tail of hybrid cannot be 101; "),
+            (
+                "hybrid:4h,least=3,least=4",
+                "hybrid has no parameter least=4; it is hybrid[:RANGE]",
+            ),
+            ("fixed:99999h", "the value of fixed cannot be 99999h; "),
+            ("lru:4GB", "the value of lru cannot be 4GB; "),
+            ("cidre,slack=-1", "slack of cidre cannot be -1; "),
+            ("cidre:slack=-1", "slack of cidre cannot be -1; "),
+            ("pilot:much", "the value of pilot cannot be much; "),
+            ("fixed:-1m", "the value of fixed cannot be -1m; "),
+        ] {
+            assert!(said(spec).starts_with(refusal), "{spec}: {}", said(spec));
+        }
         assert!(said("0x:fixed").ends_with("not 0x"));
         assert!(said("1001x:fixed").ends_with("not 1001x"));
         assert!(said("6.5x:fixed").starts_with("no policy is named 6.5x"));
