@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from conftest import ROLE, deploy_to, eventually
+from conftest import ROLE, deploy_to, eventually, wait_active
 from forks import counts
 from packages import ECHO
 
@@ -91,11 +91,25 @@ def test_what_follows_an_event_is_caused_by_it(node):
 
 
 # As much of the node as to leave no room for anything else.
-LARGE = 1_480
+LARGE = 1_440
 SMALL_NODE = '\n[policy]\nname = "pilot:node"\n[limits]\nnode_memory_mb = 1500\n'
 
 
-def test_a_callee_is_made_ready_while_its_caller_runs(new_platform):
+# What an orchestrator would run: the caller, and then the callee.
+MACHINE = {
+    "StartAt": "First",
+    "States": {
+        "First": {"Type": "Task", "Resource": ARN + "caller", "Next": "Then"},
+        "Then": {
+            "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": {"FunctionName": "${Callee}"},
+            "End": True,
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("known", ["learned", "declared"])
+def test_a_callee_is_made_ready_while_its_caller_runs(new_platform, tmp_path, known):
     node = new_platform(SMALL_NODE)
     client = node.client()
     callee = deploy_to(client, ECHO, name="callee")
@@ -105,19 +119,42 @@ def test_a_callee_is_made_ready_while_its_caller_runs(new_platform):
         client, ECHO, name="large", MemorySize=LARGE, Tags={"pilotlight:keep-alive": "0"}, SnapStart={"ApplyOn": "None"},
     )
     event = {"name": callee.name, "before": 1.0}
-    for _ in range(5):
-        assert caller.call(event) == 200
+    if known == "learned":
+        for _ in range(5):
+            assert caller.call(event) == 200
+    else:
+        definition = tmp_path / "machine.asl.json"
+        definition.write_text(json.dumps(MACHINE))
+        said = node.pilot("chains", "put", "orders", definition, "--set", "Callee=callee").stdout
+        assert "caller" in said and "100 %" in said, said
+        # Who declared it need not do so again.
+        assert node.stop() == 0
+        node.start()
+        client = node.client()
+        for function in (callee, caller, large):
+            function.client = client
+        eventually(lambda: wait_active(client, large.name), "the platform is back")
 
     def crowded_out():
         large.call(1)
-        return counts(node, callee.name)["rung"] in ("absent", "cached", "zygote")
+        return (counts(node, callee.name) or {}).get("rung", "absent") in ("absent", "cached", "zygote")
 
     eventually(crowded_out, "the callee has nothing ready")
     assert caller.call(event) == 200
     last = json.loads(node.pilot("starts", callee.name, "--limit", "1", "--output", "json").stdout)[0]
     assert last["kind"] in ("warm", "spare", "forked"), last
     [edge] = why(node, caller.name)["calls"]
-    assert edge["hits"] >= 1 and edge["lead_ms"] > 0, edge
+    assert edge["hits"] >= 1 and edge["lead_ms"] > 0 and edge["precision"] == 1, edge
+    assert edge["declared"] == (known == "declared"), edge
+    assert "precision 100 %" in node.pilot("why", caller.name).stdout
+    if known == "declared":
+        [chain] = json.loads(node.pilot("chains", "ls", "--output", "json").stdout)["Chains"]
+        assert chain == {"Name": "orders", "Calls": [
+            {"Caller": ARN + "caller", "Callee": "callee", "Part": 1.0, "Waits": 0.0},
+        ]}
+        node.pilot("chains", "rm", "orders")
+        assert node.pilot("chains", "rm", "orders", check=False).returncode == 4
+        eventually(lambda: not why(node, caller.name)["calls"][0]["declared"], "it was seen, and is declared no more")
 
 
 def in_seconds(count):

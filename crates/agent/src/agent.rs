@@ -12,8 +12,8 @@ use pilotlight_model::ids::{AccountId, Digest, Region};
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::logs::Logs;
 use pilotlight_model::node::{
-    Announcement, BoxFuture, Compiled, Folder, InnerDoor, InvokeReply, InvokeRequest, LogLine,
-    Node as NodeApi, NodeError, NodeStatus, Shift, WarmUpOrder, WarmedUp, Why,
+    Announcement, BoxFuture, Compiled, Declaration, Folder, InnerDoor, InvokeReply, InvokeRequest,
+    LogLine, Node as NodeApi, NodeError, NodeStatus, Shift, WarmUpOrder, WarmedUp, Why,
 };
 use pilotlight_model::provisioned::Provisioned;
 use pilotlight_policy::Policy;
@@ -309,6 +309,10 @@ impl NodeApi for Agent {
         self.node.pool.announce(&spec, requests, at);
     }
 
+    fn declare(&self, declaration: Declaration) {
+        self.node.pool.declare(&declaration);
+    }
+
     fn provision(&self, spec: &Arc<FunctionSpec>, count: u32) {
         self.node.pool.provision(spec, count);
     }
@@ -351,6 +355,7 @@ impl NodeApi for Agent {
             capacity_mb,
             dropped_log_lines: self.node.logs.dropped(),
             forecasts: self.node.pool.forecasts(),
+            calls: self.node.pool.call_counters(),
             dropped_events: self.node.events.as_ref().map_or(0, EventLogWriter::dropped),
             versions,
             zygotes: self.node.ladder.zygotes(),

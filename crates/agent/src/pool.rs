@@ -40,7 +40,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::limits::Limits;
-use pilotlight_model::node::{InvokeRequest, NodeError};
+use pilotlight_model::node::{Declaration, InvokeRequest, NodeError};
 use pilotlight_model::start::{Cold, Instant, StartKind};
 use pilotlight_policy::Policy;
 use tokio::sync::{Notify, oneshot};
@@ -200,6 +200,11 @@ impl Pool {
     /// So many requests of the version may come then. With none, what was announced for that time is taken back.
     pub(crate) fn announce(self: &Arc<Self>, spec: &Arc<FunctionSpec>, requests: u32, at: Instant) {
         self.decide(|state, _| state.tell_announced(spec, requests, at));
+    }
+
+    /// Requests of one version cause requests of another, or are not said to any more.
+    pub(crate) fn declare(self: &Arc<Self>, declaration: &Declaration) {
+        self.decide(|state, _| state.tell_calls(declaration));
     }
 
     /// Takes up to `wanted` idle instances of the version, which no request gets meanwhile.

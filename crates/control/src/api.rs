@@ -4,6 +4,7 @@
 
 mod account;
 mod aliases;
+mod chains;
 mod code_signing;
 mod concurrency;
 mod configuration;
@@ -74,6 +75,13 @@ pub(crate) async fn answer(
     if request.method() == Method::POST && request.uri().path() == WARM_UP_PATH {
         let warmed = warm_up::answer(&parts, &caller, request.body()).await;
         return match warmed.and_then(json) {
+            Ok(answer) => reply(ApiId::Lambda, StatusCode::OK, answer),
+            Err(error) => error.response(),
+        };
+    }
+    if let Some(asked) = chains::Asked::of(request.method(), request.uri().path()) {
+        let answered = chains::answer(&parts, &caller, asked, request.body()).await;
+        return match answered {
             Ok(answer) => reply(ApiId::Lambda, StatusCode::OK, answer),
             Err(error) => error.response(),
         };

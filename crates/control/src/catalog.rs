@@ -9,6 +9,7 @@
 
 pub(crate) mod aliases;
 pub(crate) mod asides;
+pub(crate) mod chains;
 mod columns;
 pub(crate) mod concurrency;
 pub(crate) mod deliveries;

@@ -29,7 +29,7 @@ use crate::deliveries::Deliveries;
 use crate::metrics::Metrics;
 use crate::packages::Packages;
 use crate::sealing::SealingKey;
-use crate::{api, deliveries, deploy, events, logs, provision, restore, schedules};
+use crate::{api, chains, deliveries, deploy, events, logs, provision, restore, schedules};
 
 /// The control plane. Dropping it stops its workers where they are; [`Control::drain`] lets them end.
 pub struct Control {
@@ -63,6 +63,8 @@ pub(crate) struct Parts {
     pub(crate) schedules_changed: Notify,
     /// The next firings of schedules are others than before.
     pub(crate) upcoming_changed: Notify,
+    /// A chain was declared, or is no more.
+    pub(crate) chains_changed: Notify,
     /// There are firings to be seen to.
     pub(crate) firings_changed: Notify,
     /// Something in the store may be no longer needed.
@@ -140,6 +142,7 @@ impl Control {
             unsettled: Notify::new(),
             schedules_changed: Notify::new(),
             upcoming_changed: Notify::new(),
+            chains_changed: Notify::new(),
             firings_changed: Notify::new(),
             unreferenced: Notify::new(),
         });
@@ -154,6 +157,7 @@ impl Control {
         tasks.spawn(events::run(Arc::clone(&parts), stop.clone()));
         tasks.spawn(deliveries::run(Arc::clone(&parts), stop.clone()));
         tasks.spawn(schedules::run(Arc::clone(&parts), stop.clone()));
+        tasks.spawn(chains::run(Arc::clone(&parts), stop.clone()));
         tasks.spawn(schedules::foretell(Arc::clone(&parts), stop.clone()));
         tasks.spawn(schedules::run_firings(Arc::clone(&parts), stop.clone()));
         tracing::info!(

@@ -30,6 +30,8 @@ pub(crate) struct Index {
     account_concurrency: u32,
     /// Rings after every change.
     pub(crate) changed: Notify,
+    /// The same, for who follows what names mean.
+    pub(crate) renamed: Notify,
 }
 
 #[derive(Default)]
@@ -123,6 +125,7 @@ impl Index {
             tables: RwLock::default(),
             account_concurrency,
             changed: Notify::new(),
+            renamed: Notify::new(),
         }
     }
 
@@ -155,6 +158,7 @@ impl Index {
         }
         drop(tables);
         self.changed.notify_one();
+        self.renamed.notify_one();
     }
 
     /// What the function of that version claims.

@@ -9,6 +9,7 @@
 mod access_keys;
 mod api;
 mod catalog;
+mod chains;
 mod chance;
 mod claims;
 mod clock;

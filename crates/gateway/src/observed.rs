@@ -8,8 +8,8 @@ use pilotlight_model::Runtime;
 use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region};
 use pilotlight_model::node::{
-    Announcement, BoxFuture, Compiled, Folder, InvokeReply, InvokeRequest, LogLine, Node,
-    NodeError, NodeStatus, Shift, WarmUpOrder, WarmedUp, Why,
+    Announcement, BoxFuture, Compiled, Declaration, Folder, InvokeReply, InvokeRequest, LogLine,
+    Node, NodeError, NodeStatus, Shift, WarmUpOrder, WarmedUp, Why,
 };
 
 use pilotlight_model::provisioned::Provisioned;
@@ -66,6 +66,10 @@ impl Node for Observed {
 
     fn announce(&self, announcement: Announcement) {
         self.node.announce(announcement);
+    }
+
+    fn declare(&self, declaration: Declaration) {
+        self.node.declare(declaration);
     }
 
     fn provision(&self, spec: &Arc<FunctionSpec>, count: u32) {

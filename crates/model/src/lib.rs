@@ -22,6 +22,7 @@ pub mod runtime;
 pub mod service;
 pub mod start;
 pub mod url;
+pub mod workflow;
 
 pub use error::{ErrorKind, LambdaError};
 pub use function::{FunctionSpec, SnapStart, VersionKey};

@@ -25,14 +25,14 @@ use crate::routing::Weight;
 use crate::runtime::Runtime;
 use crate::url::FunctionUrl;
 
-pub use foreseen::{Announcement, Shift};
+pub use foreseen::{Announcement, Declaration, Shift};
 pub use inner_door::{FunctionApi, INNER_DOOR, Inhabitant, InnerDoor, Serving};
 pub use invocation::{Cause, InvokeReply, InvokeRequest, NodeError, ResponseSink, StreamBegun};
 pub use status::{NodeStatus, VersionCounts};
 pub use warm_up::{WARM_UP_CONTEXT, WarmUpCall, WarmUpOrder, WarmedUp};
 pub use why::{
-    Calls, Expected, ForecastCounters, Period, ToldRequest, Why, WhyAnswer, WhyForecasts,
-    WhyReason, WhyRoute, WhyStart,
+    CallCounters, Calls, Expected, ForecastCounters, Period, ToldRequest, Why, WhyAnswer,
+    WhyForecasts, WhyReason, WhyRoute, WhyStart,
 };
 
 /// A boxed future, as object-safe traits return it.
@@ -126,6 +126,9 @@ pub trait Node: Send + Sync + 'static {
 
     /// Tells of requests before they come, so that who decides on the node can make instances ready for them.
     fn announce(&self, announcement: Announcement);
+
+    /// Tells which version calls which before it was seen to. Repeatable.
+    fn declare(&self, declaration: Declaration);
 
     /// From now on the node keeps so many instances of the version, initialised ahead: nothing reclaims them
     /// until another number is given. With fewer, running invocations end first. Repeatable.
@@ -256,6 +259,9 @@ pub trait Api: Send + Sync + 'static {
 /// Paths below which the API serves original code packages. A request there carries its own signature in
 /// the query string, as a presigned URL does, and reaches [`Api`] without authentication.
 pub const CODE_PATH: &str = "/pilotlight/v1/code/";
+
+/// Path of declared chains: all of them by GET, and below it each by its name, by PUT and DELETE.
+pub const CHAINS_PATH: &str = "/pilotlight/v1/chains";
 
 /// Path at which the API takes warm-ups, by POST.
 pub const WARM_UP_PATH: &str = "/pilotlight/v1/warm-up";

@@ -14,7 +14,9 @@ use crate::exit::Exit;
 
 pub(crate) use functions::{DeployArgs, InvokeArgs, ListArgs, WarmArgs};
 pub(crate) use machine::{DoctorArgs, KeyFormat, KeysAction, KeysArgs, UpArgs};
-pub(crate) use records::{DeadLettersArgs, EventsArgs, LogsArgs, StartsArgs, WhyArgs};
+pub(crate) use records::{
+    ChainsAction, ChainsArgs, DeadLettersArgs, EventsArgs, LogsArgs, StartsArgs, WhyArgs,
+};
 pub(crate) use replay::ReplayArgs;
 pub(crate) use values::moment_ms;
 
@@ -64,6 +66,8 @@ pub(crate) enum Command {
     Starts(StartsArgs),
     /// Tell why the last starts of a function were cold or warm.
     Why(WhyArgs),
+    /// Declare, list and remove chains: which functions call which, by definitions of Step Functions.
+    Chains(ChainsArgs),
     /// Make, list and delete access keys, with which requests are signed.
     Keys(KeysArgs),
     /// Check that this machine can run functions, by trying everything that it takes.

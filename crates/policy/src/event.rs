@@ -227,7 +227,7 @@ pub struct Calls {
     pub caller: VersionId,
     /// Version that is called.
     pub callee: VersionId,
-    /// The part of the caller's requests that make the call, from 0 to 1.
+    /// The part of the caller's requests that make the call, from 0 to 1. With none, it is not declared any more.
     pub part: f32,
     /// From the caller's request to the callee's, where that is known.
     pub after: Option<Duration>,

@@ -4,7 +4,7 @@ use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::{Instant, StartKind};
 
 use crate::action::Forecast;
-use crate::predict::calls::Edge;
+use crate::predict::calls::Callees;
 use crate::predict::period::Period;
 
 /// Starts that are told of each version.
@@ -20,7 +20,7 @@ pub struct Explained<'a> {
     /// The strongest beat.
     pub period: Option<Period>,
     /// Calls to others.
-    pub callees: &'a [Edge],
+    pub callees: &'a Callees,
     /// The rung that it is held on.
     pub rung: Rung,
 }
@@ -87,6 +87,21 @@ pub struct Counters {
     /// Requests.
     pub requests: u64,
     /// MB·s that were kept for forecasts in vain.
+    pub wasted_mb_s: f64,
+}
+
+/// What forecasts of calls were worth, over all edges; only grows.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct CallCounters {
+    /// Calls, each of the caller's requests counted once for each callee.
+    pub calls: u64,
+    /// Times that a callee was made ready for one.
+    pub forecasts: u64,
+    /// Those that a call met.
+    pub hits: u64,
+    /// From a callee's being ready to its call, summed over hits, in seconds.
+    pub lead_s: f64,
+    /// MB·s that callees were ready for calls that did not come.
     pub wasted_mb_s: f64,
 }
 

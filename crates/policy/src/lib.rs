@@ -26,7 +26,7 @@ pub mod ranking;
 
 pub use action::Action;
 pub use event::Event;
-pub use explain::{Counters, Explained};
+pub use explain::{CallCounters, Counters, Explained};
 
 use std::fmt;
 use std::time::Duration;
@@ -56,6 +56,11 @@ pub trait Policy: Send {
 
     /// What forecasts were worth, all versions together, where the policy makes any.
     fn counters(&self) -> Option<Counters> {
+        None
+    }
+
+    /// What forecasts of calls were worth, all callers together, where the policy makes any.
+    fn call_counters(&self) -> Option<CallCounters> {
         None
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::start::Instant;
+use pilotlight_model::workflow::{Does, Machine};
 use pilotlight_policy::event::{Arrived, Calls, Cause, Deployed, Idle, Runtime, Starting};
 use pilotlight_policy::eventlog::{Header, Line};
 use pilotlight_policy::{Bytes, Event, NodeId, VersionId};
@@ -68,7 +69,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     for file in files.iter().map(std::fs::DirEntry::path) {
         let is_json = file.extension().is_some_and(|it| it == "json");
         let text = std::fs::read_to_string(&file)?;
-        if let (true, Ok(machine)) = (is_json, serde_json::from_str::<Value>(&text)) {
+        let mut definition = serde_json::from_str::<Value>(&text).unwrap_or_default();
+        // One of the samples has something among its states that is none.
+        if let Some(states) = definition["States"].as_object_mut() {
+            states.retain(|_, state| state.is_object());
+        }
+        let machine = Machine::read(&definition, &BTreeMap::new());
+        if let (true, Ok(machine)) = (is_json, machine) {
             let name = file
                 .file_stem()
                 .unwrap_or_default()
@@ -83,6 +90,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// What ends last.
+fn last_of(ends: Vec<(u64, Option<Step>)>) -> Option<(u64, Option<Step>)> {
+    ends.into_iter().max_by_key(|(end, _)| *end)
+}
+
 impl Generator {
     fn unit(&mut self) -> f64 {
         self.draws += 1;
@@ -90,7 +102,7 @@ impl Generator {
     }
 
     /// All executions of one machine.
-    fn machine(&mut self, name: &str, machine: &Value, hours: f64) {
+    fn machine(&mut self, name: &str, machine: &Machine, hours: f64) {
         let every = 600.0 * 24f64.powf(self.unit());
         let mut at = 0.0;
         loop {
@@ -107,57 +119,43 @@ impl Generator {
     fn execute(
         &mut self,
         machine: &str,
-        states: &Value,
+        states: &Machine,
         mut at: u64,
         mut last: Option<Step>,
     ) -> (u64, Option<Step>) {
-        let mut next = states["StartAt"].as_str().map(str::to_owned);
+        let mut next = Some(states.start.as_str());
         while let Some(name) = next.take() {
             self.steps += 1;
             if self.steps > MAX_STEPS {
                 break;
             }
-            let state = &states["States"][&name];
-            match state["Type"].as_str() {
-                Some("Task") => (at, last) = self.task(&format!("{machine}/{name}"), at, last),
-                Some("Wait") => {
-                    at +=
-                        (state["Seconds"].as_f64().unwrap_or(1.0).clamp(0.0, 60.0) * SECOND) as u64
+            let Some(state) = states.states.get(name) else {
+                break;
+            };
+            match &state.does {
+                Does::Task(_) => (at, last) = self.task(&format!("{machine}/{name}"), at, last),
+                Does::Wait(waits) => {
+                    let seconds = waits.map_or(1.0, |it| it.as_secs_f64().min(60.0));
+                    at += (seconds * SECOND) as u64;
                 }
-                Some("Parallel") => {
-                    let branches = state["Branches"].as_array().into_iter().flatten();
-                    let ends: Vec<_> = branches
+                Does::Parallel(branches) => {
+                    let ends = branches.iter();
+                    let ends: Vec<_> = ends
                         .map(|branch| self.execute(machine, branch, at, last))
                         .collect();
-                    (at, last) = ends
-                        .into_iter()
-                        .max_by_key(|(end, _)| *end)
-                        .unwrap_or((at, last));
+                    (at, last) = last_of(ends).unwrap_or((at, last));
                 }
-                Some("Map") => {
-                    let each = state
-                        .get("ItemProcessor")
-                        .or(state.get("Iterator"))
-                        .unwrap_or(&Value::Null);
+                Does::Map(each) => {
                     let items = 1 + (self.unit() * 4.0) as u32;
                     let ends: Vec<_> = (0..items)
                         .map(|_| self.execute(machine, each, at, last))
                         .collect();
-                    (at, last) = ends
-                        .into_iter()
-                        .max_by_key(|(end, _)| *end)
-                        .unwrap_or((at, last));
+                    (at, last) = last_of(ends).unwrap_or((at, last));
                 }
-                _ => {}
+                Does::Nothing => {}
             }
-            let choices = state["Choices"].as_array().into_iter().flatten();
-            let ways: Vec<&str> = choices
-                .filter_map(|choice| choice["Next"].as_str())
-                .chain(state["Default"].as_str())
-                .collect();
-            let chosen = (self.unit() * ways.len() as f64) as usize;
-            let way = ways.get(chosen).copied().or(state["Next"].as_str());
-            next = way.map(str::to_owned);
+            let chosen = (self.unit() * state.ways.len() as f64) as usize;
+            next = state.ways.get(chosen).map(String::as_str);
         }
         (at, last)
     }

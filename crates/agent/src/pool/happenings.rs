@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use pilotlight_model::function::FunctionSpec;
 use pilotlight_model::ids::InstanceId;
+use pilotlight_model::node::Declaration;
 use pilotlight_model::start::{Instant, StartKind};
 use pilotlight_policy::event::{
-    self, Announced, Arrived, Held, Idle, Measured, Shortage, Started, Starting, Waits,
+    self, Announced, Arrived, Calls, Held, Idle, Measured, Shortage, Started, Starting, Waits,
 };
 use pilotlight_policy::{Bytes, Event, NodeId, VersionId};
 
@@ -93,6 +94,19 @@ impl State {
             requests,
             at: at.max(self.now),
         }));
+    }
+
+    /// A chain was declared, or is no more.
+    pub(super) fn tell_calls(&mut self, declared: &Declaration) {
+        let caller = self.number(&declared.caller);
+        if let (Some(caller), Some(callee)) = (caller, self.number(&declared.callee)) {
+            self.tell(Event::Calls(Calls {
+                caller,
+                callee,
+                part: declared.part as f32,
+                after: declared.after,
+            }));
+        }
     }
 
     // ---- instances ----

@@ -3,7 +3,7 @@
 
 use pilotlight_model::function::VersionKey;
 use pilotlight_model::start::Instant;
-use pilotlight_policy::{Action, Counters, Event, Explained, Policy, VersionId};
+use pilotlight_policy::{Action, CallCounters, Counters, Event, Explained, Policy, VersionId};
 
 use super::numbers::Numbers;
 use crate::event_log::EventLog;
@@ -88,6 +88,11 @@ impl Mind {
     /// What the policy knows of a version, where it keeps account of that.
     pub(super) fn explain(&self, now: Instant, version: VersionId) -> Option<Explained<'_>> {
         self.policy.explain(version, now)
+    }
+
+    /// What its forecasts of calls were worth.
+    pub(super) fn call_counters(&self) -> Option<CallCounters> {
+        self.policy.call_counters()
     }
 
     /// What its forecasts were worth.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use pilotlight_model::function::VersionKey;
 use pilotlight_model::ids::InstanceId;
-use pilotlight_model::node::{ForecastCounters, Why};
+use pilotlight_model::node::{CallCounters, ForecastCounters, Why};
 use pilotlight_model::start::{Cold, Instant, StartKind};
 
 use super::Pool;
@@ -39,6 +39,14 @@ impl Pool {
             starts,
             forecasts,
         }
+    }
+
+    /// What the policy's forecasts of calls were worth, where it makes any.
+    pub(crate) fn call_counters(&self) -> Option<CallCounters> {
+        self.lock()
+            .mind
+            .call_counters()
+            .map(explained::call_counters)
     }
 
     /// What the policy's forecasts were worth, where it makes any.

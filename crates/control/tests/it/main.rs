@@ -3,6 +3,7 @@
 
 mod accounts;
 mod aliases;
+mod chains;
 mod code_signing;
 mod concurrency;
 mod deploys;

@@ -28,3 +28,16 @@ pub struct Announcement {
     /// From now.
     pub after: Duration,
 }
+
+/// Requests of one version cause requests of another: a chain was declared, or is no more.
+#[derive(Debug, Clone)]
+pub struct Declaration {
+    /// Version that calls.
+    pub caller: Arc<FunctionSpec>,
+    /// Version that is called.
+    pub callee: Arc<FunctionSpec>,
+    /// The part of the caller's requests that make the call, from 0 to 1. With none, it is not declared any more.
+    pub part: f64,
+    /// From the caller's request to the callee's, where that is known.
+    pub after: Option<Duration>,
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::ForecastCounters;
+use super::{CallCounters, ForecastCounters};
 use crate::ladder::{LadderCounters, Refusal, Rung, ZygoteStatus};
 use crate::provisioned::{Provisioned, Usage};
 
@@ -55,6 +55,9 @@ pub struct NodeStatus {
     /// What the policy's forecasts were worth since then, where it makes any.
     #[serde(default)]
     pub forecasts: Option<ForecastCounters>,
+    /// The same of calls of functions by functions.
+    #[serde(default)]
+    pub calls: Option<CallCounters>,
     /// Counts by version, keyed by qualified ARN.
     pub versions: BTreeMap<String, VersionCounts>,
     /// The zygotes of the node's runtimes.

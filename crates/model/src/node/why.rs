@@ -84,16 +84,52 @@ pub struct Period {
 pub struct Calls {
     /// Qualified ARN.
     pub function: String,
+    /// Whether a chain declares it.
+    #[serde(default)]
+    pub declared: bool,
+    /// The part of the caller's requests that call it, as far as the policy believes.
+    #[serde(default)]
+    pub probability: f32,
+    /// Calls at once, if any.
+    #[serde(default)]
+    pub fan_out: f32,
+    /// When they are expected after the caller's request: not before, and not after, in milliseconds.
+    #[serde(default)]
+    pub from_ms: u64,
+    /// The latter.
+    #[serde(default)]
+    pub until_ms: u64,
     /// Calls that were seen, each of the caller's requests counted once.
     pub calls: u32,
     /// Times that the other was made ready for one.
     pub forecasts: u32,
     /// Those of them that a call met.
     pub hits: u32,
+    /// `hits` of `forecasts`.
+    #[serde(default)]
+    pub precision: f32,
+    /// `hits` of `calls`.
+    #[serde(default)]
+    pub recall: f32,
     /// From being ready to the call, in the mean, in milliseconds.
     pub lead_ms: u64,
     /// MB·s that the other was ready in vain.
     pub wasted_mb_s: f32,
+}
+
+/// What forecasts of calls were worth, over all callers. Only grows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct CallCounters {
+    /// Calls of functions by functions.
+    pub calls: u64,
+    /// Times that a callee was made ready for one.
+    pub forecasts: u64,
+    /// Those that a call met.
+    pub hits: u64,
+    /// Time that callees were ready before their calls, over all hits, in seconds.
+    pub lead_s: f64,
+    /// MB·s that callees were ready in vain.
+    pub wasted_mb_s: f64,
 }
 
 /// A request, as the policy tells of it.

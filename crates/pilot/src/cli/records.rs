@@ -1,8 +1,9 @@
 //! Options of the commands that show what has happened: logs, events, dead letters and starts.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use pilotlight_model::{FunctionName, StartKind};
 
 use super::values::{age, start_kind};
@@ -113,4 +114,49 @@ pub(crate) struct StartsArgs {
     /// How to print.
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) output: Format,
+}
+
+/// Options of `pilot chains`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pilot chains put orders machine.asl.json --set Charge=charge-card --set Ship=ship
+  pilot chains ls --output json
+  pilot chains rm orders")]
+pub(crate) struct ChainsArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// What is to be done.
+    #[command(subcommand)]
+    pub(crate) action: ChainsAction,
+}
+
+/// What `pilot chains` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ChainsAction {
+    /// Declare a chain, or declare it anew.
+    Put {
+        /// Its name.
+        name: String,
+        /// Definition of a Step Functions state machine: JSON in the Amazon States Language.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// What the placeholder ${NAME} of the definition stands for; may be repeated.
+        #[arg(long, value_name = "NAME=FUNCTION")]
+        set: Vec<String>,
+        /// How to print.
+        #[arg(long, value_enum, default_value = "table")]
+        output: Format,
+    },
+    /// List chains, with their calls.
+    Ls {
+        /// How to print.
+        #[arg(long, value_enum, default_value = "table")]
+        output: Format,
+    },
+    /// Remove a chain.
+    Rm {
+        /// Its name.
+        name: String,
+    },
 }

@@ -32,11 +32,18 @@ pub(super) fn words(forecasts: &WhyForecasts) -> String {
     for calls in &forecasts.calls {
         let _ = writeln!(
             text,
-            "calls {}: {} seen; of {} forecasts {} came true, {} ahead; {:.1} MB·s in vain",
+            "calls {}{}: {:.0} % of requests do, after {} to {}; {} seen; of {} forecasts {} came true (precision \
+             {:.0} %, recall {:.0} %), {} ahead; {:.1} MB·s in vain",
             calls.function,
+            if calls.declared { ", declared" } else { "" },
+            calls.probability * 100.0,
+            output::duration(calls.from_ms.saturating_mul(1_000)),
+            output::duration(calls.until_ms.saturating_mul(1_000)),
             calls.calls,
             calls.forecasts,
             calls.hits,
+            calls.precision * 100.0,
+            calls.recall * 100.0,
             output::duration(calls.lead_ms.saturating_mul(1_000)),
             calls.wasted_mb_s,
         );
@@ -91,9 +98,16 @@ mod tests {
             }),
             calls: vec![Calls {
                 function: "arn:g".to_owned(),
+                declared: true,
+                probability: 0.75,
+                fan_out: 1.0,
+                from_ms: 90,
+                until_ms: 1_500,
                 calls: 9,
                 forecasts: 8,
                 hits: 7,
+                precision: 0.875,
+                recall: 0.78,
                 lead_ms: 20,
                 wasted_mb_s: 0.5,
             }],
@@ -115,7 +129,8 @@ mod tests {
             "forecasts: 4, of which 3 came true and 1 did not; 2.2 MB·s kept in vain",
             "expected now: by period, 83 % sure, from 1970-01-01T00:00:00.000Z",
             "period: 60.00 s, give or take 1.50 s, 90 % of them",
-            "calls arn:g: 9 seen; of 8 forecasts 7 came true, 20.0 ms ahead; 0.5 MB·s in vain",
+            "calls arn:g, declared: 75 % of requests do, after 90.0 ms to 1.50 s; 9 seen; of 8 forecasts 7 came true \
+             (precision 88 %, recall 78 %), 20.0 ms ahead; 0.5 MB·s in vain",
             "1970-01-01T00:00:00.500Z  forked: never seen, forecast by period",
         ] {
             assert!(text.contains(said), "{said}\n{text}");

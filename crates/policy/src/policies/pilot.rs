@@ -35,7 +35,7 @@ use crate::budget::{Budget, Ledger, Price, shadow};
 use crate::costs::Costs;
 use crate::dense::Dense;
 use crate::event::Event;
-use crate::explain::{Counters, Explained};
+use crate::explain::{CallCounters, Counters, Explained};
 use crate::fairness::Turns;
 use crate::predict::calibration::Calibration;
 use crate::predict::fine::Fine;
@@ -111,6 +111,8 @@ pub struct Pilot {
     ledger: Ledger,
     /// What forecasts were worth, all versions together.
     totals: Counters,
+    /// The same of calls.
+    call_totals: CallCounters,
     price: Price,
     means: Means,
     due: Ranking<Instant, VersionId>,
@@ -146,6 +148,7 @@ impl Pilot {
             costs: Costs::default(),
             ledger: Ledger::default(),
             totals: Counters::default(),
+            call_totals: CallCounters::default(),
             price: Price::new(parameters.budget),
             means: Means::default(),
             due: Ranking::default(),
@@ -252,13 +255,17 @@ impl Policy for Pilot {
             record: &mind.record,
             forecast: expected(mind, now),
             period: mind.past.periods.strongest(now),
-            callees: mind.callees.edges(),
+            callees: &mind.callees,
             rung: mind.wanted,
         })
     }
 
     fn counters(&self) -> Option<Counters> {
         Some(self.totals)
+    }
+
+    fn call_counters(&self) -> Option<CallCounters> {
+        Some(self.call_totals)
     }
 }
 

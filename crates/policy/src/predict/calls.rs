@@ -12,8 +12,8 @@ const KEEP: f32 = 0.995;
 const DECLARED: f32 = 5.0;
 /// A caller's request that a callee is not tied to.
 const NO_REQUEST: u64 = u64::MAX;
-/// Delays that were not seen or declared: a call soon after its caller's request.
-const SOON: Duration = Duration::from_millis(100);
+/// Delays that were not seen or declared: a call comes at once, or when a caller that takes its time is over.
+const UNKNOWN: (f32, f32) = (1e-4, 40.0);
 /// Steps by which quantiles of delays move, as parts of their value.
 const STEP: f32 = 0.1;
 
@@ -33,6 +33,8 @@ pub struct Edge {
     calling: f32,
     /// Decayed calls.
     calls: f32,
+    /// Whether a definition says so.
+    declared: bool,
     /// The caller's request that was seen last to make one.
     request: u64,
     /// The 10th and 90th percentile of the delay, in seconds.
@@ -55,6 +57,13 @@ pub struct EdgeRecord {
     pub lead_s: f32,
     /// MB·s that the callee was ready for calls that did not come.
     pub wasted_mb_s: f32,
+}
+
+impl Edge {
+    /// Whether a definition says that the one calls the other.
+    pub fn is_declared(&self) -> bool {
+        self.declared
+    }
 }
 
 impl EdgeRecord {
@@ -99,14 +108,18 @@ impl Callees {
         }
     }
 
-    /// A request of the caller has called, so long after it came.
-    pub fn called(&mut self, callee: VersionId, request: u64, after: Duration) {
+    /// A request of the caller has called, so long after it came. Whether it has not called that one before.
+    pub fn called(&mut self, callee: VersionId, request: u64, after: Duration) -> bool {
         let after = after.as_secs_f32().clamp(1e-4, 86_400.0);
         // A caller whose own requests were not seen has at least those that called.
-        let edge = self.edge(callee, after);
+        let edge = self.edge(callee, (after, after));
         edge.calls += 1.0;
         if edge.request == request {
-            return;
+            return false;
+        }
+        if edge.record.calls == 0 {
+            // What was declared of it is known better now.
+            (edge.early, edge.late) = (after, after);
         }
         edge.request = request;
         edge.calling += 1.0;
@@ -115,18 +128,31 @@ impl Callees {
         edge.late = quantile(edge.late, after, 0.9).max(edge.early);
         let calling = edge.calling;
         self.requests = self.requests.max(calling);
+        true
     }
 
-    /// A definition says that the caller calls.
+    /// A definition says that the caller calls. Said again, it says no more.
     pub fn declared(&mut self, callee: VersionId, part: f32, after: Option<Duration>) {
-        let after = after.unwrap_or(SOON).as_secs_f32().clamp(1e-4, 86_400.0);
-        let edge = self.edge(callee, after);
+        let after = after.map(|after| after.as_secs_f32().clamp(1e-4, 86_400.0));
+        let edge = self.edge(callee, after.map_or(UNKNOWN, |after| (after, after)));
+        if std::mem::replace(&mut edge.declared, true) {
+            return;
+        }
         edge.calling += DECLARED * part.clamp(0.0, 1.0);
         edge.calls += DECLARED * part.clamp(0.0, 1.0);
         self.requests = self.requests.max(DECLARED);
     }
 
-    fn edge(&mut self, callee: VersionId, after: f32) -> &mut Edge {
+    /// No definition says so any more. What was seen stays.
+    pub fn declared_no_more(&mut self, callee: VersionId) {
+        self.edges
+            .retain(|edge| edge.callee != callee || !edge.declared || edge.record.calls > 0);
+        if let Some(edge) = self.to(callee) {
+            edge.declared = false;
+        }
+    }
+
+    fn edge(&mut self, callee: VersionId, after: (f32, f32)) -> &mut Edge {
         let known = self.edges.iter().position(|edge| edge.callee == callee);
         let place = known.unwrap_or_else(|| {
             if self.edges.len() >= CALLEES {
@@ -144,9 +170,10 @@ impl Callees {
                 callee,
                 calling: 0.0,
                 calls: 0.0,
+                declared: false,
                 request: NO_REQUEST,
-                early: after,
-                late: after,
+                early: after.0,
+                late: after.1,
                 record: EdgeRecord::default(),
             });
             self.edges.len() - 1
@@ -156,14 +183,19 @@ impl Callees {
 
     /// What the caller's request that came just now will call.
     pub fn expected(&self) -> impl Iterator<Item = Expected> + '_ {
-        self.edges.iter().map(|edge| Expected {
+        self.edges.iter().map(|edge| self.over(edge))
+    }
+
+    /// What a request of the caller will call over one of its edges.
+    pub fn over(&self, edge: &Edge) -> Expected {
+        Expected {
             callee: edge.callee,
             // One more request that did not call: so that one call alone is no certainty.
             probability: (edge.calling / (self.requests + 1.0)).min(1.0),
             fan_out: edge.calls / edge.calling.max(1e-3),
             from: Duration::from_secs_f32(edge.early * 0.9),
             until: Duration::from_secs_f32(edge.late * 1.5 + 0.05),
-        })
+        }
     }
 
     /// The edge to a callee.
@@ -230,6 +262,37 @@ mod tests {
             callees.expected().next().unwrap().probability < 0.01,
             "it never came"
         );
+    }
+
+    #[test]
+    fn a_declaration_may_be_repeated_and_taken_back() {
+        let mut callees = Callees::default();
+        callees.declared(VersionId(1), 1.0, None);
+        let once = callees.clone();
+        callees.declared(VersionId(1), 1.0, None);
+        assert_eq!(callees, once);
+        let expected = callees.expected().next().unwrap();
+        assert!(
+            expected.from < Duration::from_millis(1),
+            "it may come at once"
+        );
+        assert!(
+            expected.until > Duration::from_secs(30),
+            "or after long work"
+        );
+        callees.declared(VersionId(2), 0.5, None);
+        callees.called(VersionId(2), 7, Duration::from_secs(1));
+        let seen = callees
+            .expected()
+            .find(|it| it.callee == VersionId(2))
+            .unwrap();
+        assert!(seen.from > Duration::from_millis(800) && seen.until < Duration::from_secs(2));
+        for callee in [1, 2] {
+            callees.declared_no_more(VersionId(callee));
+        }
+        let left: Vec<_> = callees.edges().iter().map(|edge| edge.callee).collect();
+        assert_eq!(left, [VersionId(2)], "what was seen stays");
+        assert!(!callees.edges()[0].is_declared());
     }
 
     proptest! {

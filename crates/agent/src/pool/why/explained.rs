@@ -1,7 +1,7 @@
 //! What a policy tells of a version, in the words of the platform: wall-clock times, and names of versions.
 
 use pilotlight_model::node::{
-    Calls, Expected, ForecastCounters, Period, ToldRequest, WhyForecasts,
+    CallCounters, Calls, Expected, ForecastCounters, Period, ToldRequest, WhyForecasts,
 };
 use pilotlight_model::start::Instant;
 use pilotlight_policy::action::{Forecast, Source};
@@ -27,13 +27,21 @@ impl Now {
 }
 
 pub(super) fn told(explained: &Explained<'_>, numbers: &Numbers, now: Now) -> WhyForecasts {
-    let calls = explained.callees.iter().filter_map(|edge| {
-        let record = &edge.record;
+    let callees = explained.callees;
+    let calls = callees.edges().iter().filter_map(|edge| {
+        let (record, expected) = (&edge.record, callees.over(edge));
         Some(Calls {
             function: numbers.at(edge.callee)?.spec.key.to_string(),
+            declared: edge.is_declared(),
+            probability: expected.probability,
+            fan_out: expected.fan_out,
+            from_ms: ms(expected.from),
+            until_ms: ms(expected.until),
             calls: record.calls,
             forecasts: record.forecasts,
             hits: record.hits,
+            precision: record.precision(),
+            recall: record.recall(),
             lead_ms: ms(record.lead()),
             wasted_mb_s: record.wasted_mb_s,
         })
@@ -63,6 +71,16 @@ pub(super) fn counters(counters: Counters) -> ForecastCounters {
         forecasts: counters.forecasts.into(),
         hits: counters.hits.into(),
         misses: counters.misses.into(),
+        wasted_mb_s: counters.wasted_mb_s,
+    }
+}
+
+pub(super) fn call_counters(counters: pilotlight_policy::CallCounters) -> CallCounters {
+    CallCounters {
+        calls: counters.calls,
+        forecasts: counters.forecasts,
+        hits: counters.hits,
+        lead_s: counters.lead_s,
         wasted_mb_s: counters.wasted_mb_s,
     }
 }

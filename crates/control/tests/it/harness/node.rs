@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use pilotlight_model::node::{
-    Announcement, BoxFuture, Compiled, CompiledFile, Folder, InvokeReply, InvokeRequest, LogLine,
-    Node, NodeError, NodeStatus, Shift, WarmUpOrder, WarmedUp, Why,
+    Announcement, BoxFuture, Compiled, CompiledFile, Declaration, Folder, InvokeReply,
+    InvokeRequest, LogLine, Node, NodeError, NodeStatus, Shift, WarmUpOrder, WarmedUp, Why,
 };
 use pilotlight_model::provisioned::Provisioned;
 use pilotlight_model::start::StartKind;
@@ -39,6 +39,7 @@ pub(crate) struct FakeNode {
     pub(crate) shifts: Mutex<Vec<Shift>>,
     /// What was announced: how many requests of which version, and how many milliseconds ahead.
     pub(crate) announced: Mutex<Vec<(VersionKey, u32, u64)>>,
+    pub(crate) declared: Mutex<Vec<Declaration>>,
     pub(crate) retired: Mutex<Vec<VersionKey>>,
     /// What is provisioned, and how it stands.
     pub(crate) provisions: Mutex<BTreeMap<VersionKey, Provisioned>>,
@@ -60,6 +61,7 @@ impl FakeNode {
             warmed: Mutex::default(),
             shifts: Mutex::default(),
             announced: Mutex::default(),
+            declared: Mutex::default(),
             retired: Mutex::default(),
             provisions: Mutex::default(),
         }
@@ -128,6 +130,10 @@ impl Node for FakeNode {
         self.announced
             .lock()
             .push((key, announcement.requests, after_ms));
+    }
+
+    fn declare(&self, declaration: Declaration) {
+        self.declared.lock().push(declaration);
     }
 
     fn shift(&self, shift: Shift) -> BoxFuture<'_, ()> {

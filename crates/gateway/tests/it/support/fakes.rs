@@ -13,9 +13,9 @@ use pilotlight_model::function_policy::{
 use pilotlight_model::ladder::{LadderCounters, Rung, ZygoteStatus};
 use pilotlight_model::names::Target;
 use pilotlight_model::node::{
-    Announcement, Api, BoxFuture, Caller, Compiled, Directory, EventQueue, Folder,
-    ForecastCounters, InvokeReply, InvokeRequest, LogLine, Node, NodeError, NodeStatus,
-    QueuedEvent, Resolved, Route, Shift, VersionCounts, WarmUpOrder, WarmedUp, Why,
+    Announcement, Api, BoxFuture, CallCounters, Caller, Compiled, Declaration, Directory,
+    EventQueue, Folder, ForecastCounters, InvokeReply, InvokeRequest, LogLine, Node, NodeError,
+    NodeStatus, QueuedEvent, Resolved, Route, Shift, VersionCounts, WarmUpOrder, WarmedUp, Why,
 };
 use pilotlight_model::provisioned::{Provisioned, Usage};
 use pilotlight_model::url::FunctionUrl;
@@ -149,6 +149,10 @@ impl Node for Fakes {
         unreachable!("the gateway announces nothing")
     }
 
+    fn declare(&self, _: Declaration) {
+        unreachable!("the gateway declares nothing")
+    }
+
     fn shift(&self, _: Shift) -> BoxFuture<'_, ()> {
         unreachable!("the gateway moves nothing")
     }
@@ -222,6 +226,13 @@ impl Node for Fakes {
                 hits: 6,
                 misses: 2,
                 wasted_mb_s: 1.5,
+            }),
+            calls: Some(CallCounters {
+                calls: 8,
+                forecasts: 5,
+                hits: 4,
+                lead_s: 2.5,
+                wasted_mb_s: 0.5,
             }),
             versions: ["123456789012", "000000000001"]
                 .map(|account| (arn(account), counts.clone()))

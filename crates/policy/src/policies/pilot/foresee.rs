@@ -43,9 +43,10 @@ impl Pilot {
         if let Some(cause) = arrived.cause
             && let Some(caller) = self.minds.entry(cause.version.0)
         {
-            caller
+            let counts = caller
                 .callees
                 .called(arrived.version, cause.request, cause.after);
+            self.call_totals.calls += u64::from(counts);
         }
         let Some(mind) = self.minds.entry(arrived.version.0) else {
             return;
@@ -134,6 +135,7 @@ impl Pilot {
             .and_then(|it| it.callees.to(callee))
         {
             edge.record.forecasts += 1;
+            self.call_totals.forecasts += 1;
         }
         let takes = self.saves(callee).max(0.0);
         let early = Duration::from_secs_f32(takes * 1.5 + 0.02);
@@ -160,10 +162,34 @@ impl Pilot {
     }
 
     pub(super) fn declared(&mut self, calls: &Calls) {
-        if let Some(caller) = self.minds.entry(calls.caller.0) {
+        let Some(caller) = self.minds.entry(calls.caller.0) else {
+            return;
+        };
+        if calls.part > 0.0 {
             caller
                 .callees
                 .declared(calls.callee, calls.part, calls.after);
+        } else {
+            caller.callees.declared_no_more(calls.callee);
+        }
+    }
+
+    /// A request has come to a version, and does not say who made it: where a definition says that the version which
+    /// led one to expect it calls this one, it did.
+    pub(super) fn ascribe(&mut self, now: Instant, version: VersionId) {
+        let told = self.minds.entry(version.0).and_then(|mind| mind.expected);
+        let Some(told) = told.filter(|told| now <= told.forecast.until) else {
+            return;
+        };
+        let caller = told.caller.and_then(|caller| self.minds.entry(caller.0));
+        let Some((caller, last)) = caller.and_then(|it| it.last.map(|last| (it, last))) else {
+            return;
+        };
+        let edge = caller.callees.to(version);
+        if edge.is_some_and(|edge| edge.is_declared()) {
+            // Its time tells the caller's request from others.
+            let counts = caller.callees.called(version, last.0, now.since(last));
+            self.call_totals.calls += u64::from(counts);
         }
     }
 
@@ -195,10 +221,11 @@ impl Pilot {
         }
         let edge = told.caller.and_then(|caller| self.minds.entry(caller.0));
         if let Some(edge) = edge.and_then(|caller| caller.callees.to(version)) {
+            let lead = told.ready.map_or(Duration::ZERO, |ready| now.since(ready));
             edge.record.hits += 1;
-            edge.record.lead_s += told
-                .ready
-                .map_or(0.0, |ready| now.since(ready).as_secs_f32());
+            edge.record.lead_s += lead.as_secs_f32();
+            self.call_totals.hits += 1;
+            self.call_totals.lead_s += lead.as_secs_f64();
         }
     }
 
@@ -224,7 +251,9 @@ impl Pilot {
         let edge = told.caller.and_then(|caller| self.minds.entry(caller.0));
         if let (Some(edge), Some(ready)) = (edge.and_then(|it| it.callees.to(version)), told.ready)
         {
-            edge.record.wasted_mb_s += bytes / 1e6 * now.since(ready).as_secs_f32();
+            let mb_s = bytes / 1e6 * now.since(ready).as_secs_f32();
+            edge.record.wasted_mb_s += mb_s;
+            self.call_totals.wasted_mb_s += f64::from(mb_s);
         }
     }
 

@@ -124,6 +124,9 @@ impl Pilot {
         mind.last = Some(now);
         mind.crossed = 0;
         mind.gave_up = None;
+        if arrived.cause.is_none() {
+            self.ascribe(now, version);
+        }
         self.met(now, version);
         self.look_at(now, version, Instant(now.0 + SETTLE));
         self.calls(now, arrived, actions);

@@ -331,7 +331,7 @@ fn a_callee_is_ready_while_its_caller_runs() {
         .pilot
         .explain(VersionId(0), Instant(small.now))
         .unwrap();
-    let edge = explained.callees[0];
+    let edge = explained.callees.edges()[0];
     assert_eq!(edge.callee, VersionId(1));
     assert!(
         edge.record.precision() > 0.95 && edge.record.recall() > 0.9,
@@ -372,6 +372,44 @@ fn a_declared_chain_is_followed_to_its_end() {
         small.is_ready(2) && !small.is_ready(1),
         "each while it is expected"
     );
+}
+
+#[test]
+fn a_declared_call_that_names_no_caller_is_ascribed_to_it() {
+    let mut small = Small::new(Budget::TEN_MINUTES, 2);
+    small.tell(Event::Calls(Calls {
+        caller: VersionId(0),
+        callee: VersionId(1),
+        part: 1.0,
+        after: None,
+    }));
+    // By an orchestrator that passes nothing on: two seconds after the caller's, each time.
+    for call in 0..40 {
+        small.request(call * 1_000, 0, None);
+        small.request(call * 1_000 + 2, 1, None);
+    }
+    let at = Instant(40_000 * S);
+    let callees = small
+        .pilot
+        .explain(VersionId(0), at)
+        .unwrap()
+        .callees
+        .clone();
+    let [edge] = callees.edges() else {
+        panic!("{callees:?}")
+    };
+    assert!(edge.record.calls >= 39, "{edge:?}");
+    let expected = callees.over(edge);
+    assert!(expected.probability > 0.9, "it does not fade: {expected:?}");
+    assert!(expected.from > Duration::from_secs(1) && expected.until < Duration::from_secs(5));
+    small.tell(Event::Calls(Calls {
+        caller: VersionId(0),
+        callee: VersionId(1),
+        part: 0.0,
+        after: None,
+    }));
+    let callees = small.pilot.explain(VersionId(0), at).unwrap().callees;
+    assert_eq!(callees.edges().len(), 1, "it was seen");
 }
 
 #[test]
