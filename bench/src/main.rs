@@ -17,6 +17,7 @@ mod nginx;
 mod parked;
 mod platform;
 mod profile;
+mod replay;
 mod report;
 mod rivals;
 mod runtimes;
@@ -68,6 +69,19 @@ struct Args {
     /// Versions that policies decide on.
     #[arg(long, default_value_t = 100_000)]
     versions: u32,
+    /// Files or folder of the trace that is replayed.
+    #[arg(
+        long,
+        value_name = "TRACE",
+        default_value = "crates/sim/tests/data/azure2019"
+    )]
+    trace: PathBuf,
+    /// Minutes of it; all of them unless given.
+    #[arg(long)]
+    minutes: Option<u32>,
+    /// Profile by which the replay is simulated; as shipped unless given.
+    #[arg(long, value_name = "FILE")]
+    costs: Option<PathBuf>,
     /// Seconds of load on each server, and of calls before a burst.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
@@ -104,6 +118,8 @@ enum Suite {
     Catalog,
     /// Keep-alive policies with many versions.
     Decisions,
+    /// A recorded trace, live and simulated; only when it is asked for, since it takes minutes for each policy.
+    Replay,
 }
 
 impl Suite {
@@ -139,6 +155,9 @@ struct Bench {
     parked: usize,
     functions: usize,
     versions: u32,
+    trace: PathBuf,
+    minutes: Option<u32>,
+    costs: Option<PathBuf>,
     load: Duration,
 }
 
@@ -181,6 +200,7 @@ fn run(bench: &Bench, suite: Suite) -> anyhow::Result<Vec<Section>> {
         Suite::Boots => one(boots::measure(bench)),
         Suite::Catalog => one(catalog::measure(bench)),
         Suite::Decisions => one(decisions::measure(bench)),
+        Suite::Replay => replay::measure(bench),
     }
 }
 
@@ -211,6 +231,9 @@ impl Bench {
             } else {
                 args.versions
             },
+            trace: args.trace.clone(),
+            minutes: if args.quick { Some(5) } else { args.minutes },
+            costs: args.costs.clone(),
             load: Duration::from_secs(if args.quick { 1 } else { args.seconds }),
         }
     }

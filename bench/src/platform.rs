@@ -15,6 +15,8 @@ use crate::runtimes::Runtime;
 pub(crate) const MEMORY_MB: u32 = 1_769;
 /// What it takes for 200 instances at a time and 500 versions with template and spare.
 const INSTANCES: u64 = 2_000;
+/// Slots in the pool unless something else is said.
+const POOL_SIZE: u64 = 16;
 /// Building runtime images the first time takes a while; a start without it takes well under a second.
 const READY_PATIENCE: Duration = Duration::from_secs(600);
 /// Longest wait until what is prepared in the background is there.
@@ -49,13 +51,34 @@ impl Platform {
         pool_size: u64,
         instances: u64,
     ) -> anyhow::Result<Self> {
+        let configuration = configuration(pool_size, instances);
+        Self::start_configured(pilot, data_dir, pool_size, &configuration)
+    }
+
+    /// One with the pool that platforms have, and that policy.
+    pub(crate) fn start_deciding(
+        pilot: &Path,
+        data_dir: &Path,
+        policy: &str,
+    ) -> anyhow::Result<Self> {
+        let mut configuration = configuration(POOL_SIZE, INSTANCES);
+        configuration.push_str(&format!("[policy]\nname = \"{policy}\"\n"));
+        Self::start_configured(pilot, data_dir, POOL_SIZE, &configuration)
+    }
+
+    fn start_configured(
+        pilot: &Path,
+        data_dir: &Path,
+        pool_size: u64,
+        configuration: &str,
+    ) -> anyhow::Result<Self> {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?
             .local_addr()?
             .port();
         let address = format!("127.0.0.1:{port}");
         let config = data_dir.join("bench.toml");
         std::fs::create_dir_all(data_dir)?;
-        std::fs::write(&config, configuration(pool_size, instances))?;
+        std::fs::write(&config, configuration)?;
         let log = std::fs::File::create(data_dir.join("pilot.log"))?;
         let child = Command::new(pilot)
             .args(["up", "--listen", &address, "--data-dir"])
