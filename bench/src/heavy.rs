@@ -147,8 +147,15 @@ fn weigh_kinds(platform: &Platform, section: &mut Section) -> anyhow::Result<f64
         .enumerate()
         .map(|(up, name)| (up, *name, false));
     for (up, name, in_berth) in kinds.chain([(0, "berth", true)]) {
-        let is_of_kind = |it: &&Program| it.depth + up == deepest && it.in_berth == in_berth;
-        let of_kind: Vec<&Program> = all.iter().filter(is_of_kind).collect();
+        // What is frozen waits for what a fork in its berth waits for, too.
+        let is_of_kind =
+            |it: &&Program| it.depth + up == deepest && (up > 0 || it.in_berth == in_berth);
+        let mut of_kind: Vec<&Program> = all.iter().filter(is_of_kind).collect();
+        if up > 0 {
+            // Beside a template are forks of the zygote in their berths, which have nothing of its own yet.
+            of_kind.sort_by_key(|it| std::cmp::Reverse(weigh(it.pid).map_or(0, |it| it.rss)));
+            of_kind.truncate(1);
+        }
         let Some(weight) = average(&of_kind) else {
             continue;
         };
