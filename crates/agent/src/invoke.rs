@@ -40,9 +40,16 @@ pub(crate) async fn run(
     // now, and the next thing to happen is its answer.
     if let Some((instance, kind)) = node.pool.take_ready(&request)? {
         found_idle(&mut request.timeline, clock::now());
-        match deliver(&instance, request, kind).await? {
-            Ended::Answered(reply) => return Ok(*reply),
-            Ended::Undelivered(given_back) => request = *given_back,
+        match instance.deliver(request, kind) {
+            Ok(answer) => {
+                // The event is on its way before the policy hears of it.
+                node.pool.catch_up();
+                match answered(answer).await? {
+                    Ended::Answered(reply) => return Ok(*reply),
+                    Ended::Undelivered(given_back) => request = *given_back,
+                }
+            }
+            Err(given_back) => request = *given_back,
         }
     }
     // Everything else runs on when the caller is gone.
@@ -99,7 +106,9 @@ async fn acquire(mut place: Place) -> Result<(Arc<Instance>, StartKind), NodeErr
     let grant = match early {
         Some(grant) => grant,
         None => {
-            place.want_start();
+            if place.soon {
+                place.want_start();
+            }
             match timeout(HELD_BACK, place.grant()).await {
                 Ok(grant) => grant,
                 Err(_) => {
@@ -122,10 +131,13 @@ async fn deliver(
     request: InvokeRequest,
     kind: StartKind,
 ) -> Result<Ended, NodeError> {
-    let answer: oneshot::Receiver<Ended> = match instance.deliver(request, kind) {
-        Ok(answer) => answer,
-        Err(given_back) => return Ok(Ended::Undelivered(given_back)),
-    };
+    match instance.deliver(request, kind) {
+        Ok(answer) => answered(answer).await,
+        Err(given_back) => Ok(Ended::Undelivered(given_back)),
+    }
+}
+
+async fn answered(answer: oneshot::Receiver<Ended>) -> Result<Ended, NodeError> {
     answer
         .await
         .map_err(|_| NodeError::Internal("the instance gave no answer".to_owned()))

@@ -64,6 +64,8 @@ pub(crate) struct Pool {
     /// Every decision is taken under this one lock: see [`Pool::decide`].
     state: Mutex<State>,
     outside: Box<dyn Fn(Call) + Send + Sync>,
+    /// The policy is to hear of requests while they run.
+    hurries: bool,
     /// The clock is set to ring earlier than it was.
     clock_changed: Notify,
     /// The last instance has gone.
@@ -80,6 +82,7 @@ impl Pool {
         outside: impl Fn(Call) + Send + Sync + 'static,
     ) -> Arc<Self> {
         Arc::new(Self {
+            hurries: policy.hurries(),
             state: Mutex::new(State::new(
                 limits,
                 capacity_mb,
@@ -93,7 +96,8 @@ impl Pool {
 
     /// Takes an instance of that version that is ready: of the idle ones the one used last, whose caches
     /// are the warmest, while the others grow old enough to be reclaimed; or else the spare, unless an
-    /// idle one is about to be there.
+    /// idle one is about to be there. The policy hears of it later: with the request's place in the queue, or when it
+    /// is told to [catch up](Pool::catch_up).
     pub(crate) fn take_ready(
         self: &Arc<Self>,
         request: &InvokeRequest,
@@ -107,7 +111,7 @@ impl Pool {
         let called = cause
             .as_ref()
             .map(|cause| Called::now(cause, clock::unix_ms()));
-        self.decide(|state, effects| {
+        self.decide_at_once(|state, effects| {
             if state.draining {
                 return Err(NodeError::Draining);
             }
@@ -120,7 +124,8 @@ impl Pool {
         })
     }
 
-    /// Gives a request a place in the queue. One that is `cold` is served by its own start alone.
+    /// Gives a request a place in the queue. One that is `cold` is served by its own start alone. Unless an instance
+    /// is about to be there, it wants a start at once.
     pub(crate) fn queue(
         self: &Arc<Self>,
         spec: &Arc<FunctionSpec>,
@@ -133,7 +138,11 @@ impl Pool {
                 return Err(NodeError::Draining);
             }
             state.refresh(spec, effects);
-            state.queue(waiting)
+            let queued = state.queue(waiting)?;
+            if !queued.soon {
+                effects.admit |= state.want_start(queued.ticket);
+            }
+            Ok(queued)
         })?;
         Ok(Place {
             pool: Arc::clone(self),

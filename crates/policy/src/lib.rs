@@ -48,6 +48,12 @@ pub trait Policy: Send {
         false
     }
 
+    /// Whether it makes something ready for what a request causes, and so is to hear of it while it runs. Others hear
+    /// of it when it is over, at the latest.
+    fn hurries(&self) -> bool {
+        false
+    }
+
     /// What is known of a version and was done about it, where the policy keeps account of that.
     fn explain(&self, version: VersionId, now: Instant) -> Option<Explained<'_>> {
         let _ = (version, now);

@@ -32,7 +32,7 @@ impl State {
             if std::mem::take(&mut effects.admit) {
                 self.admit(self.now, effects);
             }
-            if !self.mind.wants() {
+            if !self.mind.is_open() {
                 return;
             }
         }

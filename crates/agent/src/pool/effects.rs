@@ -63,6 +63,26 @@ impl Pool {
         decided
     }
 
+    /// Takes a decision that somebody waits for, and carries it out before the policy hears of it. It does with the
+    /// next one, or when it is told to [catch up](Pool::catch_up).
+    pub(super) fn decide_at_once<T>(
+        self: &Arc<Self>,
+        decision: impl FnOnce(&mut State, &mut Effects) -> T,
+    ) -> T {
+        let mut effects = Effects::default();
+        let decided = decision(&mut self.lock(), &mut effects);
+        self.carry_out(effects);
+        decided
+    }
+
+    /// A policy that may be late hears what has happened, and what it says to that is done. Others hear of it with the
+    /// next decision, which is the request's end at the latest.
+    pub(crate) fn catch_up(self: &Arc<Self>) {
+        if self.hurries {
+            self.decide(|_, _| ());
+        }
+    }
+
     /// Starts what may be started now.
     pub(super) fn pump(self: &Arc<Self>) {
         self.decide(|state, effects| state.admit(state.now, effects));

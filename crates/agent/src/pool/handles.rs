@@ -37,14 +37,17 @@ pub(crate) struct Lease {
 impl Place {
     /// Asks for a start. Until then only instances that become free serve the request.
     pub(crate) fn want_start(&self) {
-        self.pool.lock().want_start(self.ticket);
-        self.pool.pump();
+        self.pool.decide(|state, effects| {
+            effects.admit |= state.want_start(self.ticket);
+        });
     }
 
     /// Asks for a start, whatever the policy says to it.
     pub(crate) fn insist(&self) {
-        self.pool.lock().permit(self.ticket);
-        self.pool.pump();
+        self.pool.decide(|state, effects| {
+            state.permit(self.ticket);
+            state.admit(state.now, effects);
+        });
     }
 
     /// What the request gets.
@@ -72,16 +75,20 @@ impl Drop for Place {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.pool.lock().turn_over(self.background);
-        self.pool.pump();
+        self.pool.decide(|state, effects| {
+            state.turn_over(self.background);
+            state.admit(state.now, effects);
+        });
     }
 }
 
 impl Lease {
     /// What has the room is a template or a zygote now, and worth that much.
     pub(crate) fn hold(&self, rung: Rung, worth: Worth) {
-        self.pool.lock().hold(self.instance, rung, worth);
-        self.pool.pump();
+        self.pool.decide(|state, effects| {
+            state.hold(self.instance, rung, worth);
+            state.admit(state.now, effects);
+        });
     }
 
     /// A start has had use for it.

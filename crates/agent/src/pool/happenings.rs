@@ -27,7 +27,7 @@ pub(super) const NODE: NodeId = NodeId(0);
 
 impl State {
     fn tell(&mut self, event: Event) {
-        self.mind.observe(self.now, event);
+        self.mind.hear(self.now, event);
     }
 
     // ---- requests ----

@@ -14,6 +14,8 @@ pub(super) struct Mind {
     weighs: bool,
     /// By what numbers it knows the versions.
     pub(super) numbers: Numbers,
+    /// What has happened and it has not heard of yet, in order.
+    heard: Vec<(Instant, Event)>,
     /// Said by the policy, and not done yet.
     wanted: Vec<Action>,
     /// When the clock rings that the policy is woken by.
@@ -29,6 +31,7 @@ impl Mind {
             weighs: policy.weighs(),
             policy,
             numbers: Numbers::new(),
+            heard: Vec::new(),
             wanted: Vec::new(),
             rings_at: None,
             log,
@@ -36,12 +39,20 @@ impl Mind {
         }
     }
 
-    /// Tells the policy what has happened.
-    pub(super) fn observe(&mut self, now: Instant, event: Event) {
-        let before = self.wanted.len();
-        self.policy.observe(now, event, &mut self.wanted);
-        if let Some(log) = &mut self.log {
-            log.told(now, event, &self.wanted[before..]);
+    /// Something has happened. The policy hears of it before anything is asked of it: who waits for the decision
+    /// that this is part of does not wait for that.
+    pub(super) fn hear(&mut self, now: Instant, event: Event) {
+        self.heard.push((now, event));
+    }
+
+    /// Tells the policy what has happened since it was told last.
+    pub(super) fn tell(&mut self) {
+        for (at, event) in self.heard.drain(..) {
+            let before = self.wanted.len();
+            self.policy.observe(at, event, &mut self.wanted);
+            if let Some(log) = &mut self.log {
+                log.told(at, event, &self.wanted[before..]);
+            }
         }
     }
 
@@ -52,6 +63,8 @@ impl Mind {
 
     /// A version has that number from now on.
     pub(super) fn name(&mut self, version: VersionId, key: &VersionKey) {
+        // What was heard of the version before, which had that number, comes before.
+        self.tell();
         if let Some(log) = &mut self.log {
             log.name(version, key.to_string());
         }
@@ -59,7 +72,8 @@ impl Mind {
 
     /// The clock has rung, or may have: it is set anew, to when the policy wants to be woken or to `other`.
     pub(super) fn tick(&mut self, now: Instant, other: Option<Instant>) {
-        self.observe(now, Event::Tick);
+        self.hear(now, Event::Tick);
+        self.tell();
         self.rings_at = self.wake_at(other);
     }
 
@@ -85,7 +99,7 @@ impl Mind {
         [self.policy.wake_at(), other].into_iter().flatten().min()
     }
 
-    /// What the policy knows of a version, where it keeps account of that.
+    /// What the policy knows of a version, of what it has been told, where it keeps account of that.
     pub(super) fn explain(&self, now: Instant, version: VersionId) -> Option<Explained<'_>> {
         self.policy.explain(version, now)
     }
@@ -96,17 +110,19 @@ impl Mind {
     }
 
     /// What its forecasts were worth.
-    pub(super) fn counters(&self) -> Option<Counters> {
+    pub(super) fn counters(&mut self) -> Option<Counters> {
+        self.tell();
         self.policy.counters()
     }
 
-    /// Whether it has said something that is not done yet.
-    pub(super) fn wants(&self) -> bool {
-        !self.wanted.is_empty()
+    /// Whether it has said something that is not done yet, or has something to hear.
+    pub(super) fn is_open(&self) -> bool {
+        !self.wanted.is_empty() || !self.heard.is_empty()
     }
 
-    /// What the policy wants done, which whoever takes it does.
+    /// What the policy wants done, all told, which whoever takes it does.
     pub(super) fn take_wanted(&mut self) -> Vec<Action> {
+        self.tell();
         std::mem::take(&mut self.wanted)
     }
 }

@@ -118,14 +118,16 @@ impl State {
         true
     }
 
-    /// From now on a start is better than to wait for one that is about to be idle.
-    pub(super) fn want_start(&mut self, ticket: Ticket) {
-        if let Some(waiting) = self.waiting.get_mut(&ticket) {
-            waiting.wants_start = true;
-            if waiting.permitted {
-                self.starts_wanted.insert(ticket);
-            }
+    /// From now on a start is better than to wait for one that is about to be idle. Whether it may have one already.
+    pub(super) fn want_start(&mut self, ticket: Ticket) -> bool {
+        let Some(waiting) = self.waiting.get_mut(&ticket) else {
+            return false;
+        };
+        waiting.wants_start = true;
+        if waiting.permitted {
+            self.starts_wanted.insert(ticket);
         }
+        waiting.permitted
     }
 
     /// The request may have a start. Whether it is one more that wants one now.

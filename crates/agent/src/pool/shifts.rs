@@ -85,7 +85,7 @@ impl State {
     }
 
     fn tell_shift(&mut self, shift: event::Shift) {
-        self.mind.observe(self.now, Event::Shift(shift));
+        self.mind.hear(self.now, Event::Shift(shift));
     }
 
     fn instances(&self, key: &VersionKey) -> Instances {

@@ -20,7 +20,8 @@ use explained::Now;
 impl Pool {
     /// What is remembered of the starts of a version, under that policy.
     pub(crate) fn why(&self, key: &VersionKey, policy: &str) -> Why {
-        let state = self.lock();
+        let mut state = self.lock();
+        state.mind.tell();
         let number = state.mind.numbers.of(key);
         let numbered = number.and_then(|number| state.mind.numbers.at(number));
         let now = Now {

@@ -46,6 +46,10 @@ impl Policy for Scripted {
     fn weighs(&self) -> bool {
         self.weighs
     }
+
+    fn hurries(&self) -> bool {
+        true
+    }
 }
 
 impl Scripted {

@@ -249,6 +249,10 @@ impl Policy for Pilot {
         true
     }
 
+    fn hurries(&self) -> bool {
+        true
+    }
+
     fn explain(&self, version: VersionId, now: Instant) -> Option<Explained<'_>> {
         let mind = self.minds.get(version.0)?;
         Some(Explained {

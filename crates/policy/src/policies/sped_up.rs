@@ -176,6 +176,10 @@ impl Policy for SpedUp {
         self.policy.weighs()
     }
 
+    fn hurries(&self) -> bool {
+        self.policy.hurries()
+    }
+
     // What the policy tells of a version has times of its own; `explain` tells nothing rather than those.
 
     fn counters(&self) -> Option<Counters> {
