@@ -2,6 +2,7 @@
 
 import json
 
+import botocore.exceptions
 import pytest
 
 from conftest import ROLE, wait_active
@@ -167,3 +168,19 @@ def test_a_version_that_waits_is_made_ready_after_a_crash(new_platform):
     assert wait_active(client, "slow:1")["SnapStart"] == APPLIED
     answer = client.invoke(FunctionName="slow", Qualifier="1")
     assert json.loads(answer["Payload"].read())[1:] == ["snap-start", "1"]
+
+
+def test_a_version_whose_init_fails_is_failed(platform, client, deploy):
+    platform.expect_log("function not ready")
+    function = deploy("raise ValueError('no')", Runtime="python3.12", SnapStart=ON)
+    version = client.publish_version(FunctionName=function.name)["Version"]
+    named = {"FunctionName": function.name, "Qualifier": version}
+    with pytest.raises(botocore.exceptions.WaiterError):
+        client.get_waiter("published_version_active").wait(**named, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    found = client.get_function_configuration(**named)
+    assert (found["State"], found["StateReasonCode"]) == ("Failed", "FunctionError"), found
+    assert (found["LastUpdateStatus"], found["LastUpdateStatusReasonCode"]) == ("Failed", "FunctionError"), found
+    assert found["StateReason"].startswith("The function's initialization failed. Status: error"), found
+    with pytest.raises(client.exceptions.ResourceConflictException):
+        client.invoke(**named)
+    assert client.get_function_configuration(FunctionName=function.name)["State"] == "Active"

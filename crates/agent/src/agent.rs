@@ -272,7 +272,13 @@ impl NodeApi for Agent {
             }
             self.node.ladder.prepare(&self.node, &spec).await;
             self.node.pool.refresh(&spec);
-            Ok(())
+            // AWS publishes no snapshot of it, and so no version.
+            match self.node.ladder.init_failure(&spec) {
+                Some(status) if spec.snap_start.applies(spec.key.version) => {
+                    Err(NodeError::InitFailed(status))
+                }
+                _ => Ok(()),
+            }
         })
     }
 

@@ -195,6 +195,12 @@ async fn make_ready(parts: &Parts, mut record: Record) -> Result<Arc<FunctionSpe
             Err(NodeError::Overloaded) if let Some(wait) = waits.next() => {
                 tokio::time::sleep(*wait).await;
             }
+            Err(NodeError::InitFailed(status)) => {
+                return Err(Failure::Final(Reason {
+                    text: format!("The function's initialization failed. {status}"),
+                    code: "FunctionError".to_owned(),
+                }));
+            }
             Err(error) => return Err(Failure::Final(internal(error.to_string()))),
         }
     }

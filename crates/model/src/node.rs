@@ -108,8 +108,8 @@ pub trait Node: Send + Sync + 'static {
     fn invoke(&self, request: InvokeRequest) -> BoxFuture<'_, Result<InvokeReply, NodeError>>;
 
     /// Makes the version ready to start without any work that could be done before: its code in place,
-    /// its template and a spare made where it can have them. Repeatable. An init that fails is no error:
-    /// requests hear of it.
+    /// its template and a spare made where it can have them. Repeatable. An init that fails is an error of versions that
+    /// SnapStart was asked for; of others requests hear of it.
     fn prepare(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<(), NodeError>>;
 
     /// Brings the version to at least so many idle instances, room permitting: nothing that runs or is idle

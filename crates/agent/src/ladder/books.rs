@@ -165,6 +165,11 @@ impl Books {
         }
     }
 
+    pub(super) fn init_failure(&mut self, spec: &FunctionSpec) -> Option<String> {
+        let entry = self.of_revision(spec)?;
+        Some(entry.failure.as_ref()?.detail.clone())
+    }
+
     /// Whether a spare of that revision is to be made now, by the caller.
     pub(super) fn order_spare(&mut self, spec: &FunctionSpec, ready: bool, now: Instant) -> bool {
         let has_template = self.template(spec).is_some();

@@ -197,6 +197,11 @@ impl Ladder {
         self.books.lock().refuse(spec, refusal);
     }
 
+    /// How the last init that was to make a template of that revision ended, if it failed.
+    pub(crate) fn init_failure(&self, spec: &FunctionSpec) -> Option<String> {
+        self.books.lock().init_failure(spec)
+    }
+
     /// The init that was to make a template failed, with that status.
     pub(super) fn init_failed(&self, spec: &FunctionSpec, status: &str) {
         let failure = Refusal {

@@ -225,7 +225,7 @@ fn refusal(error: &NodeError) -> LambdaError {
         }
         NodeError::Draining => LambdaError::new(ErrorKind::Service, "The node is shutting down."),
         NodeError::CodeMissing(folder) => LambdaError::code_missing(folder),
-        NodeError::Internal(_) => LambdaError::new(
+        NodeError::InitFailed(_) | NodeError::Internal(_) => LambdaError::new(
             ErrorKind::Service,
             "The platform failed to run the function.",
         ),

@@ -99,7 +99,7 @@ pub(super) fn node_error(error: &NodeError, id: RequestId) -> (Outcome, Response
             Outcome::Failed,
             LambdaError::code_missing(folder).response(),
         ),
-        NodeError::Internal(cause) => {
+        NodeError::InitFailed(cause) | NodeError::Internal(cause) => {
             // What went wrong inside is for the operator, who finds it by the request id.
             tracing::error!(cause, "node failed to run an invocation");
             let message = format!("The platform failed to run the function. RequestId: {id}");

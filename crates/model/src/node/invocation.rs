@@ -105,6 +105,10 @@ pub enum NodeError {
     /// The folder that the version's code is loaded from (hot reload) is not there.
     #[error("the folder {} that the function's code is loaded from is not there", .0.display())]
     CodeMissing(std::path::PathBuf),
+    /// Of a version that is ready with its template alone: its init failed, with that status. Only of
+    /// [`Node::prepare`](super::Node::prepare).
+    #[error("the function's initialization failed: {0}")]
+    InitFailed(String),
     /// The platform failed. Try again.
     #[error("{0}")]
     Internal(String),
