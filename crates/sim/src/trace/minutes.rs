@@ -67,8 +67,8 @@ impl Counts {
     }
 }
 
-/// All functions' requests, minute after minute. Each cell costs O(1): a function waits in the list of the
-/// minute of its next one.
+/// All functions' requests, minute after minute. A function waits in the list of the minute of its next one, so
+/// that a minute costs what it has of requests.
 #[derive(Debug)]
 pub struct Minutes<'a> {
     counts: &'a [Counts],
@@ -105,8 +105,9 @@ impl<'a> Minutes<'a> {
         minutes
     }
 
-    /// Cells of that minute, in no order that means anything, but always in the same. Minutes are asked for
-    /// one after the other.
+    /// Cells of that minute, in the order of functions: one that follows from earlier minutes, such as that of the
+    /// list, would be good or bad for policies that give up what was used longest ago. Minutes are asked for one
+    /// after the other.
     pub fn take(&mut self, minute: u32, cells: &mut Vec<Cell>) {
         cells.clear();
         let Some(first) = self.first.get_mut((minute - self.begin) as usize) else {
@@ -122,6 +123,7 @@ impl<'a> Minutes<'a> {
             self.advance(function, minute);
             function = following;
         }
+        cells.sort_unstable_by_key(|cell| cell.function);
     }
 
     /// Puts a function into the list of its next minute.
