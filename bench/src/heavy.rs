@@ -30,6 +30,8 @@ def lambda_handler(event, context):
         return int(FRAME["n"].sum())
     return [numpy.__version__, pandas.__version__]
 "#;
+/// What its template takes.
+pub(crate) const TEMPLATE: &str = "template";
 /// The interpreter's name as a process.
 const PROGRAM: &str = "python3.11";
 /// A berth is replaced in some milliseconds.
@@ -126,6 +128,13 @@ fn weights(bench: &Bench, folder: &Path, section: &mut Section) -> anyhow::Resul
     })?;
     // What the first instance has taught, the berth is made anew for.
     std::thread::sleep(BERTHS_RENEWED);
+    // By itself it shares with its forks all that these have not changed: the node weighed it when it had none.
+    let weighed = version(&platform.node()?, IDLE)["template_bytes"].as_u64();
+    section.figure(
+        TEMPLATE,
+        megabytes(weighed.context("no template was weighed")?),
+        "MB",
+    );
     let uss = weigh_kinds(&platform, section)?;
     section.at_most("USS of an idle instance, average (MB)", uss, 3.0);
     Ok(())

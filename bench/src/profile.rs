@@ -6,7 +6,7 @@ use anyhow::Context;
 use pilotlight_sim::Profile;
 use pilotlight_sim::profile::{ClassName, Spread};
 
-use crate::heavy::TITLE as HEAVY;
+use crate::heavy::{TEMPLATE, TITLE as HEAVY};
 use crate::kinds::title;
 use crate::report::{Report, Section};
 use crate::runtimes::RUNTIMES;
@@ -60,7 +60,7 @@ fn profile(report: &Report) -> Profile {
         }
     }
     let of = |what| section(HEAVY).and_then(|section| figure(section, what));
-    if let (Some(own), Some(all)) = (of("template: USS, average"), of("template: RSS, average"))
+    if let (Some(own), Some(all)) = (of(TEMPLATE), of("template: RSS, average"))
         && own > 0.0
         && all >= own
     {
@@ -113,7 +113,7 @@ mod tests {
         section.time("booted", &samples);
         section.figure("zygote", 20.0 / MIB, "MB");
         let mut heavy = Section::begin(HEAVY);
-        heavy.figure("template: USS, average", 60.0, "MB");
+        heavy.figure(TEMPLATE, 60.0, "MB");
         heavy.figure("template: RSS, average", 80.0, "MB");
         let report = Report {
             machine: Machine::read(),
