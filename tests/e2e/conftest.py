@@ -12,6 +12,7 @@ from packages import compiled, package
 from pilot_up import PILOT, Platform, build_seed, eventually
 
 ROLE = "arn:aws:iam::123456789012:role/test"
+_layers = itertools.count()
 
 
 def pytest_sessionstart(session):
@@ -146,6 +147,22 @@ def deploy(client):
             client.delete_function(FunctionName=name)
         except client.exceptions.ResourceNotFoundException:
             pass
+
+
+@pytest.fixture
+def layer(client):
+    """Publishes a layer of those files and returns its ARN; deletes it in the end: `layer({path: text})`."""
+    made = []
+
+    def make(files):
+        made.append(client.publish_layer_version(
+            LayerName=f"test-layer-{next(_layers)}", Content={"ZipFile": package(files)},
+        ))
+        return made[-1]["LayerVersionArn"]
+
+    yield make
+    for answer in made:
+        client.delete_layer_version(LayerName=answer["LayerArn"], VersionNumber=answer["Version"])
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,10 @@
 """What functions see of their layers: search paths of all runtimes, which layer wins, and every kind of start."""
 
-import itertools
 import subprocess
 
 import pytest
 
-from packages import BASH_BOOTSTRAP, JDK, compiled, package
+from packages import BASH_BOOTSTRAP, JDK, compiled
 
 PYTHON = """
 import importlib, os, subprocess, sys
@@ -20,23 +19,6 @@ def lambda_handler(event, context):
         return [ctypes.CDLL(name).answer() for name in ("liblayer.so", "libtask.so")]
     return [deep.X, flat.X, which.X, flat.where(), os.path.exists(flat.__cached__)]
 """
-_numbers = itertools.count()
-
-
-@pytest.fixture
-def layer(client):
-    """Publishes a layer of those files and returns its ARN."""
-    made = []
-
-    def make(files):
-        made.append(client.publish_layer_version(
-            LayerName=f"runtime-layer-{next(_numbers)}", Content={"ZipFile": package(files)},
-        ))
-        return made[-1]["LayerVersionArn"]
-
-    yield make
-    for answer in made:
-        client.delete_layer_version(LayerName=answer["LayerArn"], VersionNumber=answer["Version"])
 
 
 def module(value):

@@ -1,13 +1,11 @@
 """AWS's SDKs, which are in the runtime images: every kind of start has them, and a function's own copy comes first."""
 
-import itertools
 import json
 
 import pytest
 
 from conftest import wait_active
 from forks import KINDS, NODE, call, counts
-from packages import package
 from pilot_up import ROOT
 
 # A client is made without a network: for its name, it asks nobody.
@@ -37,7 +35,6 @@ export const handler = async () =>
   [version, import.meta.resolve("@aws-sdk/client-sqs"), typeof SendMessageCommand, await client.config.region()];
 """
 NODE_FILES = {"require": {"index.js": COMMONJS}, "import": {"index.mjs": ES_MODULE}}
-_numbers = itertools.count()
 
 
 def pinned(name):
@@ -57,22 +54,6 @@ def old_client(prefix=""):
         f"{folder}/package.json": json.dumps({"name": "@aws-sdk/client-sqs", "version": "3.0.0", "main": "./main.js"}),
         f"{folder}/main.js": "exports.own = 'own';\n",
     }
-
-
-@pytest.fixture
-def layer(client):
-    """Publishes a layer of those files and returns its ARN."""
-    made = []
-
-    def make(files):
-        made.append(client.publish_layer_version(
-            LayerName=f"sdk-layer-{next(_numbers)}", Content={"ZipFile": package(files)},
-        ))
-        return made[-1]["LayerVersionArn"]
-
-    yield make
-    for answer in made:
-        client.delete_layer_version(LayerName=answer["LayerArn"], VersionNumber=answer["Version"])
 
 
 def test_boto3_is_there_in_every_kind_of_start(platform, deploy):

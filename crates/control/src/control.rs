@@ -89,9 +89,7 @@ impl Parts {
     pub(crate) fn routes(&self, target: &Target) -> Result<Vec<Route>, LambdaError> {
         self.catalog.index().routes(target)
     }
-}
 
-impl Parts {
     /// Schedules were made, changed, or are to go.
     pub(crate) fn note_schedules(&self) {
         self.schedules_changed.notify_one();

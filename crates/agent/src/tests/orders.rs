@@ -92,6 +92,20 @@ fn counts(world: &World, spec: &FunctionSpec) -> VersionCounts {
     counts.cloned().unwrap_or_default()
 }
 
+/// A version that has its template and a spare.
+async fn with_a_spare(world: &World) -> Arc<FunctionSpec> {
+    world
+        .until(|world| world.agent.status().zygotes[0].ready)
+        .await;
+    let spec = Arc::new(FunctionSpec {
+        snap_start: SnapStart::Auto,
+        ..spec()
+    });
+    world.agent.prepare(Arc::clone(&spec)).await.unwrap();
+    world.until(|world| counts(world, &spec).spares == 1).await;
+    spec
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_request_that_the_policy_forgets_gets_a_start_in_the_end() {
     let policy = Scripted {
@@ -111,15 +125,7 @@ async fn a_request_that_the_policy_forgets_gets_a_start_in_the_end() {
 async fn a_version_stands_on_the_rung_that_the_policy_says() {
     let policy = Scripted::default();
     let world = policy.decides(FakeLauncher::forking(program(Function::default())));
-    world
-        .until(|world| world.agent.status().zygotes[0].ready)
-        .await;
-    let spec = Arc::new(FunctionSpec {
-        snap_start: SnapStart::Auto,
-        ..spec()
-    });
-    world.agent.prepare(Arc::clone(&spec)).await.unwrap();
-    world.until(|world| counts(world, &spec).spares == 1).await;
+    let spec = with_a_spare(&world).await;
 
     policy.hold(Rung::Template);
     world.invoke(&spec, "1").await;
@@ -214,15 +220,7 @@ async fn costs_are_told_as_they_were_measured() {
         ..Scripted::default()
     };
     let world = policy.decides(FakeLauncher::forking(program(Function::default())));
-    world
-        .until(|world| world.agent.status().zygotes[0].ready)
-        .await;
-    let spec = Arc::new(FunctionSpec {
-        snap_start: SnapStart::Auto,
-        ..spec()
-    });
-    world.agent.prepare(Arc::clone(&spec)).await.unwrap();
-    world.until(|world| counts(world, &spec).spares == 1).await;
+    let spec = with_a_spare(&world).await;
     assert_eq!(world.invoke(&spec, "1").await.kind, StartKind::Spare);
     for kind in [StartKind::Forked, StartKind::Zygote, StartKind::Booted] {
         let reply = world.invoke_cold(&spec, kind).await;
