@@ -19,7 +19,7 @@ use pilotlight_model::ids::Digest;
 use pilotlight_model::ladder::Refusal;
 use pilotlight_model::node::BoxFuture;
 use pilotlight_model::start::Instant;
-use pilotlight_sandbox::{Lesson, Listeners};
+use pilotlight_sandbox::{Demand, Lesson, Listeners};
 
 use crate::extensions::Accompaniment;
 use crate::instance::Verdict;
@@ -98,8 +98,8 @@ pub(crate) trait Process: Send + Sync {
 /// forked from it live on.
 pub(crate) trait Template: Send + Sync {
     /// A sandbox with a fork in it that waits for its start. Takes some milliseconds: never on the path of
-    /// a start if that can be helped.
-    fn berth(&self) -> BoxFuture<'_, Result<Box<dyn Berth>, LaunchError>>;
+    /// a start if that can be helped. One that a start waits for is not built after those that nobody waits for.
+    fn berth(&self, demand: Demand) -> BoxFuture<'_, Result<Box<dyn Berth>, LaunchError>>;
 
     /// Resolves when it has died.
     fn died(&self) -> BoxFuture<'_, ()>;

@@ -67,4 +67,4 @@ pub use process::{Exit, Marks, Process};
 pub use root::{Code, Root};
 pub use sandboxes::Sandboxes;
 pub use slot::{Accompanied, Launch, Slot};
-pub use template::{Berth, ForkError, FreezeError, Furnishing, Lesson, Refusal, Template};
+pub use template::{Berth, Demand, ForkError, FreezeError, Furnishing, Lesson, Refusal, Template};

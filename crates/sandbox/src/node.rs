@@ -9,7 +9,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, pidfd_send_signal};
-use tokio::sync::Semaphore;
 
 use crate::cgroup::{Cgroup, CgroupError, CgroupLimits, Parent};
 use crate::channel::Channel;
@@ -20,6 +19,7 @@ use crate::impatience::Impatience;
 use crate::launcher::{BirthError, Launcher, Nest, Setting};
 use crate::network::{NetworkConfig, NetworkError, Router, Subnet, SubnetError, host_resolvers};
 use crate::seccomp::Knock;
+use crate::template::builders::Builders;
 
 /// Why sandboxes cannot be made on this machine.
 #[derive(Debug, thiserror::Error)]
@@ -63,9 +63,8 @@ pub(crate) struct Node {
     /// As deep as there are ids, so that sending never waits.
     remains: SyncSender<Remains>,
     impatience: Impatience,
-    /// A permit for each berth that is built at one time: as many as there are CPUs, since that is what it takes. More would
-    /// be ready no sooner, and in everybody's way.
-    pub(crate) berths: Arc<Semaphore>,
+    /// Who may build a berth now.
+    pub(crate) berths: Builders,
     /// `None` after [`Node::close`].
     router: Mutex<Option<Router>>,
 }
@@ -128,7 +127,7 @@ impl Node {
             uid_base,
             ids,
             remains,
-            berths: Arc::new(Semaphore::new(cpus)),
+            berths: Builders::new(cpus),
             impatience: Impatience::start(max_slots).map_err(StartError::Thread)?,
             router: Mutex::new(Some(router)),
         }))

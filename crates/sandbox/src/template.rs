@@ -7,6 +7,7 @@
 //! can run there. See ADR 6.
 
 pub(crate) mod berth;
+pub(crate) mod builders;
 pub(crate) mod descriptors;
 mod elf;
 pub(crate) mod freeze;
@@ -30,6 +31,7 @@ use rustix::process::{Signal, pidfd_send_signal};
 use tokio::task::spawn_blocking;
 
 pub use self::berth::{Berth, ForkError, Furnishing};
+pub use self::builders::Demand;
 use self::memory::{Memory, private_bytes};
 pub use self::refusal::{FreezeError, Refusal};
 use self::scripts::ANSWER_BYTES;
@@ -67,16 +69,16 @@ pub(crate) struct Frozen {
 
 impl Template {
     /// A sandbox with a fork that waits for its start. Takes milliseconds, and a CPU: not on the path of a start, if that can
-    /// be helped. As many are built at a time as there are CPUs; further ones wait.
+    /// be helped. As many are built at a time for each demand as there are CPUs; further ones wait.
     ///
     /// # Errors
     /// The template is dead, or a sandbox cannot be built.
-    pub async fn berth(&self) -> Result<Berth, SlotError> {
+    pub async fn berth(&self, demand: Demand) -> Result<Berth, SlotError> {
         let frozen = Arc::clone(&self.0);
-        let permits = Arc::clone(&frozen.living.sandbox.node().berths);
-        let permit = permits.acquire_owned().await;
+        let node = Arc::clone(frozen.living.sandbox.node());
+        let permit = node.berths.permit(demand).await;
         let built = spawn_blocking(move || {
-            let built = Berth::build(frozen);
+            let built = Berth::build(frozen, demand);
             drop(permit);
             built
         });

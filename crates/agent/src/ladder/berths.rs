@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use pilotlight_model::error::Causes;
+use pilotlight_sandbox::Demand;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
@@ -61,7 +62,7 @@ impl Berths {
         drop(dead);
         match ready {
             Some(berth) => Ok(berth),
-            None => self.build().await,
+            None => self.build(Demand::Start).await,
         }
     }
 
@@ -149,7 +150,7 @@ impl Berths {
 
     /// One for a start that nobody waits for yet, whatever is ready.
     pub(crate) async fn build_ahead(&self) -> Result<Box<dyn Berth>, LaunchError> {
-        let mut berth = self.build().await?;
+        let mut berth = self.build(Demand::Stock).await?;
         let ready = tokio::task::spawn_blocking(move || {
             berth.make_ready();
             berth
@@ -160,8 +161,8 @@ impl Berths {
     }
 
     /// One that is built now.
-    async fn build(&self) -> Result<Box<dyn Berth>, LaunchError> {
-        let mut berth = self.template.berth().await?;
+    async fn build(&self, demand: Demand) -> Result<Box<dyn Berth>, LaunchError> {
+        let mut berth = self.template.berth(demand).await?;
         if let Some(furnishing) = &self.furnishing {
             berth.furnish(furnishing.clone()).await?;
         }

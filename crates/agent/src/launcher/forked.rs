@@ -20,11 +20,11 @@ pub(super) struct Frozen {
 }
 
 impl Template for Frozen {
-    fn berth(&self) -> BoxFuture<'_, Result<Box<dyn Berth>, LaunchError>> {
-        Box::pin(async {
+    fn berth(&self, demand: sandbox::Demand) -> BoxFuture<'_, Result<Box<dyn Berth>, LaunchError>> {
+        Box::pin(async move {
             let berth = self
                 .template
-                .berth()
+                .berth(demand)
                 .await
                 .map_err(|error| LaunchError::platform("cannot make a sandbox", error))?;
             let berth: Box<dyn Berth> = Box::new(WaitingFork {

@@ -12,6 +12,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::timeout;
 
 use super::Frozen;
+use super::builders::Demand;
 use super::stem::{Place, Word, has_ended, process};
 use crate::channel::{Channel, are_open};
 use crate::companions::{Beside, Companions};
@@ -86,7 +87,7 @@ pub enum ForkError {
 
 impl Berth {
     /// Builds one, and has the template forked into it. Blocks.
-    pub(super) fn build(template: Arc<Frozen>) -> Result<Berth, SlotError> {
+    pub(super) fn build(template: Arc<Frozen>, demand: Demand) -> Result<Berth, SlotError> {
         let node = Arc::clone(template.living.sandbox.node());
         let [user, pid] = &template.namespaces;
         let nest = Nest {
@@ -100,6 +101,10 @@ impl Berth {
             program_pid,
             listeners,
         } = Foundation::lay(&node, &template.ids, Some(nest))?;
+        if demand == Demand::Start {
+            // Else it would yield to those that nobody waits for.
+            sandbox.hurry()?;
+        }
         let max = node.max_slots;
         let mut place = Place::take(&template).ok_or(SlotError::Exhausted { max })?;
         let stem = plant(&template, &sandbox, &control, program_pid, &mut place)?;

@@ -7,7 +7,9 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use pilotlight_sandbox::{Beside, CompanionEnd, Companions, Exit, FreezeError, Refusal, Root};
+use pilotlight_sandbox::{
+    Beside, CompanionEnd, Companions, Demand, Exit, FreezeError, Refusal, Root,
+};
 
 use crate::templates::ask;
 use crate::world::{World, connection, freeze, launch, trial};
@@ -132,7 +134,7 @@ async fn forked(mut world: World) {
     let (process, _connection) = world.start_waiting(&["template"]).await;
     let template = freeze(&process).await;
     for _ in 0..2 {
-        let mut berth = template.berth().await.unwrap();
+        let mut berth = template.berth(Demand::Start).await.unwrap();
         let companions = berth.accompany(beside(&root)).await.unwrap();
         assert_said(&companions);
         assert_eq!(ends(&companions).await, expected_ends());

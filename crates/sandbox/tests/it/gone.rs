@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use pilotlight_sandbox::{Config, Exit, Sandboxes, SlotError};
+use pilotlight_sandbox::{Config, Demand, Exit, Sandboxes, SlotError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
@@ -109,7 +109,7 @@ async fn launcher_hangs(world: World) {
 async fn yielding(mut world: World) {
     let (process, _connection) = world.start_waiting(&["template"]).await;
     let template = freeze(&process).await;
-    let berth = template.berth().await.unwrap();
+    let berth = template.berth(Demand::Start).await.unwrap();
     let yielding = || {
         let idle = cgroups(&world.config.name)
             .into_iter()

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use pilotlight_sandbox::{Exit, ForkError, FreezeError, Furnishing, Lesson, Process};
+use pilotlight_sandbox::{Demand, Exit, ForkError, FreezeError, Furnishing, Lesson, Process};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::world::{World, freeze, trial};
@@ -27,6 +28,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         trial("a_template_learns_addresses_and_nothing_else", taught),
         trial("a_fork_needs_what_its_template_had", wrong_request_socket),
+        trial("a_start_passes_by_what_nobody_waits_for", start_first),
     ];
     trials.extend(REFUSALS.iter().map(|(why, reason)| {
         let name = format!("a_program_is_refused_for_{}", why.replace(' ', "_"));
@@ -201,7 +203,7 @@ async fn template_killed(mut world: World) {
     kill(template.pid());
     assert_eq!(template.died().await, Exit::Signal(9));
     assert_eq!(ask(&mut socket, "orphan"), expected("orphan", 1));
-    assert!(template.berth().await.is_err());
+    assert!(template.berth(Demand::Start).await.is_err());
     drop((template, process));
     assert_eq!(ask(&mut socket, "orphan"), expected("orphan", 2));
     drop(fork);
@@ -225,7 +227,7 @@ async fn fork_killed(mut world: World) {
 async fn template_killed_before_the_start(mut world: World) {
     let (process, _connection) = world.start_waiting(&["template"]).await;
     let template = freeze(&process).await;
-    let mut berth = template.berth().await.unwrap();
+    let mut berth = template.berth(Demand::Start).await.unwrap();
     berth.furnish(furnishing(&world)).await.unwrap();
     kill(template.pid());
     template.died().await;
@@ -249,7 +251,7 @@ async fn taught(mut world: World) {
         assert!(!teacher.teach_template(lesson).unwrap());
     }
 
-    let mut berth = template.berth().await.unwrap();
+    let mut berth = template.berth(Demand::Start).await.unwrap();
     berth.make_ready();
     berth.furnish(furnishing(&world)).await.unwrap();
     let (mut ours, theirs) = UnixStream::pair().unwrap();
@@ -259,6 +261,35 @@ async fn taught(mut world: World) {
     let taught = faults(&fork) - ahead;
     assert!(taught * 2 < untaught, "{taught} faults, {untaught} without");
     drop((fork, teacher, template, process));
+    world.end().await;
+}
+
+/// Berths that are built ahead when a start comes to need one.
+const AHEAD: usize = 16;
+
+async fn start_first(mut world: World) {
+    let (process, _connection) = world.start_waiting(&["template"]).await;
+    let template = freeze(&process).await;
+    let built = Arc::new(AtomicUsize::new(0));
+    let ahead = (0..AHEAD).map(|_| {
+        let (template, built) = (template.clone(), Arc::clone(&built));
+        tokio::spawn(async move {
+            let berth = template.berth(Demand::Stock).await.unwrap();
+            built.fetch_add(1, Ordering::SeqCst);
+            berth
+        })
+    });
+    let ahead: Vec<_> = ahead.collect();
+    // All of them have asked by then.
+    tokio::task::yield_now().await;
+    let berth = template.berth(Demand::Start).await.unwrap();
+    let before = built.load(Ordering::SeqCst);
+    assert!(before < AHEAD, "the start waited for all of them");
+    let mut stock = Vec::new();
+    for berth in ahead {
+        stock.push(berth.await.unwrap());
+    }
+    drop((berth, stock, template, process));
     world.end().await;
 }
 
@@ -272,7 +303,7 @@ fn faults(process: &Process) -> u64 {
 async fn wrong_request_socket(mut world: World) {
     let (process, _connection) = world.start_waiting(&["template"]).await;
     let template = freeze(&process).await;
-    let mut berth = template.berth().await.unwrap();
+    let mut berth = template.berth(Demand::Start).await.unwrap();
     berth.furnish(furnishing(&world)).await.unwrap();
     assert!(matches!(
         berth.fork(None).await,
@@ -281,7 +312,7 @@ async fn wrong_request_socket(mut world: World) {
     let (_ours, theirs) = UnixStream::pair().unwrap();
     assert!(matches!(
         template
-            .berth()
+            .berth(Demand::Start)
             .await
             .unwrap()
             .fork(Some(theirs.into()))

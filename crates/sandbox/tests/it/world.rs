@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use pilotlight_sandbox::{
-    Code, Config, Exit, FreezeError, Furnishing, Image, Launch, Process, Refusal, Root, Sandboxes,
-    Template,
+    Code, Config, Demand, Exit, FreezeError, Furnishing, Image, Launch, Process, Refusal, Root,
+    Sandboxes, Template,
 };
 use tokio::sync::OnceCell;
 
@@ -239,7 +239,7 @@ pub(crate) fn launch<'a>(root: &'a Root, arguments: &[&str]) -> Launch<'a> {
 
 async fn fork_in(template: &Template, root: &Root) -> (Process, UnixStream) {
     let (ours, theirs) = connection();
-    let mut berth = template.berth().await.unwrap();
+    let mut berth = template.berth(Demand::Start).await.unwrap();
     let furnishing = Furnishing {
         root,
         memory_mb: 128,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use pilotlight_model::node::BoxFuture;
+use pilotlight_sandbox::Demand;
 use tokio::sync::{Semaphore, watch};
 
 use super::{ApiPort, FakeLauncher, Frozen, Living, Position, Task};
@@ -39,6 +40,8 @@ pub(in crate::tests) struct Forks {
     /// Where forks wait, if they do.
     pub(in crate::tests) gate: Mutex<Option<Arc<Semaphore>>>,
     pub(in crate::tests) berths: Arc<AtomicUsize>,
+    /// Berths that a start waited for.
+    pub(in crate::tests) waited_for: AtomicUsize,
     pub(in crate::tests) furnished: Mutex<Vec<Furnishing>>,
 }
 
@@ -116,9 +119,12 @@ impl FakeTemplate {
 }
 
 impl Template for FakeTemplate {
-    fn berth(&self) -> BoxFuture<'_, Result<Box<dyn Berth>, LaunchError>> {
-        Box::pin(async {
+    fn berth(&self, demand: Demand) -> BoxFuture<'_, Result<Box<dyn Berth>, LaunchError>> {
+        Box::pin(async move {
             tokio::task::yield_now().await;
+            if demand == Demand::Start {
+                self.forks.waited_for.fetch_add(1, Ordering::SeqCst);
+            }
             let berth: Box<dyn Berth> = Box::new(FakeBerth {
                 _living: Living::one_of(&self.forks.berths),
                 template: Weak::clone(&self.this),

@@ -53,6 +53,25 @@ async fn each_start_takes_the_cheapest_that_is_there() {
 }
 
 #[tokio::test]
+async fn what_nobody_waits_for_is_built_after_what_a_start_waits_for() {
+    let world = node(Function::default()).await;
+    let waited_for = |world: &World| world.forks().waited_for.load(Ordering::SeqCst);
+    let spec = world.prepared(version()).await;
+    world.until(|world| world.of(&spec).berths == 1).await;
+    assert_eq!(waited_for(&world), 0, "zygote, template and spare");
+    let forked = || world.invoke_cold(&spec, StartKind::Forked);
+    assert_eq!(forked().await.kind, StartKind::Forked);
+    assert_eq!(waited_for(&world), 0, "its berth was ready");
+    world.until(|world| world.of(&spec).berths == 1).await;
+    let (one, other) = tokio::join!(forked(), forked());
+    assert_eq!(
+        (one.kind, other.kind),
+        (StartKind::Forked, StartKind::Forked)
+    );
+    assert_eq!(waited_for(&world), 1, "the one that came too late");
+}
+
+#[tokio::test]
 async fn a_forced_start_is_of_the_kind_that_is_wanted() {
     let world = node(Function::default()).await;
     let spec = world.prepared(version()).await;
