@@ -42,6 +42,20 @@ def test_what_a_node_decided_is_what_the_simulator_decides(new_platform, tmp_pat
     caller = deploy_to(client, CALLER, MemorySize=128)
     for _ in range(4):
         burst(functions, 8)
+    # One that is to have no template, and a chain that says who calls whom.
+    opted_out = deploy_to(client, ECHO, MemorySize=128, SnapStart={"ApplyOn": "None"})
+    definition = tmp_path / "chain.json"
+    task = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke"}
+    steps = [functions[0].name, opted_out.name]
+    definition.write_text(json.dumps({"StartAt": "a", "States": {
+        "a": {**task, "Parameters": {"FunctionName": steps[0]}, "Next": "b"},
+        "b": {**task, "Parameters": {"FunctionName": steps[1]}, "End": True},
+    }}))
+    platform.pilot("chains", "put", "orders", definition)
+    burst([functions[0], opted_out], 4)
+    # For which others have to leave room.
+    large = deploy_to(client, ECHO, MemorySize=2200)
+    assert large.call(1) == 1
     # Others may have the room.
     platform.pilot("warm", functions[0].name, "--instances", "2", check=False)
     # An alias moves its requests, and one function calls another.
@@ -62,9 +76,10 @@ def test_what_a_node_decided_is_what_the_simulator_decides(new_platform, tmp_pat
     kinds = {event if isinstance(event, str) else next(iter(event)) for event in told}
     assert kinds >= {
         "node", "deployed", "arrived", "starting", "started", "busy", "idle", "gone", "held", "lost", "announced", "shift", "retired",
+        "calls", "refused", "pressure",
     }, kinds
     arrived = [event["arrived"] for event in told if "arrived" in event]
-    assert sum(event["requests"] for event in arrived) == 41
+    assert sum(event["requests"] for event in arrived) == 46
     [cause] = [event["cause"] for event in arrived if event["cause"]]
     assert cause["after"]["secs"] < 60, cause
     # As a trace: the same requests, for another policy.

@@ -255,6 +255,11 @@ impl Pool {
         })
     }
 
+    /// No template can be made of that version: the policy hears of it now, and not when starts have missed one for long.
+    pub(crate) fn refused(self: &Arc<Self>, spec: &Arc<FunctionSpec>) {
+        self.decide(|state, _| state.tell_refused(spec));
+    }
+
     /// Whether a template of that version and a spare have room, with nothing given up.
     pub(crate) fn has_room_to_hold(&self, spec: &FunctionSpec) -> bool {
         self.lock().has_room_to_hold(spec)

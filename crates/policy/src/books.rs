@@ -94,6 +94,7 @@ impl Books {
             Event::Arrived(_)
             | Event::Measured(_)
             | Event::Started(_)
+            | Event::Refused { .. }
             | Event::Shift(_)
             | Event::Calls(_)
             | Event::Announced(_)

@@ -54,6 +54,16 @@ pub enum Event {
         /// What.
         rung: Rung,
     },
+    /// A version cannot have that rung on a node: its process cannot be frozen, or nothing of it is to be kept. Until it
+    /// is deployed anew, orders for it come to nothing.
+    Refused {
+        /// Whose.
+        version: VersionId,
+        /// Where.
+        node: NodeId,
+        /// [`Rung::Template`].
+        rung: Rung,
+    },
     /// Part of one version's requests will go to another.
     Shift(Shift),
     /// Requests of one version will cause requests of another: a chain was declared.

@@ -11,8 +11,8 @@ use crate::{Action, Event, VersionId};
 
 /// The format's name.
 pub const FORMAT: &str = "pilotlight-events";
-/// The format's version that is written and read.
-pub const VERSION: u32 = 1;
+/// The format's version that is written. Each that there was is read: 2 has [`Event::Refused`] beside what 1 has.
+pub const VERSION: u32 = 2;
 /// Bytes of a line at most.
 pub const MAX_LINE: usize = 16 << 10;
 /// Bytes of a name in it at most.
@@ -24,7 +24,7 @@ pub const MAX_NAME: usize = 1 << 10;
 pub struct Header {
     /// [`FORMAT`].
     pub format: String,
-    /// [`VERSION`].
+    /// [`VERSION`], or one before.
     pub version: u32,
     /// The policy, as [`by_name`](crate::policies::by_name) takes it.
     pub policy: String,
@@ -66,7 +66,7 @@ impl Header {
     /// The header that a line is.
     pub fn read(line: &str) -> Result<Self, EventLogError> {
         let header: Self = parse(line)?;
-        if header.format != FORMAT || header.version != VERSION {
+        if header.format != FORMAT || !(1..=VERSION).contains(&header.version) {
             return Err(EventLogError::Format {
                 format: header.format,
                 version: header.version,

@@ -225,11 +225,11 @@ impl<'a> World<'a> {
     /// A version has of the ladder what such versions have there from their deploy on, until the policy says
     /// otherwise. It is there at once: a deploy ends when it is.
     fn stand(&mut self, version: VersionId) {
-        let function = &self.trace.functions[version.0 as usize];
-        let rungs: &[Rung] = match self.options.ladder.or(function.ladder) {
+        let rungs: &[Rung] = match self.ladder(version) {
             Some(Ladder::Template) => &[Rung::Template],
             Some(Ladder::Spare) => &[Rung::Template, Rung::Spare],
-            Some(Ladder::None | Ladder::Never) | None => &[],
+            Some(Ladder::None) | None => &[],
+            Some(Ladder::Never) => return self.refuse(version),
         };
         let node = self.seats.roomiest();
         let mut below = Rung::Absent;
@@ -245,6 +245,25 @@ impl<'a> World<'a> {
             self.tell_queued();
             below = rung;
         }
+    }
+
+    /// What a version has of the ladder by itself, as the trace says or everywhere.
+    fn ladder(&self, version: VersionId) -> Option<Ladder> {
+        let function = &self.trace.functions[version.0 as usize];
+        self.options.ladder.or(function.ladder)
+    }
+
+    /// No node can make a template of a version, as a node finds at its deploy.
+    fn refuse(&mut self, version: VersionId) {
+        let rung = Rung::Template;
+        for node in self.seats.nodes() {
+            self.queue.push_back(Event::Refused {
+                version,
+                node,
+                rung,
+            });
+        }
+        self.tell_queued();
     }
 
     /// Tells the policy, and does what it says, until it has nothing more to say.

@@ -37,6 +37,8 @@ struct Known {
     deployed: Option<Deployed>,
     /// What was made for starts to come and is there, on one node.
     held: BTreeMap<Rung, Held>,
+    /// That it can have no template, where that was said.
+    refused: Option<Event>,
 }
 
 impl LogFile {
@@ -125,7 +127,8 @@ impl LogFile {
         match event {
             Event::Node(room) => self.room = Some(*room),
             Event::Deployed(deployed) => {
-                self.versions.entry(deployed.version).or_default().deployed = Some(*deployed);
+                let known = self.versions.entry(deployed.version).or_default();
+                (known.deployed, known.refused) = (Some(*deployed), None);
             }
             Event::Retired(version) => {
                 self.versions.remove(version);
@@ -133,6 +136,12 @@ impl LogFile {
             Event::Held(held) => {
                 if let Some(known) = self.versions.get_mut(&held.version) {
                     known.held.insert(held.rung, *held);
+                    known.refused = None;
+                }
+            }
+            Event::Refused { version, .. } => {
+                if let Some(known) = self.versions.get_mut(version) {
+                    known.refused = Some(*event);
                 }
             }
             Event::Lost { version, rung, .. } => {
@@ -186,7 +195,8 @@ impl LogFile {
                 .held
                 .values()
                 .map(|it| Line::Event(at, Event::Held(*it)));
-            name.into_iter().chain(deployed).chain(held)
+            let refused = known.refused.map(|it| Line::Event(at, it));
+            name.into_iter().chain(deployed).chain(held).chain(refused)
         });
         room.into_iter().chain(versions).collect()
     }

@@ -43,6 +43,7 @@ impl Ladder {
     pub(crate) async fn prepare(&self, node: &Arc<Node>, spec: &Arc<FunctionSpec>) {
         self.books.lock().note(spec);
         if !self.wants_template(spec) {
+            node.pool.refused(spec);
             return;
         }
         if let Some(keeper) = self.zygote_of(spec) {

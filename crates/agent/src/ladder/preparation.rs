@@ -130,29 +130,34 @@ impl Preparation<'_> {
             }
             // Without its extensions it cannot serve.
             Err(error) if accompanied => {
-                self.refused(error);
+                let refused = self.refused(error);
                 drop(done);
                 self.node.pool.refresh(&instance.spec);
                 running.wind_up(instance).await;
                 instance.end(None);
                 instance.forget_process();
+                if refused {
+                    self.node.pool.refused(&instance.spec);
+                }
                 Ok(())
             }
             Err(error) => self.serve(running, error, done).await,
         }
     }
 
-    /// The process is no template, for that reason.
-    fn refused(&self, error: FreezeError) {
+    /// The process is no template, for that reason. Whether another of the version could not be one either.
+    fn refused(&self, error: FreezeError) -> bool {
         let spec = &self.instance.spec;
         match error {
             FreezeError::Refused(refusal) => {
                 tracing::info!(version = %spec.key, %refusal, "no template");
                 self.node.ladder.refuse(spec, refusal);
+                true
             }
             FreezeError::Platform(error) => {
                 let error = Causes(&error);
                 tracing::error!(version = %spec.key, %error, "template not made");
+                false
             }
         }
     }
@@ -288,15 +293,19 @@ impl Preparation<'_> {
         done: Done,
     ) -> Result<(), LaunchError> {
         let (node, instance) = (self.node, self.instance);
-        self.refused(error);
+        let refused = self.refused(error);
         running.since = None;
-        drop(done);
         node.pool.refresh(&instance.spec);
         node.pool.adopt(instance);
         // Else the pool hears when its extensions are ready, or its runtime is.
         if instance.stay() {
             node.pool.release(instance, None);
         }
+        if refused {
+            // Now that this one is there, nothing has to be made in the template's place.
+            node.pool.refused(&instance.spec);
+        }
+        drop(done);
         let watched = running.watch(instance, limits::RESTORE, &mut None).await;
         running.part(instance, &watched, false).await;
         running.wind_up(instance).await;

@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use pilotlight_model::function::SnapStart;
-use pilotlight_model::node::WarmUpOrder;
+use pilotlight_model::ladder::Refusal;
+use pilotlight_model::node::{Announcement, Cause, Declaration, Shift, WarmUpOrder};
 use pilotlight_policy::eventlog::{Header, Line};
 use pilotlight_policy::policies::by_name;
 use pilotlight_policy::{Action, Event};
 
 use super::fake::{Function, program, script};
 use super::*;
+use crate::launcher::FreezeError;
 
 /// A node with that policy that writes its event log into its data folder.
 fn recorded(launcher: FakeLauncher, policy: Option<&str>, bytes: u64) -> World {
@@ -42,11 +44,55 @@ fn named(number: usize) -> FunctionSpec {
     spec
 }
 
-/// Requests for several functions at once, deploys, a warm-up, a deletion: whatever happens on a node.
+/// A version of a function of its own that others call, and that cannot have a template.
+async fn called(world: &World) -> Arc<FunctionSpec> {
+    let refusal = Refusal {
+        reason: "open_connection".into(),
+        detail: "10.0.0.1:5432".to_owned(),
+    };
+    let refused = FreezeError::Refused(refusal);
+    let forks = world.launcher.forks.as_ref().unwrap();
+    forks.refusals.lock().push_back(refused);
+    let spec = Arc::new(named(9));
+    world.agent.prepare(Arc::clone(&spec)).await.unwrap();
+    spec
+}
+
+/// A request that another made, some time after it came.
+fn call_of(caller: &FunctionSpec, callee: &Arc<FunctionSpec>) -> InvokeRequest {
+    let mut call = request(callee, "1");
+    call.cause = Some(Cause {
+        version: caller.key.clone(),
+        request_id: RequestId::new(),
+        at_ms: crate::clock::unix_ms(),
+    });
+    call
+}
+
+/// Requests for several functions at once, more than there is room for, deploys, a version that is refused its template,
+/// calls of one function by another, a declared call, what a schedule announces and takes back, an alias that moves its
+/// requests, a warm-up, a deletion: whatever happens on a node.
 async fn live(world: &World) {
+    world
+        .until(|world| world.agent.status().zygotes[0].ready)
+        .await;
+    let callee = called(world).await;
     let mut specs: Vec<_> = (0..6).map(|number| Arc::new(named(number))).collect();
     for spec in &specs {
         world.agent.prepare(Arc::clone(spec)).await.unwrap();
+    }
+    world.agent.declare(Declaration {
+        caller: Arc::clone(&specs[1]),
+        callee: Arc::clone(&specs[2]),
+        part: 0.5,
+        after: Some(Duration::from_millis(1)),
+    });
+    for (requests, after) in [(2, 10), (3, 40), (0, 40)] {
+        world.agent.announce(Announcement {
+            spec: Arc::clone(&specs[3]),
+            requests,
+            after: Duration::from_millis(after),
+        });
     }
     for round in 0..12 {
         let calls: Vec<_> = (0..8)
@@ -56,7 +102,24 @@ async fn live(world: &World) {
         for call in calls {
             call.await.unwrap().unwrap();
         }
+        world.invoke(&specs[0], "1").await;
+        let call = call_of(&specs[0], &callee);
+        world.try_invoke(call).await.unwrap();
         match round {
+            2 => {
+                // Its next version, which has nothing yet.
+                let mut next = named(1);
+                next.key.version = Version::Number(1);
+                let to = Arc::new(next);
+                world.agent.prepare(Arc::clone(&to)).await.unwrap();
+                let shift = Shift {
+                    from: Arc::clone(&specs[1]),
+                    to,
+                    part: 0.5,
+                    share: 0.5,
+                };
+                world.agent.shift(shift).await;
+            }
             4 => {
                 let mut changed = named(0);
                 changed.revision = 2;
@@ -112,6 +175,8 @@ async fn a_policy_that_is_told_the_same_again_orders_the_same() {
     let fixed = None;
     for policy in [
         fixed,
+        Some("lru"),
+        Some("greedy-dual:512MiB"),
         Some("cidre:512MiB"),
         Some("hybrid:1h"),
         Some("rainbowcake"),
@@ -125,7 +190,7 @@ async fn a_policy_that_is_told_the_same_again_orders_the_same() {
 
         let read = read(&world.folder.path().join("events"));
         assert_eq!(read.header.policy, policy.unwrap_or("fixed:20ms"));
-        assert!(read.names[0].ends_with(":f0:$LATEST"), "{:?}", read.names);
+        assert!(read.names[1].ends_with(":f0:$LATEST"), "{:?}", read.names);
         let mut again = by_name(&read.header.policy).unwrap();
         let mut last = read.header.began;
         for (at, event, ordered) in &read.told {
@@ -136,8 +201,15 @@ async fn a_policy_that_is_told_the_same_again_orders_the_same() {
             assert_eq!(actions, *ordered, "{policy:?}: {event:?}");
         }
         let count = |of: fn(&Event) -> bool| read.told.iter().filter(|it| of(&it.1)).count();
-        assert_eq!(count(|event| matches!(event, Event::Arrived(_))), 96);
-        assert_eq!(count(|event| matches!(event, Event::Deployed(_))), 7);
+        assert_eq!(count(|event| matches!(event, Event::Arrived(_))), 96 + 24);
+        let caused = |event: &Event| matches!(event, Event::Arrived(it) if it.cause.is_some());
+        assert_eq!(count(caused), 12);
+        assert_eq!(count(|event| matches!(event, Event::Deployed(_))), 9);
+        assert_eq!(count(|event| matches!(event, Event::Refused { .. })), 1);
+        assert_eq!(count(|event| matches!(event, Event::Calls(_))), 1);
+        assert_eq!(count(|event| matches!(event, Event::Shift(_))), 1);
+        assert_eq!(count(|event| matches!(event, Event::Announced(_))), 4);
+        assert!(count(|event| matches!(event, Event::Pressure { .. })) > 0);
         assert_eq!(count(|event| matches!(event, Event::Retired(_))), 1);
         let starts = count(|event| matches!(event, Event::Starting(_)));
         let gone = count(|event| matches!(event, Event::Gone(_)));

@@ -3,7 +3,7 @@
 use parking_lot::Mutex;
 use pilotlight_model::function::SnapStart;
 use pilotlight_model::ids::InstanceId;
-use pilotlight_model::ladder::Rung;
+use pilotlight_model::ladder::{Refusal, Rung};
 use pilotlight_model::node::{VersionCounts, WarmUpOrder};
 use pilotlight_model::start::{Instant, StartKind};
 use pilotlight_policy::action::Because;
@@ -12,6 +12,7 @@ use pilotlight_policy::{Action, Event, NodeId, VersionId};
 use super::fake::forks::{SPARE_BYTES, TEMPLATE_BYTES};
 use super::fake::{Function, program, script};
 use super::*;
+use crate::launcher::FreezeError;
 
 const VERSION: VersionId = VersionId(0);
 const NODE: NodeId = NodeId(0);
@@ -144,6 +145,48 @@ async fn a_version_stands_on_the_rung_that_the_policy_says() {
     let lost = |of: Rung| policy.told(|it| matches!(it, Event::Lost { rung, .. } if *rung == of));
     assert_eq!(lost(Rung::Template), 1);
     assert!(lost(Rung::Spare) >= 1);
+}
+
+#[tokio::test]
+async fn the_policy_hears_at_once_that_a_version_can_have_no_template() {
+    let policy = Scripted::default();
+    let launcher = FakeLauncher::forking(program(Function::default()));
+    let refused = FreezeError::Refused(Refusal {
+        reason: "open_connection".into(),
+        detail: String::new(),
+    });
+    let forks = launcher.forks.as_ref().unwrap();
+    forks.refusals.lock().push_back(refused);
+    let world = policy.decides(launcher);
+    world
+        .until(|world| world.agent.status().zygotes[0].ready)
+        .await;
+    let refusals = |version: u32| {
+        policy.told(|it| {
+            *it == Event::Refused {
+                version: VersionId(version),
+                node: NODE,
+                rung: Rung::Template,
+            }
+        })
+    };
+    let mut wanted = spec();
+    wanted.snap_start = SnapStart::Auto;
+    world.agent.prepare(Arc::new(wanted)).await.unwrap();
+    assert_eq!(refusals(0), 1);
+    // Its process serves, and was there before that was said: nothing is made in the template's place.
+    let told = policy.told.lock().clone();
+    let place = |of: fn(&Event) -> bool| told.iter().position(of);
+    assert!(
+        place(|it| matches!(it, Event::Idle(_))) < place(|it| matches!(it, Event::Refused { .. }))
+    );
+
+    // One that is to have none, by its own configuration.
+    let mut opted_out = spec();
+    opted_out.key.name = "other".parse().unwrap();
+    opted_out.snap_start = SnapStart::None;
+    world.agent.prepare(Arc::new(opted_out)).await.unwrap();
+    assert_eq!((refusals(0), refusals(1)), (1, 1));
 }
 
 #[tokio::test]

@@ -37,6 +37,11 @@ fn events(a: u64, b: u64, part: f32, flag: bool) -> Vec<Event> {
                 node,
                 rung,
             },
+            Event::Refused {
+                version,
+                node,
+                rung,
+            },
         ]
     });
     let kinds = StartKind::ALL.map(|kind| {
@@ -210,11 +215,18 @@ fn lines_are_as_documented() {
         Line::Event(Instant(12), Event::Tick).line(),
         r#"{"event":[12,"tick"]}"#
     );
-    let other = r#"{"format":"pilotlight-events","version":2,"policy":"","began_ms":0,"began":0}"#;
-    assert!(matches!(
-        Header::read(other),
-        Err(EventLogError::Format { version: 2, .. })
-    ));
+    let of_version = |version: u32| {
+        let text =
+            r#"{"format":"pilotlight-events","version":V,"policy":"","began_ms":0,"began":0}"#;
+        Header::read(&text.replace('V', &version.to_string()))
+    };
+    assert!((1..=VERSION).all(|version| of_version(version).is_ok()));
+    for version in [0, VERSION + 1] {
+        assert!(matches!(
+            of_version(version),
+            Err(EventLogError::Format { version: it, .. }) if it == version
+        ));
+    }
     assert!(matches!(
         Line::read(&"x".repeat(MAX_LINE + 1)),
         Err(EventLogError::Long(_))

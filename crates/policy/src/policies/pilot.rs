@@ -225,6 +225,7 @@ impl Policy for Pilot {
             Event::Measured(measured) => self.measured(&measured),
             Event::Held(held) => self.held(now, &held, actions),
             Event::Lost { version, rung, .. } => self.lost(version, rung),
+            Event::Refused { version, rung, .. } => self.refused(now, version, rung, actions),
             Event::Shift(shift) => self.shift(now, &shift, actions),
             Event::Calls(calls) => self.declared(&calls),
             Event::Announced(announced) => self.announced(now, &announced, actions),

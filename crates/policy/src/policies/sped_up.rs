@@ -107,6 +107,7 @@ impl SpedUp {
             | Event::Busy(_)
             | Event::Gone(_)
             | Event::Lost { .. }
+            | Event::Refused { .. }
             | Event::Pressure { .. }
             | Event::Tick => event,
         }

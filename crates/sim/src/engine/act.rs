@@ -220,7 +220,7 @@ impl World<'_> {
 
     /// Room is taken for a template or a spare. False where it is there, or cannot be.
     pub(super) fn begin_to_make(&mut self, version: VersionId, node: NodeId, rung: Rung) -> bool {
-        if self.options.ladder == Some(Ladder::Never) {
+        if self.ladder(version) == Some(Ladder::Never) {
             self.tally.ignored += 1;
             return false;
         }

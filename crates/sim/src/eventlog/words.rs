@@ -93,6 +93,9 @@ impl Words {
             Event::Gone(instance) => format!("{} was no more", self.instance(*instance)),
             Event::Held(it) => format!("{} had its {}", name(it.version), it.rung),
             Event::Lost { version, rung, .. } => format!("{} lost its {rung}", name(*version)),
+            Event::Refused { version, rung, .. } => {
+                format!("{} can have no {rung}", name(*version))
+            }
             Event::Shift(it) => format!(
                 "{} of the requests of {} go to {}",
                 it.part,

@@ -98,6 +98,10 @@ impl EventLog {
                 self.held(&held, builder);
                 Ok(())
             }
+            Event::Refused { version, .. } => {
+                self.refused(version, builder);
+                Ok(())
+            }
             Event::Arrived(arrived) => self.arrived(at, &arrived, builder),
             Event::Calls(_) | Event::Shift(_) | Event::Announced(_) => {
                 self.hint(at, *event, builder)
@@ -155,6 +159,14 @@ impl EventLog {
         if let Some(&function) = function.filter(|_| !self.ordered.contains(&held.version)) {
             let known = &mut builder.trace.functions[function as usize].ladder;
             *known = (*known).max(Some(ladder));
+        }
+    }
+
+    /// A version that had no template up to then has none in the whole trace.
+    fn refused(&mut self, version: VersionId, builder: &mut Builder) {
+        if let Some(&function) = self.functions.get(&version) {
+            let known = &mut builder.trace.functions[function as usize].ladder;
+            known.get_or_insert(Ladder::Never);
         }
     }
 

@@ -244,6 +244,41 @@ fn files_of_one_log_are_one_trace_in_whatever_order_they_are_given() {
 }
 
 #[test]
+fn a_version_that_was_refused_its_template_has_none_in_a_simulation() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let log = folder.path().join("events");
+    let lines = |version: u32| {
+        let head = HEAD.replace(r#""version":1"#, &format!(r#""version":{version}"#));
+        [
+            head,
+            deployed(0),
+            event(0, r#"{"refused":{"version":0,"node":0,"rung":"template"}}"#),
+            event(S, ARRIVED),
+        ]
+        .join("\n")
+    };
+    std::fs::write(&log, lines(2)).expect("there is room");
+    let again = folder.path().join("again");
+    let simulate = [
+        text(&log),
+        "--model",
+        "concurrent",
+        "--policy",
+        "pilot:node",
+    ];
+    let written = ["--record", text(&again), "--output", "json"];
+    let report = run(&[&simulate[..], &written].concat()).expect("it runs");
+    let report: serde_json::Value = serde_json::from_str(&report).expect("it is JSON");
+    assert_eq!(report["policies"][0]["starts"]["zygote"], 1.0, "{report}");
+    let recorded = std::fs::read_to_string(&again).expect("it was written");
+    let refused = r#"{"refused":{"version":0,"node":0,"rung":"template"}}"#;
+    assert!(recorded.contains(refused), "{recorded}");
+    let orders_none = |line: &str| !line.contains("hold") || !line.contains("template");
+    assert!(recorded.lines().all(orders_none), "{recorded}");
+    run(&[text(&again), "--replay"]).expect("it is the same");
+}
+
+#[test]
 fn files_of_one_log_are_replayed_as_one() {
     let folder = tempfile::tempdir().expect("there is room");
     let [log, before] = rotated(folder.path());

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use pilotlight_model::Runtime;
 use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::{InstanceId, Version};
+use pilotlight_model::ladder::Rung;
 use pilotlight_policy::event::{self, Deployed};
 use pilotlight_policy::{Bytes, Event, VersionId};
 
+use super::NODE;
 use crate::pool::members::Member;
 use crate::pool::state::State;
 
@@ -60,6 +62,21 @@ impl State {
         self.traces.forget(number);
         self.mind.numbers.take_back(number);
         self.tell(Event::Retired(number));
+    }
+
+    /// No template can be made of a version as it is in that revision.
+    pub(in crate::pool) fn tell_refused(&mut self, spec: &Arc<FunctionSpec>) {
+        let Some(version) = self.number(spec) else {
+            return;
+        };
+        let numbered = self.mind.numbers.at(version);
+        if numbered.is_some_and(|it| it.spec.revision == spec.revision) {
+            self.tell(Event::Refused {
+                version,
+                node: NODE,
+                rung: Rung::Template,
+            });
+        }
     }
 
     /// A version has been retired: what is left of it is none of the policy's business.

@@ -14,7 +14,8 @@ use crate::books::{Instance, State};
 use crate::event::{Held, Measured, Started};
 use crate::predict::bins::MINUTE;
 
-/// After an order to hold a template, starts that found none say after so long that none can be made.
+/// After an order to hold a template, starts that found none say after so long that none can be made, where nobody has
+/// said so ([`Event::Refused`](crate::Event::Refused)): its init may fail each time.
 const PATIENCE: u64 = 2 * MINUTE;
 
 impl Pilot {
@@ -207,6 +208,27 @@ impl Pilot {
         }
         self.account(version);
         self.rank(version);
+    }
+
+    /// No template of it can be made: what there is of it to be ready are instances.
+    pub(super) fn refused(
+        &mut self,
+        now: Instant,
+        version: VersionId,
+        rung: Rung,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(mind) = self.minds.entry(version.0) else {
+            return;
+        };
+        if rung != Rung::Template {
+            return;
+        }
+        mind.no_template = true;
+        if mind.template.is_none() {
+            mind.wanted = mind.wanted.min(Rung::Zygote);
+        }
+        self.review(now, version, actions);
     }
 
     /// Tells the ledger what is kept of a version.

@@ -34,6 +34,8 @@ impl Pilot {
         }
         self.ledger
             .change(mind.counted, Bytes(0), mind.ledger_weight());
+        // What refused one may not any more.
+        mind.no_template = false;
         mind.runtime = deployed.runtime;
         mind.most = deployed.memory;
         mind.weight = deployed.weight.max(0.0);

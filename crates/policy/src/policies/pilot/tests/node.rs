@@ -130,6 +130,48 @@ fn idle_instances_are_kept_for_ten_minutes_and_without_a_template_one_for_good()
 }
 
 #[test]
+fn a_callee_that_can_have_no_template_has_an_instance_from_the_first_call_on() {
+    let refused = Event::Refused {
+        version: VersionId(1),
+        node: NODE,
+        rung: Rung::Template,
+    };
+    let mut small = Small::new(Budget::Node, 2);
+    small.tell(refused);
+    small.tell(Event::Calls(Calls {
+        caller: V,
+        callee: VersionId(1),
+        part: 1.0,
+        after: Some(Duration::from_secs(3)),
+    }));
+    small.request(100, 0, None);
+    assert!(!small.request(103, 1, None), "{:?}", small.said);
+    let of_callee = |action: &Action| match *action {
+        Action::Hold { version, rung, .. } => version.0 == 1 && rung >= Rung::Template,
+        _ => false,
+    };
+    assert!(!small.said.iter().any(|(_, action)| of_callee(action)));
+    let ahead = small.said.iter().filter(|(_, action)| {
+        matches!(action, Action::PreStart { version: VersionId(1), because: Because::Forecast(forecast), .. }
+            if forecast.by == Source::Call(V))
+    });
+    assert_eq!(ahead.count(), 1);
+
+    // Other code may be frozen, and what was refused of a template that is there has been found out anew.
+    let mut small = Small::new(Budget::Node, 2);
+    small.tell(refused);
+    small.hold(1, Rung::Template);
+    small.request(100, 1, None);
+    assert!(small.is_ready(1));
+    small.until(2_000);
+    assert!(
+        small.idle.is_empty() && small.is_ready(1),
+        "{:?}",
+        small.said
+    );
+}
+
+#[test]
 fn the_owner_says_for_how_long_idle_instances_are_kept() {
     let mut small = Small::new(Budget::Node, 1);
     small.tell(Event::Deployed(Deployed {
