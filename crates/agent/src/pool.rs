@@ -2,8 +2,8 @@
 //!
 //! A request takes an idle instance, or a ticket. A ticket is served by whatever comes first: an
 //! instance of its version that becomes free, or the start that it is entitled to once its turn has come
-//! and there is room. Turns go in order of arrival, so that no request is overtaken for ever; room is
-//! made by reclaiming what the policy says.
+//! and there is room. Accounts take turns, and within each its versions; room is made by reclaiming what the
+//! policy says, and shared out so where it is short (`sharing`).
 //!
 //! What is kept for starts to come (spares, templates, zygotes) has its room here too, and gives it up
 //! when an instance needs it.
@@ -29,6 +29,7 @@ mod orders;
 mod provisions;
 mod queue;
 mod room;
+mod sharing;
 mod shifts;
 mod state;
 mod traces;
@@ -165,14 +166,11 @@ impl Pool {
     /// this is the end of the start.
     pub(crate) fn release(self: &Arc<Self>, instance: &Arc<Instance>, started_for: Option<Ticket>) {
         let started_for = started_for.map(|ticket| (ticket, instance.started_as()));
-        let starts_wanted = self.decide(|state, effects| {
+        self.decide(|state, effects| {
             state.release(instance, started_for, effects);
-            !state.starts_wanted.is_empty() || !state.background.is_empty()
-        });
-        if starts_wanted {
             // Room that only an idle instance holds can be made now.
-            self.pump();
-        }
+            effects.admit |= !state.fair.is_empty() || !state.background.is_empty();
+        });
     }
 
     /// Gives an instance, in whatever state it is, to the request that its start was for. False if

@@ -3,6 +3,7 @@
 mod compiling;
 mod event_log;
 mod extensions;
+mod fairness;
 mod fake;
 mod hostile;
 mod inits;

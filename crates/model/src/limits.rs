@@ -55,7 +55,7 @@ pub struct Limits {
     pub node_memory_mb: u64,
     /// Instances of this node.
     pub node_instances: u32,
-    /// Instances that start at the same moment; further starts wait their turn.
+    /// Instances that start at the same moment, at most; further starts wait their turn.
     pub concurrent_starts: u32,
     /// Invocations that wait for an instance; one more is throttled.
     pub waiting_invocations: u32,

@@ -1,212 +1,229 @@
-//! In which order waiting starts are made, and how many at once: a flood on one function costs another at
-//! most a stated factor.
+//! Whose start is made next on a node, and who gives way where its room is short: a flood on one function costs
+//! another at most a stated factor, and one of an account another account.
 //!
-//! Start-time fair queueing (Goyal, Vin and Cheng, IEEE/ACM ToN 1997) over flows, each the requests of one
-//! version: a request's tag is the later of the queue's own time and the end of its flow's last one, and
-//! the lowest tag goes first. Of `n` flows with requests waiting, each gets at least `1/n` of the node's
-//! starting, so that a request of a flow that has no other waiting is passed by at most one of each other
-//! flow, whatever these have waiting.
+//! Requests that wait for a start are in flows: each version's is one, among those of its account. Where there is
+//! room, start-time fair queueing (Goyal, Vin and Cheng, IEEE/ACM ToN 1997) orders them, accounts first and then
+//! the versions of each: a flow's tag is the later of the queue's own time and the end of what the flow had last,
+//! the lowest tag goes first, and has added to it what its start takes. Of `n` accounts with requests waiting, each
+//! gets `1/n` of the node's starting, whatever the others have waiting, and each version its part of its account's:
+//! an account with one request waiting that had no start lately is passed by one start of each other account at
+//! most, and a version by one of each other version of its account.
 //!
-//! How many starts are made at once follows what they take: as long as starts beside others take about
-//! what they take alone, one more is let in for each round; when they take twice as long, half as many.
+//! Where there is no room for the first of that order and for who holds least of the node, who holds least goes
+//! first: of accounts the one, and of its versions the one. Room comes back when requests end, and an instance whose version has more waiting would
+//! go on with those for ever. So it gives way ([`Fair::gives_way`]) where its account, or within its account its
+//! version, holds more even without it than the other would then have: shares become equal, and stay. Who holds
+//! nothing at all gets room in any case, where that is no waste: after its start a version keeps what it has, and
+//! does not ask again, until that has been of use for [`USE`] times what the start took.
+//!
+//! What a decision takes grows with the logarithm of the flows that wait. A flow takes about 150 bytes while it
+//! waits or holds something, and until the next tidying after that.
 
-use std::collections::BTreeMap;
+mod at_once;
+mod level;
+
+pub use at_once::AtOnce;
+
 use std::collections::BTreeSet;
+use std::hash::Hash;
 use std::time::Duration;
 
-use crate::{Ticket, VersionId};
+use crate::Ticket;
+use level::Level;
 
-/// Starts at once, at least and at most.
-const FEWEST: f32 = 2.0;
-const MOST: f32 = 64.0;
-/// Starts at once, at first.
-const FIRST: f32 = 16.0;
-/// How many times what it takes alone a start may take before fewer are made at once.
-const CROWDED: f32 = 2.0;
+/// How many times what its start took a version keeps its room, and asks for none: at most a fifth of the time of
+/// what changes hands is spent on starts.
+pub const USE: u32 = 4;
 
-/// The queue of one node.
-#[derive(Debug, Clone)]
-pub struct Turns {
-    waiting: BTreeSet<(u64, Ticket)>,
-    tags: BTreeMap<Ticket, (u64, VersionId)>,
-    /// Where each flow's last request ends, for flows that are ahead of the queue's time.
-    ends: BTreeMap<VersionId, u64>,
-    time: u64,
-    under_way: u32,
-    at_once: f32,
+/// A flow: an account's version.
+#[derive(Debug)]
+pub struct Flow<'a, A, V> {
+    /// The account.
+    pub account: &'a A,
+    /// Its version.
+    pub version: &'a V,
 }
 
-impl Default for Turns {
+impl<A, V> Clone for Flow<'_, A, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A, V> Copy for Flow<'_, A, V> {}
+
+/// Someone who could give way, or be given way to.
+#[derive(Debug)]
+pub struct Party<'a, A, V> {
+    /// Who.
+    pub flow: Flow<'a, A, V>,
+    /// The share of the node that its instance takes, or would take.
+    pub share: u64,
+    /// Its last start has been of use for [`USE`] times what it took.
+    pub settled: bool,
+}
+
+/// The requests that wait for a start, and the shares of the node that all flows hold. Shares are in any unit in
+/// which they can be added.
+#[derive(Debug)]
+pub struct Fair<A, V> {
+    accounts: Level<A, Level<V, BTreeSet<Ticket>>>,
+    waiting: usize,
+}
+
+impl<A, V> Default for Fair<A, V> {
     fn default() -> Self {
         Self {
-            waiting: BTreeSet::new(),
-            tags: BTreeMap::new(),
-            ends: BTreeMap::new(),
-            time: 0,
-            under_way: 0,
-            at_once: FIRST,
+            accounts: Level::default(),
+            waiting: 0,
         }
     }
 }
 
-impl Turns {
-    /// A request waits for a start that is expected to take so long.
-    pub fn wait(&mut self, ticket: Ticket, version: VersionId, takes: Duration) {
-        let end = self.ends.get(&version).copied().unwrap_or(0);
-        let tag = end.max(self.time);
-        let cost = u64::try_from(takes.as_nanos())
-            .unwrap_or(u64::MAX)
-            .clamp(1, 1 << 40);
-        self.ends.insert(version, tag.saturating_add(cost));
-        self.waiting.insert((tag, ticket));
-        self.tags.insert(ticket, (tag, version));
+impl<A: Eq + Hash + Clone, V: Eq + Hash + Clone> Fair<A, V> {
+    /// A request waits for a start.
+    pub fn wait(&mut self, flow: Flow<'_, A, V>, ticket: Ticket) {
+        let account = self.accounts.enter(flow.account);
+        let versions = self.accounts.at_mut(account);
+        let version = versions.enter(flow.version);
+        if versions.at_mut(version).insert(ticket) {
+            self.waiting += 1;
+        }
+        versions.wait(version, ticket);
+        self.accounts.wait(account, ticket);
     }
 
-    /// A request waits no more. False where it did not.
-    pub fn left(&mut self, ticket: Ticket) -> bool {
-        let Some((tag, _)) = self.tags.remove(&ticket) else {
+    /// A request waits for a start no more. False where it did not.
+    pub fn left(&mut self, flow: Flow<'_, A, V>, ticket: Ticket) -> bool {
+        self.remove(flow, ticket, None)
+    }
+
+    /// A request gets its start, which is expected to take so long of what starts share.
+    pub fn take(&mut self, flow: Flow<'_, A, V>, ticket: Ticket, takes: Duration) -> bool {
+        self.remove(flow, ticket, Some(takes))
+    }
+
+    fn remove(&mut self, flow: Flow<'_, A, V>, ticket: Ticket, takes: Option<Duration>) -> bool {
+        let Some(account) = self.accounts.number(flow.account) else {
             return false;
         };
-        self.waiting.remove(&(tag, ticket))
-    }
-
-    /// The request whose turn it is, if another start may be made now.
-    pub fn take(&mut self) -> Option<(Ticket, VersionId)> {
-        if self.under_way >= self.at_once as u32 {
-            return None;
+        let versions = self.accounts.at_mut(account);
+        let Some(version) = versions.number(flow.version) else {
+            return false;
+        };
+        let tickets = versions.at_mut(version);
+        if !tickets.remove(&ticket) {
+            return false;
         }
-        let (tag, ticket) = self.waiting.pop_first()?;
-        let (_, version) = self.tags.remove(&ticket)?;
-        self.time = self.time.max(tag);
-        if self.waiting.is_empty() {
-            self.ends.clear();
-        } else if self.ends.len() > 2 * self.tags.len() + 64 {
-            let time = self.time;
-            self.ends.retain(|_, end| *end > time);
-        }
-        Some((ticket, version))
+        let (last, cost) = (tickets.is_empty(), takes.map(cost));
+        versions.served(version, cost, last);
+        let last = versions.is_quiet();
+        self.accounts.served(account, cost, last);
+        self.waiting -= 1;
+        true
     }
 
-    /// A start has begun.
-    pub fn begun(&mut self) {
-        self.under_way += 1;
+    /// Whose turn it is.
+    pub fn first(&self) -> Option<Ticket> {
+        let versions = self.accounts.at(self.accounts.first()?);
+        versions.at(versions.first()?).first().copied()
     }
 
-    /// A start is over that took so long, and would have taken `alone`; or it came to nothing.
-    pub fn over(&mut self, took: Option<(Duration, Duration)>) {
-        let full = self.under_way as f32 + 1.0 > self.at_once;
-        self.under_way = self.under_way.saturating_sub(1);
-        let Some((took, alone)) = took else {
+    /// Whose turn it is where room is short: who holds least, and among equals whose turn it would be.
+    pub fn neediest(&self) -> Option<Ticket> {
+        self.neediest_of(self.accounts.neediest()?)
+    }
+
+    /// The same among the requests of one account.
+    pub fn neediest_in(&self, account: &A) -> Option<Ticket> {
+        self.neediest_of(self.accounts.number(account)?)
+    }
+
+    fn neediest_of(&self, account: u32) -> Option<Ticket> {
+        let versions = self.accounts.at(account);
+        versions.at(versions.neediest()?).first().copied()
+    }
+
+    /// A flow holds so much more of the node.
+    pub fn holds(&mut self, flow: Flow<'_, A, V>, share: u64) {
+        let account = self.accounts.enter(flow.account);
+        let versions = self.accounts.at_mut(account);
+        let version = versions.enter(flow.version);
+        versions.hold(version, share);
+        self.accounts.hold(account, share);
+    }
+
+    /// A flow holds so much less of it.
+    pub fn lets_go(&mut self, flow: Flow<'_, A, V>, share: u64) {
+        let Some(account) = self.accounts.number(flow.account) else {
             return;
         };
-        if took.as_secs_f32() > CROWDED * alone.as_secs_f32() + 1e-3 {
-            // Once for each round of starts that are under way.
-            self.at_once *= 0.5f32.powf(1.0 / self.at_once);
-        } else if full {
-            self.at_once += 1.0 / self.at_once;
+        let versions = self.accounts.at_mut(account);
+        if let Some(version) = versions.number(flow.version) {
+            versions.let_go(version, share);
         }
-        self.at_once = self.at_once.clamp(FEWEST, MOST);
+        self.accounts.let_go(account, share);
+    }
+
+    /// What an account and a version of it hold.
+    pub fn held(&self, flow: Flow<'_, A, V>) -> (u64, u64) {
+        let Some(account) = self.accounts.number(flow.account) else {
+            return (0, 0);
+        };
+        let versions = self.accounts.at(account);
+        let version = versions.number(flow.version);
+        (
+            self.accounts.held(account),
+            version.map_or(0, |version| versions.held(version)),
+        )
+    }
+
+    /// Whether a start of `first`, whose turn it is, may take room that is too little for the `neediest`: never
+    /// while that one holds nothing, and only what would not have to give way to it at once.
+    pub fn may_pass(&self, first: &Party<'_, A, V>, neediest: &Party<'_, A, V>) -> bool {
+        let (has, other) = self.compared(first.flow, neediest.flow);
+        other > 0 && has < other.saturating_add(neediest.share)
+    }
+
+    /// Whether an instance that has become free gives way to a request that finds no room, rather than serve the
+    /// next of its own version.
+    pub fn gives_way(&self, giver: &Party<'_, A, V>, taker: &Party<'_, A, V>) -> bool {
+        if giver.flow.account == taker.flow.account && giver.flow.version == taker.flow.version {
+            return false;
+        }
+        let (held, has) = self.compared(giver.flow, taker.flow);
+        let rest = held.saturating_sub(giver.share);
+        let stays_equal = rest >= has.saturating_add(taker.share);
+        if has == 0 {
+            taker.settled && (giver.settled || stays_equal)
+        } else {
+            stays_equal
+        }
+    }
+
+    /// What both hold as versions, where they are of one account, and else as accounts.
+    fn compared(&self, one: Flow<'_, A, V>, other: Flow<'_, A, V>) -> (u64, u64) {
+        let same = one.account == other.account;
+        let level = |(account, version): (u64, u64)| if same { version } else { account };
+        (level(self.held(one)), level(self.held(other)))
     }
 
     /// Requests that wait.
     pub fn len(&self) -> usize {
-        self.tags.len()
+        self.waiting
     }
 
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
-        self.tags.is_empty()
+        self.waiting == 0
     }
+}
 
-    /// Starts that are made at once now.
-    pub fn at_once(&self) -> u32 {
-        self.at_once as u32
-    }
+fn cost(takes: Duration) -> u64 {
+    u64::try_from(takes.as_nanos())
+        .unwrap_or(u64::MAX)
+        .clamp(1, 1 << 40)
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const MS: Duration = Duration::from_millis(1);
-
-    #[test]
-    fn a_flood_costs_another_one_start() {
-        let mut turns = Turns::default();
-        for ticket in 0..10_000 {
-            turns.wait(Ticket(ticket), VersionId(0), 100 * MS);
-        }
-        for _ in 0..50 {
-            let _ = turns.take();
-        }
-        turns.wait(Ticket(20_000), VersionId(1), 100 * MS);
-        let order: Vec<u32> = (0..2)
-            .filter_map(|_| turns.take())
-            .map(|(_, version)| version.0)
-            .collect();
-        assert!(order.contains(&1), "{order:?}");
-    }
-
-    #[test]
-    fn crowded_starts_make_fewer_at_once() {
-        let mut turns = Turns::default();
-        for _ in 0..200 {
-            turns.begun();
-            turns.over(Some((500 * MS, 100 * MS)));
-        }
-        assert_eq!(turns.at_once(), 2);
-        for round in 0..40 {
-            let at_once = turns.at_once();
-            for _ in 0..at_once {
-                turns.begun();
-            }
-            for _ in 0..at_once {
-                turns.over(Some((100 * MS, 100 * MS)));
-            }
-            assert!(turns.at_once() >= at_once, "{round}");
-        }
-        assert!(turns.at_once() > 4, "{}", turns.at_once());
-    }
-
-    proptest! {
-        /// Of flows that all have requests waiting, none gets more than its share and one start's cost.
-        #[test]
-        fn shares_are_fair(costs in proptest::collection::vec(1u32..200, 2..6), turns_taken in 10usize..400) {
-            let mut turns = Turns::default();
-            let mut ticket = 0;
-            for (flow, cost) in costs.iter().enumerate() {
-                for _ in 0..600 {
-                    turns.wait(Ticket(ticket), VersionId(flow as u32), *cost * MS);
-                    ticket += 1;
-                }
-            }
-            let mut served = vec![0u64; costs.len()];
-            for _ in 0..turns_taken {
-                let (_, version) = turns.take().unwrap();
-                served[version.0 as usize] += u64::from(costs[version.0 as usize]);
-            }
-            let dearest = u64::from(*costs.iter().max().unwrap());
-            let (least, most) = (served.iter().min().unwrap(), served.iter().max().unwrap());
-            prop_assert!(most - least <= 2 * dearest, "{served:?}");
-        }
-
-        /// Nobody is lost, and nobody is served twice.
-        #[test]
-        fn every_request_has_one_turn(flows in proptest::collection::vec(0u32..5, 1..100), leaves in proptest::collection::vec(0usize..100, 0..20)) {
-            let mut turns = Turns::default();
-            for (ticket, flow) in flows.iter().enumerate() {
-                turns.wait(Ticket(ticket as u64), VersionId(*flow), MS);
-            }
-            let mut expected: BTreeSet<u64> = (0..flows.len() as u64).collect();
-            for ticket in leaves {
-                prop_assert_eq!(turns.left(Ticket(ticket as u64)), expected.remove(&(ticket as u64)));
-            }
-            while let Some((ticket, _)) = turns.take() {
-                prop_assert!(expected.remove(&ticket.0));
-            }
-            prop_assert!(expected.is_empty() && turns.is_empty());
-        }
-    }
-}
+mod tests;

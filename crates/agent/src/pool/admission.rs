@@ -1,4 +1,4 @@
-//! Who may start an instance: turns in order of arrival, within the node's limits.
+//! Who may start an instance: turns in fair order, within the node's limits.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use pilotlight_model::function::FunctionSpec;
 use pilotlight_model::ids::InstanceId;
-use pilotlight_model::node::NodeError;
 use pilotlight_model::start::{Instant, StartKind};
 
 use super::effects::Effects;
-use super::holdings::{Background, takes_spare};
+use super::holdings::Background;
 use super::orders::Purpose;
-use super::room::Room;
+use super::sharing::flow_of;
 use super::state::State;
 
 /// A new template does not take the room of what was used within this time: two versions that do not fit
 /// beside each other would make each other's for ever.
 const SPARED: Duration = Duration::from_secs(60);
+/// While requests wait for a turn, one start off the path is made after so many for them.
+const BETWEEN: u32 = 8;
 
 /// A start that may begin.
 pub(super) struct Admitted {
@@ -32,64 +33,53 @@ pub(super) struct Admitted {
 impl State {
     /// Admits what may start now: requests first, then what nobody waits for.
     pub(super) fn admit(&mut self, now: Instant, effects: &mut Effects) {
+        if !self.fair.is_empty() && self.has_background_turn() && !self.is_short() {
+            self.admit_off_the_path(now, effects);
+        }
         self.admit_requests(now, effects);
-        if self.starts_wanted.is_empty() && !self.draining {
+        if self.fair.is_empty() {
+            self.admit_off_the_path(now, effects);
+        }
+    }
+
+    fn admit_off_the_path(&mut self, now: Instant, effects: &mut Effects) {
+        if !self.draining {
             self.admit_provisions(now, effects);
             self.admit_background(now, effects);
         }
     }
 
-    /// Starts off the path have half of the turns, so that requests always find one soon.
+    /// Starts off the path have half of the turns, so that requests always find one soon. While requests wait for
+    /// theirs, one in [`BETWEEN`] is such a start: what is kept for starts to come is made in the end.
     pub(super) fn has_background_turn(&self) -> bool {
-        let turns = self.limits.concurrent_starts.max(1);
-        self.starting < turns && self.starting_background < turns.div_ceil(2)
+        let turns = self.at_once.get();
+        let may_begin = match self.fair.is_empty() {
+            true => self.starting_background < turns.div_ceil(2),
+            false => self.started_since >= BETWEEN,
+        };
+        self.starting < turns && may_begin
     }
 
-    /// Admits starts in order of arrival until one has to wait. Nobody overtakes: a large function
-    /// would otherwise wait for ever behind a stream of small ones.
+    /// Admits starts in fair order until one has to wait. Nobody overtakes: a large function would otherwise wait
+    /// for ever behind a stream of small ones.
     fn admit_requests(&mut self, now: Instant, effects: &mut Effects) {
-        while let Some(&ticket) = self.starts_wanted.first() {
-            let Some(waiting) = self.waiting.get(&ticket) else {
-                self.starts_wanted.remove(&ticket);
-                continue;
-            };
-            if waiting.sender.is_closed() {
-                self.take_waiting(ticket);
-                continue;
-            }
-            let cold = waiting.cold;
-            let request = Arc::clone(&waiting.spec);
-            let spec = Arc::clone(&self.version(&request).spec);
-            if u64::from(spec.memory_mb) > self.capacity_mb {
-                // Its memory was raised while it waited; it can never start here.
-                if let Some(waiting) = self.take_waiting(ticket) {
-                    effects.refuse.push((waiting.sender, NodeError::Overloaded));
-                }
-                continue;
-            }
+        while let Some(next) = self.next_wanted(effects) {
             // A spare needs room, but no turn.
-            if takes_spare(cold)
-                && let Some(memory_mb) = self.spare_lacks(&spec.key)
-            {
-                if !self.has_room(now, Room::instance(memory_mb), Duration::ZERO, effects) {
-                    return;
-                }
-                self.grant_spare(ticket, &spec.key, effects);
-                continue;
-            }
-            if self.starting >= self.limits.concurrent_starts.max(1)
-                || !self.has_room(
-                    now,
-                    Room::instance(spec.memory_mb.into()),
-                    Duration::ZERO,
-                    effects,
-                )
+            if !next.spare && self.starting >= self.at_once.get()
+                || !self.has_room(now, next.need, Duration::ZERO, effects)
             {
                 return;
             }
-            self.starts_wanted.remove(&ticket);
-            let cheapest = cold.map_or(StartKind::Spare, |cold| cold.cheapest());
-            let admitted = self.promise(now, Purpose::Request(ticket), spec, cheapest);
+            if next.spare {
+                self.grant_spare(next.ticket, &next.spec.key, effects);
+                continue;
+            }
+            let takes = self.start_takes(&next.spec.key);
+            let flow = flow_of(&next.spec.key);
+            self.fair.take(flow, next.ticket.into(), takes);
+            let cheapest = next.cold.map_or(StartKind::Spare, |cold| cold.cheapest());
+            let purpose = Purpose::Request(next.ticket);
+            let admitted = self.promise(now, purpose, next.spec, cheapest);
             effects.start.push(admitted);
         }
     }
@@ -109,8 +99,8 @@ impl State {
             } else if !template {
                 effects.dropped.push(order);
             } else {
-                // One at a time makes room.
-                if waiting.is_empty() {
+                // One at a time makes room, and no request waits for it.
+                if waiting.is_empty() && self.fair.is_empty() {
                     self.has_room(now, need, SPARED, effects);
                 }
                 waiting.push(order);
@@ -137,7 +127,12 @@ impl State {
         cheapest: StartKind,
     ) -> Admitted {
         self.starting += 1;
-        self.starting_background += u32::from(!matches!(purpose, Purpose::Request(_)));
+        let background = !matches!(purpose, Purpose::Request(_));
+        self.starting_background += u32::from(background);
+        self.started_since = match background {
+            true => 0,
+            false => self.started_since.saturating_add(1),
+        };
         let memory_mb = purpose.memory_mb(&spec);
         let finishing = Arc::clone(&self.version(&spec).finishing);
         let rung = purpose.rung();
@@ -146,9 +141,12 @@ impl State {
             _ => self.number(&spec),
         };
         let instance = self.enroll(Some(spec.key.clone()), number, memory_mb, rung);
-        match (&purpose, self.members.get_mut(&instance)) {
-            (Purpose::Provisioned, Some(member)) => member.provisioned = true,
-            (Purpose::Request(ticket), _) => self.tell_starting(instance, Some(*ticket)),
+        if let Some(number) = number.filter(|_| rung.is_none()) {
+            self.unsettle(number);
+        }
+        match &purpose {
+            Purpose::Provisioned => self.set_provisioned(instance),
+            Purpose::Request(ticket) => self.tell_starting(instance, Some(*ticket)),
             _ if rung.is_none() => self.tell_starting(instance, None),
             _ => {}
         }

@@ -15,6 +15,18 @@ impl Pool {
         let state = self.lock();
         (state.taken.memory_mb, state.capacity_mb, state.counts())
     }
+
+    /// Requests that wait for a start.
+    #[cfg(test)]
+    pub(crate) fn starts_waiting(&self) -> usize {
+        self.lock().fair.len()
+    }
+
+    /// Starts off the path that wait for a turn.
+    #[cfg(test)]
+    pub(crate) fn ordered(&self) -> usize {
+        self.lock().background.len()
+    }
 }
 
 impl State {

@@ -3,7 +3,7 @@
 //! Out of its hands are provisioned instances and zygotes, whose memory it is told to be no part of the node's,
 //! and what is left of a version that has been retired.
 
-mod versions;
+pub(super) mod versions;
 
 use std::sync::Arc;
 
@@ -149,9 +149,7 @@ impl State {
             StartKind::Spare => std::time::Duration::ZERO,
             _ => self.now.since(member.since),
         };
-        if let Some(numbered) = self.mind.numbers.at_mut(version) {
-            numbered.started(took);
-        }
+        self.learn_start(version, kind, took);
         self.tell(Event::Started(Started {
             instance: id,
             kind,

@@ -32,6 +32,9 @@ impl State {
         let mut next = started_for
             .map(|(ticket, _)| ticket)
             .filter(|ticket| self.waiting.contains_key(ticket));
+        if next.is_none() && current && !self.draining && self.makes_way(instance, effects) {
+            return;
+        }
         loop {
             next = next.or_else(|| self.first_waiting(&instance.spec.key).filter(|_| current));
             let Some(waiting) = next.take().and_then(|ticket| self.take_waiting(ticket)) else {

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use super::effects::Effects;
 use super::history::End;
 use super::room::Room;
+use super::sharing::flow_of;
 use super::state::State;
 use crate::instance::Instance;
 
@@ -92,6 +93,12 @@ impl Member {
             None => self.memory_mb,
         }
     }
+
+    /// Memory, in MiB, of what serves requests on demand: that is shared out. What is provisioned is its owner's.
+    fn shared_mb(&self) -> Option<u64> {
+        let shared = self.rung.is_none() && !self.provisioned && self.phase != MemberPhase::Ending;
+        shared.then_some(self.memory_mb)
+    }
 }
 
 impl State {
@@ -126,6 +133,7 @@ impl State {
         };
         self.taken += member.room();
         self.apart_mb += member.apart_mb();
+        self.share_out(&member, None);
         self.members.insert(id, member);
         id
     }
@@ -146,23 +154,47 @@ impl State {
 
     /// A member takes that much room from now on.
     pub(super) fn set_memory(&mut self, id: InstanceId, memory_mb: u64) {
-        if let Some(member) = self.members.get_mut(&id) {
-            self.taken -= member.room();
-            self.apart_mb -= member.apart_mb();
-            member.memory_mb = memory_mb;
-            self.taken += member.room();
-            self.apart_mb += member.apart_mb();
+        self.change(id, |member| member.memory_mb = memory_mb);
+    }
+
+    /// The member is one of those that are provisioned.
+    pub(super) fn set_provisioned(&mut self, id: InstanceId) {
+        self.change(id, |member| member.provisioned = true);
+    }
+
+    /// Changes a member, and with it what is summed up over all of them.
+    fn change(&mut self, id: InstanceId, change: impl FnOnce(&mut Member)) {
+        let Some(mut member) = self.members.remove(&id) else {
+            return;
+        };
+        self.taken -= member.room();
+        self.apart_mb -= member.apart_mb();
+        let shared = member.shared_mb();
+        change(&mut member);
+        self.taken += member.room();
+        self.apart_mb += member.apart_mb();
+        self.share_out(&member, shared);
+        self.members.insert(id, member);
+    }
+
+    /// A member has its share of what is shared out, and had `before`.
+    fn share_out(&mut self, member: &Member, before: Option<u64>) {
+        let after = member.shared_mb();
+        let Some(key) = member.key.as_ref().filter(|_| after != before) else {
+            return;
+        };
+        if let Some(memory_mb) = after {
+            self.fair.holds(flow_of(key), self.share(memory_mb));
+        }
+        if let Some(memory_mb) = before {
+            self.fair.lets_go(flow_of(key), self.share(memory_mb));
         }
     }
 
     /// What was to be kept serves instead.
     pub(super) fn adopt(&mut self, id: InstanceId) {
-        if let Some(member) = self.members.get_mut(&id) {
-            self.taken -= member.room();
-            member.rung = None;
-            self.taken += member.room();
-            self.tell_starting(id, None);
-        }
+        self.change(id, |member| member.rung = None);
+        self.tell_starting(id, None);
     }
 
     pub(super) fn set_busy(&mut self, instance: InstanceId) {
@@ -186,9 +218,7 @@ impl State {
     pub(super) fn end_member(&mut self, id: InstanceId) {
         self.tell_gone(id);
         self.tell_lost(id);
-        if let Some(member) = self.members.get_mut(&id) {
-            member.phase = MemberPhase::Ending;
-        }
+        self.change(id, |member| member.phase = MemberPhase::Ending);
     }
 
     /// The member's processes are gone.
@@ -199,6 +229,7 @@ impl State {
         }
         self.tell_gone(instance);
         self.tell_lost(instance);
+        self.change(instance, |member| member.phase = MemberPhase::Ending);
         let Some(member) = self.members.remove(&instance) else {
             return;
         };

@@ -8,13 +8,15 @@ use std::time::Duration;
 use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
+use pilotlight_model::start::Instant;
 use pilotlight_policy::VersionId;
+use pilotlight_policy::costs::Measured;
 
 use super::history::History;
 use super::members::Told;
 
 /// Versions that have a number at the same time. One more takes that of a version that has not been asked for in
-/// a while and has nothing on the node; the policy forgets what it learned of that one. About 400 bytes each, and as much
+/// a while and has nothing on the node; the policy forgets what it learned of that one. About 500 bytes each, and as much
 /// again with a history.
 const MOST: usize = 1 << 17;
 
@@ -39,6 +41,10 @@ pub(super) struct Numbered {
     pub(super) spare: Option<InstanceId>,
     /// What a start takes: the longest there was, the older the less it counts.
     pub(super) start: Option<Duration>,
+    /// What its starts take, by kind.
+    pub(super) its: Measured,
+    /// Until then its last start has not been of much use yet.
+    pub(super) settles: Instant,
     /// Instances, provisioned ones apart, that have requests, and that are being made.
     pub(super) busy: u32,
     pub(super) starting: u32,
@@ -99,6 +105,8 @@ impl Numbers {
             template: None,
             spare: None,
             start: None,
+            its: Measured::default(),
+            settles: Instant(0),
             busy: 0,
             starting: 0,
             history: History::default(),

@@ -64,6 +64,18 @@ pub(crate) type Done = Box<dyn Send>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Ticket(pub(super) u64);
 
+impl From<Ticket> for pilotlight_policy::Ticket {
+    fn from(ticket: Ticket) -> Self {
+        Self(ticket.0)
+    }
+}
+
+impl From<pilotlight_policy::Ticket> for Ticket {
+    fn from(ticket: pilotlight_policy::Ticket) -> Self {
+        Self(ticket.0)
+    }
+}
+
 /// What a waiting request gets.
 pub(crate) enum Grant {
     /// This instance, for itself alone.

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::history::Absence;
 use super::orders::{Grant, Ticket};
+use super::sharing::flow_of;
 use super::state::{State, VersionPool};
 use crate::instance::Instance;
 
@@ -125,7 +126,8 @@ impl State {
         };
         waiting.wants_start = true;
         if waiting.permitted {
-            self.starts_wanted.insert(ticket);
+            let flow = flow_of(&waiting.spec.key);
+            self.fair.wait(flow, ticket.into());
         }
         waiting.permitted
     }
@@ -137,7 +139,7 @@ impl State {
         };
         let news = !std::mem::replace(&mut waiting.permitted, true) && waiting.wants_start;
         if news {
-            self.starts_wanted.insert(ticket);
+            self.fair.wait(flow_of(&waiting.spec.key), ticket.into());
         }
         news
     }
@@ -151,7 +153,7 @@ impl State {
     pub(super) fn take_waiting(&mut self, ticket: Ticket) -> Option<Waiting> {
         self.tell_left(ticket);
         let waiting = self.waiting.remove(&ticket)?;
-        self.starts_wanted.remove(&ticket);
+        self.fair.left(flow_of(&waiting.spec.key), ticket.into());
         if let Some(version) = self.versions.get_mut(&waiting.spec.key) {
             version.waiting.remove(&ticket);
         }

@@ -69,7 +69,7 @@ impl State {
     }
 
     /// Whether that fits when so much has gone.
-    fn fits_without(&self, gone: Room, need: Room) -> bool {
+    pub(super) fn fits_without(&self, gone: Room, need: Room) -> bool {
         let limit = self.places();
         self.taken.memory_mb + need.memory_mb <= self.capacity_mb + gone.memory_mb
             && self.taken.instances + need.instances <= limit + gone.instances
@@ -169,7 +169,7 @@ impl State {
     }
 
     /// The room of what is on its way out.
-    fn ending(&self) -> Room {
+    pub(super) fn ending(&self) -> Room {
         let mut sum = Room::default();
         for member in self.members.values() {
             if member.phase == MemberPhase::Ending {

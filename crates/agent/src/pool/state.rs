@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use pilotlight_model::function::{FunctionSpec, VersionKey};
-use pilotlight_model::ids::InstanceId;
+use pilotlight_model::ids::{AccountId, InstanceId};
 use pilotlight_model::limits::Limits;
 use pilotlight_model::node::NodeError;
 use pilotlight_model::start::Instant;
 use pilotlight_policy::VersionId;
+use pilotlight_policy::costs::Costs;
+use pilotlight_policy::fairness::{AtOnce, Fair};
 
 use super::ahead::Ahead;
 use super::effects::Effects;
@@ -37,8 +39,12 @@ pub(super) struct State {
     pub(super) taken: Room,
     /// Requests without an instance, in order of arrival.
     pub(super) waiting: BTreeMap<Ticket, Waiting>,
-    /// Those of them that want a start and have none yet.
-    pub(super) starts_wanted: BTreeSet<Ticket>,
+    /// Those of them that want a start and have none yet, and what each version holds of the node.
+    pub(super) fair: Fair<AccountId, VersionKey>,
+    /// How many starts are made at once.
+    pub(super) at_once: AtOnce,
+    /// What starts take.
+    pub(super) costs: Costs,
     /// Starts that nobody waits for on the path, in order of their coming.
     pub(super) background: VecDeque<Background>,
     pub(super) mind: Mind,
@@ -53,6 +59,8 @@ pub(super) struct State {
     /// Turns taken, and those of them by starts off the path.
     pub(super) starting: u32,
     pub(super) starting_background: u32,
+    /// Starts for requests since the last one off the path.
+    pub(super) started_since: u32,
     /// Uses of versions that the pool has forgotten.
     pub(super) forgotten_uses: HashMap<VersionKey, u64>,
     pub(super) draining: bool,
@@ -97,7 +105,9 @@ impl State {
             members: HashMap::new(),
             taken: Room::default(),
             waiting: BTreeMap::new(),
-            starts_wanted: BTreeSet::new(),
+            fair: Fair::default(),
+            at_once: AtOnce::new(limits.concurrent_starts),
+            costs: Costs::default(),
             background: VecDeque::new(),
             mind,
             ahead: Ahead::default(),
@@ -107,6 +117,7 @@ impl State {
             provisions: Provisions::default(),
             starting: 0,
             starting_background: 0,
+            started_since: 0,
             forgotten_uses: HashMap::new(),
             draining: false,
             killing: false,

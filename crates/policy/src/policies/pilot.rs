@@ -22,9 +22,6 @@ mod requests;
 mod review;
 mod verdict;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use pilotlight_model::ids::InstanceId;
 use pilotlight_model::start::Instant;
 
 use super::parameters::Parameters as Given;
@@ -36,13 +33,12 @@ use crate::costs::Costs;
 use crate::dense::Dense;
 use crate::event::Event;
 use crate::explain::{CallCounters, Counters, Explained};
-use crate::fairness::Turns;
 use crate::predict::calibration::Calibration;
 use crate::predict::fine::Fine;
 use crate::predict::mixture::Beliefs;
 use crate::predict::population::Population;
 use crate::ranking::Ranking;
-use crate::{MOST_NODES, MOST_VERSIONS, NodeId, Policy, Ticket, VersionId};
+use crate::{MOST_NODES, MOST_VERSIONS, Policy, VersionId};
 use evict::Worth;
 use mind::Mind;
 use queue::Queue;
@@ -117,13 +113,7 @@ pub struct Pilot {
     means: Means,
     due: Ranking<Instant, VersionId>,
     worth: Dense<Worth>,
-    turns: Dense<Turns>,
     queue: Queue,
-    /// Requests that wait for their turn, or whose start was ordered and has not begun.
-    tickets: BTreeMap<Ticket, (NodeId, VersionId)>,
-    ordered: BTreeSet<Ticket>,
-    /// Starts under way that a request waits for.
-    under_way: BTreeMap<InstanceId, NodeId>,
 }
 
 /// What an average version's template takes, in bytes, and saves, in seconds: what the price refers to.
@@ -153,11 +143,7 @@ impl Pilot {
             means: Means::default(),
             due: Ranking::default(),
             worth: Dense::new(MOST_NODES),
-            turns: Dense::new(MOST_NODES),
             queue: Queue::default(),
-            tickets: BTreeMap::new(),
-            ordered: BTreeSet::new(),
-            under_way: BTreeMap::new(),
         }
     }
 
@@ -190,7 +176,7 @@ impl Pilot {
             }
             self.review(now, version, actions);
         }
-        self.decide_again(now);
+        self.decide_again(now, actions);
         self.keep_within(now, actions);
     }
 
@@ -219,7 +205,7 @@ impl Policy for Pilot {
             Event::Deployed(deployed) => self.deployed(now, &deployed),
             Event::Retired(version) => self.retired(version, actions),
             Event::Arrived(arrived) => self.arrived(now, &arrived, actions),
-            Event::Waits(waits) => self.waits(now, waits),
+            Event::Waits(waits) => self.waits(now, waits, actions),
             Event::Left(ticket) => self.left(now, ticket),
             Event::Starting(starting) => self.starting(&starting),
             Event::Measured(measured) => self.measured(&measured),
@@ -233,7 +219,6 @@ impl Policy for Pilot {
             Event::Tick => self.tick(now, actions),
             _ => {}
         }
-        self.take_turns(actions);
     }
 
     fn wake_at(&self) -> Option<Instant> {

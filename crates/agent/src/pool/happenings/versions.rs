@@ -117,7 +117,7 @@ fn before(key: &VersionKey) -> Option<VersionKey> {
     })
 }
 
-fn class(spec: &FunctionSpec) -> event::Runtime {
+pub(in crate::pool) fn class(spec: &FunctionSpec) -> event::Runtime {
     match spec.runtime.image() {
         Runtime::Python311 => event::Runtime::Python,
         Runtime::Nodejs20x => event::Runtime::Node,

@@ -27,7 +27,6 @@ impl Pilot {
         let Some(mind) = self.minds.entry(at.version.0) else {
             return;
         };
-        let alone = self.costs.start(mind.runtime, &mind.its, started.kind);
         self.costs
             .started(mind.runtime, &mut mind.its, started.kind, started.took);
         mind.fresh.push((started.instance, started.kind));
@@ -38,11 +37,6 @@ impl Pilot {
         let waited = at.since.0.saturating_sub(mind.wanted_since.0) > PATIENCE;
         if paid && mind.wanted >= Rung::Template && mind.template.is_none() && waited {
             mind.no_template = true;
-        }
-        if let Some(node) = self.under_way.remove(&started.instance)
-            && let Some(turns) = self.turns.entry(node.0)
-        {
-            turns.over(Some((started.took, alone)));
         }
     }
 
@@ -118,11 +112,6 @@ impl Pilot {
     }
 
     pub(super) fn gone(&mut self, now: Instant, instance: InstanceId, at: &Instance) {
-        if let Some(node) = self.under_way.remove(&instance)
-            && let Some(turns) = self.turns.entry(node.0)
-        {
-            turns.over(None);
-        }
         let keep_alive = self.parameters.budget.keep_alive();
         let Some(mind) = self.minds.entry(at.version.0) else {
             return;
@@ -186,7 +175,7 @@ impl Pilot {
             _ => return,
         }
         let rests = !mind.idle.is_empty();
-        self.put_off_no_more(held.version);
+        self.put_off_no_more(held.version, actions);
         self.account(held.version);
         self.rank(held.version);
         if rests {

@@ -16,6 +16,7 @@ use pilotlight_model::start::{Instant, StartKind};
 
 use super::super::put_off::{PutOff, put_off};
 use super::Pilot;
+use crate::action::Action;
 use crate::books::State;
 use crate::dense::Dense;
 use crate::durations::Durations;
@@ -113,19 +114,26 @@ impl Pilot {
         mind.is_some_and(|mind| mind.template.is_some() || mind.spare.is_some())
     }
 
-    pub(super) fn waits(&mut self, now: Instant, waits: Waits) {
+    pub(super) fn waits(&mut self, now: Instant, waits: Waits, actions: &mut Vec<Action>) {
         let ahead = self.books.version(waits.version).waiting.saturating_sub(1);
-        self.decide(now, waits, now, ahead);
+        self.decide(now, waits, now, ahead, actions);
     }
 
-    fn decide(&mut self, now: Instant, waits: Waits, since: Instant, ahead: u32) {
+    fn decide(
+        &mut self,
+        now: Instant,
+        waits: Waits,
+        since: Instant,
+        ahead: u32,
+        actions: &mut Vec<Action>,
+    ) {
         let Waits { ticket, version } = waits;
         let Some(PutOff { wait, then_start }) = self.put_off(now, version, ahead) else {
             self.queue.waiting.remove(&ticket);
             if let Some(known) = self.queue.versions.entry(version.0) {
                 known.rent = 0.0;
             }
-            self.take_place(waits);
+            self.order_start(waits, actions);
             return;
         };
         let waiter = Waiter {
@@ -149,20 +157,18 @@ impl Pilot {
         (known.rent < start).then_some(put_off)
     }
 
-    /// A request waits no more. Whether it had been put off.
-    pub(super) fn was_put_off(&mut self, now: Instant, ticket: Ticket) -> bool {
+    /// A request waits no more.
+    pub(super) fn left(&mut self, now: Instant, ticket: Ticket) {
         self.queue.due.remove(ticket);
-        let Some(waiter) = self.queue.waiting.remove(&ticket) else {
-            return false;
-        };
-        if let Some(known) = self.queue.versions.entry(waiter.version.0) {
+        if let Some(waiter) = self.queue.waiting.remove(&ticket)
+            && let Some(known) = self.queue.versions.entry(waiter.version.0)
+        {
             known.rent += now.since(waiter.since).as_secs_f64();
         }
-        true
     }
 
     /// Decides again on those whose time has come.
-    pub(super) fn decide_again(&mut self, now: Instant) {
+    pub(super) fn decide_again(&mut self, now: Instant, actions: &mut Vec<Action>) {
         while let Some((_, ticket)) = self.queue.due.pop_until(now) {
             let Some(waiter) = self.queue.waiting.get(&ticket).copied() else {
                 continue;
@@ -172,31 +178,39 @@ impl Pilot {
                 version: waiter.version,
             };
             if waiter.then_start {
-                self.start_after_all(waits);
+                self.start_after_all(waits, actions);
             } else {
-                self.decide(now, waits, waiter.since, 0);
+                self.decide(now, waits, waiter.since, 0, actions);
             }
         }
     }
 
     /// There is a template now: whoever waits has a start made.
-    pub(super) fn put_off_no_more(&mut self, version: VersionId) {
+    pub(super) fn put_off_no_more(&mut self, version: VersionId, actions: &mut Vec<Action>) {
         let waiting = self.queue.waiting.iter();
         let all: Vec<Ticket> = waiting
             .filter(|(_, waiter)| waiter.version == version)
             .map(|(ticket, _)| *ticket)
             .collect();
         for ticket in all {
-            self.start_after_all(Waits { ticket, version });
+            self.start_after_all(Waits { ticket, version }, actions);
         }
     }
 
-    fn start_after_all(&mut self, waits: Waits) {
+    fn start_after_all(&mut self, waits: Waits, actions: &mut Vec<Action>) {
         self.queue.due.remove(waits.ticket);
         self.queue.waiting.remove(&waits.ticket);
         if let Some(known) = self.queue.versions.entry(waits.version.0) {
             known.rent = 0.0;
         }
-        self.take_place(waits);
+        self.order_start(waits, actions);
+    }
+
+    /// A request is to have a start. Whose is made first is the node's business.
+    fn order_start(&self, waits: Waits, actions: &mut Vec<Action>) {
+        actions.push(Action::Start {
+            ticket: waits.ticket,
+            node: place(&self.books, waits.version),
+        });
     }
 }

@@ -1,17 +1,15 @@
-//! Versions and their requests: what is learned of each, and whose start is made next.
+//! Versions and their requests: what is learned of each.
 
-use pilotlight_model::ladder::Rung;
-use pilotlight_model::start::{Instant, StartKind};
+use pilotlight_model::start::Instant;
 
 use super::Pilot;
 use super::mind::Mind;
 use crate::action::{Action, Because};
 use crate::budget::Budget;
-use crate::event::{Arrived, Deployed, Starting, Waits};
+use crate::event::{Arrived, Deployed, Starting};
 use crate::explain::{Told, Why};
-use crate::placement::place;
 use crate::predict::bins::{self, MINUTE};
-use crate::{Bytes, Ticket, VersionId};
+use crate::{Bytes, VersionId};
 
 /// Between a request and the first look at what to keep of its version: busy versions are not looked at
 /// for every request.
@@ -134,45 +132,6 @@ impl Pilot {
         self.calls(now, arrived, actions);
     }
 
-    /// A request that is to have a start takes its place among those that wait for their turn.
-    pub(super) fn take_place(&mut self, waits: Waits) {
-        let node = place(&self.books, waits.version);
-        let takes = self.start_takes(waits.version, node);
-        if let Some(turns) = self.turns.entry(node.0) {
-            turns.wait(waits.ticket, waits.version, takes);
-            self.tickets.insert(waits.ticket, (node, waits.version));
-        }
-    }
-
-    /// What the next start of a version takes there, as far as is known.
-    fn start_takes(&self, version: VersionId, node: crate::NodeId) -> std::time::Duration {
-        let kind = match self.books.version(version).rung(node) {
-            Rung::Spare => StartKind::Spare,
-            Rung::Template => StartKind::Forked,
-            _ => StartKind::Zygote,
-        };
-        let fallback = Mind::default();
-        let mind = self.minds.get(version.0).unwrap_or(&fallback);
-        self.costs.start(mind.runtime, &mind.its, kind)
-    }
-
-    pub(super) fn left(&mut self, now: Instant, ticket: Ticket) {
-        if self.was_put_off(now, ticket) {
-            return;
-        }
-        let Some((node, _)) = self.tickets.remove(&ticket) else {
-            return;
-        };
-        let ordered = self.ordered.remove(&ticket);
-        if let Some(turns) = self.turns.entry(node.0)
-            && !turns.left(ticket)
-            && ordered
-        {
-            // Its start never began.
-            turns.over(None);
-        }
-    }
-
     pub(super) fn starting(&mut self, starting: &Starting) {
         if let Some(mind) = self.minds.entry(starting.version.0) {
             mind.home = if mind.template.is_some() {
@@ -180,29 +139,6 @@ impl Pilot {
             } else {
                 starting.node
             };
-        }
-        let ordered = starting
-            .ticket
-            .is_some_and(|ticket| self.ordered.remove(&ticket));
-        if ordered {
-            self.under_way.insert(starting.instance, starting.node);
-        }
-    }
-
-    /// Starts whose turn it is.
-    pub(super) fn take_turns(&mut self, actions: &mut Vec<Action>) {
-        if self.tickets.len() == self.ordered.len() {
-            return;
-        }
-        for node in self.books.nodes().collect::<Vec<_>>() {
-            let Some(turns) = self.turns.entry(node.0).filter(|turns| !turns.is_empty()) else {
-                continue;
-            };
-            while let Some((ticket, _)) = turns.take() {
-                turns.begun();
-                self.ordered.insert(ticket);
-                actions.push(Action::Start { ticket, node });
-            }
         }
     }
 

@@ -485,61 +485,6 @@ fn what_is_announced_beside_it_stays() {
     }
 }
 
-#[test]
-fn a_burst_takes_turns_with_others() {
-    let mut pilot = Pilot::new(Parameters::default());
-    let mut actions = Vec::new();
-    for ticket in 0..500 {
-        let version = VersionId(u32::from(ticket == 100));
-        pilot.observe(
-            Instant(1),
-            Event::Waits(Waits {
-                ticket: Ticket(ticket),
-                version,
-            }),
-            &mut actions,
-        );
-    }
-    let ordered = |actions: &[Action]| -> Vec<Ticket> {
-        let starts = actions.iter().filter_map(|action| match action {
-            Action::Start { ticket, .. } => Some(*ticket),
-            _ => None,
-        });
-        starts.collect()
-    };
-    assert_eq!(ordered(&actions).len(), 16, "what the node sustains");
-    for number in 0..2u64 {
-        let instance = InstanceId(number);
-        let ticket = Some(Ticket(number));
-        let version = VersionId(0);
-        pilot.observe(
-            Instant(2),
-            Event::Starting(Starting {
-                instance,
-                version,
-                node: NODE,
-                ticket,
-            }),
-            &mut actions,
-        );
-        let took = Duration::from_millis(100);
-        pilot.observe(
-            Instant(3),
-            Event::Started(Started {
-                instance,
-                kind: StartKind::Zygote,
-                took,
-            }),
-            &mut actions,
-        );
-    }
-    let ordered = ordered(&actions);
-    assert!(
-        ordered[16..].contains(&Ticket(100)),
-        "one start later: {ordered:?}"
-    );
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     /// Whatever comes, no more memory-time is kept than by ten minutes' keep-alive, and the account is right.
