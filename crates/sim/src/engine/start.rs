@@ -135,6 +135,10 @@ impl World<'_> {
         self.tell(started(id, instance.kind, instance.took));
         // What waits is served at once; the request that it was made for before all others.
         if !self.hand_over(id, instance.ticket) {
+            // Whom it was made for has been served otherwise: who comes next finds it idle, and waits for nothing.
+            if let Some(instance) = self.instances.get_mut(id) {
+                instance.ticket = None;
+            }
             self.tell(Event::Idle(Idle {
                 instance: id,
                 memory: instance.weighs,

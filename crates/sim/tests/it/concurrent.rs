@@ -55,12 +55,14 @@ fn an_instance_is_busy_beyond_its_handler_where_that_is_asked_for() {
 fn what_becomes_idle_serves_what_waits() {
     // The first is served from 100 to 150; the second waits from 60 on, and is served then; its own start is
     // over at 160 and waits for nobody.
-    let trace = by_request(1, &[(0, 0, 50), (60, 0, 50)], 1);
+    // Later two come at once, and find both instances idle.
+    let requests = [(0, 0, 50), (60, 0, 50), (1_000, 0, 50), (1_000, 0, 50)];
+    let trace = by_request(1, &requests, 1);
     let report = simulate(&trace, &options(), &["fixed:10m"]);
-    assert_eq!(report.runs[0].outcome.functions[0].kinds, [1, 0, 0, 1, 0]);
+    assert_eq!(report.runs[0].outcome.functions[0].kinds, [3, 0, 0, 1, 0]);
     assert!(near(
         report.policies[0].latency_ms.mean,
-        (100.0 + 91.0) / 2.0
+        (100.0 + 91.0 + 1.0 + 1.0) / 4.0
     ));
 }
 
