@@ -133,8 +133,6 @@ fn options(args: &ReplayArgs) -> Options {
         }),
         arrivals: args.arrivals,
         duration: Duration::from_millis(args.duration),
-        // Handlers are so much shorter that this is a good part of the time.
-        beyond_handler: true,
         ..Options::default()
     }
 }

@@ -83,9 +83,6 @@ pub struct SimulateArgs {
     /// How long a handler runs where the trace does not say, in milliseconds (concurrent model).
     #[arg(long, value_name = "MS", default_value_t = 670)]
     pub duration: u64,
-    /// Instances are busy with a request for what a warm one takes beyond its handler, too (concurrent model).
-    #[arg(long)]
-    pub beyond_handler: bool,
     /// Requests of a function in one minute up to which each is followed (concurrent model).
     #[arg(long, value_name = "REQUESTS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub each_up_to: u32,
@@ -147,7 +144,6 @@ impl SimulateArgs {
             ladder: self.ladder,
             arrivals: self.arrivals,
             duration: Duration::from_millis(self.duration),
-            beyond_handler: self.beyond_handler,
             each_up_to: self.each_up_to,
             ..Options::default()
         }

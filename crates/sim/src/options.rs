@@ -37,10 +37,6 @@ pub struct Options {
     pub arrivals: Arrivals,
     /// How long a handler runs where the trace does not say; concurrent model.
     pub duration: Duration,
-    /// An instance is busy with a request for as long as a warm one takes beyond its handler, too: its event goes there,
-    /// its answer back, and the runtime asks for the next. Says something where handlers run for milliseconds, as in a
-    /// replay at many times its speed; concurrent model, requests that are followed.
-    pub beyond_handler: bool,
     /// Requests of a function in one minute up to which each is followed; of more, the instances are that
     /// they need. Concurrent model.
     pub each_up_to: u32,
@@ -64,7 +60,6 @@ impl Default for Options {
             ladder: None,
             arrivals: Arrivals::Uniform,
             duration: Duration::from_millis(670),
-            beyond_handler: false,
             each_up_to: 10,
             reference: Duration::from_secs(600),
         }

@@ -70,8 +70,6 @@ pub struct Setting {
     pub arrivals: Arrivals,
     /// How long handlers run of which the trace does not say it, in milliseconds.
     pub duration_ms: f64,
-    /// Whether instances are busy with a request for what a warm one takes beyond its handler, too.
-    pub beyond_handler: bool,
     /// Requests of a function in one minute up to which each is followed.
     pub each_up_to: u32,
     /// Nodes.
@@ -150,7 +148,6 @@ fn setting(trace: &Trace, facts: &Facts, options: &Options, reference: Option<St
         deploy: options.deploy,
         arrivals: options.arrivals,
         duration_ms: options.duration.as_secs_f64() * 1e3,
-        beyond_handler: options.beyond_handler,
         each_up_to: options.each_up_to,
         nodes: options.cluster.nodes,
         node_memory_mb: options

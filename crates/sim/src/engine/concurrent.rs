@@ -140,13 +140,7 @@ impl World<'_> {
         });
         self.count(&instance, kind, waited.map(|(_, waiting)| waiting.since));
         match runs {
-            Runs::For(runs) => {
-                let beyond = match self.options.beyond_handler {
-                    true => self.start_takes(instance.version, StartKind::Warm),
-                    false => 0,
-                };
-                self.after(Instant(self.now.0 + runs + beyond), Timer::Done(id));
-            }
+            Runs::For(runs) => self.after(Instant(self.now.0 + runs), Timer::Done(id)),
             Runs::Crew => self.crews.join(instance.version, id),
         }
         if let Some((ticket, _)) = waited {

@@ -36,22 +36,6 @@ fn each_request_has_an_instance_of_its_own() {
 }
 
 #[test]
-fn an_instance_is_busy_beyond_its_handler_where_that_is_asked_for() {
-    // A warm request takes 1 ms beyond its handler: the last one comes just then, and a start is begun for it.
-    let trace = by_request(1, &[(0, 0, 10), (1_000, 0, 10), (1_010, 0, 10)], 1);
-    for (beyond_handler, instances, busy_ms) in [(false, 1.0, 30.0), (true, 2.0, 33.0)] {
-        let options = Options {
-            beyond_handler,
-            ..options()
-        };
-        let report = simulate(&trace, &options, &["fixed:10m"]);
-        assert_eq!(report.policies[0].peak_mb, instances * 100.0);
-        let held = report.runs[0].outcome.functions[0].held;
-        assert!((held.busy - busy_ms / 10.0).abs() < 1e-6, "{held:?}");
-    }
-}
-
-#[test]
 fn what_becomes_idle_serves_what_waits() {
     // The first is served from 100 to 150; the second waits from 60 on, and is served then; its own start is
     // over at 160 and waits for nobody.
