@@ -7,6 +7,7 @@ import pytest
 
 from conftest import deploy_to
 from packages import ECHO
+from pilot_up import eventually
 
 CALLER = """
 import http.client
@@ -52,6 +53,7 @@ def test_what_a_node_decided_is_what_the_simulator_decides(new_platform, tmp_pat
         "b": {**task, "Parameters": {"FunctionName": steps[1]}, "End": True},
     }}))
     platform.pilot("chains", "put", "orders", definition)
+    eventually(lambda: '"calls"' in path.read_text(), "the policy has heard of the chain")
     burst([functions[0], opted_out], 4)
     # For which others have to leave room.
     large = deploy_to(client, ECHO, MemorySize=2200)

@@ -80,6 +80,8 @@ pub(crate) async fn run(parts: Arc<Parts>, stop: CancellationToken) {
             continue;
         }
         tokio::select! {
+            // What is declared comes before what it means: names may change all the time.
+            biased;
             () = stop.cancelled() => {}
             () = parts.chains_changed.notified() => changed = true,
             () = parts.catalog.index().renamed.notified() => {}
