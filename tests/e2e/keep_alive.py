@@ -9,8 +9,6 @@ import csv
 import math
 import pathlib
 
-MIN_BINS = {"1h": 60, "2h": 120, "4h": 240}
-
 
 class Trace:
     """Functions with their minutes, from the files of the Azure Functions 2019 data set."""
@@ -97,15 +95,88 @@ def windows(trace, window):
 
 def lru(trace, budget_mb):
     """Everything is kept until there is more than the budget; then what was used longest ago goes."""
+    return cache(trace, budget_mb, lambda _, __: 0.0)
+
+
+def lfu(trace, budget_mb):
+    """Then what was used least often since it is there goes, of that the one used longest ago."""
+    return cache(trace, budget_mb, lambda _, entry: entry["frequency"])
+
+
+def greedy_dual(trace, budget_mb, cost_ms):
+    """Fuerst and Sharma, ASPLOS 2021, section 4: the priority is clock + frequency * cost / size."""
+
+    def priority(i, entry):
+        return entry["clock"] + entry["frequency"] * cost_ms[i] / trace.functions[i][2]
+
+    return cache(trace, budget_mb, priority)
+
+
+def cache(trace, budget_mb, priority):
+    """Of what is there the least priority goes, and the clock becomes that; among equals what was used longest ago.
+
+    What is asked for and not there begins with a frequency of none, makes room for itself first, and then is used.
+    """
     arrivals = sorted((minute, i) for i, (minutes, _, _) in enumerate(trace.functions) for minute in minutes)
-    there, cold, mb_minutes, before = {}, [0] * len(trace.functions), 0.0, 0
+    there, cold, mb_minutes, before, clock = {}, [0] * len(trace.functions), 0.0, 0, 0.0
+
+    def size(functions):
+        return sum(trace.functions[j][2] for j in functions)
+
     for minute, i in arrivals:
-        mb_minutes += sum(trace.functions[j][2] for j in there) * (minute - before)
+        mb_minutes += size(there) * (minute - before)
         before = minute
-        cold[i] += i not in there
-        # Of those last used in the same minute the first of the trace goes first.
-        there[i] = (minute, i)
-        while sum(trace.functions[j][2] for j in there) > budget_mb:
-            there.pop(min(there, key=there.get))
-    mb_minutes += sum(trace.functions[j][2] for j in there) * (trace.end - before)
+        if i not in there:
+            cold[i] += 1
+            while there and size(there) + trace.functions[i][2] > budget_mb:
+                # Of those last used in the same minute the first of the trace goes first.
+                victim = min(there, key=lambda j: (priority(j, there[j]), there[j]["used"], j))
+                clock = priority(victim, there.pop(victim))
+            there[i] = {"frequency": 0}
+        there[i].update(frequency=there[i]["frequency"] + 1, clock=clock, used=minute)
+        if size(there) > budget_mb:
+            # Larger than the budget by itself.
+            clock = priority(i, there.pop(i))
+    mb_minutes += size(there) * (trace.end - before)
     return trace.result(cold, mb_minutes)
+
+
+def rainbowcake(trace, start_s, quantile=0.8, waiting=0.996, least=60.0):
+    """Yu et al., ASPLOS 2024, section 4, of the User layer; nodes have the layers below it anyway.
+
+    An instance is kept for the quantile of an exponential distribution with the mean of the last six times between
+    arrivals and the time since; at most until that has cost as much as its start; at least for a time. After an arrival
+    and that quantile one is started ahead, if none is there.
+    """
+    cold, mb_seconds, end = [], 0.0, trace.end * 60.0
+    for i, (minutes, _, size) in enumerate(trace.functions):
+        worth = waiting / (1 - waiting) * start_s[i] / size
+        last, ahead, until, misses = [], [], None, 0
+
+        def quantile_at(now):
+            mean = (now - last[0]) / len(last)
+            return -math.log(1 - quantile) * mean if mean > 0 else None
+
+        def kept_until(now):
+            within = quantile_at(now)
+            return now + max(least, worth if within is None else min(within, worth))
+
+        for arrival in [minute * 60.0 for minute in minutes] + [end]:
+            # Before it are starts ahead. One that is due when an instance ends still finds it.
+            for due in sorted(due for due in ahead if due < arrival):
+                ahead.remove(due)
+                if until is None or until < due:
+                    until = kept_until(due)
+                    mb_seconds += size * (min(until, arrival) - due)
+            if arrival == end:
+                break
+            misses += until is None or until < arrival
+            last = (last + [arrival])[-6:]
+            within = quantile_at(arrival)
+            if within is not None and len(ahead) < 6:
+                ahead.append(arrival + within)
+            until = kept_until(arrival)
+            following = next((minute * 60.0 for minute in minutes if minute * 60.0 > arrival), end)
+            mb_seconds += size * (min(until, following) - arrival)
+        cold.append(misses)
+    return trace.result(cold, mb_seconds / 60)

@@ -140,7 +140,7 @@ impl<'a> World<'a> {
             waiting: Queue::new(functions),
             crews: Crews::new(functions),
             deployed: vec![false; functions],
-            forecasts: Forecasts::new(functions),
+            forecasts: Forecasts::new(functions, Instant(u64::from(trace.end) * MINUTE)),
             tally: Tally::default(),
             outcome: Outcome::new(functions),
         }
@@ -370,7 +370,7 @@ impl<'a> World<'a> {
             );
         }
         self.outcome
-            .close(&self.seats, self.forecasts.close(end), self.tally);
+            .close(&self.seats, self.forecasts.close(), self.tally);
         self.outcome
     }
 }

@@ -1,6 +1,7 @@
 //! What one policy's run on a trace came to.
 
 mod latency;
+mod reliability;
 
 use pilotlight_model::start::StartKind;
 use pilotlight_policy::{Bytes, VersionId};
@@ -8,6 +9,7 @@ use pilotlight_policy::{Bytes, VersionId};
 pub use crate::engine::forecasts::{Entry, Ledger, SourceKind};
 pub use crate::engine::seat::Held;
 pub use latency::Latency;
+pub use reliability::{Reliability, TENTHS, Tenth};
 
 use crate::engine::seat::Seats;
 use crate::options::Minute;

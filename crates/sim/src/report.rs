@@ -4,6 +4,7 @@ mod beside;
 mod csv;
 mod html;
 mod json;
+mod reliability;
 mod summary;
 mod table;
 
@@ -18,6 +19,7 @@ use crate::trace::Trace;
 
 pub use beside::{Beside, beside};
 pub use csv::{by_edge, by_function};
+pub use reliability::TenthSummary;
 pub use summary::{
     ForecastSummary, Kinds, Latencies, Memory, RunSummary, Shares, SourceSummary, Summary,
 };

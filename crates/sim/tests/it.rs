@@ -1,5 +1,7 @@
 //! The simulator through its public door.
 
+#[path = "it/calibration.rs"]
+mod calibration;
 #[path = "it/concurrent.rs"]
 mod concurrent;
 #[path = "it/eventlog.rs"]
@@ -10,6 +12,8 @@ mod fixed;
 mod goal;
 #[path = "it/ladder.rs"]
 mod ladder;
+#[path = "it/nodes.rs"]
+mod nodes;
 #[path = "it/read.rs"]
 mod read;
 #[path = "it/schedule.rs"]

@@ -20,6 +20,7 @@ mod mind;
 mod queue;
 mod requests;
 mod review;
+mod stated;
 mod verdict;
 
 use pilotlight_model::start::Instant;

@@ -103,3 +103,30 @@ fn what_was_never_heard_of_is_left_alone() {
         assert_eq!(actions, [], "{}", entry.name);
     }
 }
+
+/// Two instances at once, one on each of two nodes that have room for one. What is short on a node is given up there,
+/// whichever of the two it is.
+#[test]
+fn what_a_node_needs_is_given_up_on_that_node() {
+    for entry in POLICIES {
+        for node in 0..2 {
+            let mut trial = Trial::named(entry.on_node.map_or(entry.name, |_| "pilot:node"));
+            trial.room(0, Bytes::mib(150));
+            trial.room(1, Bytes::mib(150));
+            trial.deploy(0, MEMORY, None);
+            trial.request(0, 0, 5);
+            trial.request(0, 0, 5);
+            trial.until(10);
+            assert_eq!(
+                (trial.used(0).0, trial.used(1).0),
+                (MEMORY, MEMORY),
+                "{}",
+                entry.name
+            );
+            trial.pressure(node, MEMORY);
+            let left = |at| if at == node { Bytes(0) } else { MEMORY };
+            let used = (trial.used(0).0, trial.used(1).0);
+            assert_eq!(used, (left(0), left(1)), "{}, node {node}", entry.name);
+        }
+    }
+}

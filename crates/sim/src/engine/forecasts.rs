@@ -3,6 +3,11 @@
 //! A forecast is made with an action that a policy gives `Because::Forecast` for, and speaks of the time
 //! from `from` to `until`. It is a hit if a request comes then, and counts once. An arrival needs one if no
 //! instance waits that an earlier request has left; it is covered if a forecast speaks of that moment.
+//!
+//! Beside it, [`Reliability`]: of forecasts made with some confidence, how many came true. What is forecast by a
+//! version's past is the time of its next request, so that one of these says nothing once a request has come
+//! before its time, and does not count there. Nor does one whose time reaches beyond the trace: of those, only what
+//! came true would be known.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +16,10 @@ use pilotlight_policy::action::{Because, Source};
 use pilotlight_policy::{Bytes, VersionId};
 use serde::Serialize;
 
-/// Forecasts of one version that are open at the same time; of more, the oldest is closed.
-const MAX_OPEN: usize = 8;
+use crate::outcome::Reliability;
+
+/// Forecasts of one version that are open at the same time; more do not count.
+const MAX_OPEN: usize = 16;
 /// Edges that the ledger has entries for at most.
 const MAX_EDGES: usize = 1 << 20;
 /// Mebibytes times seconds in bytes times nanoseconds.
@@ -81,6 +88,8 @@ pub struct Entry {
 pub struct Ledger {
     /// By source, in the order of [`SourceKind::ALL`].
     pub by_source: [Entry; 5],
+    /// What came of them by confidence, in the same order.
+    pub reliability: [Reliability; 5],
     /// Of calls, by caller and callee.
     pub by_edge: BTreeMap<(VersionId, VersionId), Entry>,
     /// Arrivals that needed a forecast.
@@ -90,6 +99,13 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// The time of a forecast is over.
+    fn over(&mut self, open: &Open, hit: bool) {
+        if !open.void {
+            self.reliability[SourceKind::of(open.source) as usize].learn(open.confidence, hit);
+        }
+    }
+
     /// Changes all entries that a forecast of that source for that version counts in.
     fn entries(&mut self, source: Source, version: VersionId, change: impl Fn(&mut Entry)) {
         change(&mut self.by_source[SourceKind::of(source) as usize]);
@@ -108,6 +124,16 @@ struct Open {
     made: Instant,
     from: Instant,
     until: Instant,
+    confidence: f32,
+    /// What comes says nothing of its confidence.
+    void: bool,
+}
+
+impl Open {
+    /// A request came before it.
+    fn preceded(&mut self) {
+        self.void |= matches!(self.source, Source::Gaps | Source::Period);
+    }
 }
 
 /// Forecasts of all versions.
@@ -115,13 +141,16 @@ struct Open {
 pub(crate) struct Forecasts {
     open: Vec<Vec<Open>>,
     ledger: Ledger,
+    /// When the trace ends.
+    end: Instant,
 }
 
 impl Forecasts {
-    pub(crate) fn new(functions: usize) -> Self {
+    pub(crate) fn new(functions: usize, end: Instant) -> Self {
         Self {
             open: vec![Vec::new(); functions],
             ledger: Ledger::default(),
+            end,
         }
     }
 
@@ -132,6 +161,14 @@ impl Forecasts {
         };
         let source = forecast.by;
         let open = &mut self.open[version.0 as usize];
+        let ledger = &mut self.ledger;
+        open.retain(|it| {
+            let is_over = it.until < now;
+            if is_over {
+                ledger.over(it, false);
+            }
+            !is_over
+        });
         // An action that repeats a forecast is no forecast of its own.
         if open
             .iter()
@@ -140,7 +177,11 @@ impl Forecasts {
             return;
         }
         if open.len() == MAX_OPEN {
-            open.remove(0);
+            let Some(void) = open.iter().position(|it| it.void) else {
+                // To leave out those that are open longest would leave out misses.
+                return;
+            };
+            open.remove(void);
         }
         self.ledger
             .entries(source, version, |entry| entry.made += 1);
@@ -149,6 +190,8 @@ impl Forecasts {
             made: now,
             from: forecast.from,
             until: forecast.until,
+            confidence: forecast.confidence,
+            void: forecast.until >= self.end,
         });
     }
 
@@ -158,16 +201,22 @@ impl Forecasts {
         let mut covered = false;
         if !open.is_empty() {
             let ledger = &mut self.ledger;
-            open.retain(|it| {
-                if it.from <= now && now <= it.until {
+            open.retain_mut(|it| {
+                if now < it.from {
+                    it.preceded();
+                    return true;
+                }
+                if now <= it.until {
                     covered = true;
+                    ledger.over(it, true);
                     ledger.entries(it.source, version, |entry| {
                         entry.hit += 1;
                         entry.lead_s += now.since(it.made).as_secs_f64();
                     });
-                    return false;
+                } else {
+                    ledger.over(it, false);
                 }
-                it.until > now
+                false
             });
         }
         self.ledger.needed += u64::from(needed);
@@ -192,13 +241,74 @@ impl Forecasts {
     }
 
     /// The ledger at the end. A forecast that speaks of a time after it does not count.
-    pub(crate) fn close(&mut self, end: Instant) -> Ledger {
+    pub(crate) fn close(&mut self) -> Ledger {
         for (version, open) in (0..).map(VersionId).zip(&self.open) {
-            for open in open.iter().filter(|it| it.until >= end) {
-                self.ledger
-                    .entries(open.source, version, |entry| entry.made -= 1);
+            for open in open {
+                if open.until < self.end {
+                    self.ledger.over(open, false);
+                } else {
+                    self.ledger
+                        .entries(open.source, version, |entry| entry.made -= 1);
+                }
             }
         }
         std::mem::take(&mut self.ledger)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pilotlight_policy::action::Forecast;
+
+    use super::*;
+
+    const F: VersionId = VersionId(0);
+
+    /// A forecast with a confidence of 0.35 that is made at 0, for a time in seconds.
+    fn forecasts(by: Source, from: u64, until: u64) -> Forecasts {
+        let mut forecasts = Forecasts::new(1, at(100));
+        let forecast = Forecast {
+            by,
+            confidence: 0.35,
+            from: at(from),
+            until: at(until),
+        };
+        forecasts.made(at(0), F, Because::Forecast(forecast));
+        forecasts
+    }
+
+    fn at(seconds: u64) -> Instant {
+        Instant(seconds * 1_000_000_000)
+    }
+
+    /// Forecasts and hits among those of its confidence, after requests at these seconds.
+    fn came(mut forecasts: Forecasts, requests: &[u64]) -> (u64, u64) {
+        for second in requests {
+            forecasts.arrived(at(*second), F, true);
+        }
+        let ledger = forecasts.close();
+        let all = ledger.reliability.iter();
+        let tenth = all.fold(Reliability::default(), Reliability::and).tenths[3];
+        (tenth.made, tenth.hit)
+    }
+
+    #[test]
+    fn what_comes_in_its_time_is_a_hit_and_nothing_a_miss() {
+        assert_eq!(came(forecasts(Source::Gaps, 10, 20), &[15, 16]), (1, 1));
+        assert_eq!(came(forecasts(Source::Gaps, 10, 20), &[25]), (1, 0));
+        assert_eq!(came(forecasts(Source::Gaps, 10, 20), &[]), (1, 0));
+    }
+
+    #[test]
+    fn one_of_the_next_request_says_nothing_after_an_earlier_one() {
+        assert_eq!(came(forecasts(Source::Gaps, 10, 20), &[5, 15]), (0, 0));
+        assert_eq!(came(forecasts(Source::Period, 10, 20), &[5]), (0, 0));
+        assert_eq!(came(forecasts(Source::Announced, 10, 20), &[5, 15]), (1, 1));
+    }
+
+    #[test]
+    fn what_reaches_beyond_the_trace_does_not_count() {
+        assert_eq!(came(forecasts(Source::Gaps, 10, 100), &[15]), (0, 0));
+        assert_eq!(came(forecasts(Source::Gaps, 10, 100), &[]), (0, 0));
     }
 }

@@ -102,11 +102,18 @@ impl World<'_> {
         }
     }
 
-    /// Tries again what found no room, the oldest first.
+    /// Tries again what found no room. On each node the oldest comes first, and keeps the others of that node waiting:
+    /// what is large would never find room otherwise.
     pub(super) fn retry(&mut self) {
-        while let Some((ticket, node)) = self.waiting.next_stuck() {
+        for node in self.waiting.stuck_nodes() {
+            self.retry_on(node);
+        }
+    }
+
+    fn retry_on(&mut self, node: NodeId) {
+        while let Some(ticket) = self.waiting.next_stuck(node) {
             let Some(waiting) = self.waiting.get(ticket).filter(|it| !it.started) else {
-                self.waiting.pop_stuck();
+                self.waiting.pop_stuck(node);
                 continue;
             };
             if self
@@ -115,7 +122,7 @@ impl World<'_> {
             {
                 return;
             }
-            self.waiting.pop_stuck();
+            self.waiting.pop_stuck(node);
             self.tell_queued();
         }
     }

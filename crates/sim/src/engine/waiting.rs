@@ -1,6 +1,6 @@
 //! Requests that wait for an instance, in the order in which they came.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::BuildHasherDefault;
 
 use pilotlight_model::start::Instant;
@@ -33,8 +33,8 @@ pub(super) struct Queue {
     waiting: HashMap<Ticket, Waiting, BuildHasherDefault<Numbers>>,
     /// By version, oldest first. Tickets that have left are still in it.
     lines: Vec<VecDeque<Ticket>>,
-    /// Starts that found no room.
-    stuck: VecDeque<(Ticket, NodeId)>,
+    /// Starts that found no room, by node, oldest first. Nodes that have some alone are in it.
+    stuck: BTreeMap<NodeId, VecDeque<Ticket>>,
     count: u64,
 }
 
@@ -43,7 +43,7 @@ impl Queue {
         Self {
             waiting: HashMap::default(),
             lines: vec![VecDeque::new(); functions],
-            stuck: VecDeque::new(),
+            stuck: BTreeMap::new(),
             count: 0,
         }
     }
@@ -95,15 +95,25 @@ impl Queue {
     }
 
     pub(super) fn stuck(&mut self, ticket: Ticket, node: NodeId) {
-        self.stuck.push_back((ticket, node));
+        self.stuck.entry(node).or_default().push_back(ticket);
     }
 
-    pub(super) fn next_stuck(&self) -> Option<(Ticket, NodeId)> {
-        self.stuck.front().copied()
+    /// The nodes on which something is stuck.
+    pub(super) fn stuck_nodes(&self) -> Vec<NodeId> {
+        self.stuck.keys().copied().collect()
     }
 
-    pub(super) fn pop_stuck(&mut self) {
-        self.stuck.pop_front();
+    pub(super) fn next_stuck(&self, node: NodeId) -> Option<Ticket> {
+        self.stuck.get(&node)?.front().copied()
+    }
+
+    pub(super) fn pop_stuck(&mut self, node: NodeId) {
+        if let Some(line) = self.stuck.get_mut(&node) {
+            line.pop_front();
+            if line.is_empty() {
+                self.stuck.remove(&node);
+            }
+        }
     }
 
     pub(super) fn len(&self) -> u64 {

@@ -188,6 +188,30 @@ impl Report {
                 dots: true,
             },
         );
+        let stated = |summary: &Summary| -> Vec<(f64, f64)> {
+            let tenths = summary.forecasts.reliability.iter();
+            tenths.map(|it| (it.stated, it.came_true)).collect()
+        };
+        if self.policies.iter().any(|it| it.forecasts.made > 0) {
+            let mut reliability = series(&|_, summary| stated(summary));
+            reliability.push(Series {
+                name: "as stated".to_owned(),
+                points: vec![(0.0, 0.0), (1.0, 1.0)],
+            });
+            figure(
+                page,
+                "Confidence of forecasts against what came true",
+                &Plot {
+                    x: ("confidence, by tenths", Scale::Share),
+                    y: ("share of forecasts that came true", Scale::Share),
+                    series: reliability
+                        .into_iter()
+                        .filter(|it| !it.points.is_empty())
+                        .collect(),
+                    dots: false,
+                },
+            );
+        }
         let latency = series(&|number, _| self.runs[number].outcome.latency.distribution());
         figure(
             page,

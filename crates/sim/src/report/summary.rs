@@ -4,7 +4,8 @@ use pilotlight_model::start::StartKind;
 use serde::Serialize;
 
 use super::Run;
-use crate::outcome::{Held, Outcome, SourceKind, Tally};
+use super::reliability::{TenthSummary, tenths};
+use crate::outcome::{Held, Outcome, Reliability, SourceKind, Tally};
 
 /// What came of one policy.
 #[derive(Debug, Clone, Serialize)]
@@ -106,6 +107,11 @@ pub struct ForecastSummary {
     pub lead_s: Option<f64>,
     /// Memory-time of what was made for a forecast, until a request used it, in MB·s.
     pub wasted_mb_s: f64,
+    /// By how much the stated confidence and the share that came true differ within a tenth of confidence, on average
+    /// over forecasts.
+    pub calibration_error: Option<f64>,
+    /// What was stated and what came, by tenths of confidence.
+    pub reliability: Vec<TenthSummary>,
     /// The same by where forecasts come from.
     pub by_source: Vec<SourceSummary>,
 }
@@ -123,6 +129,8 @@ pub struct SourceSummary {
     pub lead_s: Option<f64>,
     /// Memory-time in vain, in MB·s.
     pub wasted_mb_s: f64,
+    /// What was stated and what came, by tenths of confidence.
+    pub reliability: Vec<TenthSummary>,
 }
 
 /// Numbers about a run.
@@ -220,6 +228,9 @@ pub(super) fn summary(run: &Run, weights: &[f64], related: f64) -> Summary {
 fn forecasts(outcome: &Outcome) -> ForecastSummary {
     let of = |part: f64, whole: u64| (whole > 0).then(|| part / whole as f64);
     let by_source = SourceKind::ALL.into_iter().zip(outcome.ledger.by_source);
+    let by_source = by_source.zip(&outcome.ledger.reliability);
+    let all = outcome.ledger.reliability.iter();
+    let all = all.fold(Reliability::default(), Reliability::and);
     let made = outcome.ledger.by_source.iter().map(|it| it.made).sum();
     let hit: u64 = outcome.ledger.by_source.iter().map(|it| it.hit).sum();
     let lead: f64 = outcome.ledger.by_source.iter().map(|it| it.lead_s).sum();
@@ -234,14 +245,17 @@ fn forecasts(outcome: &Outcome) -> ForecastSummary {
             .iter()
             .map(|it| it.wasted_mb_s)
             .sum(),
+        calibration_error: all.error(),
+        reliability: tenths(&all),
         by_source: by_source
-            .filter(|(_, entry)| entry.made > 0)
-            .map(|(source, entry)| SourceSummary {
+            .filter(|((_, entry), _)| entry.made > 0)
+            .map(|((source, entry), reliability)| SourceSummary {
                 source,
                 made: entry.made,
                 hit: entry.hit,
                 lead_s: of(entry.lead_s, entry.hit),
                 wasted_mb_s: entry.wasted_mb_s,
+                reliability: tenths(reliability),
             })
             .collect(),
     }

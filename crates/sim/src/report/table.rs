@@ -1,6 +1,7 @@
 //! The report as columns for people.
 
 use super::{Report, Summary};
+use crate::outcome::TENTHS;
 
 const HEAD: [&str; 13] = [
     "policy",
@@ -25,6 +26,14 @@ impl Report {
         rows.extend(self.policies.iter().map(row));
         let setting = &self.setting;
         let mut text = columns(&rows);
+        let forecasting = self.policies.iter().filter(|it| it.forecasts.made > 0);
+        let stated: Vec<Vec<String>> = forecasting.map(stated_row).collect();
+        if !stated.is_empty() {
+            let mut rows = vec![stated_head()];
+            rows.extend(stated);
+            text.push('\n');
+            text.push_str(&columns(&rows));
+        }
         text.push_str(&format!(
             "\ncold: share of a function's arrivals that paid user init (mean and percentiles over functions), \
              and of all requests\nwasted: memory-time of what did not run, and relative to {}\n\
@@ -68,6 +77,27 @@ fn row(summary: &Summary) -> Vec<String> {
             share(forecasts.recall)
         ),
     ]
+}
+
+/// Tenths of confidence.
+fn stated_head() -> Vec<String> {
+    let tenths = (0..TENTHS).map(|tenth| format!("{} %", tenth * 10));
+    let mut head = vec!["came true of what was forecast with".to_owned()];
+    head.extend(tenths);
+    head
+}
+
+/// Of the forecasts of each tenth of confidence the share that came true, and how many there were.
+fn stated_row(summary: &Summary) -> Vec<String> {
+    let mut row = vec![summary.policy.clone()];
+    let mut reliability = summary.forecasts.reliability.iter().peekable();
+    for tenth in 0..TENTHS {
+        let found = reliability.next_if(|it| (it.from * TENTHS as f64).round() as usize == tenth);
+        row.push(found.map_or("-".to_owned(), |it| {
+            format!("{:.0} % of {}", it.came_true * 100.0, it.made)
+        }));
+    }
+    row
 }
 
 /// MB·s with their prefix.

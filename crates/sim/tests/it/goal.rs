@@ -1,10 +1,9 @@
 //! What `pilot` is for, on the excerpt: at equal memory-time fewer and shorter waits than any other policy.
 
-use std::path::PathBuf;
-
-use pilotlight_sim::read::read;
 use pilotlight_sim::report::{Report, beside};
-use pilotlight_sim::{Model, Options, Profile, Trace, by_names, run};
+use pilotlight_sim::{Model, Options, Profile, by_names, run};
+
+use crate::support::excerpt;
 
 /// The others, with parameters from little memory to much.
 const OTHERS: &[&str] = &[
@@ -30,11 +29,6 @@ const OTHERS: &[&str] = &[
     "cidre:400MiB",
     "cidre:700MiB",
 ];
-
-fn excerpt() -> Trace {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/azure2019");
-    read(&[folder], &mut |_| {}).expect("the excerpt is a trace")
-}
 
 fn report(model: Model, names: &[String]) -> Report {
     let options = Options {

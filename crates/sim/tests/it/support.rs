@@ -1,9 +1,18 @@
 //! Traces and profiles made by hand.
 
+use std::path::PathBuf;
+
 use pilotlight_policy::Bytes;
+use pilotlight_sim::read::read;
 use pilotlight_sim::report::Report;
 use pilotlight_sim::trace::{Counts, Durations, Function, Request};
 use pilotlight_sim::{Options, Profile, Trace, by_names, run};
+
+/// The excerpt of a public trace that is committed here.
+pub(crate) fn excerpt() -> Trace {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/azure2019");
+    read(&[folder], &mut |_| {}).expect("the excerpt is a trace")
+}
 
 /// A function with 100 MiB whose handler runs for so long.
 fn function(index: usize, ms: f32) -> Function {

@@ -32,6 +32,8 @@ fn nothing_goes_while_there_is_room() {
     }
 }
 
+/// Room for two of a size. At 30 s version 0 was last used at 20 s, version 1 at 10 s, so version 1 makes room,
+/// although version 0 came first.
 #[test]
 fn lru_gives_up_what_was_used_longest_ago() {
     let mut trial = node("lru", 200, &[100, 100, 100]);
@@ -43,6 +45,8 @@ fn lru_gives_up_what_was_used_longest_ago() {
     assert_eq!(idle(&trial, 3), [1, 0, 1]);
 }
 
+/// Room for two of a size. At 30 s version 0 has had two requests, version 1 one, so version 1 makes room, although
+/// it was used last.
 #[test]
 fn lfu_gives_up_what_was_used_least_often() {
     let mut trial = node("lfu", 200, &[100, 100, 100]);

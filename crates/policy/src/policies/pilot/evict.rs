@@ -67,29 +67,37 @@ impl Pilot {
         self.rank(version);
     }
 
-    /// Puts what a version has where it is worth to be among what could give way.
+    /// Puts what a version has where it is worth to be among what could give way, on each node that it has something on.
     pub(super) fn rank(&mut self, version: VersionId) {
-        let Some(mind) = self.minds.get(version.0) else {
+        let Some(mind) = self.minds.entry(version.0) else {
             return;
         };
-        let node = mind.idle.first().map_or(mind.home, |resting| resting.node);
-        for (part, there, at, worth) in [
-            (
-                Part::Template,
-                mind.template.is_some(),
-                mind.home,
-                mind.worth[0],
-            ),
-            (Part::Instance, !mind.idle.is_empty(), node, mind.worth[1]),
-        ] {
-            let Some(worths) = self.worth.entry(at.0) else {
-                continue;
-            };
-            if there {
-                // Numbers of zero and more are in the order of their bits.
-                worths.set((part, version), worth.max(0.0).to_bits());
+        // Numbers of zero and more are in the order of their bits.
+        let [template, instance] = mind.worth.map(|worth| worth.max(0.0).to_bits());
+        if let Some(worths) = self.worth.entry(mind.home.0) {
+            if mind.template.is_some() {
+                worths.set((Part::Template, version), template);
             } else {
-                worths.remove((part, version));
+                worths.remove((Part::Template, version));
+            }
+        }
+        let rests_on = |node: NodeId| mind.idle.iter().any(|resting| resting.node == node);
+        let worth = &mut self.worth;
+        mind.ranked.retain(|&node| {
+            let stays = rests_on(node);
+            if let Some(worths) = worth.entry(node.0).filter(|_| !stays) {
+                worths.remove((Part::Instance, version));
+            }
+            stays
+        });
+        for resting in &mind.idle {
+            if !mind.ranked.contains(&resting.node) {
+                mind.ranked.push(resting.node);
+            }
+        }
+        for node in &mind.ranked {
+            if let Some(worths) = self.worth.entry(node.0) {
+                worths.set((Part::Instance, version), instance);
             }
         }
     }

@@ -4,6 +4,7 @@ use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::{Instant, StartKind};
 
+use super::stated::Stated;
 use crate::action::Forecast;
 use crate::budget::Shadow;
 use crate::budget::ledger::ONE;
@@ -70,10 +71,14 @@ pub(super) struct Mind {
     pub callees: Callees,
     pub expected: Option<Expectation>,
     pub forecast: Option<Kept>,
+    /// Forecasts that were told, and are not decided.
+    pub stated: Stated,
     pub gave_up: Option<GaveUp>,
     pub record: Record,
     /// What a byte of it was worth when it was looked at last: its template's, and its instances'.
     pub worth: [f32; 2],
+    /// Nodes on which its idle instances are among what could give way.
+    pub ranked: Vec<NodeId>,
 }
 
 /// An idle instance.
@@ -95,8 +100,6 @@ pub(super) struct Resting {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kept {
     pub forecast: Forecast,
-    /// Its confidence before it was corrected, where it is of the version's past.
-    pub raw: Option<f32>,
     pub since: Instant,
 }
 
@@ -163,9 +166,11 @@ impl Default for Mind {
             callees: Callees::default(),
             expected: None,
             forecast: None,
+            stated: Stated::default(),
             gave_up: None,
             record: Record::default(),
             worth: [0.0; 2],
+            ranked: Vec::new(),
         }
     }
 }

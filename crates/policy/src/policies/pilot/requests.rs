@@ -96,9 +96,6 @@ impl Pilot {
                 counters.hits += u32::from(hit);
                 counters.misses += u32::from(!hit);
             }
-            if let Some(raw) = kept.raw {
-                self.calibration.learn(raw, hit);
-            }
         }
         match mind.last {
             None => {
@@ -128,6 +125,7 @@ impl Pilot {
             self.ascribe(now, version);
         }
         self.met(now, version);
+        self.learn_confidence(now, version, true);
         self.look_at(now, version, Instant(now.0 + SETTLE));
         self.calls(now, arrived, actions);
     }

@@ -39,7 +39,12 @@ impl Pilot {
         let ends = self.next_end(now, mind, keep_alive);
         let rung = self.rung(now, mind, &verdict, kept);
         self.judge(now, version, &verdict);
+        self.learn_confidence(now, version, false);
+        let orders = actions.len();
         self.stand(now, version, rung, &verdict, actions);
+        if actions.len() > orders {
+            self.stated(version, &verdict);
+        }
         self.rest(version, kept, actions);
         self.note_worth(now, version, verdict.hazard);
         self.look_at(now, version, verdict.until);
@@ -154,9 +159,6 @@ impl Pilot {
             mind.forecast = None;
             mind.record.counters.misses += 1;
             self.totals.misses += 1;
-            if let Some(raw) = kept.raw.filter(|_| now >= kept.forecast.until) {
-                self.calibration.learn(raw, false);
-            }
             let mb_s = mind.kept().0 as f64 / 1e6 * now.since(kept.since).as_secs_f64();
             mind.record.counters.wasted_mb_s += mb_s;
             self.totals.wasted_mb_s += mb_s;
@@ -187,7 +189,6 @@ impl Pilot {
             if !(verdict.told && mind.is_sure(now)) {
                 mind.forecast = Some(Kept {
                     forecast,
-                    raw: verdict.raw,
                     since: now,
                 });
                 mind.record.counters.forecasts += 1;
