@@ -53,13 +53,13 @@ pub struct SimulateArgs {
     #[arg(long, value_parser = profile_class)]
     pub runtime: Option<ClassName>,
     /// Memory of an instance where the trace does not say, in MiB.
-    #[arg(long, value_name = "MIB", default_value_t = 170)]
+    #[arg(long, value_name = "MIB", default_value_t = 170, value_parser = clap::value_parser!(u32).range(1..))]
     pub memory: u32,
     /// Nodes of the cluster.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub nodes: u32,
     /// Memory of each node, in MiB; without limit unless given.
-    #[arg(long, value_name = "MIB")]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
     pub node_memory: Option<u64>,
     /// Which comes first of what happens at the same moment.
     #[arg(long, value_enum, default_value = "arrivals")]
@@ -87,8 +87,8 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "REQUESTS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub each_up_to: u32,
     /// Runs that take place at the same time.
-    #[arg(long, default_value_t = 2)]
-    pub threads: usize,
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    pub threads: u16,
     /// How to print.
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,

@@ -33,6 +33,17 @@ pub enum ReadError {
         #[source]
         source: std::io::Error,
     },
+    /// What a file holds ends in the middle, or was damaged: mostly an archive that was not copied whole.
+    #[error("{path} cannot be read beyond line {line}")]
+    Broken {
+        /// The file.
+        path: String,
+        /// The last line that could be read.
+        line: u64,
+        /// What is wrong.
+        #[source]
+        source: std::io::Error,
+    },
     /// A line is not what its file says it is.
     #[error("{path}, line {line}: {what}")]
     Line {

@@ -108,7 +108,7 @@ pub fn simulate(args: &SimulateArgs) -> Result<String, SimulateError> {
         &profile,
         &args.options(),
         policies,
-        args.threads,
+        usize::from(args.threads),
         &progress,
     )?;
     end_log(args, log.as_ref())?;

@@ -219,8 +219,9 @@ impl Lines {
             self.buffer.clear();
             let mut bounded = self.reader.by_ref().take(MAX_LINE + 1);
             let read = bounded.read_until(b'\n', &mut self.buffer);
-            let read = read.map_err(|source| ReadError::Io {
+            let read = read.map_err(|source| ReadError::Broken {
                 path: self.name.clone(),
+                line: self.line,
                 source,
             })?;
             if read == 0 {
@@ -246,8 +247,20 @@ impl Lines {
         }
         match std::str::from_utf8(&self.buffer) {
             Ok(line) => Ok(Some(line)),
-            Err(_) => Err(self.wrong("is not UTF-8".to_owned())),
+            Err(_) => Err(self.wrong(self.no_text())),
         }
+    }
+
+    /// What the line that was read last is instead of text.
+    fn no_text(&self) -> String {
+        let begins = |magic: &[u8]| self.line == 1 && self.buffer.starts_with(magic);
+        let ending = match () {
+            () if begins(b"\x1f\x8b") => ".gz",
+            () if begins(b"\xfd7zXZ") => ".xz",
+            () if begins(b"PK\x03\x04") => ".zip",
+            () => return "is not UTF-8".to_owned(),
+        };
+        format!("is compressed, and the name does not end in {ending}, by which that is known")
     }
 
     /// Something is wrong with the line that was read last.

@@ -266,3 +266,34 @@ proptest! {
         }
     }
 }
+
+fn gzipped(text: &str) -> Vec<u8> {
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(text.as_bytes()).expect("memory takes it");
+    gz.finish().expect("memory takes it")
+}
+
+#[test]
+fn what_is_not_whole_or_not_named_for_what_it_is_is_said() {
+    let row = |n: u32| format!("owner,app,f{},http,{n},{},0\n", n * 7_919, n % 13);
+    let rows: String = (0..2_000).map(row).collect();
+    let whole = gzipped(&format!(
+        "HashOwner,HashApp,HashFunction,Trigger,1,2,3\n{rows}"
+    ));
+    let folder = tempfile::tempdir().expect("there is room");
+    let error_of = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("it is ours");
+        read(&[path], &mut |_| {})
+            .expect_err("it is wrong")
+            .to_string()
+    };
+    let cut = error_of("cut.csv.gz", &whole[..whole.len() / 2]);
+    let (_, line) = cut
+        .split_once("cut.csv.gz cannot be read beyond line ")
+        .unwrap_or_else(|| panic!("{cut}"));
+    let line: u32 = line.parse().expect("a number");
+    assert!((100..2_000).contains(&line), "{cut}");
+    let unnamed = error_of("unnamed.csv", &whole);
+    assert!(unnamed.ends_with("unnamed.csv, line 1: is compressed, and the name does not end in .gz, by which that is known"), "{unnamed}");
+}
