@@ -147,6 +147,16 @@ def test_a_callee_is_made_ready_while_its_caller_runs(new_platform, tmp_path, kn
     assert edge["hits"] >= 1 and edge["lead_ms"] > 0 and edge["precision"] == 1, edge
     assert edge["declared"] == (known == "declared"), edge
     assert "precision 100 %" in node.pilot("why", caller.name).stdout
+    graph = json.loads(node.pilot("calls", callee.name, "--output", "json").stdout)
+    assert graph["policy"] == "pilot:node" and "next" not in graph, graph
+    [call] = graph["calls"]
+    assert call.pop("caller").endswith(":function:caller:$LATEST")
+    assert call["calls"] >= 1 and call["p50_ms"] <= call["p90_ms"], call
+    unchanging = ("function", "declared", "calls", "hits", "precision", "p50_ms", "p90_ms")
+    assert {key: call[key] for key in unchanging} == {key: edge[key] for key in unchanging}
+    [row] = [line for line in node.pilot("calls").stdout.splitlines() if line.startswith("caller:")]
+    assert ("(declared)" in row) == (known == "declared"), row
+    assert node.pilot("calls", large.name, "--output", "table").stdout == ""
     if known == "declared":
         [chain] = json.loads(node.pilot("chains", "ls", "--output", "json").stdout)["Chains"]
         assert chain == {"Name": "orders", "Calls": [

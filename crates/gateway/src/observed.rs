@@ -8,8 +8,8 @@ use pilotlight_model::Runtime;
 use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region};
 use pilotlight_model::node::{
-    Announcement, BoxFuture, Compiled, Declaration, Folder, InvokeReply, InvokeRequest, LogLine,
-    Node, NodeError, NodeStatus, Shift, WarmUpOrder, WarmedUp, Why,
+    Announcement, BoxFuture, CallsAnswer, CallsAsked, Compiled, Declaration, Folder, InvokeReply,
+    InvokeRequest, LogLine, Node, NodeError, NodeStatus, Shift, WarmUpOrder, WarmedUp, Why,
 };
 
 use pilotlight_model::provisioned::Provisioned;
@@ -54,6 +54,10 @@ impl Node for Observed {
 
     fn restore(&self, spec: Arc<FunctionSpec>) -> BoxFuture<'_, Result<bool, NodeError>> {
         self.node.restore(spec)
+    }
+
+    fn calls(&self, asked: &CallsAsked) -> CallsAnswer {
+        self.node.calls(asked)
     }
 
     fn why(&self, key: &VersionKey) -> Why {

@@ -5,6 +5,7 @@
 //! configured it is open to loopback only, and asks everyone else for a signature. (Behind a proxy on
 //! the same machine everyone comes from loopback: such a proxy must not pass `/metrics` on.)
 
+mod calls;
 mod logs;
 mod starts;
 mod why;
@@ -35,6 +36,8 @@ pub(crate) enum Own {
     Logs,
     /// `GET /pilotlight/v1/why?function=`.
     Why,
+    /// `GET /pilotlight/v1/calls?function=&from=&limit=`.
+    Calls,
     /// `GET /pilotlight/v1/health`: 200 when ready, 503 while draining.
     Health,
     /// `GET /metrics`: OpenMetrics text.
@@ -57,6 +60,7 @@ impl Own {
             "/pilotlight/v1/nodes" => Some(Self::Nodes),
             "/pilotlight/v1/logs" => Some(Self::Logs),
             "/pilotlight/v1/why" => Some(Self::Why),
+            "/pilotlight/v1/calls" => Some(Self::Calls),
             "/pilotlight/v1/health" => Some(Self::Health),
             "/metrics" => Some(Self::Metrics),
             _ => None,
@@ -70,7 +74,7 @@ impl Own {
                 let local = call.wire.peer().ip().to_canonical().is_loopback();
                 parts.authenticator.keyed() && !local
             }
-            Self::Starts | Self::Nodes | Self::Logs | Self::Why => true,
+            Self::Starts | Self::Nodes | Self::Logs | Self::Why | Self::Calls => true,
         }
     }
 }
@@ -97,6 +101,7 @@ pub(crate) async fn answer(
         Own::Nodes => nodes(parts, &caller)?,
         Own::Logs => logs::read(parts, &caller, query).await?,
         Own::Why => why::read(parts, &caller, query)?,
+        Own::Calls => calls::read(parts, caller, query)?,
         Own::Health => health(parts)?,
         Own::Metrics => metrics(parts)?,
     };

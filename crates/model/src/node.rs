@@ -31,8 +31,8 @@ pub use invocation::{Cause, InvokeReply, InvokeRequest, NodeError, ResponseSink,
 pub use status::{NodeStatus, VersionCounts};
 pub use warm_up::{WARM_UP_CONTEXT, WarmUpCall, WarmUpOrder, WarmedUp};
 pub use why::{
-    CallCounters, Calls, Expected, ForecastCounters, Period, ToldRequest, Why, WhyAnswer,
-    WhyForecasts, WhyReason, WhyRoute, WhyStart,
+    CallCounters, Calls, CallsAnswer, CallsAsked, CallsOf, Expected, ForecastCounters, Period,
+    ToldRequest, Why, WhyAnswer, WhyForecasts, WhyReason, WhyRoute, WhyStart,
 };
 
 /// A boxed future, as object-safe traits return it.
@@ -154,6 +154,9 @@ pub trait Node: Send + Sync + 'static {
 
     /// Why the last starts of the version were what they were, as far as the node remembers.
     fn why(&self, key: &VersionKey) -> Why;
+
+    /// Which functions call which, as far as the node has learned it: a page.
+    fn calls(&self, asked: &CallsAsked) -> CallsAnswer;
 
     /// What the node holds now.
     fn status(&self) -> NodeStatus;

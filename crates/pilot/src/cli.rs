@@ -15,7 +15,7 @@ use crate::exit::Exit;
 pub(crate) use functions::{DeployArgs, InvokeArgs, ListArgs, WarmArgs};
 pub(crate) use machine::{DoctorArgs, KeyFormat, KeysAction, KeysArgs, UpArgs};
 pub(crate) use records::{
-    ChainsAction, ChainsArgs, DeadLettersArgs, EventsArgs, LogsArgs, StartsArgs, WhyArgs,
+    CallsArgs, ChainsAction, ChainsArgs, DeadLettersArgs, EventsArgs, LogsArgs, StartsArgs, WhyArgs,
 };
 pub(crate) use replay::ReplayArgs;
 pub(crate) use values::moment_ms;
@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Starts(StartsArgs),
     /// Tell why the last starts of a function were cold or warm.
     Why(WhyArgs),
+    /// Show which functions call which, as the node has learned it, and what foreseeing those calls was worth
+    Calls(CallsArgs),
     /// Declare, list and remove chains: which functions call which, by definitions of Step Functions.
     Chains(ChainsArgs),
     /// Make, list and delete access keys, with which requests are signed.

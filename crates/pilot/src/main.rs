@@ -1,6 +1,7 @@
 //! `pilot`: the platform in one binary, and the command line that talks to it.
 #![forbid(unsafe_code)]
 
+mod calls;
 mod chains;
 mod cli;
 mod client;
@@ -40,6 +41,7 @@ fn main() -> Exit {
         Command::DeadLetters(args) => client::block_on(events::dead_letters(args)),
         Command::Starts(args) => client::block_on(starts::run(args)),
         Command::Why(args) => client::block_on(why::run(args)),
+        Command::Calls(args) => client::block_on(calls::run(args)),
         Command::Chains(args) => client::block_on(chains::run(args)),
         Command::Keys(args) => keys::run(args),
         Command::Doctor(args) => doctor::run(args),

@@ -7,8 +7,9 @@ use pilotlight_model::Runtime;
 use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::{AccountId, Digest, Region};
 use pilotlight_model::node::{
-    Announcement, BoxFuture, Compiled, Declaration, Folder, InvokeReply, InvokeRequest, LogLine,
-    Node as NodeApi, NodeError, NodeStatus, Shift, WarmUpOrder, WarmedUp, Why,
+    Announcement, BoxFuture, CallsAnswer, CallsAsked, Compiled, Declaration, Folder, InvokeReply,
+    InvokeRequest, LogLine, Node as NodeApi, NodeError, NodeStatus, Shift, WarmUpOrder, WarmedUp,
+    Why,
 };
 use pilotlight_model::provisioned::Provisioned;
 
@@ -115,6 +116,10 @@ impl NodeApi for Agent {
         folder: Folder,
     ) -> BoxFuture<'_, Result<Compiled, NodeError>> {
         Box::pin(compile::run(&self.node, runtime, image, folder))
+    }
+
+    fn calls(&self, asked: &CallsAsked) -> CallsAnswer {
+        self.node.pool.calls(asked, &self.node.policy)
     }
 
     fn why(&self, key: &VersionKey) -> Why {

@@ -68,6 +68,11 @@ impl Numbers {
         }
     }
 
+    /// One more than the highest number that was given.
+    pub(super) fn len(&self) -> u32 {
+        self.entries.len() as u32
+    }
+
     /// The number of a version, if it has one.
     pub(super) fn of(&self, key: &VersionKey) -> Option<VersionId> {
         self.by_key.get(key).copied()

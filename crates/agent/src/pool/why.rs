@@ -1,5 +1,6 @@
 //! Why requests found no idle instance: kept as it happens, and told when somebody asks.
 
+mod calls;
 mod explained;
 
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Why requests found no idle instance, and what the policy expected.
 
-use pilotlight_model::node::{WarmUpOrder, Why, WhyReason};
+use pilotlight_model::node::{CallsAnswer, CallsAsked, Declaration, WarmUpOrder, Why, WhyReason};
 use pilotlight_model::start::StartKind;
 
 use super::fake::script;
@@ -130,4 +130,89 @@ async fn warm_ups_and_starts_that_were_asked_for_are_told_as_such() {
         "nothing was ready for it"
     );
     assert_eq!(world.counts().0, 0, "and nothing more was started");
+}
+
+fn asked(function: Option<&str>, from: u32, limit: usize) -> CallsAsked {
+    let VersionKey {
+        account, region, ..
+    } = spec().key;
+    CallsAsked {
+        account,
+        region,
+        function: function.map(|name| name.parse().unwrap()),
+        from,
+        limit,
+    }
+}
+
+/// Caller and callee by name.
+fn edges(answer: &CallsAnswer) -> Vec<String> {
+    let name = |arn: &str| arn.split(':').nth(6).unwrap().to_owned();
+    let calls = answer.calls.iter();
+    calls
+        .map(|it| format!("{}-{}", name(&it.caller), name(&it.calls.function)))
+        .collect()
+}
+
+#[tokio::test]
+async fn the_graph_of_calls_is_told_in_pages() {
+    let named = |name: &str, account: &str| {
+        let mut spec = spec();
+        spec.key.name = name.parse().unwrap();
+        spec.key.account = account.parse().unwrap();
+        Arc::new(spec)
+    };
+    let (own, other) = ("123456789012", "210987654321");
+    let world = deciding(Some("pilot:node"), Duration::from_secs(600));
+    let specs = ["a", "b", "c", "d"].map(|name| named(name, own));
+    let foreign = ["a", "b"].map(|name| named(name, other));
+    let declare = |caller: &Arc<FunctionSpec>, callee: &Arc<FunctionSpec>, part| {
+        world.agent.declare(Declaration {
+            caller: Arc::clone(caller),
+            callee: Arc::clone(callee),
+            part,
+            after: Some(Duration::from_millis(300)),
+        });
+    };
+    declare(&specs[0], &specs[1], 0.4);
+    declare(&specs[0], &specs[2], 0.8);
+    declare(&foreign[0], &foreign[1], 1.0);
+    declare(&specs[1], &specs[2], 1.0);
+    declare(&specs[3], &specs[0], 1.0);
+    // The likeliest of a caller's first, and none of another account.
+    let all = world.agent.calls(&asked(None, 0, 100));
+    assert_eq!(edges(&all), ["a-c", "a-b", "b-c", "d-a"]);
+    assert_eq!((all.policy.as_str(), all.next), ("pilot:node", None));
+    let first = &all.calls[0].calls;
+    assert!(
+        first.declared && first.probability > first.fan_out * 0.5,
+        "{first:?}"
+    );
+    assert_eq!((first.p50_ms, first.p90_ms, first.calls), (300, 300, 0));
+    // A caller's calls are not parted, and what follows is in the pages behind.
+    let mut pages = Vec::new();
+    let mut from = 0;
+    loop {
+        let page = world.agent.calls(&asked(None, from, 1));
+        pages.push(edges(&page));
+        match page.next {
+            Some(next) => from = next,
+            None => break,
+        }
+    }
+    pages.retain(|page| !page.is_empty());
+    assert_eq!(pages, [vec!["a-c", "a-b"], vec!["b-c"], vec!["d-a"]]);
+    let of = |name| edges(&world.agent.calls(&asked(Some(name), 0, 100)));
+    assert_eq!(of("c"), ["a-c", "b-c"], "those that it gets");
+    assert_eq!(of("a"), ["a-c", "a-b", "d-a"], "and those that it makes");
+    world.agent.retire(&specs[2].key);
+    assert_eq!(of("a"), ["a-b", "d-a"]);
+
+    let world = deciding(None, Duration::from_secs(600));
+    let none = world.agent.calls(&asked(None, 0, 100));
+    assert_eq!(
+        (none.calls, none.next),
+        (Vec::new(), None),
+        "it learns none"
+    );
 }

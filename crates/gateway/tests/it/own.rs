@@ -337,6 +337,34 @@ async fn why_asks_the_node_of_the_versions_that_a_name_means() {
 }
 
 #[tokio::test]
+async fn calls_are_asked_for_in_pages_of_the_callers_own() {
+    let stage = Stage::echoing().await;
+    for (query, wanted) in [
+        ("", "function: None, from: 0, limit: 100 }"),
+        (
+            "?function=&from=7&limit=5000",
+            "function: None, from: 7, limit: 1000 }",
+        ),
+        (
+            "?function=hello:live&limit=0",
+            r#"function: Some(FunctionName("hello")), from: 0, limit: 1 }"#,
+        ),
+    ] {
+        let answer = stage
+            .get_json(&format!("/pilotlight/v1/calls{query}"))
+            .await;
+        let asked = answer["policy"].as_str().unwrap();
+        assert!(asked.ends_with(wanted), "{query}: {asked}");
+        assert!(asked.contains("us-east-1"), "{asked}");
+        assert_eq!(answer["calls"], serde_json::json!([]));
+    }
+    for query in ["function=no%20name", "from=x", "limit=-1"] {
+        let path = format!("/pilotlight/v1/calls?{query}");
+        assert_eq!(stage.get(&path).await.status(), 400, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn what_others_invoke_is_recorded_too() {
     let stage = Stage::echoing().await;
     let (account, region) = Default::default();

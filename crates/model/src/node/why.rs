@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::{AccountId, FunctionName, Region};
 use crate::ladder::Rung;
 use crate::start::StartKind;
 
@@ -99,6 +100,12 @@ pub struct Calls {
     /// The latter.
     #[serde(default)]
     pub until_ms: u64,
+    /// How long after the caller's request they came: median and 90th percentile, in milliseconds.
+    #[serde(default)]
+    pub p50_ms: u64,
+    /// The latter.
+    #[serde(default)]
+    pub p90_ms: u64,
     /// Calls that were seen, each of the caller's requests counted once.
     pub calls: u32,
     /// Times that the other was made ready for one.
@@ -115,6 +122,43 @@ pub struct Calls {
     pub lead_ms: u64,
     /// MB·s that the other was ready in vain.
     pub wasted_mb_s: f32,
+}
+
+/// Which calls of functions are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallsAsked {
+    /// Of callers of that account,
+    pub account: AccountId,
+    /// and region.
+    pub region: Region,
+    /// Those that this function makes or gets; all unless given.
+    pub function: Option<FunctionName>,
+    /// Where a page before ended ([`CallsAnswer::next`]), or 0.
+    pub from: u32,
+    /// Most calls. A caller's are not parted, so that there may be a few more.
+    pub limit: usize,
+}
+
+/// Which functions call which, as the node's policy has learned it: a page.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallsAnswer {
+    /// The policy that the node decides by, with its parameters.
+    pub policy: String,
+    /// By caller, in the order in which the node got to know them, and of each the likeliest first.
+    pub calls: Vec<CallsOf>,
+    /// Where the next page begins; none behind the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<u32>,
+}
+
+/// Calls of one function to another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallsOf {
+    /// Qualified ARN of the version that calls.
+    pub caller: String,
+    /// Whom, how, and what forecasts of it were worth.
+    #[serde(flatten)]
+    pub calls: Calls,
 }
 
 /// What forecasts of calls were worth, over all callers. Only grows.

@@ -89,6 +89,26 @@ pub(crate) struct WhyArgs {
     pub(crate) output: Format,
 }
 
+/// Options of `pilot calls`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pilot calls                            which functions call which, and how well that is foreseen
+  pilot calls word-stats                 what it calls, and what calls it
+  pilot calls --output json | jq '.calls[] | select(.precision < 0.5)'")]
+pub(crate) struct CallsArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Function: name or ARN; all functions unless given.
+    pub(crate) function: Option<String>,
+    /// Most calls that are shown; those of one caller are not parted.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) output: Format,
+}
+
 /// Options of `pilot starts`.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -103,6 +103,8 @@ mod tests {
                 fan_out: 1.0,
                 from_ms: 90,
                 until_ms: 1_500,
+                p50_ms: 200,
+                p90_ms: 900,
                 calls: 9,
                 forecasts: 8,
                 hits: 7,

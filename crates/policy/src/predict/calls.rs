@@ -37,8 +37,9 @@ pub struct Edge {
     declared: bool,
     /// The caller's request that was seen last to make one.
     request: u64,
-    /// The 10th and 90th percentile of the delay, in seconds.
+    /// The 10th, 50th and 90th percentile of the delay, in seconds.
     early: f32,
+    middle: f32,
     late: f32,
     /// What forecasts over this edge were worth.
     pub record: EdgeRecord,
@@ -60,6 +61,12 @@ pub struct EdgeRecord {
 }
 
 impl Edge {
+    /// Median and 90th percentile of the time from the caller's request to its call; what was declared, or may be, of a
+    /// call that was not seen.
+    pub fn delay(&self) -> [Duration; 2] {
+        [self.middle, self.late].map(Duration::from_secs_f32)
+    }
+
     /// Whether a definition says that the one calls the other.
     pub fn is_declared(&self) -> bool {
         self.declared
@@ -119,13 +126,14 @@ impl Callees {
         }
         if edge.record.calls == 0 {
             // What was declared of it is known better now.
-            (edge.early, edge.late) = (after, after);
+            (edge.early, edge.middle, edge.late) = (after, after, after);
         }
         edge.request = request;
         edge.calling += 1.0;
         edge.record.calls += 1;
         edge.early = quantile(edge.early, after, 0.1);
-        edge.late = quantile(edge.late, after, 0.9).max(edge.early);
+        edge.middle = quantile(edge.middle, after, 0.5).max(edge.early);
+        edge.late = quantile(edge.late, after, 0.9).max(edge.middle);
         let calling = edge.calling;
         self.requests = self.requests.max(calling);
         true
@@ -173,6 +181,7 @@ impl Callees {
                 declared: false,
                 request: NO_REQUEST,
                 early: after.0,
+                middle: after.0,
                 late: after.1,
                 record: EdgeRecord::default(),
             });
@@ -247,6 +256,9 @@ mod tests {
                 && expected.until < Duration::from_millis(600)
         );
         assert_eq!(callees.edges()[0].record.calls, 200);
+        let [median, late] = callees.edges()[0].delay().map(|it| it.as_millis());
+        assert!((225..=275).contains(&median), "{median}");
+        assert!((265..=300).contains(&late), "{late}");
     }
 
     #[test]

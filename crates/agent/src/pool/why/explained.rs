@@ -1,11 +1,13 @@
 //! What a policy tells of a version, in the words of the platform: wall-clock times, and names of versions.
 
+use pilotlight_model::function::VersionKey;
 use pilotlight_model::node::{
     CallCounters, Calls, Expected, ForecastCounters, Period, ToldRequest, WhyForecasts,
 };
 use pilotlight_model::start::Instant;
 use pilotlight_policy::action::{Forecast, Source};
 use pilotlight_policy::explain::{Told, Why};
+use pilotlight_policy::predict::calls::{Callees, Edge};
 use pilotlight_policy::{Counters, Explained};
 
 use crate::pool::numbers::Numbers;
@@ -28,23 +30,9 @@ impl Now {
 
 pub(super) fn told(explained: &Explained<'_>, numbers: &Numbers, now: Now) -> WhyForecasts {
     let callees = explained.callees;
-    let calls = callees.edges().iter().filter_map(|edge| {
-        let (record, expected) = (&edge.record, callees.over(edge));
-        Some(Calls {
-            function: numbers.at(edge.callee)?.spec.key.to_string(),
-            declared: edge.is_declared(),
-            probability: expected.probability,
-            fan_out: expected.fan_out,
-            from_ms: ms(expected.from),
-            until_ms: ms(expected.until),
-            calls: record.calls,
-            forecasts: record.forecasts,
-            hits: record.hits,
-            precision: record.precision(),
-            recall: record.recall(),
-            lead_ms: ms(record.lead()),
-            wasted_mb_s: record.wasted_mb_s,
-        })
+    let known = callees.edges().iter().filter_map(|edge| {
+        let callee = &numbers.at(edge.callee)?.spec.key;
+        Some(calls(callees, edge, callee))
     });
     WhyForecasts {
         rung: explained.rung,
@@ -54,7 +42,7 @@ pub(super) fn told(explained: &Explained<'_>, numbers: &Numbers, now: Now) -> Wh
             jitter_ms: ms(period.jitter),
             confidence: period.confidence,
         }),
-        calls: calls.collect(),
+        calls: known.collect(),
         told: explained
             .record
             .told()
@@ -63,6 +51,29 @@ pub(super) fn told(explained: &Explained<'_>, numbers: &Numbers, now: Now) -> Wh
             .map(|it| request(it, now))
             .collect(),
         counters: counters(explained.record.counters),
+    }
+}
+
+/// What is known of calls over one edge.
+pub(super) fn calls(callees: &Callees, edge: &Edge, callee: &VersionKey) -> Calls {
+    let (record, expected) = (&edge.record, callees.over(edge));
+    let [p50_ms, p90_ms] = edge.delay().map(ms);
+    Calls {
+        function: callee.to_string(),
+        declared: edge.is_declared(),
+        probability: expected.probability,
+        fan_out: expected.fan_out,
+        from_ms: ms(expected.from),
+        until_ms: ms(expected.until),
+        p50_ms,
+        p90_ms,
+        calls: record.calls,
+        forecasts: record.forecasts,
+        hits: record.hits,
+        precision: record.precision(),
+        recall: record.recall(),
+        lead_ms: ms(record.lead()),
+        wasted_mb_s: record.wasted_mb_s,
     }
 }
 

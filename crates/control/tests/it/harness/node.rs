@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use pilotlight_model::node::{
-    Announcement, BoxFuture, Compiled, CompiledFile, Declaration, Folder, InvokeReply,
-    InvokeRequest, LogLine, Node, NodeError, NodeStatus, Shift, WarmUpOrder, WarmedUp, Why,
+    Announcement, BoxFuture, CallsAnswer, CallsAsked, Compiled, CompiledFile, Declaration, Folder,
+    InvokeReply, InvokeRequest, LogLine, Node, NodeError, NodeStatus, Shift, WarmUpOrder, WarmedUp,
+    Why,
 };
 use pilotlight_model::provisioned::Provisioned;
 use pilotlight_model::start::StartKind;
@@ -151,6 +152,10 @@ impl Node for FakeNode {
             }
             self.prepare(spec).await.map(|()| true)
         })
+    }
+
+    fn calls(&self, _: &CallsAsked) -> CallsAnswer {
+        unreachable!("control asks for no calls")
     }
 
     fn why(&self, key: &VersionKey) -> Why {

@@ -13,9 +13,10 @@ use pilotlight_model::function_policy::{
 use pilotlight_model::ladder::{LadderCounters, Rung, ZygoteStatus};
 use pilotlight_model::names::Target;
 use pilotlight_model::node::{
-    Announcement, Api, BoxFuture, CallCounters, Caller, Compiled, Declaration, Directory,
-    EventQueue, Folder, ForecastCounters, InvokeReply, InvokeRequest, LogLine, Node, NodeError,
-    NodeStatus, QueuedEvent, Resolved, Route, Shift, VersionCounts, WarmUpOrder, WarmedUp, Why,
+    Announcement, Api, BoxFuture, CallCounters, Caller, CallsAnswer, CallsAsked, Compiled,
+    Declaration, Directory, EventQueue, Folder, ForecastCounters, InvokeReply, InvokeRequest,
+    LogLine, Node, NodeError, NodeStatus, QueuedEvent, Resolved, Route, Shift, VersionCounts,
+    WarmUpOrder, WarmedUp, Why,
 };
 use pilotlight_model::provisioned::{Provisioned, Usage};
 use pilotlight_model::url::FunctionUrl;
@@ -182,6 +183,14 @@ impl Node for Fakes {
         _: Folder,
     ) -> BoxFuture<'_, Result<Compiled, NodeError>> {
         unreachable!("the gateway compiles nothing")
+    }
+
+    fn calls(&self, asked: &CallsAsked) -> CallsAnswer {
+        CallsAnswer {
+            policy: format!("{asked:?}"),
+            calls: Vec::new(),
+            next: Some(asked.from + 1),
+        }
     }
 
     fn why(&self, key: &VersionKey) -> Why {
