@@ -33,17 +33,15 @@ pub(super) struct Admitted {
 impl State {
     /// Admits what may start now: requests first, then what nobody waits for.
     pub(super) fn admit(&mut self, now: Instant, effects: &mut Effects) {
-        if !self.fair.is_empty() && self.has_background_turn() && !self.is_short() {
-            self.admit_off_the_path(now, effects);
+        if !self.fair.is_empty() {
+            // What is provisioned was promised: requests wait for it, as far as they do not have to for long.
+            self.admit_provisions(now, effects);
+            if self.has_background_turn() && !self.is_short() {
+                self.admit_background(now, effects);
+            }
         }
         self.admit_requests(now, effects);
         if self.fair.is_empty() {
-            self.admit_off_the_path(now, effects);
-        }
-    }
-
-    fn admit_off_the_path(&mut self, now: Instant, effects: &mut Effects) {
-        if !self.draining {
             self.admit_provisions(now, effects);
             self.admit_background(now, effects);
         }
@@ -58,6 +56,13 @@ impl State {
             false => self.started_since >= BETWEEN,
         };
         self.starting < turns && may_begin
+    }
+
+    /// What is provisioned has those turns, and one at a time in any case, if that is not the only one.
+    pub(super) fn has_provision_turn(&self) -> bool {
+        let turns = self.at_once.get();
+        self.has_background_turn()
+            || (turns > 1 && self.starting < turns && self.starting_background == 0)
     }
 
     /// Admits starts in fair order until one has to wait. Nobody overtakes: a large function would otherwise wait
@@ -86,6 +91,9 @@ impl State {
 
     /// A spare or an instance that finds no room is not made; a template waits for room.
     fn admit_background(&mut self, now: Instant, effects: &mut Effects) {
+        if self.draining {
+            return;
+        }
         let (mut orders, mut waiting) = (std::mem::take(&mut self.background), Vec::new());
         while self.has_background_turn()
             && let Some(order) = orders.pop_front()

@@ -152,11 +152,14 @@ impl State {
 
     /// Admits what is provisioned and not there, as far as there are turns and room.
     pub(super) fn admit_provisions(&mut self, now: Instant, effects: &mut Effects) {
+        if self.draining {
+            return;
+        }
         let lacking = |(_, it): &(&VersionKey, &Provision)| it.lacks(now);
         let versions = self.provisions.versions.iter().filter(lacking);
         let lacking: Vec<VersionKey> = versions.map(|(key, _)| key.clone()).collect();
         for key in lacking {
-            while self.has_background_turn()
+            while self.has_provision_turn()
                 && let Some(spec) = self.next_provisioned(&key, now)
                 && self.has_room_for_provisioned(now, &spec, effects)
             {
@@ -167,6 +170,16 @@ impl State {
                 effects.start.push(admitted);
             }
         }
+    }
+
+    /// Whether something is provisioned whose turn it is, and that finds no room even when what ends has gone.
+    pub(super) fn is_provision_short(&self, ending: Room) -> bool {
+        let lacking = |it: &&Provision| it.lacks(self.now);
+        let lacking = self.provisions.versions.values().filter(lacking);
+        self.has_provision_turn()
+            && lacking
+                .map(|it| Room::instance(it.spec.memory_mb.into()))
+                .any(|need| !self.fits_without(ending, need) && self.may_be_provisioned(need))
     }
 
     fn next_provisioned(&self, key: &VersionKey, now: Instant) -> Option<Arc<FunctionSpec>> {

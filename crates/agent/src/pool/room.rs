@@ -147,20 +147,28 @@ impl State {
     /// Whether that would fit if all went that can be reclaimed, and leave something to requests on demand.
     pub(super) fn can_be_provisioned(&self, need: Room) -> bool {
         let limit = self.places();
-        let mut provisioned = need;
         let mut stays = need;
         for member in self.members.values() {
-            if member.provisioned && member.phase != MemberPhase::Ending {
-                provisioned += member.room();
-            }
             if member.stays() {
                 stays += member.room();
             }
         }
-        provisioned.memory_mb <= self.capacity_mb - self.capacity_mb / ON_DEMAND
-            && provisioned.instances <= limit - limit / ON_DEMAND
+        self.may_be_provisioned(need)
             && stays.memory_mb <= self.capacity_mb
             && stays.instances <= limit
+    }
+
+    /// Whether that would leave something to requests on demand.
+    pub(super) fn may_be_provisioned(&self, need: Room) -> bool {
+        let limit = self.places();
+        let mut provisioned = need;
+        for member in self.members.values() {
+            if member.provisioned && member.phase != MemberPhase::Ending {
+                provisioned += member.room();
+            }
+        }
+        provisioned.memory_mb <= self.capacity_mb - self.capacity_mb / ON_DEMAND
+            && provisioned.instances <= limit - limit / ON_DEMAND
     }
 
     /// Places that the node has for instances, and as many for what is kept.

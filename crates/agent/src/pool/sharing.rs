@@ -110,8 +110,8 @@ impl State {
         neediest.is_some_and(|neediest| !self.fits(neediest.need))
     }
 
-    /// Ends an instance that has become free, although its version has more requests, where another one's find no
-    /// room and are to have it. Whether it did.
+    /// Ends an instance that has become free, although its version has more requests, where others find no room and
+    /// are to have it: what is provisioned, or another version's requests. Whether it did.
     pub(super) fn makes_way(&mut self, instance: &Arc<Instance>, effects: &mut Effects) -> bool {
         let key = &instance.spec.key;
         let shared = |it: &Member| !it.provisioned;
@@ -125,9 +125,9 @@ impl State {
         let takers = [self.fair.neediest(), self.fair.neediest_in(&key.account)];
         let takers = takers.into_iter().flatten();
         let ending = self.ending();
-        let gives = takers
-            .filter_map(|ticket| self.wanted(ticket.into()))
-            .any(|taker| {
+        let mut takers = takers.filter_map(|ticket| self.wanted(ticket.into()));
+        let gives = self.is_provision_short(ending)
+            || takers.any(|taker| {
                 !self.fits_without(ending, taker.need)
                     && self.fair.gives_way(&giver, &self.asks(&taker))
             });

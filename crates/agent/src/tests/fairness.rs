@@ -236,6 +236,38 @@ fn calls_of(world: &World, calls: &mut JoinSet<()>, spec: &Arc<FunctionSpec>, re
     }
 }
 
+#[tokio::test]
+async fn a_node_full_of_a_flood_has_room_for_what_is_provisioned() {
+    let gates = Arc::new(Gates {
+        flood: shut(),
+        ..Gates::default()
+    });
+    let limits = Limits {
+        node_memory_mb: 4 * 128,
+        ..Limits::default()
+    };
+    let world = world(&gates, limits, None);
+    let mut calls = flood(&world, &function(1, "flood"), 100);
+    world
+        .until(|world| world.counts() == (0, 0, 4) && waiting(world) == 96)
+        .await;
+    let provisioned = function(2, "provisioned");
+    world.agent.provision(&provisioned, 2);
+    let ready = |world: &World| {
+        let provisioned = world.agent.provisioned(&provisioned.key);
+        provisioned.map_or(0, |provisioned| provisioned.available)
+    };
+    for made in 1..=2 {
+        gates.flood.as_ref().unwrap().add_permits(1);
+        world.until(|world| ready(world) == made).await;
+    }
+    assert_eq!(gates.answered.load(Ordering::SeqCst), 2);
+    gates.flood.as_ref().unwrap().add_permits(1_000);
+    while let Some(call) = calls.join_next().await {
+        call.unwrap();
+    }
+}
+
 /// What nobody waits for is made while starts are waited for: one for eight of theirs.
 #[tokio::test]
 async fn a_flood_leaves_something_to_starts_off_the_path() {
