@@ -16,8 +16,8 @@
 //! nothing at all gets room in any case, where that is no waste: after its start a version keeps what it has, and
 //! does not ask again, until that has been of use for [`USE`] times what the start took.
 //!
-//! What a decision takes grows with the logarithm of the flows that wait. A flow takes about 150 bytes while it
-//! waits or holds something, and until the next tidying after that.
+//! What a decision takes grows with the logarithm of the flows that wait. A flow takes about 200 bytes and its
+//! name while it waits or holds something, and until the next tidying after that.
 
 mod at_once;
 mod level;
@@ -32,7 +32,7 @@ use crate::Ticket;
 use level::Level;
 
 /// How many times what its start took a version keeps its room, and asks for none: at most a fifth of the time of
-/// what changes hands is spent on starts.
+/// what passes between versions that have enough to do is spent on starts.
 pub const USE: u32 = 4;
 
 /// A flow: an account's version.
