@@ -1,14 +1,14 @@
-//! What the policy `pilot` takes for its decisions with many versions: `cargo run --release -p
-//! pilotlight-policy --example decisions -- [VERSIONS]`. Prints events, the mean time of one, and how long
-//! single events took at most, by kind.
+//! What policies take for their decisions with many versions: `cargo run --release -p pilotlight-policy --example
+//! decisions -- [VERSIONS] [POLICY]`. Prints for each policy, or that one, how long single events took by kind, up to the
+//! slowest, and the memory that it has grown to for each version. Each runs in a process of its own, so that one does not
+//! use what another has left.
 
 use std::time::{Duration, Instant as Clock};
 
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::start::{Instant, StartKind};
-use pilotlight_policy::budget::Budget;
 use pilotlight_policy::event::{Arrived, Deployed, Idle, Room, Runtime, Started, Starting};
-use pilotlight_policy::policies::pilot::{Parameters, Pilot};
+use pilotlight_policy::policies::{POLICIES, by_name};
 use pilotlight_policy::{Action, Bytes, Event, NodeId, Policy, VersionId};
 
 const MINUTE: u64 = 60_000_000_000;
@@ -28,30 +28,55 @@ impl Times {
         let sum: u64 = self.0.iter().map(|it| u64::from(*it)).sum();
         let at = |share: f64| f64::from(self.0[(share * last as f64) as usize]) / 1e3;
         println!(
-            "{name:9} {:9} events  mean {:6.2} us  p50 {:6.2}  p99 {:6.2}  p99.9 {:7.2}",
+            "{name:9} {:9} events  mean {:6.2} us  p50 {:6.2}  p99 {:6.2}  p99.9 {:7.2}  slowest {:8.0}",
             last + 1,
             sum as f64 / (last + 1) as f64 / 1e3,
             at(0.5),
             at(0.99),
             at(0.999),
+            at(1.0),
         );
     }
 }
 
 fn main() {
-    let versions: u32 = std::env::args()
+    let versions = std::env::args().nth(1);
+    let versions = versions.and_then(|it| it.parse().ok()).unwrap_or(100_000);
+    if let Some(policy) = std::env::args().nth(2) {
+        return play(versions, &policy);
+    }
+    let this = std::env::current_exe().expect("it runs");
+    for entry in POLICIES {
+        let arguments = [versions.to_string(), entry.name.to_owned()];
+        let run = std::process::Command::new(&this).args(arguments).status();
+        assert!(run.is_ok_and(|status| status.success()), "{}", entry.name);
+    }
+}
+
+/// Memory of this process, in bytes.
+fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = statm
+        .split(' ')
         .nth(1)
-        .and_then(|it| it.parse().ok())
-        .unwrap_or(100_000);
-    let parameters = Parameters {
-        budget: Budget::TEN_MINUTES,
-        ..Parameters::default()
+        .and_then(|it| it.parse::<u64>().ok());
+    pages.unwrap_or(0) * 4_096
+}
+
+fn play(versions: u32, policy: &str) {
+    let mut pilot = by_name(policy).expect("a policy of that name");
+    let before = resident();
+    // The times that are noted take memory of their own.
+    let noted = |times: &[&Times]| {
+        times
+            .iter()
+            .map(|it| it.0.capacity() as u64 * 4)
+            .sum::<u64>()
     };
-    let mut pilot = Pilot::new(parameters);
     let mut actions: Vec<Action> = Vec::new();
     let (mut arrivals, mut others, mut ticks) =
         (Times::default(), Times::default(), Times::default());
-    let mut tell = |pilot: &mut Pilot, now: u64, event: Event, times: &mut Times| {
+    let mut tell = |pilot: &mut Box<dyn Policy>, now: u64, event: Event, times: &mut Times| {
         let begin = Clock::now();
         pilot.observe(Instant(now), event, &mut actions);
         times
@@ -155,6 +180,11 @@ fn main() {
             tell(&mut pilot, now, Event::Gone(id), &mut others);
         }
     }
+    let grown = resident().saturating_sub(before + noted(&[&arrivals, &others, &ticks]));
+    println!(
+        "{policy}: {} bytes a version",
+        grown / u64::from(versions.max(1))
+    );
     arrivals.print("arrivals");
     others.print("others");
     ticks.print("ticks");
