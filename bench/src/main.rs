@@ -21,6 +21,7 @@ mod replay;
 mod report;
 mod rivals;
 mod runtimes;
+mod shortage;
 mod stats;
 
 use std::path::{Path, PathBuf};
@@ -82,6 +83,12 @@ struct Args {
     /// Profile by which the replay is simulated; as shipped unless given.
     #[arg(long, value_name = "FILE")]
     costs: Option<PathBuf>,
+    /// Policies of the node that is short of memory.
+    #[arg(long, value_delimiter = ',', default_values_t = shortage::POLICIES.map(str::to_owned))]
+    policies: Vec<String>,
+    /// How often each of them has its turn.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
     /// Seconds of load on each server, and of calls before a burst.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
@@ -120,6 +127,8 @@ enum Suite {
     Decisions,
     /// A recorded trace, live and simulated; only when it is asked for, since it takes minutes for each policy.
     Replay,
+    /// Policies on a node short of memory; only when it is asked for, since it takes minutes.
+    Shortage,
 }
 
 impl Suite {
@@ -159,6 +168,10 @@ struct Bench {
     minutes: Option<u32>,
     costs: Option<PathBuf>,
     load: Duration,
+    /// Requests to a node short of memory.
+    short_requests: usize,
+    policies: Vec<String>,
+    rounds: usize,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -201,6 +214,7 @@ fn run(bench: &Bench, suite: Suite) -> anyhow::Result<Vec<Section>> {
         Suite::Catalog => one(catalog::measure(bench)),
         Suite::Decisions => one(decisions::measure(bench)),
         Suite::Replay => replay::measure(bench),
+        Suite::Shortage => shortage::measure(bench),
     }
 }
 
@@ -235,6 +249,9 @@ impl Bench {
             minutes: if args.quick { Some(5) } else { args.minutes },
             costs: args.costs.clone(),
             load: Duration::from_secs(if args.quick { 1 } else { args.seconds }),
+            short_requests: sized(900, 60),
+            policies: args.policies.clone(),
+            rounds: sized(args.rounds, 1),
         }
     }
 

@@ -66,6 +66,18 @@ impl Platform {
         Self::start_configured(pilot, data_dir, POOL_SIZE, &configuration)
     }
 
+    /// The same, whose instances may be promised so much memory together.
+    pub(crate) fn start_short(
+        pilot: &Path,
+        data_dir: &Path,
+        policy: &str,
+        memory_mb: u64,
+    ) -> anyhow::Result<Self> {
+        let configuration =
+            format!("[limits]\nnode_memory_mb = {memory_mb}\n[policy]\nname = \"{policy}\"\n");
+        Self::start_configured(pilot, data_dir, POOL_SIZE, &configuration)
+    }
+
     fn start_configured(
         pilot: &Path,
         data_dir: &Path,
