@@ -70,12 +70,15 @@ pub enum Event {
     Calls(Calls),
     /// A schedule or a user has announced requests.
     Announced(Announced),
-    /// A start needs room that a node does not have.
+    /// Room is needed that a node does not have.
     Pressure {
         /// Where.
         node: NodeId,
         /// How much.
         shortage: Shortage,
+        /// For a template of that version, which nobody waits for; otherwise for a start that somebody waits for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        template: Option<VersionId>,
     },
     /// Time has passed; due at the latest when [`Policy::wake_at`](crate::Policy::wake_at) says.
     Tick,

@@ -11,7 +11,8 @@ use crate::{Action, Event, VersionId};
 
 /// The format's name.
 pub const FORMAT: &str = "pilotlight-events";
-/// The format's version that is written. Each that there was is read: 2 has [`Event::Refused`] beside what 1 has.
+/// The format's version that is written. Each that there was is read: 2 has [`Event::Refused`] beside what 1 has, and whom
+/// room is missing for.
 pub const VERSION: u32 = 2;
 /// Bytes of a line at most.
 pub const MAX_LINE: usize = 16 << 10;

@@ -39,6 +39,11 @@ impl<P: Ord + Copy, K: Ord + Hash + Copy> Ranking<P, K> {
         self.order.first().copied()
     }
 
+    /// All keys with their ranks, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (P, K)> {
+        self.order.iter().copied()
+    }
+
     /// Takes the first key out.
     pub fn pop(&mut self) -> Option<(P, K)> {
         let (rank, key) = self.order.pop_first()?;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::time::Duration;
 
 use pilotlight_model::function::FunctionSpec;
 use pilotlight_model::ids::InstanceId;
@@ -11,12 +10,10 @@ use pilotlight_model::start::{Instant, StartKind};
 use super::effects::Effects;
 use super::holdings::Background;
 use super::orders::Purpose;
+use super::room::Wanted;
 use super::sharing::flow_of;
 use super::state::State;
 
-/// A new template does not take the room of what was used within this time: two versions that do not fit
-/// beside each other would make each other's for ever.
-const SPARED: Duration = Duration::from_secs(60);
 /// While requests wait for a turn, one start off the path is made after so many for them.
 const BETWEEN: u32 = 8;
 
@@ -71,7 +68,7 @@ impl State {
         while let Some(next) = self.next_wanted(effects) {
             // A spare needs room, but no turn.
             if !next.spare && self.starting >= self.at_once.get()
-                || !self.has_room(now, next.need, Duration::ZERO, effects)
+                || !self.has_room(now, next.need, Wanted::Start, effects)
             {
                 return;
             }
@@ -109,9 +106,14 @@ impl State {
             } else {
                 // One at a time makes room, and no request waits for it.
                 if waiting.is_empty() && self.fair.is_empty() {
-                    self.has_room(now, need, SPARED, effects);
+                    let number = self.number(&order.spec);
+                    self.has_room(now, need, Wanted::Template(number), effects);
                 }
-                waiting.push(order);
+                // The policy may want none for what it would cost.
+                match self.stands_below(&order) {
+                    true => effects.dropped.push(order),
+                    false => waiting.push(order),
+                }
             }
         }
         for order in waiting.into_iter().rev() {

@@ -276,8 +276,9 @@ impl State {
         }));
     }
 
-    /// A start needs room that the node lacks, and that idle instances may have.
-    pub(super) fn tell_pressure(&mut self, lacks: Room) {
+    /// Room is needed that the node lacks, and that idle instances may have: for a start, or for a template of that
+    /// version.
+    pub(super) fn tell_pressure(&mut self, lacks: Room, template: Option<VersionId>) {
         let shortage = Shortage {
             memory: Bytes::mib(lacks.memory_mb),
             instances: u32::try_from(lacks.instances).unwrap_or(u32::MAX),
@@ -285,6 +286,7 @@ impl State {
         self.tell(Event::Pressure {
             node: NODE,
             shortage,
+            template,
         });
     }
 }

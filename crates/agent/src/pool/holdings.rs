@@ -7,6 +7,7 @@ use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::{Cold, StartKind};
+use pilotlight_policy::VersionId;
 
 use super::effects::Effects;
 use super::members::{Member, MemberPhase, Occupant};
@@ -63,13 +64,18 @@ impl State {
     }
 
     /// Whether the policy wants less of the version than that.
-    fn stands_below(&mut self, order: &Background) -> bool {
+    pub(super) fn stands_below(&mut self, order: &Background) -> bool {
         let Some(number) = self.number(&order.spec) else {
             return false;
         };
-        let stands = self.mind.numbers.at(number).and_then(|it| it.stands);
         let rung = order.purpose.rung();
-        stands.is_some_and(|stands| rung.is_some_and(|rung| rung > stands))
+        rung.is_some_and(|rung| self.wants_less(number, rung))
+    }
+
+    /// Whether the policy wants less of a version than that rung.
+    pub(super) fn wants_less(&self, number: VersionId, rung: Rung) -> bool {
+        let stands = self.mind.numbers.at(number).and_then(|it| it.stands);
+        stands.is_some_and(|stands| rung > stands)
     }
 
     /// Whether something that is to be kept would be of no use any more.

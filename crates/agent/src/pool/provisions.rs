@@ -5,7 +5,6 @@
 mod books;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ids::InstanceId;
@@ -16,7 +15,7 @@ use super::Pool;
 use super::effects::Effects;
 use super::members::{MemberPhase, Occupant};
 use super::orders::Purpose;
-use super::room::Room;
+use super::room::{Room, Wanted};
 use super::state::State;
 use crate::instance::Instance;
 use crate::tries::Tries;
@@ -196,7 +195,7 @@ impl State {
     ) -> bool {
         let need = Room::instance(spec.memory_mb.into());
         if self.can_be_provisioned(need) {
-            return self.has_room(now, need, Duration::ZERO, effects);
+            return self.has_room(now, need, Wanted::Start, effects);
         }
         if let Some(provision) = self.provisions.versions.get_mut(&spec.key) {
             let before = provision.trouble.replace(Trouble::NoRoom);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use pilotlight_model::function::{FunctionSpec, VersionKey};
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::Instant;
+use pilotlight_policy::VersionId;
 
 use super::effects::Effects;
 use super::members::{Member, MemberPhase};
@@ -14,6 +15,35 @@ use super::state::State;
 
 /// What of a node cannot be provisioned: one part of so many. Requests on demand, of all accounts, always have that.
 const ON_DEMAND: u64 = 10;
+
+/// A new template does not take the room of what was used within this time, unless the policy says so: two versions
+/// that do not fit beside each other would make each other's for ever.
+const SPARED: Duration = Duration::from_secs(60);
+
+/// What room is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// A start.
+    Start,
+    /// A template, which nobody waits for, and the number of its version, where the policy has a say in it.
+    Template(Option<VersionId>),
+}
+
+impl Wanted {
+    fn template(self) -> Option<VersionId> {
+        match self {
+            Wanted::Start => None,
+            Wanted::Template(number) => number,
+        }
+    }
+
+    fn spares(self) -> Duration {
+        match self {
+            Wanted::Start => Duration::ZERO,
+            Wanted::Template(_) => SPARED,
+        }
+    }
+}
 
 /// An amount of room.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -78,12 +108,12 @@ impl State {
 
     /// Whether that fits now. If not, and idle instances or what is kept could make room, they are
     /// reclaimed, and the start is admitted when they are gone. What is kept and was used within the time
-    /// `spared` stays.
+    /// that `wanted` spares stays.
     pub(super) fn has_room(
         &mut self,
         now: Instant,
         need: Room,
-        spared: Duration,
+        wanted: Wanted,
         effects: &mut Effects,
     ) -> bool {
         if self.fits(need) {
@@ -99,13 +129,19 @@ impl State {
         };
         // Idle instances first: for what they are promised they save the least.
         if lacks.memory_mb > 0 || lacks.instances > 0 {
-            self.tell_pressure(lacks);
+            self.tell_pressure(lacks, wanted.template());
             let freed = self.apply(effects);
+            if wanted
+                .template()
+                .is_some_and(|it| self.wants_less(it, Rung::Template))
+            {
+                return false;
+            }
             lacks.memory_mb = lacks.memory_mb.saturating_sub(freed.memory_mb);
             lacks.held = lacks.held.saturating_sub(freed.held);
         }
         if lacks.memory_mb > 0 || lacks.held > 0 {
-            self.give_up(now, lacks, spared, effects);
+            self.give_up(now, lacks, wanted.spares(), effects);
         }
         false
     }

@@ -113,6 +113,7 @@ fn events(a: u64, b: u64, part: f32, flag: bool) -> Vec<Event> {
                 memory,
                 instances: a as u32,
             },
+            template: flag.then_some(version),
         },
         Event::Tick,
     ];

@@ -190,7 +190,7 @@ impl Policy for Cache {
             Event::Started(started) => self.groups.started(&started, &self.books),
             Event::Node(room) => self.shrink(room.node, actions),
             Event::Held(held) => self.shrink(held.node, actions),
-            Event::Pressure { node, shortage } => self.relieve(node, shortage, actions),
+            Event::Pressure { node, shortage, .. } => self.relieve(node, shortage, actions),
             Event::Retired(version) => self.retire(version, actions),
             Event::Waits(waits) => self.waiting.waits(now, waits, &self.books, actions),
             Event::Left(ticket) => self.waiting.left(ticket),

@@ -22,6 +22,7 @@ mod requests;
 mod review;
 mod stated;
 mod verdict;
+mod worth;
 
 use pilotlight_model::start::Instant;
 
@@ -40,9 +41,9 @@ use crate::predict::mixture::Beliefs;
 use crate::predict::population::Population;
 use crate::ranking::Ranking;
 use crate::{MOST_NODES, MOST_VERSIONS, Policy, VersionId};
-use evict::Worth;
 use mind::Mind;
 use queue::Queue;
+use worth::Worth;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "pilot",
@@ -115,6 +116,8 @@ pub struct Pilot {
     due: Ranking<Instant, VersionId>,
     worth: Dense<Worth>,
     queue: Queue,
+    /// When room was last found to be missing.
+    short_at: Option<Instant>,
 }
 
 /// What an average version's template takes, in bytes, and saves, in seconds: what the price refers to.
@@ -145,6 +148,7 @@ impl Pilot {
             due: Ranking::default(),
             worth: Dense::new(MOST_NODES),
             queue: Queue::default(),
+            short_at: None,
         }
     }
 
@@ -216,7 +220,11 @@ impl Policy for Pilot {
             Event::Shift(shift) => self.shift(now, &shift, actions),
             Event::Calls(calls) => self.declared(&calls),
             Event::Announced(announced) => self.announced(now, &announced, actions),
-            Event::Pressure { node, shortage } => self.relieve(now, node, shortage, actions),
+            Event::Pressure {
+                node,
+                shortage,
+                template,
+            } => self.pressed(now, node, shortage, template, actions),
             Event::Tick => self.tick(now, actions),
             _ => {}
         }

@@ -19,6 +19,8 @@ const AFTER: Duration = Duration::from_millis(1);
 pub(super) struct PutOff {
     /// For so long.
     pub wait: Duration,
+    /// How long the request is expected to wait, in seconds.
+    pub expected: f64,
     /// What is done then: a start, or another decision because all that was known has passed.
     pub then_start: bool,
 }
@@ -47,10 +49,13 @@ pub(super) fn put_off(
         })
         .collect();
     let free = queueing::first_free(&servers, ahead as usize)?;
-    match queueing::decide(&free, &start, slack).plan {
+    let decision = queueing::decide(&free, &start, slack);
+    let expected = decision.wait;
+    match decision.plan {
         Plan::Start => None,
         Plan::Wait(wait) => Some(PutOff {
             wait,
+            expected,
             then_start: true,
         }),
         Plan::Stay => {
@@ -58,6 +63,7 @@ pub(super) fn put_off(
             let last = Duration::try_from_secs_f64(last).unwrap_or(Duration::MAX);
             Some(PutOff {
                 wait: last.saturating_add(AFTER),
+                expected,
                 then_start: false,
             })
         }

@@ -150,7 +150,7 @@ impl<R: Rule> Policy for TimeToLive<R> {
                 ticket: waits.ticket,
                 node: place(&self.books, waits.version),
             }),
-            Event::Pressure { node, shortage } => self.evict(node, shortage, actions),
+            Event::Pressure { node, shortage, .. } => self.evict(node, shortage, actions),
             Event::Retired(version) => self.retire(version, actions),
             Event::Tick => self.expire(now, actions),
             _ => {}

@@ -144,6 +144,7 @@ impl Trial {
         self.tell(Event::Pressure {
             node: NodeId(node),
             shortage,
+            template: None,
         });
     }
 

@@ -6,7 +6,7 @@ use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::{Instant, StartKind};
 use pilotlight_policy::action::Because;
-use pilotlight_policy::event::Held;
+use pilotlight_policy::event::{Held, Shortage};
 use pilotlight_policy::{Action, Bytes, Event, NodeId, VersionId};
 
 use super::facts::class_of;
@@ -207,6 +207,10 @@ impl World<'_> {
 
     /// Makes a template or a spare that is wanted and not there. Without room it is left.
     pub(super) fn make(&mut self, version: VersionId, node: NodeId, rung: Rung) {
+        if rung == Rung::Template && !self.has_room_for_template(version, node) {
+            self.tally.no_room += 1;
+            return;
+        }
         if !self.begin_to_make(version, node, rung) {
             return;
         }
@@ -216,6 +220,31 @@ impl World<'_> {
             let ready = Instant(self.now.0 + self.making_takes(version, rung));
             self.after(ready, Timer::Made(version, node, rung));
         }
+    }
+
+    /// Whether a template of that version has room, or the policy makes some for it, as it is asked to once no request
+    /// waits for room. It may say instead that it wants none.
+    fn has_room_for_template(&mut self, version: VersionId, node: NodeId) -> bool {
+        let need = self.facts.of(version).template;
+        let lacks = |world: &Self| world.seats.shortage(version, node, need, world.facts);
+        if self.seats.at(version, node).template != Holding::None || lacks(self).0 == 0 {
+            return true;
+        }
+        if self.waiting.is_stuck_at(node) {
+            return false;
+        }
+        self.tally.pressures += 1;
+        let memory = lacks(self);
+        let shortage = Shortage {
+            memory,
+            instances: 0,
+        };
+        self.tell(Event::Pressure {
+            node,
+            shortage,
+            template: Some(version),
+        });
+        lacks(self).0 == 0 && self.seats.at(version, node).wanted >= Rung::Template
     }
 
     /// Room is taken for a template or a spare. False where it is there, or cannot be.
@@ -233,7 +262,9 @@ impl World<'_> {
         if seat != Holding::None || (rung == Rung::Spare && template != Holding::There) {
             return false;
         }
-        if self.seats.shortage(version, node, need, self.facts).0 > 0 {
+        if self.waiting.is_stuck_at(node)
+            || self.seats.shortage(version, node, need, self.facts).0 > 0
+        {
             self.tally.no_room += 1;
             return false;
         }
@@ -324,6 +355,10 @@ impl World<'_> {
             forecast,
         } = order;
         for _ in 0..instances.min(MAX_AHEAD) {
+            if self.waiting.is_stuck_at(node) {
+                self.tally.no_room += 1;
+                break;
+            }
             // The one that there can be may be there.
             if self.is_instant() && self.seats.at(version, node).all_instances() > 0 {
                 self.tally.ignored += 1;

@@ -143,10 +143,11 @@ impl World<'_> {
             Runs::For(runs) => self.after(Instant(self.now.0 + runs), Timer::Done(id)),
             Runs::Crew => self.crews.join(instance.version, id),
         }
+        // First that it is busy: what a policy does about one that waits no more must not be to let go of it.
+        self.tell(Event::Busy(id));
         if let Some((ticket, _)) = waited {
             self.tell(Event::Left(ticket));
         }
-        self.tell(Event::Busy(id));
     }
 
     /// Counts a request with what it waited: its start, or until an instance was idle and a warm start then.

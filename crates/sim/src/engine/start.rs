@@ -185,7 +185,11 @@ impl World<'_> {
             memory: missing,
             instances: 0,
         };
-        self.tell(Event::Pressure { node, shortage });
+        self.tell(Event::Pressure {
+            node,
+            shortage,
+            template: None,
+        });
         self.seats.shortage(version, node, need, self.facts).0 == 0
     }
 }

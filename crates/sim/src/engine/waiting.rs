@@ -103,6 +103,11 @@ impl Queue {
         self.stuck.keys().copied().collect()
     }
 
+    /// Whether a request waits for room there.
+    pub(super) fn is_stuck_at(&self, node: NodeId) -> bool {
+        self.stuck.contains_key(&node)
+    }
+
     pub(super) fn next_stuck(&self, node: NodeId) -> Option<Ticket> {
         self.stuck.get(&node)?.front().copied()
     }

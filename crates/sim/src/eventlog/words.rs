@@ -113,10 +113,20 @@ impl Words {
                 name(it.version),
                 seconds(it.at)
             ),
-            Event::Pressure { node, shortage } => format!(
-                "node {} lacked {} and room for {} instances",
-                node.0, shortage.memory, shortage.instances
-            ),
+            Event::Pressure {
+                node,
+                shortage,
+                template,
+            } => {
+                let whom = template.map(|it| format!(" for a template of {}", name(it)));
+                format!(
+                    "node {} lacked {} and room for {} instances{}",
+                    node.0,
+                    shortage.memory,
+                    shortage.instances,
+                    whom.unwrap_or_default()
+                )
+            }
             Event::Tick => "time had passed".to_owned(),
         }
     }

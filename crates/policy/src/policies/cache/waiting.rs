@@ -132,7 +132,9 @@ impl Waiting {
         actions: &mut Vec<Action>,
     ) {
         match self.plan(now, waits.version, ahead, books) {
-            Some(PutOff { wait, then_start }) => {
+            Some(PutOff {
+                wait, then_start, ..
+            }) => {
                 self.due.set(waits.ticket, later(now, wait));
                 if let Some(waiter) = self.tickets.get_mut(&waits.ticket) {
                     waiter.then_start = then_start;

@@ -1,133 +1,136 @@
 //! What gives way when a node is full: what is worth least for its memory.
 
 use pilotlight_model::ladder::Rung;
-use pilotlight_model::start::{Instant, StartKind};
+use pilotlight_model::start::Instant;
 
 use super::Pilot;
-use super::mind::{GaveUp, Resting};
+use super::mind::GaveUp;
+use super::worth::Part;
 use crate::action::{Action, Because};
 use crate::budget::Budget;
 use crate::event::Shortage;
-use crate::ranking::Ranking;
 use crate::{Bytes, NodeId, VersionId};
 
-/// What could give way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Part {
-    /// An idle instance.
-    Instance,
-    /// The template, with its spare.
-    Template,
-}
+/// How many times as much as all that goes for it a template must save that is made where room is short. Making it is
+/// work, and so is making again what has gone; and two that are worth the same would make each other's room for ever.
+const SAVES_MORE: f32 = 2.0;
 
 /// What has given way.
 #[derive(Debug, Clone, Copy)]
 struct Given {
+    part: Part,
     /// What that gives back of the node's room.
     room: Bytes,
     /// What it took.
     memory: Bytes,
 }
 
-/// What could give way on a node, by what a byte of it saves.
-pub(super) type Worth = Ranking<u32, (Part, VersionId)>;
-
-/// Of what is worth nothing at all that is known: it is as if a request came once a year.
-const LEAST_HAZARD: f32 = 2e-6;
-
 impl Pilot {
-    /// Writes down what a version's memory is worth, at that hazard per minute.
-    pub(super) fn note_worth(&mut self, now: Instant, version: VersionId, hazard: f32) {
+    /// Room is missing. A request gets it, whatever it takes; a template is made where it saves enough more than all
+    /// that would have to go for it. One that does not is not wanted now: the next look at its version may say
+    /// otherwise.
+    pub(super) fn pressed(
+        &mut self,
+        now: Instant,
+        node: NodeId,
+        shortage: Shortage,
+        template: Option<VersionId>,
+        actions: &mut Vec<Action>,
+    ) {
+        self.short_at = Some(now);
+        let Some(version) = template else {
+            return self.relieve(now, node, shortage, actions);
+        };
         let saves = self.saves(version);
-        let floor = self.parameters.floor;
-        let Some(mind) = self.minds.entry(version.0) else {
-            return;
-        };
-        let forked = self.costs.start(mind.runtime, &mind.its, StartKind::Forked);
-        // It saves what a spare saves, and starts take what is measured of them.
-        let spare = self.costs.start(mind.runtime, &mind.its, StartKind::Spare);
-        let value = hazard.max(LEAST_HAZARD) * (mind.days_between(now) + floor);
-        let per_byte = |saves: f32, bytes: Bytes| value * saves.max(1e-6) / bytes.0.max(1) as f32;
-        let alone = mind.template.is_none();
-        let instance = if alone {
-            saves
-        } else {
-            forked.saturating_sub(spare).as_secs_f32()
-        };
-        // What is short on a node is room; a budget of bytes is one of what is taken.
-        let short = |resting: &Resting| match self.parameters.budget {
-            Budget::Bytes(_) => resting.memory,
-            Budget::Node | Budget::Shadow(_) => resting.room,
-        };
-        let memory = mind.idle.last().map_or(Bytes(1 << 20), short);
-        mind.worth = [
-            per_byte(saves, mind.template.unwrap_or(Bytes(1 << 20))),
-            per_byte(instance, memory),
-        ];
-        self.rank(version);
-    }
-
-    /// Puts what a version has where it is worth to be among what could give way, on each node that it has something on.
-    pub(super) fn rank(&mut self, version: VersionId) {
-        let Some(mind) = self.minds.entry(version.0) else {
-            return;
-        };
-        // Numbers of zero and more are in the order of their bits.
-        let [template, instance] = mind.worth.map(|worth| worth.max(0.0).to_bits());
-        if let Some(worths) = self.worth.entry(mind.home.0) {
-            if mind.template.is_some() {
-                worths.set((Part::Template, version), template);
-            } else {
-                worths.remove((Part::Template, version));
-            }
+        let value = self.minds.get(version.0).map_or(0.0, |it| it.value * saves);
+        if self.cost(node, shortage.memory, version) * SAVES_MORE <= value {
+            return self.relieve(now, node, shortage, actions);
         }
-        let rests_on = |node: NodeId| mind.idle.iter().any(|resting| resting.node == node);
-        let worth = &mut self.worth;
-        mind.ranked.retain(|&node| {
-            let stays = rests_on(node);
-            if let Some(worths) = worth.entry(node.0).filter(|_| !stays) {
-                worths.remove((Part::Instance, version));
-            }
-            stays
-        });
-        for resting in &mind.idle {
-            if !mind.ranked.contains(&resting.node) {
-                mind.ranked.push(resting.node);
-            }
-        }
-        for node in &mind.ranked {
-            if let Some(worths) = self.worth.entry(node.0) {
-                worths.set((Part::Instance, version), instance);
-            }
+        if let Some(mind) = self.minds.entry(version.0) {
+            mind.wanted = Rung::Zygote;
+            actions.push(Action::Hold {
+                version,
+                node,
+                rung: Rung::Zygote,
+                because: Because::Worth,
+            });
         }
     }
 
-    pub(super) fn forget_worth(&mut self, version: VersionId) {
-        for node in 0..self.worth.len() {
-            if let Some(worths) = self.worth.entry(node) {
-                worths.remove((Part::Template, version));
-                worths.remove((Part::Instance, version));
+    /// What would have to go for so much room saves, per minute, that a template of a version is made in: that part of
+    /// it which the template goes on taking, since while its init runs it has room for more. What the version itself
+    /// has idle goes for nothing: its template takes its place.
+    fn cost(&self, node: NodeId, room: Bytes, version: VersionId) -> f32 {
+        let Some(its) = self.minds.get(version.0) else {
+            return f32::INFINITY;
+        };
+        let (mut freed, mut cost) = (0u64, 0.0f32);
+        for (worth, part, of, there) in self.could_go(node) {
+            // Of several instances, as many as it takes.
+            let goes = match part {
+                Part::Instance => there.0.min(room.0 - freed),
+                Part::Spare | Part::Template => there.0,
+            };
+            freed = freed.saturating_add(goes);
+            if of != version {
+                cost += worth * goes as f32;
+            }
+            if freed >= room.0 {
+                let lasting = its.its.template_memory(its.most).0 as f32 / freed.max(1) as f32;
+                return cost * lasting.min(1.0);
             }
         }
+        f32::INFINITY
     }
 
-    /// A start needs room.
-    pub(super) fn relieve(
+    /// What could go on a node, what is worth least first: what a byte of it saves per minute, what it is, and the room
+    /// that it gives back, all idle instances of a version together.
+    fn could_go(&self, node: NodeId) -> impl Iterator<Item = (f32, Part, VersionId, Bytes)> {
+        let worths = self
+            .worth
+            .get(node.0)
+            .into_iter()
+            .flat_map(|worths| worths.iter());
+        worths.filter_map(move |(worth, (part, version))| {
+            let mind = self.minds.get(version.0)?;
+            let there = match part {
+                Part::Instance => {
+                    let idle = mind.idle.iter().filter(|it| it.node == node);
+                    idle.map(|it| it.room.0).sum()
+                }
+                Part::Spare => mind.spare.unwrap_or_default().0,
+                // The spare is counted by itself.
+                Part::Template => {
+                    let grows = self.grows_without(version, node).0;
+                    mind.template.unwrap_or_default().0.saturating_sub(grows)
+                }
+            };
+            (there > 0).then_some((f32::from_bits(worth), part, version, Bytes(there)))
+        })
+    }
+
+    /// A start needs room. Idle instances go in any case, so that what waits for room gets it in the end; what is held
+    /// for starts goes only if that is enough: until what is busy is done, it would be of no use.
+    fn relieve(
         &mut self,
         now: Instant,
         node: NodeId,
         shortage: Shortage,
         actions: &mut Vec<Action>,
     ) {
+        let mut freed = 0;
+        let enough = self.could_go(node).any(|(_, _, _, there)| {
+            freed += there.0;
+            freed >= shortage.memory.0
+        });
         let (mut freed, mut ended) = (0u64, 0u32);
         while freed < shortage.memory.0 || ended < shortage.instances {
-            // Instances are what is missing: templates are none.
-            let instances_alone = freed >= shortage.memory.0;
+            let instances_alone = !enough || freed >= shortage.memory.0;
             let Some(given) = self.give_way(now, node, instances_alone, actions) else {
                 break;
             };
             freed = freed.saturating_add(given.room.0);
-            ended += 1;
+            ended += u32::from(given.part == Part::Instance);
         }
     }
 
@@ -139,62 +142,55 @@ impl Pilot {
         instances_alone: bool,
         actions: &mut Vec<Action>,
     ) -> Option<Given> {
-        loop {
-            let worths = self.worth.entry(node.0)?;
-            let (_, (part, version)) = worths.pop()?;
-            if instances_alone && part == Part::Template {
-                // It stays, and is ranked again when its version is next looked at.
-                continue;
-            }
-            let Some(mind) = self.minds.entry(version.0) else {
-                continue;
-            };
-            let given = match part {
-                Part::Instance => {
-                    let place = mind.idle.iter().position(|resting| resting.node == node);
-                    let Some(place) = place else {
-                        continue;
-                    };
-                    let resting = mind.idle.remove(place);
-                    self.books.remove(resting.instance);
-                    actions.push(Action::Reclaim {
-                        instance: resting.instance,
-                        because: Because::Pressure,
-                    });
-                    mind.forget(resting.instance);
-                    Given {
-                        room: resting.room,
-                        memory: resting.memory,
-                    }
-                }
-                Part::Template => {
-                    let memory = mind.held();
-                    mind.wanted = Rung::Zygote;
-                    actions.push(Action::Hold {
-                        version,
-                        node,
-                        rung: Rung::Zygote,
-                        because: Because::Pressure,
-                    });
-                    Given {
-                        room: memory,
-                        memory,
-                    }
-                }
-            };
-            if mind.idle.is_empty() && (part == Part::Template || mind.template.is_none()) {
-                mind.gave_up = Some(GaveUp {
-                    at: now,
-                    pressure: true,
-                    next: None,
+        let mut all = self.could_go(node);
+        let (_, part, version, room) =
+            all.find(|(_, part, ..)| !instances_alone || *part == Part::Instance)?;
+        drop(all);
+        let mind = self.minds.entry(version.0)?;
+        let mut given = Given {
+            part,
+            room,
+            memory: room,
+        };
+        let hold = |rung| Action::Hold {
+            version,
+            node,
+            rung,
+            because: Because::Pressure,
+        };
+        match part {
+            Part::Instance => {
+                let place = mind.idle.iter().position(|resting| resting.node == node)?;
+                let resting = mind.idle.remove(place);
+                self.books.remove(resting.instance);
+                actions.push(Action::Reclaim {
+                    instance: resting.instance,
+                    because: Because::Pressure,
                 });
+                mind.forget(resting.instance);
+                (given.room, given.memory) = (resting.room, resting.memory);
             }
-            self.account(version);
-            if part == Part::Instance {
-                self.rank(version);
+            Part::Spare => {
+                mind.wanted = Rung::Template;
+                mind.spare = None;
+                actions.push(hold(Rung::Template));
             }
-            return Some(given);
+            Part::Template => {
+                mind.wanted = Rung::Zygote;
+                (mind.template, mind.spare) = (None, None);
+                actions.push(hold(Rung::Zygote));
+            }
         }
+        if !mind.is_ready() {
+            mind.gave_up = Some(GaveUp {
+                at: now,
+                pressure: true,
+                next: None,
+            });
+        }
+        self.account(version);
+        self.rank(version);
+        Some(given)
     }
 
     /// Keeps what is kept within a budget in bytes.

@@ -34,7 +34,11 @@ impl Pilot {
         if paid {
             mind.whole.push(started.instance);
         }
-        let waited = at.since.0.saturating_sub(mind.wanted_since.0) > PATIENCE;
+        // What waits for room waits for longer.
+        let since = self
+            .short_at
+            .map_or(mind.wanted_since, |at| at.max(mind.wanted_since));
+        let waited = at.since.0.saturating_sub(since.0) > PATIENCE;
         if paid && mind.wanted >= Rung::Template && mind.template.is_none() && waited {
             mind.no_template = true;
         }
@@ -239,6 +243,9 @@ fn pays_init(kind: StartKind) -> bool {
 /// most, or such instances are weighed.
 fn rests(mind: &mut Mind, now: Instant, instance: InstanceId, at: &Instance) -> Resting {
     let whole = mind.template.is_none() || mind.whole.contains(&instance);
+    if !whole {
+        mind.fork_room_kib = u32::try_from(at.memory.0 >> 10).unwrap_or(u32::MAX);
+    }
     let says = !mind.weighed && (whole || at.memory < mind.most);
     if says {
         mind.its.idle(at.memory, whole);

@@ -54,6 +54,8 @@ pub(super) struct Mind {
     pub fresh: Vec<(InstanceId, StartKind)>,
     /// Instances that came from no template.
     pub whole: Vec<InstanceId>,
+    /// The room of an idle one beside its template, as it was told last, in KiB; 0 before.
+    pub fork_room_kib: u32,
     /// Instances are weighed: what the room is that they give back says nothing of what they take.
     pub weighed: bool,
     pub template: Option<Bytes>,
@@ -75,8 +77,8 @@ pub(super) struct Mind {
     pub stated: Stated,
     pub gave_up: Option<GaveUp>,
     pub record: Record,
-    /// What a byte of it was worth when it was looked at last: its template's, and its instances'.
-    pub worth: [f32; 2],
+    /// What a second saved was worth when it was looked at last, per minute.
+    pub value: f32,
     /// Nodes on which its idle instances are among what could give way.
     pub ranked: Vec<NodeId>,
 }
@@ -154,6 +156,7 @@ impl Default for Mind {
             idle: Vec::new(),
             fresh: Vec::new(),
             whole: Vec::new(),
+            fork_room_kib: 0,
             weighed: false,
             template: None,
             spare: None,
@@ -169,7 +172,7 @@ impl Default for Mind {
             stated: Stated::default(),
             gave_up: None,
             record: Record::default(),
-            worth: [0.0; 2],
+            value: 0.0,
             ranked: Vec::new(),
         }
     }
@@ -185,6 +188,14 @@ impl Mind {
     /// What its template and its spare take.
     pub(super) fn held(&self) -> Bytes {
         Bytes(self.template.unwrap_or_default().0 + self.spare.unwrap_or_default().0)
+    }
+
+    /// What the reclamation of an instance beside its template gives back of its node's room.
+    pub(super) fn fork_room(&self) -> Bytes {
+        match self.fork_room_kib {
+            0 => self.its.fork_memory(self.most),
+            kib => Bytes(u64::from(kib) << 10),
+        }
     }
 
     /// An instance is no more.
@@ -205,6 +216,15 @@ impl Mind {
     pub(super) fn is_sure(&self, now: Instant) -> bool {
         let sure = self.expected.filter(|told| told.sure.is_some());
         sure.is_some_and(|told| now <= told.forecast.until)
+    }
+
+    /// The probability per minute of a request that something else than its past leads one to expect.
+    pub(super) fn told_hazard(&self, now: Instant) -> f32 {
+        let told = self.expected.filter(|told| now <= told.forecast.until);
+        told.map_or(0.0, |told| {
+            let minutes = told.forecast.until.since(now).as_secs_f32() / 60.0;
+            told.forecast.confidence / minutes.max(1.0)
+        })
     }
 
     /// Whether a start would pay neither the runtime's start nor the user's initialisation.

@@ -5,9 +5,9 @@
 //! so that on average the request waits no longer than if a start were made at once, but for [`SLACK`].
 //!
 //! That alone would lose to a start in the long run: the instance would have been there for the requests after
-//! it. So the waits that a start would have saved are rent, and once they have come to what a start takes, one is
-//! made: of a version's requests all together have waited longer than with starts at once by no more than one
-//! start for each instance.
+//! it. So the waits of those that were put off are rent, counted as soon as they are expected, and once they have come
+//! to [`RENT`] of what a start takes, one is made: of a version's requests all together have waited longer than with
+//! starts at once by no more than that part of a start for each instance.
 
 use std::collections::BTreeMap;
 
@@ -27,6 +27,9 @@ use crate::{MOST_VERSIONS, Ticket, VersionId, later};
 
 /// What an expected wait may exceed that of starting at once and taking what is ready first, as a part of it.
 const SLACK: f64 = 0.02;
+/// A start is made once requests have waited for such a part of what it takes: the instance would have been there for
+/// some of them.
+const RENT: f64 = 0.1;
 
 /// Who waits for an instance that is busy, and what is known of how long that takes: 40 bytes for each version,
 /// and 376 for one without a template.
@@ -36,6 +39,8 @@ pub(super) struct Queue {
     waiting: BTreeMap<Ticket, Waiter>,
     /// When they are decided on again.
     due: Ranking<Instant, Ticket>,
+    /// [`RENT`]; with none, nothing is put off.
+    pub(super) rent: f64,
 }
 
 #[derive(Debug, Default)]
@@ -43,7 +48,7 @@ struct Known {
     handler: Durations,
     /// Starts that paid user init.
     start: Durations,
-    /// Seconds that requests have waited since a start was last made for one.
+    /// Seconds that requests have waited, or are expected to, since a start was last made for one.
     rent: f64,
 }
 
@@ -51,6 +56,8 @@ struct Known {
 struct Waiter {
     version: VersionId,
     since: Instant,
+    /// How long it is expected to wait from then on, in seconds: so much is rent already.
+    expected: f64,
     then_start: bool,
 }
 
@@ -60,6 +67,7 @@ impl Default for Queue {
             versions: Dense::new(MOST_VERSIONS),
             waiting: BTreeMap::new(),
             due: Ranking::default(),
+            rent: RENT,
         }
     }
 }
@@ -128,7 +136,12 @@ impl Pilot {
         actions: &mut Vec<Action>,
     ) {
         let Waits { ticket, version } = waits;
-        let Some(PutOff { wait, then_start }) = self.put_off(now, version, ahead) else {
+        let Some(PutOff {
+            wait,
+            expected,
+            then_start,
+        }) = self.put_off(now, version, ahead)
+        else {
             self.queue.waiting.remove(&ticket);
             if let Some(known) = self.queue.versions.entry(version.0) {
                 known.rent = 0.0;
@@ -139,9 +152,13 @@ impl Pilot {
         let waiter = Waiter {
             version,
             since,
+            expected: now.since(since).as_secs_f64() + expected,
             then_start,
         };
-        self.queue.waiting.insert(ticket, waiter);
+        let before = self.queue.waiting.insert(ticket, waiter);
+        if let Some(known) = self.queue.versions.entry(version.0) {
+            known.rent += waiter.expected - before.map_or(0.0, |it| it.expected);
+        }
         self.queue.due.set(ticket, later(now, wait));
     }
 
@@ -154,7 +171,7 @@ impl Pilot {
         let takes = (&known.handler, &known.start);
         let put_off = put_off(now, version, ahead, &self.books, takes, SLACK)?;
         let start = known.start.distribution()?.mean();
-        (known.rent < start).then_some(put_off)
+        (known.rent < start * self.queue.rent).then_some(put_off)
     }
 
     /// A request waits no more.
@@ -163,7 +180,8 @@ impl Pilot {
         if let Some(waiter) = self.queue.waiting.remove(&ticket)
             && let Some(known) = self.queue.versions.entry(waiter.version.0)
         {
-            known.rent += now.since(waiter.since).as_secs_f64();
+            let waited = now.since(waiter.since).as_secs_f64();
+            known.rent = (known.rent + waited - waiter.expected).max(0.0);
         }
     }
 

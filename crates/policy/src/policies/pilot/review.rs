@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pilotlight_model::ladder::Rung;
-use pilotlight_model::start::{Instant, StartKind};
+use pilotlight_model::start::Instant;
 
 use super::Pilot;
 use super::mind::{GaveUp, Kept, Mind, Resting};
@@ -38,15 +38,17 @@ impl Pilot {
         let kept = self.instances_worth(now, mind, &verdict, keep_alive, owner);
         let ends = self.next_end(now, mind, keep_alive);
         let rung = self.rung(now, mind, &verdict, kept);
+        let hazard = verdict.hazard.max(mind.told_hazard(now));
         self.judge(now, version, &verdict);
         self.learn_confidence(now, version, false);
+        self.note_value(now, version, hazard);
         let orders = actions.len();
         self.stand(now, version, rung, &verdict, actions);
         if actions.len() > orders {
             self.stated(version, &verdict);
         }
         self.rest(version, kept, actions);
-        self.note_worth(now, version, verdict.hazard);
+        self.rank(version);
         self.look_at(now, version, verdict.until);
         if let Some(ends) = ends {
             self.look_at(now, version, ends);
@@ -110,10 +112,7 @@ impl Pilot {
             return all.min(affordable);
         }
         let all = mind.idle.iter().filter(|resting| !resting.whole).count();
-        let forked = self.costs.start(mind.runtime, &mind.its, StartKind::Forked);
-        // It saves what a spare saves, and starts take what is measured of them.
-        let spare = self.costs.start(mind.runtime, &mind.its, StartKind::Spare);
-        let saves = forked.saturating_sub(spare).as_secs_f32();
+        let saves = self.fork_saves(mind);
         let least = self.least(mind, now, mind.its.fork_memory(mind.most), saves);
         let hazard = verdict.hazard;
         (0..all)
@@ -136,9 +135,7 @@ impl Pilot {
         if !verdict.ready || mind.no_template || makes {
             return Rung::Zygote;
         }
-        let forked = self.costs.start(mind.runtime, &mind.its, StartKind::Forked);
-        let spare = self.costs.start(mind.runtime, &mind.its, StartKind::Spare);
-        let saves = forked.saturating_sub(spare).as_secs_f32();
+        let saves = self.fork_saves(mind);
         let least = self.least(mind, now, mind.its.fork_memory(mind.most), saves);
         let hazard = verdict.hazard * NEXT_INSTANCE.powi(kept.min(8) as i32);
         if hazard >= least {

@@ -20,6 +20,7 @@ use pilotlight_model::start::{Instant, StartKind};
 
 mod node;
 mod queue;
+mod shortage;
 
 const NODE: NodeId = NodeId(0);
 const WHOLE: Bytes = Bytes::mib(100);
@@ -276,6 +277,7 @@ fn on_a_node_with_room_nothing_is_given_up() {
     small.tell(Event::Pressure {
         node: NODE,
         shortage,
+        template: None,
     });
     let given_up: u64 = small.said.len() as u64;
     assert!(

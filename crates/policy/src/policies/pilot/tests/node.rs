@@ -10,7 +10,7 @@ const PROMISED: Bytes = WHOLE;
 const TAKEN: Bytes = Bytes::mib(5);
 
 impl Small {
-    fn hold(&mut self, version: u32, rung: Rung) {
+    pub(super) fn hold(&mut self, version: u32, rung: Rung) {
         for (kept, memory) in [(Rung::Template, TEMPLATE), (Rung::Spare, SPARE)] {
             if kept <= rung {
                 self.held.insert((VersionId(version), kept), ());
@@ -42,7 +42,7 @@ impl Small {
     }
 
     /// An instance as a node tells of it, whose room is what it may use.
-    fn promised(&mut self) -> InstanceId {
+    pub(super) fn promised(&mut self) -> InstanceId {
         self.numbers += 1;
         let instance = InstanceId(self.numbers);
         self.idle.insert(instance, (V, PROMISED));
@@ -308,6 +308,7 @@ fn what_gives_way_is_counted_by_the_room_that_it_gives_back() {
             memory: Bytes::mib(150),
             instances: 0,
         },
+        template: None,
     });
     let reclaimed = |(_, action): &&(u64, Action)| matches!(action, Action::Reclaim { .. });
     assert_eq!(
@@ -330,9 +331,10 @@ fn what_gave_way_is_not_made_again_at_once_and_is_when_it_is_asked_for() {
     small.tell(Event::Pressure {
         node: NODE,
         shortage: Shortage {
-            memory: Bytes::mib(1),
+            memory: Bytes::mib(50),
             instances: 0,
         },
+        template: None,
     });
     small.until(86_400 + 1_800);
     assert!(

@@ -12,11 +12,10 @@ use super::{NODE, Parameters, Pilot};
 use crate::action::Action;
 use crate::budget::Budget;
 use crate::event::{Arrived, Deployed, Event, Idle, Room, Runtime, Started, Starting, Waits};
-use crate::policies::by_name;
 use crate::{Bytes, Policy, Ticket, VersionId};
 
 const VERSION: VersionId = VersionId(0);
-const REQUESTS: usize = 3_000;
+const REQUESTS: usize = 1_000;
 
 /// What comes next on the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +37,15 @@ impl Random {
         (self.0 >> 11) as f64 / (1u64 << 53) as f64
     }
 
+    fn handler(&mut self, load: &Load) -> u64 {
+        if !load.tail {
+            return self.time(load.handler, load.spread);
+        }
+        // Of mean one, and an infinite variance.
+        let pareto = (1.0 - self.unit()).powf(-1.0 / 1.5) / 3.0;
+        (pareto.min(1e3) * load.handler * 1e9) as u64 + 1
+    }
+
     /// Exponentially distributed where `spread` is 1, always the mean where it is 0.
     fn time(&mut self, mean: f64, spread: f64) -> u64 {
         let exponential = -(1.0 - self.unit()).ln() * mean;
@@ -52,6 +60,28 @@ struct Load {
     start: f64,
     between: f64,
     spread: f64,
+    shape: Shape,
+    /// Handlers have a heavy tail: Pareto of index 1.5.
+    tail: bool,
+}
+
+/// How requests come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// By chance.
+    Poisson,
+    /// At equal distances.
+    Periodic,
+    /// Twenty at a time.
+    Bursts,
+}
+
+/// What it came to, in seconds.
+#[derive(Debug)]
+struct Came {
+    mean: f64,
+    p99: f64,
+    starts: u64,
 }
 
 struct Node {
@@ -64,7 +94,7 @@ struct Node {
     waiting: VecDeque<(Ticket, u64)>,
     alive: usize,
     numbers: u64,
-    waited: u64,
+    waits: Vec<u64>,
     handlers: Random,
     starts: Random,
     load: Load,
@@ -108,8 +138,8 @@ impl Node {
     /// Gives an idle instance to a request.
     fn serve(&mut self, instance: InstanceId, since: u64) {
         self.idle.retain(|idle| *idle != instance);
-        self.waited += self.now - since;
-        let takes = self.handlers.time(self.load.handler, self.load.spread);
+        self.waits.push(self.now - since);
+        let takes = self.handlers.handler(&self.load);
         self.next
             .push(Reverse((self.now + takes, Next::Done(instance))));
         self.tell(Event::Busy(instance));
@@ -152,7 +182,7 @@ impl Node {
 }
 
 /// The mean wait in seconds, and how many starts were made.
-fn run(policy: Option<Box<dyn Policy>>, load: Load, seed: u64) -> (f64, u64) {
+fn run(policy: Option<Box<dyn Policy>>, load: Load, seed: u64) -> Came {
     let mut node = Node {
         policy,
         now: 0,
@@ -162,7 +192,7 @@ fn run(policy: Option<Box<dyn Policy>>, load: Load, seed: u64) -> (f64, u64) {
         waiting: VecDeque::new(),
         alive: 0,
         numbers: 0,
-        waited: 0,
+        waits: Vec::new(),
         handlers: Random(seed),
         starts: Random(seed ^ 0x5555),
         load,
@@ -181,8 +211,13 @@ fn run(policy: Option<Box<dyn Policy>>, load: Load, seed: u64) -> (f64, u64) {
         weight: 1.0,
     }));
     let (mut arrivals, mut at) = (Random(seed ^ 0xAAAA), 1_000_000_000);
-    for _ in 0..REQUESTS {
-        at += arrivals.time(load.between, 1.0);
+    for number in 0..REQUESTS {
+        at += match load.shape {
+            Shape::Poisson => arrivals.time(load.between, 1.0),
+            Shape::Periodic => arrivals.time(load.between, 0.0),
+            Shape::Bursts if number % 20 == 0 => arrivals.time(load.between * 20.0, 1.0),
+            Shape::Bursts => 1,
+        };
         node.next.push(Reverse((at, Next::Request)));
     }
     while let Some(Reverse((at, next))) = node.next.pop() {
@@ -212,10 +247,22 @@ fn run(policy: Option<Box<dyn Policy>>, load: Load, seed: u64) -> (f64, u64) {
         }
     }
     assert!(node.waiting.is_empty(), "{load:?}");
-    (
-        node.waited as f64 / 1e9 / REQUESTS as f64,
-        node.started.len() as u64,
-    )
+    node.waits.sort_unstable();
+    let sum: u64 = node.waits.iter().sum();
+    Came {
+        mean: sum as f64 / 1e9 / REQUESTS as f64,
+        p99: node.waits[REQUESTS * 99 / 100] as f64 / 1e9,
+        starts: node.started.len() as u64,
+    }
+}
+
+fn starts_at_once() -> Box<dyn Policy> {
+    let mut pilot = Pilot::new(Parameters {
+        budget: Budget::Node,
+        ..Parameters::default()
+    });
+    pilot.queue.rent = 0.0;
+    Box::new(pilot)
 }
 
 fn pilot() -> Box<dyn Policy> {
@@ -225,43 +272,54 @@ fn pilot() -> Box<dyn Policy> {
     }))
 }
 
-/// Over handlers and starts from milliseconds to seconds and loads of half an instance to four: the mean wait is at
-/// most that of the better of both, but for a twentieth and a start or two.
+/// Handlers of 10 ms to 10 s, starts of 1 ms to 5 s, loads of half an instance to four; requests by chance, at equal
+/// distances and twenty at a time; handlers that take about the same, and such with a heavy tail. Against always
+/// starting, by the same policy with the same turns, and always waiting for what there is, the mean and the 99th
+/// percentile are at most the shorter one's, within a twentieth and what is stated.
 #[test]
 fn neither_starting_at_once_nor_waiting_is_shorter() {
     let (mut saved, mut made) = (0, 0);
-    for handler in [0.01, 0.1, 0.3, 1.0] {
-        for start in [0.05, 0.4, 3.0] {
-            for busy in [0.5, 1.5, 4.0] {
-                for spread in [0.2, 1.0] {
-                    let load = Load {
-                        handler,
-                        start,
-                        between: handler / busy,
-                        spread,
-                    };
-                    let (queued, starts) = run(Some(pilot()), load, 7);
-                    let lru = by_name("lru").expect("it is one");
-                    let (started, all) = run(Some(lru), load, 7);
-                    let (waited, _) = run(None, load, 7);
-                    let noise =
-                        started.min(waited) * 0.05 + 2.0 * start * starts as f64 / REQUESTS as f64;
-                    assert!(
-                        queued <= started.min(waited) + noise,
-                        "{load:?}: {queued} s ({starts} starts), at once {started} s ({all}), waiting {waited} s"
-                    );
-                    // Where many come during the first start, most are made before anything is known.
-                    if start / load.between <= 16.0 {
-                        (saved, made) = (saved + all.saturating_sub(starts), made + all);
+    for load in loads() {
+        let ours = run(Some(pilot()), load, 7);
+        let at_once = run(Some(starts_at_once()), load, 7);
+        let waiting = run(None, load, 7);
+        let mean = at_once.mean.min(waiting.mean) * 1.05 + load.start.max(load.handler) * 0.002;
+        let p99 = at_once.p99.min(waiting.p99) * 1.05 + load.start * 0.35;
+        assert!(
+            ours.mean <= mean && ours.p99 <= p99,
+            "{load:?}: {ours:?}, at once {at_once:?}, waiting {waiting:?}"
+        );
+        made += at_once.starts;
+        saved += at_once.starts.saturating_sub(ours.starts);
+    }
+    assert!(saved > 0, "of {made} starts");
+}
+
+fn loads() -> Vec<Load> {
+    let mut all = Vec::new();
+    for shape in [Shape::Poisson, Shape::Periodic, Shape::Bursts] {
+        for tail in [false, true] {
+            for handler in [0.01, 1.0, 10.0] {
+                for start in [0.001, 0.4, 5.0] {
+                    for busy in [0.5, 4.0] {
+                        // As many starts as requests come meanwhile are made before anything is known.
+                        if start * busy / handler > 30.0 {
+                            continue;
+                        }
+                        all.push(Load {
+                            handler,
+                            start,
+                            between: handler / busy,
+                            spread: if tail { 1.0 } else { 0.2 },
+                            shape,
+                            tail,
+                        });
                     }
                 }
             }
         }
     }
-    assert!(
-        saved * 10 > made,
-        "{saved} of {made} starts were not needed"
-    );
+    all
 }
 
 /// A start of seconds is not made for a request that an instance is free for within milliseconds.
@@ -272,8 +330,10 @@ fn a_start_that_would_come_too_late_is_not_made() {
         start: 3.0,
         between: 0.1,
         spread: 0.2,
+        shape: Shape::Poisson,
+        tail: false,
     };
-    let (_, starts) = run(Some(pilot()), load, 3);
-    let (_, all) = run(Some(by_name("lru").expect("it is one")), load, 3);
+    let starts = run(Some(pilot()), load, 3).starts;
+    let all = run(Some(starts_at_once()), load, 3).starts;
     assert!(starts < all, "{starts} of {all}");
 }
