@@ -13,8 +13,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::engine::facts::Facts;
-use crate::options::{Arrivals, Deploy, Minute, Model, Options, Ties};
+use crate::options::{Arrivals, Deploy, Ladder, Minute, Model, Options, Ties};
 use crate::outcome::Outcome;
+use crate::profile::ClassName;
 use crate::trace::Trace;
 
 pub use beside::{Beside, beside};
@@ -80,6 +81,10 @@ pub struct Setting {
     pub node_memory_mb: Option<f64>,
     /// Memory of instances of which the trace does not say it, in MB.
     pub memory_mb: f64,
+    /// The runtime of all functions; none where it is the trace's, or drawn.
+    pub runtime: Option<ClassName>,
+    /// What functions have of the ladder from their deploy on; none where that is the trace's.
+    pub ladder: Option<Ladder>,
     /// Whether nodes have zygotes.
     pub zygotes: bool,
     /// Memory-time of the zygotes of all nodes, in MB·s; in no other figure, and the same for every policy.
@@ -157,6 +162,8 @@ fn setting(trace: &Trace, facts: &Facts, options: &Options, reference: Option<St
             .memory
             .map(|it| it.0 as f64 / f64::from(1 << 20)),
         memory_mb: options.memory.0 as f64 / f64::from(1 << 20),
+        runtime: options.runtime,
+        ladder: options.ladder,
         zygotes: options.zygotes,
         zygotes_mb_s: zygotes_mb * seconds * kept,
         profile: facts.profile().source.clone(),

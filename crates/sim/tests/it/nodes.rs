@@ -67,6 +67,7 @@ fn where_one_instance_serves_further_nodes_change_nothing() {
             };
             simulate(&trace, &options, POLICIES)
         });
+        assert_eq!((one.setting.ladder, four.setting.nodes), (ladder, 4));
         for (number, policy) in POLICIES.iter().enumerate() {
             let [one, four] = [&one, &four].map(|report| figures(report, number));
             assert_eq!(one, four, "{policy}, {ladder:?}");
