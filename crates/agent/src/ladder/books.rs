@@ -26,13 +26,21 @@ pub(super) struct Entry {
     pub(super) refusal: Option<Refusal>,
     /// How its init ended, if it failed: unlike a refusal, the next may do better.
     failure: Option<Refusal>,
-    /// Ends when the attempt of the newest revision has.
-    building: Option<watch::Receiver<()>>,
+    /// The attempt of the newest revision.
+    building: Option<Attempt>,
     templates: Tries,
     spares: Tries,
     spare_coming: bool,
     /// A spare was taken while the next was made.
     spare_taken: bool,
+}
+
+/// To make a template.
+struct Attempt {
+    /// Ends when it has.
+    over: watch::Receiver<()>,
+    /// Its turn has come, and room for it.
+    begun: bool,
 }
 
 /// What is shown of a version.
@@ -101,25 +109,36 @@ impl Books {
             return Build::Nothing;
         }
         if let Some(building) = &entry.building {
-            return Build::UnderWay(building.clone());
+            return Build::UnderWay(building.over.clone());
         }
         if now.is_some_and(|now| entry.refusal.is_some() || !entry.templates.may(now)) {
             return Build::Nothing;
         }
         let (sender, receiver) = watch::channel(());
-        entry.building = Some(receiver.clone());
+        entry.building = Some(Attempt {
+            over: receiver.clone(),
+            begun: false,
+        });
         entry.refusal = None;
         entry.failure = None;
         Build::Start(sender, receiver)
     }
 
-    /// The attempt of that revision is over.
+    /// The attempt of that revision has its turn.
+    pub(super) fn build_begun(&mut self, spec: &FunctionSpec) {
+        let building = self.of_revision(spec).and_then(|it| it.building.as_mut());
+        if let Some(attempt) = building {
+            attempt.begun = true;
+        }
+    }
+
+    /// The attempt of that revision is over. One that was called off before its turn came has not failed.
     pub(super) fn build_over(&mut self, spec: &FunctionSpec, now: Instant) {
         let Some(entry) = self.of_revision(spec) else {
             return;
         };
-        entry.building = None;
-        if entry.template.is_none() {
+        let begun = entry.building.take().is_some_and(|attempt| attempt.begun);
+        if begun && entry.template.is_none() {
             let _rest = entry.templates.failed(now);
         }
     }

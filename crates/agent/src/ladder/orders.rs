@@ -182,6 +182,11 @@ impl Ladder {
         }
     }
 
+    /// A template's turn has come.
+    pub(super) fn build_begun(&self, spec: &FunctionSpec) {
+        self.books.lock().build_begun(spec);
+    }
+
     /// A new template is there; what it replaces is let go by the pool. False if the version has moved on.
     pub(super) fn install(&self, parked: &Arc<Parked>) -> bool {
         let replaced = self.books.lock().install(parked);

@@ -82,6 +82,7 @@ enum Init {
 impl Preparation<'_> {
     async fn run(&self, turn: Turn, lease: &Lease, done: Done) -> Result<(), LaunchError> {
         let instance = self.instance;
+        self.node.ladder.build_begun(&instance.spec);
         let mut turn = Some(turn);
         let (parked, parks) = oneshot::channel();
         instance.become_template();

@@ -58,9 +58,9 @@ impl Scripted {
         self.orders.lock().push(action);
     }
 
-    fn hold(&self, rung: Rung) {
+    fn hold(&self, version: VersionId, rung: Rung) {
         self.order(Action::Hold {
-            version: VERSION,
+            version,
             node: NODE,
             rung,
             because: Because::Worth,
@@ -72,12 +72,16 @@ impl Scripted {
     }
 
     fn decides(&self, launcher: FakeLauncher) -> World {
+        self.decides_within(launcher, Limits::default())
+    }
+
+    fn decides_within(&self, launcher: FakeLauncher, limits: Limits) -> World {
         let deciding = Deciding {
             scripted: Some(Box::new(self.clone())),
             ..Deciding::default()
         };
         let folder = tempfile::tempdir().unwrap();
-        World::deciding(launcher, Limits::default(), folder, deciding)
+        World::deciding(launcher, limits, folder, deciding)
     }
 }
 
@@ -128,23 +132,61 @@ async fn a_version_stands_on_the_rung_that_the_policy_says() {
     let world = policy.decides(FakeLauncher::forking(program(Function::default())));
     let spec = with_a_spare(&world).await;
 
-    policy.hold(Rung::Template);
+    policy.hold(VERSION, Rung::Template);
     world.invoke(&spec, "1").await;
     world.until(|world| counts(world, &spec).spares == 0).await;
     assert!(counts(&world, &spec).template_bytes > 0, "it was left");
 
-    policy.hold(Rung::Cached);
+    policy.hold(VERSION, Rung::Cached);
     world.invoke(&spec, "1").await;
     let held = |world: &World| counts(world, &spec).template_bytes > 0;
     world.until(|world| !held(world)).await;
 
-    policy.hold(Rung::Spare);
+    policy.hold(VERSION, Rung::Spare);
     world.invoke(&spec, "1").await;
     world.until(|world| counts(world, &spec).spares == 1).await;
     assert!(held(&world));
     let lost = |of: Rung| policy.told(|it| matches!(it, Event::Lost { rung, .. } if *rung == of));
     assert_eq!(lost(Rung::Template), 1);
     assert!(lost(Rung::Spare) >= 1);
+}
+
+/// A template that was called off while it waited for room has not failed: when it is wanted again it is made at once.
+#[tokio::test]
+async fn a_template_that_is_called_off_may_be_wanted_again() {
+    let policy = Scripted::default();
+    let limits = Limits {
+        node_memory_mb: 300,
+        ..Limits::default()
+    };
+    let launcher = FakeLauncher::forking(program(Function::default()));
+    let world = policy.decides_within(launcher, limits);
+    world
+        .until(|world| world.agent.status().zygotes[0].ready)
+        .await;
+    let mut large = spec();
+    large.key.name = "large".parse().unwrap();
+    large.memory_mb = 250;
+    large.snap_start = SnapStart::None;
+    let large = Arc::new(large);
+    world.invoke(&large, "1").await;
+    world.idle().await;
+    let spec = Arc::new(FunctionSpec {
+        snap_start: SnapStart::Auto,
+        ..spec()
+    });
+    world.agent.prepare(Arc::clone(&spec)).await.unwrap();
+    assert_eq!(counts(&world, &spec).template_bytes, 0, "there is no room");
+
+    for rung in [Rung::Zygote, Rung::Template] {
+        policy.hold(VersionId(1), rung);
+        world.invoke(&large, "1").await;
+        world.idle().await;
+    }
+    world.agent.retire(&large.key);
+    world
+        .until(|world| counts(world, &spec).template_bytes > 0)
+        .await;
 }
 
 #[tokio::test]
