@@ -134,7 +134,7 @@ fn on_a_node_short_of_memory_nobody_pays_less_or_waits_less_than_with_pilot() {
                 assert_eq!(it.run.ignored, 0, "{}", it.policy);
                 // Of a template that goes, forks keep what they shared: little more than there is, for a moment.
                 assert!(
-                    it.peak_mb <= mib as f64 * 1.02,
+                    it.peak_mb <= mib as f64 * 1.03,
                     "{}: {}",
                     it.policy,
                     it.peak_mb

@@ -167,7 +167,7 @@ impl Pilot {
     }
 
     /// The probability per minute that a request follows within seconds.
-    fn soon_hazard(&self, mind: &Mind) -> f32 {
+    pub(super) fn soon_hazard(&self, mind: &Mind) -> f32 {
         mind.fine.soon(&self.fine) / SOONEST
     }
 

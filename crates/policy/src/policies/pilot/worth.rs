@@ -43,6 +43,16 @@ impl Pilot {
         self.rank(version);
     }
 
+    /// The same of a version that has just had a request, or has just been deployed, which is as good.
+    pub(super) fn note_soon(&mut self, now: Instant, version: VersionId) {
+        let is_new = |mind: &&Mind| mind.is_young(now) || mind.value <= 0.0;
+        let new = self.minds.get(version.0).filter(is_new);
+        let Some(hazard) = new.map(|mind| self.soon_hazard(mind)) else {
+            return self.rank(version);
+        };
+        self.note_value(now, version, hazard);
+    }
+
     /// Puts what a version has where it is worth to be among what could give way, on each node that it has something on.
     pub(super) fn rank(&mut self, version: VersionId) {
         let Some(mind) = self.minds.get(version.0) else {

@@ -151,3 +151,29 @@ fn want_of_room_is_not_taken_for_a_refusal() {
     }
     assert!(!small.pilot.minds.get(0).expect("it is known").no_template);
 }
+
+/// A version whose requests do not cease is not looked at for each of them; what it has is worth what they are.
+#[test]
+fn what_is_in_use_all_the_time_is_worth_more_than_an_idle_instance() {
+    let mut small = Small::new(Budget::Node, 3);
+    for version in 0..3 {
+        small.hold(version, Rung::Template);
+    }
+    for second in 0..20 {
+        small.request(second, 0, None);
+        small.request(second, 1, None);
+    }
+    for instance in small.idle.keys().copied().collect::<Vec<_>>() {
+        small.idle.remove(&instance);
+        small.tell(Event::Gone(instance));
+    }
+    // Of one that has been looked at.
+    small.promised();
+    let (now, mut said) = (Instant(small.now), Vec::new());
+    small.pilot.review(now, VersionId(0), &mut said);
+    small.press(30, None);
+    assert!(small.has(1, Rung::Template), "{:?}", small.said);
+    // Nor does what has been deployed, and has not been called yet.
+    assert!(small.has(2, Rung::Template), "{:?}", small.said);
+    assert!(small.idle.is_empty());
+}
