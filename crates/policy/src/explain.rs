@@ -90,21 +90,6 @@ pub struct Counters {
     pub wasted_mb_s: f64,
 }
 
-/// What forecasts of calls were worth, over all edges; only grows.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct CallCounters {
-    /// Calls, each of the caller's requests counted once for each callee.
-    pub calls: u64,
-    /// Times that a callee was made ready for one.
-    pub forecasts: u64,
-    /// Those that a call met.
-    pub hits: u64,
-    /// From a callee's being ready to its call, summed over hits, in seconds.
-    pub lead_s: f64,
-    /// MB·s that callees were ready for calls that did not come.
-    pub wasted_mb_s: f64,
-}
-
 impl Record {
     /// A request has come.
     pub fn tell(&mut self, told: Told) {

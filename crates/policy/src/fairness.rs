@@ -10,11 +10,12 @@
 //! most, and a version by one of each other version of its account.
 //!
 //! Where there is no room for the first of that order and for who holds least of the node, who holds least goes
-//! first: of accounts the one, and of its versions the one. Room comes back when requests end, and an instance whose version has more waiting would
-//! go on with those for ever. So it gives way ([`Fair::gives_way`]) where its account, or within its account its
-//! version, holds more even without it than the other would then have: shares become equal, and stay. Who holds
-//! nothing at all gets room in any case, where that is no waste: after its start a version keeps what it has, and
-//! does not ask again, until that has been of use for [`USE`] times what the start took.
+//! first: of accounts the one, and of its versions the one. Room comes back when requests end, and an instance
+//! whose version has more waiting would go on with those for ever. So it gives way ([`Fair::gives_way`]) where its
+//! account, or within its account its version, holds more even without it than the other would then have: shares
+//! become equal, and stay. Who holds nothing at all gets room in any case, where that is no waste: after its start a
+//! version keeps what it has, and does not ask again, until that has been of use for [`USE`] times what the start
+//! took.
 //!
 //! What a decision takes grows with the logarithm of the flows that wait. A flow takes about 200 bytes and its
 //! name while it waits or holds something, and until the next tidying after that.

@@ -26,11 +26,12 @@ pub mod ranking;
 
 pub use action::Action;
 pub use event::Event;
-pub use explain::{CallCounters, Counters, Explained};
+pub use explain::{Counters, Explained};
 
 use std::fmt;
 use std::time::Duration;
 
+use pilotlight_model::node::CallCounters;
 use pilotlight_model::start::Instant;
 use serde::{Deserialize, Serialize};
 

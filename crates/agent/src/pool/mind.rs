@@ -2,8 +2,9 @@
 //! what the policy wants done is kept here until [`State::apply`](super::state::State::apply) does it.
 
 use pilotlight_model::function::VersionKey;
+use pilotlight_model::node::CallCounters;
 use pilotlight_model::start::Instant;
-use pilotlight_policy::{Action, CallCounters, Counters, Event, Explained, Policy, VersionId};
+use pilotlight_policy::{Action, Counters, Event, Explained, Policy, VersionId};
 
 use super::numbers::Numbers;
 use crate::event_log::EventLog;

@@ -88,6 +88,11 @@ impl Numbers {
         self.entries.get_mut(number.0 as usize)?.as_mut()
     }
 
+    /// What is kept of a version, if it has a number.
+    pub(super) fn find(&self, key: &VersionKey) -> Option<&Numbered> {
+        self.at(self.of(key)?)
+    }
+
     /// Whether the next version needs the number of another.
     pub(super) fn is_full(&self) -> bool {
         self.free.is_empty() && self.entries.len() >= self.most

@@ -31,7 +31,7 @@ const UNKNOWN: Duration = Duration::from_millis(100);
 const LONGEST_USE: Duration = limits::INIT;
 
 /// A request's start that is the next to be made.
-pub(super) struct Wanted {
+pub(super) struct Next {
     pub(super) ticket: Ticket,
     pub(super) spec: Arc<FunctionSpec>,
     pub(super) cold: Option<Cold>,
@@ -57,7 +57,7 @@ impl State {
 
     /// Whose start is to be made next: that of whom turns say, where there is room for who holds least, too. Those
     /// that are not waited for any more, or can never be made, are sent away.
-    pub(super) fn next_wanted(&mut self, effects: &mut Effects) -> Option<Wanted> {
+    pub(super) fn next_wanted(&mut self, effects: &mut Effects) -> Option<Next> {
         loop {
             let first = self.wanted(self.fair.first()?.into())?;
             let neediest = self.wanted(self.fair.neediest()?.into())?;
@@ -78,7 +78,7 @@ impl State {
         }
     }
 
-    fn goes_first(&self, first: &Wanted, neediest: &Wanted) -> bool {
+    fn goes_first(&self, first: &Next, neediest: &Next) -> bool {
         let mut both = first.need;
         both += neediest.need;
         first.ticket == neediest.ticket
@@ -88,13 +88,13 @@ impl State {
                 && self.fair.may_pass(&self.asks(first), &self.asks(neediest)))
     }
 
-    fn wanted(&self, ticket: Ticket) -> Option<Wanted> {
+    fn wanted(&self, ticket: Ticket) -> Option<Next> {
         let waiting = self.waiting.get(&ticket)?;
         let (key, cold) = (&waiting.spec.key, waiting.cold);
         let newest = self.versions.get(key).map(|version| &version.spec);
         let spec = Arc::clone(newest.unwrap_or(&waiting.spec));
         let lacks = takes_spare(cold).then(|| self.spare_lacks(key)).flatten();
-        Some(Wanted {
+        Some(Next {
             ticket,
             cold,
             spare: lacks.is_some(),
@@ -139,13 +139,12 @@ impl State {
         gives
     }
 
-    fn asks<'a>(&self, wanted: &'a Wanted) -> Party<'a, AccountId, VersionKey> {
+    fn asks<'a>(&self, wanted: &'a Next) -> Party<'a, AccountId, VersionKey> {
         self.party(&wanted.spec.key, wanted.need.memory_mb)
     }
 
     fn party<'a>(&self, key: &'a VersionKey, memory_mb: u64) -> Party<'a, AccountId, VersionKey> {
-        let number = self.mind.numbers.of(key);
-        let numbered = number.and_then(|number| self.mind.numbers.at(number));
+        let numbered = self.mind.numbers.find(key);
         Party {
             flow: flow_of(key),
             share: self.share(memory_mb),
@@ -155,8 +154,7 @@ impl State {
 
     /// What a version's next start is expected to take of a turn.
     pub(super) fn start_takes(&self, key: &VersionKey) -> Duration {
-        let number = self.mind.numbers.of(key);
-        let numbered = number.and_then(|number| self.mind.numbers.at(number));
+        let numbered = self.mind.numbers.find(key);
         numbered.map_or(UNKNOWN, |it| self.next_start(it)).min(TURN)
     }
 

@@ -45,10 +45,7 @@ impl Pool {
 
     /// What the policy's forecasts of calls were worth, where it makes any.
     pub(crate) fn call_counters(&self) -> Option<CallCounters> {
-        self.lock()
-            .mind
-            .call_counters()
-            .map(explained::call_counters)
+        self.lock().mind.call_counters()
     }
 
     /// What the policy's forecasts were worth, where it makes any.
@@ -76,8 +73,7 @@ impl State {
     /// Why a request for that version finds no idle instance now.
     pub(super) fn absence(&self, key: &VersionKey, cold: Option<Cold>) -> Absence {
         let provisioned = u32::try_from(self.provisions.busy(key)).unwrap_or(u32::MAX);
-        let number = self.mind.numbers.of(key);
-        match number.and_then(|number| self.mind.numbers.at(number)) {
+        match self.mind.numbers.find(key) {
             Some(it) => {
                 let busy = it.busy.saturating_add(provisioned);
                 it.history.absence(cold.is_some(), busy, it.starting)

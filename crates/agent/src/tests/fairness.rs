@@ -90,13 +90,48 @@ fn world(gates: &Arc<Gates>, limits: Limits, policy: Option<&str>) -> World {
 /// Requests of one function, all at once.
 fn flood(world: &World, spec: &Arc<FunctionSpec>, requests: usize) -> JoinSet<()> {
     let mut calls = JoinSet::new();
+    add_flood(world, &mut calls, spec, requests);
+    calls
+}
+
+/// The same beside others.
+fn add_flood(world: &World, calls: &mut JoinSet<()>, spec: &Arc<FunctionSpec>, requests: usize) {
     for _ in 0..requests {
         let (agent, request) = (world.agent.clone(), request(spec, "1"));
         calls.spawn(async move {
             agent.invoke(request).await.unwrap();
         });
     }
-    calls
+}
+
+/// A node that has room for four instances, each of which has a request of a flood of a hundred.
+async fn full_of_a_flood(policy: Option<&str>) -> (Arc<Gates>, World, JoinSet<()>) {
+    let gates = Arc::new(Gates {
+        flood: shut(),
+        ..Gates::default()
+    });
+    let limits = Limits {
+        node_memory_mb: 4 * 128,
+        ..Limits::default()
+    };
+    let world = world(&gates, limits, policy);
+    let calls = flood(&world, &function(1, "flood"), 100);
+    world
+        .until(|world| world.counts() == (0, 0, 4) && waiting(world) == 96)
+        .await;
+    (gates, world, calls)
+}
+
+/// The flood ends, and all of it is answered.
+async fn let_through(gates: &Gates, calls: JoinSet<()>) {
+    gates.flood.as_ref().unwrap().add_permits(1_000);
+    all_answered(calls).await;
+}
+
+async fn all_answered(mut calls: JoinSet<()>) {
+    while let Some(call) = calls.join_next().await {
+        call.unwrap();
+    }
 }
 
 fn waiting(world: &World) -> usize {
@@ -147,29 +182,14 @@ async fn a_flood_of_starts_costs_another_function_one_of_them() {
 #[tokio::test]
 async fn a_node_full_of_a_flood_has_room_for_another_function() {
     for (policy, account) in cases() {
-        let gates = Arc::new(Gates {
-            flood: shut(),
-            ..Gates::default()
-        });
-        let limits = Limits {
-            node_memory_mb: 4 * 128,
-            ..Limits::default()
-        };
-        let world = world(&gates, limits, policy);
-        let mut calls = flood(&world, &function(1, "flood"), 100);
-        world
-            .until(|world| world.counts() == (0, 0, 4) && waiting(world) == 96)
-            .await;
+        let (gates, world, calls) = full_of_a_flood(policy).await;
         let other = world.start_invoke(request(&function(account, "other"), "2"));
         world.until(|world| waiting(world) == 97).await;
         // One request of the flood ends, and the other one is served.
         gates.flood.as_ref().unwrap().add_permits(1);
         assert_eq!(other.await.unwrap().unwrap().payload, "2");
         assert_eq!(gates.answered.load(Ordering::SeqCst), 1, "{policy:?}");
-        gates.flood.as_ref().unwrap().add_permits(1_000);
-        while let Some(call) = calls.join_next().await {
-            call.unwrap();
-        }
+        let_through(&gates, calls).await;
     }
 }
 
@@ -184,7 +204,7 @@ async fn a_large_function_gets_its_room_from_many_small_instances() {
         ..Limits::default()
     };
     let world = world(&gates, limits, None);
-    let mut calls = flood(&world, &function(1, "flood"), 3_000);
+    let calls = flood(&world, &function(1, "flood"), 3_000);
     world
         .until(|_| gates.answered.load(Ordering::SeqCst) > 100)
         .await;
@@ -192,9 +212,7 @@ async fn a_large_function_gets_its_room_from_many_small_instances() {
     large.memory_mb = 7 * 128;
     world.invoke(&Arc::new(large), "2").await;
     assert!(waiting(&world) > 0, "the flood goes on");
-    while let Some(call) = calls.join_next().await {
-        call.unwrap();
-    }
+    all_answered(calls).await;
 }
 
 /// Two floods on a node with one place: both go on, and no more than a fifth of the time goes into starts.
@@ -213,10 +231,8 @@ async fn one_place_changes_hands_by_time() {
         let world = world(&gates, limits, None);
         let began = Clock::now();
         let mut calls = flood(&world, &function(1, "flood"), 300);
-        calls_of(&world, &mut calls, &function(account, "other"), 300);
-        while let Some(call) = calls.join_next().await {
-            call.unwrap();
-        }
+        add_flood(&world, &mut calls, &function(account, "other"), 300);
+        all_answered(calls).await;
         let changes = gates.launched();
         // A start takes 10 ms at least, and is of use for four times that.
         let most = began.elapsed().as_millis() / 50 + 2;
@@ -227,30 +243,9 @@ async fn one_place_changes_hands_by_time() {
     }
 }
 
-fn calls_of(world: &World, calls: &mut JoinSet<()>, spec: &Arc<FunctionSpec>, requests: usize) {
-    for _ in 0..requests {
-        let (agent, request) = (world.agent.clone(), request(spec, "1"));
-        calls.spawn(async move {
-            agent.invoke(request).await.unwrap();
-        });
-    }
-}
-
 #[tokio::test]
 async fn a_node_full_of_a_flood_has_room_for_what_is_provisioned() {
-    let gates = Arc::new(Gates {
-        flood: shut(),
-        ..Gates::default()
-    });
-    let limits = Limits {
-        node_memory_mb: 4 * 128,
-        ..Limits::default()
-    };
-    let world = world(&gates, limits, None);
-    let mut calls = flood(&world, &function(1, "flood"), 100);
-    world
-        .until(|world| world.counts() == (0, 0, 4) && waiting(world) == 96)
-        .await;
+    let (gates, world, calls) = full_of_a_flood(None).await;
     let provisioned = function(2, "provisioned");
     world.agent.provision(&provisioned, 2);
     let ready = |world: &World| {
@@ -262,10 +257,7 @@ async fn a_node_full_of_a_flood_has_room_for_what_is_provisioned() {
         world.until(|world| ready(world) == made).await;
     }
     assert_eq!(gates.answered.load(Ordering::SeqCst), 2);
-    gates.flood.as_ref().unwrap().add_permits(1_000);
-    while let Some(call) = calls.join_next().await {
-        call.unwrap();
-    }
+    let_through(&gates, calls).await;
 }
 
 /// What nobody waits for is made while starts are waited for: one for eight of theirs.

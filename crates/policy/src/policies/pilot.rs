@@ -24,6 +24,7 @@ mod stated;
 mod verdict;
 mod worth;
 
+use pilotlight_model::node::CallCounters;
 use pilotlight_model::start::Instant;
 
 use super::parameters::Parameters as Given;
@@ -34,7 +35,7 @@ use crate::budget::{Budget, Ledger, Price, shadow};
 use crate::costs::Costs;
 use crate::dense::Dense;
 use crate::event::Event;
-use crate::explain::{CallCounters, Counters, Explained};
+use crate::explain::{Counters, Explained};
 use crate::predict::calibration::Calibration;
 use crate::predict::fine::Fine;
 use crate::predict::mixture::Beliefs;

@@ -227,14 +227,14 @@ impl World<'_> {
     fn has_room_for_template(&mut self, version: VersionId, node: NodeId) -> bool {
         let need = self.facts.of(version).template;
         let lacks = |world: &Self| world.seats.shortage(version, node, need, world.facts);
-        if self.seats.at(version, node).template != Holding::None || lacks(self).0 == 0 {
+        let memory = lacks(self);
+        if self.seats.at(version, node).template != Holding::None || memory.0 == 0 {
             return true;
         }
         if self.waiting.is_stuck_at(node) {
             return false;
         }
         self.tally.pressures += 1;
-        let memory = lacks(self);
         let shortage = Shortage {
             memory,
             instances: 0,

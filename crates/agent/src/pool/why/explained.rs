@@ -2,7 +2,7 @@
 
 use pilotlight_model::function::VersionKey;
 use pilotlight_model::node::{
-    CallCounters, Calls, Expected, ForecastCounters, Period, ToldRequest, WhyForecasts,
+    Calls, Expected, ForecastCounters, Period, ToldRequest, WhyForecasts,
 };
 use pilotlight_model::start::Instant;
 use pilotlight_policy::action::{Forecast, Source};
@@ -82,16 +82,6 @@ pub(super) fn counters(counters: Counters) -> ForecastCounters {
         forecasts: counters.forecasts.into(),
         hits: counters.hits.into(),
         misses: counters.misses.into(),
-        wasted_mb_s: counters.wasted_mb_s,
-    }
-}
-
-pub(super) fn call_counters(counters: pilotlight_policy::CallCounters) -> CallCounters {
-    CallCounters {
-        calls: counters.calls,
-        forecasts: counters.forecasts,
-        hits: counters.hits,
-        lead_s: counters.lead_s,
         wasted_mb_s: counters.wasted_mb_s,
     }
 }

@@ -107,11 +107,10 @@ impl Pilot {
         let first = mind.template.is_none() && !mind.no_template;
         self.account(version);
         if served && (first || !self.worth_seconds(now, version)) {
-            self.rank(version);
             self.review(now, version, actions);
         } else {
             // It is looked at when requests cease: until then it is worth what is expected of such a version.
-            self.note_soon(now, version);
+            self.rank_new(now, version);
             self.look_at(now, version, Instant(now.0 + SETTLE));
         }
         self.keep_within(now, actions);
@@ -183,10 +182,10 @@ impl Pilot {
         let rests = !mind.idle.is_empty();
         self.put_off_no_more(held.version, actions);
         self.account(held.version);
-        self.note_soon(now, held.version);
         if rests {
             self.review(now, held.version, actions);
         } else {
+            self.rank_new(now, held.version);
             self.look_at(now, held.version, Instant(now.0 + SETTLE));
         }
         self.keep_within(now, actions);

@@ -87,9 +87,6 @@ impl Queue {
 impl Pilot {
     /// Takes the times that end with this event, before the books know of it.
     pub(super) fn learn_times(&mut self, now: Instant, event: &Event) {
-        let (Event::Started(_) | Event::Idle(_)) = event else {
-            return;
-        };
         let instance = match event {
             Event::Started(started) => started.instance,
             Event::Idle(idle) => idle.instance,
@@ -142,12 +139,7 @@ impl Pilot {
             then_start,
         }) = self.put_off(now, version, ahead)
         else {
-            self.queue.waiting.remove(&ticket);
-            if let Some(known) = self.queue.versions.entry(version.0) {
-                known.rent = 0.0;
-            }
-            self.order_start(waits, actions);
-            return;
+            return self.start(waits, actions);
         };
         let waiter = Waiter {
             version,
@@ -196,7 +188,7 @@ impl Pilot {
                 version: waiter.version,
             };
             if waiter.then_start {
-                self.start_after_all(waits, actions);
+                self.start(waits, actions);
             } else {
                 self.decide(now, waits, waiter.since, 0, actions);
             }
@@ -211,21 +203,17 @@ impl Pilot {
             .map(|(ticket, _)| *ticket)
             .collect();
         for ticket in all {
-            self.start_after_all(Waits { ticket, version }, actions);
+            self.start(Waits { ticket, version }, actions);
         }
     }
 
-    fn start_after_all(&mut self, waits: Waits, actions: &mut Vec<Action>) {
+    /// A request is to have a start. Whose is made first is the node's business.
+    fn start(&mut self, waits: Waits, actions: &mut Vec<Action>) {
         self.queue.due.remove(waits.ticket);
         self.queue.waiting.remove(&waits.ticket);
         if let Some(known) = self.queue.versions.entry(waits.version.0) {
             known.rent = 0.0;
         }
-        self.order_start(waits, actions);
-    }
-
-    /// A request is to have a start. Whose is made first is the node's business.
-    fn order_start(&self, waits: Waits, actions: &mut Vec<Action>) {
         actions.push(Action::Start {
             ticket: waits.ticket,
             node: place(&self.books, waits.version),

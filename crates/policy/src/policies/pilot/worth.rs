@@ -34,23 +34,23 @@ const LEAST_HAZARD: f32 = 2e-6;
 const LEAST_SAVED: Duration = Duration::from_micros(1);
 
 impl Pilot {
-    /// Writes down what a second saved is worth to a version, at that hazard per minute.
+    /// Writes down what a second saved is worth to a version, at that hazard per minute. It is to be ranked after that.
     pub(super) fn note_value(&mut self, now: Instant, version: VersionId, hazard: f32) {
         let floor = self.parameters.floor;
         if let Some(mind) = self.minds.entry(version.0) {
             mind.value = hazard.max(LEAST_HAZARD) * (mind.days_between(now) + floor);
         }
-        self.rank(version);
     }
 
-    /// The same of a version that has just had a request, or has just been deployed, which is as good.
-    pub(super) fn note_soon(&mut self, now: Instant, version: VersionId) {
+    /// Ranks a version that is not looked at yet: by what is expected of one that has just had a request, if it has, or
+    /// has just been deployed, which is as good.
+    pub(super) fn rank_new(&mut self, now: Instant, version: VersionId) {
         let is_new = |mind: &&Mind| mind.is_young(now) || mind.value <= 0.0;
         let new = self.minds.get(version.0).filter(is_new);
-        let Some(hazard) = new.map(|mind| self.soon_hazard(mind)) else {
-            return self.rank(version);
-        };
-        self.note_value(now, version, hazard);
+        if let Some(hazard) = new.map(|mind| self.soon_hazard(mind)) {
+            self.note_value(now, version, hazard);
+        }
+        self.rank(version);
     }
 
     /// Puts what a version has where it is worth to be among what could give way, on each node that it has something on.

@@ -40,6 +40,19 @@ impl Small {
     }
 }
 
+/// Two versions that are called as often, of which the second has lost its template.
+fn one_without_its_template() -> Small {
+    let mut small = Small::new(Budget::Node, 2);
+    small.called_alike();
+    small.tell(Event::Lost {
+        version: VersionId(1),
+        node: NODE,
+        rung: Rung::Template,
+    });
+    small.held.retain(|(version, _), ()| version.0 == 0);
+    small
+}
+
 #[test]
 fn a_spare_gives_way_before_any_template() {
     let mut small = Small::new(Budget::Node, 2);
@@ -55,14 +68,7 @@ fn a_spare_gives_way_before_any_template() {
 
 #[test]
 fn a_template_does_not_take_the_room_of_one_that_saves_as_much() {
-    let mut small = Small::new(Budget::Node, 2);
-    small.called_alike();
-    small.tell(Event::Lost {
-        version: VersionId(1),
-        node: NODE,
-        rung: Rung::Template,
-    });
-    small.held.retain(|(version, _), ()| version.0 == 0);
+    let mut small = one_without_its_template();
     small.press(60, Some(1));
     assert_eq!(
         small.said(),
@@ -82,14 +88,7 @@ fn a_template_does_not_take_the_room_of_one_that_saves_as_much() {
 
 #[test]
 fn a_template_takes_the_room_of_instances_beside_their_own() {
-    let mut small = Small::new(Budget::Node, 2);
-    small.called_alike();
-    small.tell(Event::Lost {
-        version: VersionId(1),
-        node: NODE,
-        rung: Rung::Template,
-    });
-    small.held.retain(|(version, _), ()| version.0 == 0);
+    let mut small = one_without_its_template();
     // They are promised 100 MiB each.
     small.promised();
     small.promised();
