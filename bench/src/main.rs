@@ -83,10 +83,13 @@ struct Args {
     /// Profile by which the replay is simulated; as shipped unless given.
     #[arg(long, value_name = "FILE")]
     costs: Option<PathBuf>,
-    /// Policies of the node that is short of memory.
-    #[arg(long, value_delimiter = ',', default_values_t = shortage::POLICIES.map(str::to_owned))]
+    /// Policies of the suites replay and shortage; each has a list of its own.
+    #[arg(long, value_delimiter = ',')]
     policies: Vec<String>,
-    /// How often each of them has its turn.
+    /// Replay those policies with functions that have no template.
+    #[arg(long, requires = "policies")]
+    without_templates: bool,
+    /// How often each policy has its turn on the node that is short of memory.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Seconds of load on each server, and of calls before a burst.
@@ -171,6 +174,7 @@ struct Bench {
     /// Requests to a node short of memory.
     short_requests: usize,
     policies: Vec<String>,
+    templates: bool,
     rounds: usize,
 }
 
@@ -251,6 +255,7 @@ impl Bench {
             load: Duration::from_secs(if args.quick { 1 } else { args.seconds }),
             short_requests: sized(900, 60),
             policies: args.policies.clone(),
+            templates: !args.without_templates,
             rounds: sized(args.rounds, 1),
         }
     }

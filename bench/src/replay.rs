@@ -12,9 +12,13 @@ use crate::report::Section;
 
 /// Policies with whether functions have templates. Without, all starts pay user init; with, what keep-alive decides
 /// shows in the requests that find no idle instance.
-const RUNS: [(&str, bool); 5] = [
+const RUNS: [(&str, bool); 9] = [
     ("fixed:10m", true),
+    ("lru", true),
+    ("greedy-dual", true),
+    ("cidre", true),
     ("hybrid:4h", true),
+    ("rainbowcake", true),
     ("pilot:node", true),
     ("pilot:shadow", true),
     ("fixed:10m", false),
@@ -25,10 +29,19 @@ const APART: f64 = 0.1;
 /// Longest 99th percentile of the time until the handler runs, over all requests, in milliseconds.
 const START_P99_MS: f64 = 10.0;
 
-/// All of them.
+/// All of them, or the policies that were asked for.
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Section>> {
-    let runs = RUNS.iter().enumerate();
-    runs.map(|(number, (policy, templates))| one(bench, number, policy, *templates))
+    let asked = bench
+        .policies
+        .iter()
+        .map(|it| (it.as_str(), bench.templates));
+    let runs: Vec<(&str, bool)> = if bench.policies.is_empty() {
+        RUNS.to_vec()
+    } else {
+        asked.collect()
+    };
+    let runs = runs.into_iter().enumerate();
+    runs.map(|(number, (policy, templates))| one(bench, number, policy, templates))
         .collect()
 }
 

@@ -13,8 +13,8 @@ use crate::report::Section;
 use crate::runtimes::PYTHON;
 use crate::stats::Samples;
 
-/// Policies, in the order in which they have their turn.
-pub(crate) const POLICIES: [&str; 4] = ["fixed:10m", "pilot:node", "lru", "cidre"];
+/// Policies unless others are asked for, in the order in which they have their turn.
+const POLICIES: [&str; 4] = ["fixed:10m", "pilot:node", "lru", "cidre"];
 const FUNCTIONS: usize = 30;
 const CLIENTS: usize = 6;
 /// What a function may use, in MiB, and how many functions have room for it at a time.
@@ -48,13 +48,14 @@ fn with_size(bench: &Bench, (heap_mb, init_s, runs_s): (u64, f64, f64)) -> anyho
          def lambda_handler(event, context):\n    time.sleep({runs_s})\n    return 0\n"
     );
     std::fs::write(folder.join("lambda_function.py"), code)?;
-    let mut all: Vec<(&str, Came)> = Vec::new();
-    all.extend(
-        bench
-            .policies
-            .iter()
-            .map(|policy| (policy.as_str(), Came::default())),
-    );
+    let asked = bench.policies.iter().map(String::as_str);
+    let policies: Vec<&str> = if bench.policies.is_empty() {
+        POLICIES.to_vec()
+    } else {
+        asked.collect()
+    };
+    let came = |policy| (policy, Came::default());
+    let mut all: Vec<(&str, Came)> = policies.into_iter().map(came).collect();
     for round in 0..bench.rounds {
         for (policy, all) in &mut all {
             let data_dir = bench.data_dir_of(&format!("shortage-{heap_mb}-{round}-{policy}"))?;
