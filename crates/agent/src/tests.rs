@@ -16,6 +16,7 @@ mod streaming;
 mod telemetry;
 mod why;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,11 +38,37 @@ use crate::launcher::Launcher;
 use crate::runtime::RuntimeImage;
 use fake::{FakeLauncher, Script};
 
+/// Longest wait until something holds.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// An agent on fake runtimes, with a data folder of its own.
 struct World {
     agent: Agent,
     launcher: Arc<FakeLauncher>,
-    folder: tempfile::TempDir,
+    folder: Folder,
+}
+
+/// A data folder. It goes when the test's thread ends: its node ends with the test's runtime, and writes until then.
+struct Folder(Option<tempfile::TempDir>);
+
+thread_local! {
+    static DONE: RefCell<Vec<tempfile::TempDir>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Folder {
+    fn new() -> Self {
+        Self(Some(tempfile::tempdir().unwrap()))
+    }
+
+    fn path(&self) -> &std::path::Path {
+        self.0.as_ref().unwrap().path()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        DONE.with_borrow_mut(|done| done.extend(self.0.take()));
+    }
 }
 
 /// What the node decides by, and where that is written down.
@@ -60,21 +87,17 @@ impl World {
     }
 
     fn with_limits(script: Script, limits: Limits) -> Self {
-        Self::on(
-            FakeLauncher::new(script),
-            limits,
-            tempfile::tempdir().unwrap(),
-        )
+        Self::on(FakeLauncher::new(script), limits, Folder::new())
     }
 
-    fn on(launcher: FakeLauncher, limits: Limits, folder: tempfile::TempDir) -> Self {
+    fn on(launcher: FakeLauncher, limits: Limits, folder: Folder) -> Self {
         Self::deciding(launcher, limits, folder, Deciding::default())
     }
 
     fn deciding(
         launcher: FakeLauncher,
         mut limits: Limits,
-        folder: tempfile::TempDir,
+        folder: Folder,
         deciding: Deciding,
     ) -> Self {
         if limits.node_memory_mb == 0 {
@@ -158,9 +181,12 @@ impl World {
 
     /// Waits until the condition holds; the test's own time limit ends the wait.
     async fn until(&self, mut holds: impl FnMut(&Self) -> bool) {
-        while !holds(self) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let held = tokio::time::timeout(PATIENCE, async {
+            while !holds(self) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        held.await.expect("it comes to hold");
     }
 }
 

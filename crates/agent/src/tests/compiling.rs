@@ -107,7 +107,7 @@ async fn a_hostile_compiler_is_ended_at_its_first_bad_word() {
 
 #[tokio::test]
 async fn a_runtime_without_byte_code_has_nothing_to_do() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = super::Folder::new();
     let config = Config {
         node: "node".to_owned(),
         data_dir: folder.path().to_owned(),

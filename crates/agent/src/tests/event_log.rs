@@ -15,7 +15,7 @@ use crate::launcher::FreezeError;
 
 /// A node with that policy that writes its event log into its data folder.
 fn recorded(launcher: FakeLauncher, policy: Option<&str>, bytes: u64) -> World {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let limits = Limits {
         // Room for some of what is asked for.
         node_memory_mb: 1024,

@@ -18,7 +18,7 @@ fn echo() -> Script {
 pub(super) fn beside(script: Script, extensions: &[(&str, ExtensionScript)]) -> World {
     let launcher = FakeLauncher::new(script);
     *launcher.extensions.lock() = named(extensions);
-    World::on(launcher, Limits::default(), tempfile::tempdir().unwrap())
+    World::on(launcher, Limits::default(), Folder::new())
 }
 
 pub(super) fn named(extensions: &[(&str, ExtensionScript)]) -> Vec<(String, ExtensionScript)> {
@@ -422,7 +422,7 @@ async fn more_extensions_than_there_may_be_are_a_failure() {
         .collect();
     let launcher = FakeLauncher::new(echo());
     *launcher.extensions.lock() = all;
-    let world = World::on(launcher, Limits::default(), tempfile::tempdir().unwrap());
+    let world = World::on(launcher, Limits::default(), Folder::new());
     let reply = world.invoke(&Arc::new(layered()), "1").await;
     assert_eq!(json(&reply.payload)["errorType"], "Extension.LaunchError");
     let log = world.log().await;
@@ -453,7 +453,7 @@ async fn every_kind_of_start_has_extensions_of_its_own() {
             }
         }),
     )]);
-    let world = World::on(launcher, Limits::default(), tempfile::tempdir().unwrap());
+    let world = World::on(launcher, Limits::default(), Folder::new());
     world
         .until(|world| world.agent.status().zygotes.iter().any(|it| it.ready))
         .await;

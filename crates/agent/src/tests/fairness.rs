@@ -84,7 +84,7 @@ fn world(gates: &Arc<Gates>, limits: Limits, policy: Option<&str>) -> World {
         ..Deciding::default()
     };
     let launcher = FakeLauncher::new(gates.script());
-    World::deciding(launcher, limits, tempfile::tempdir().unwrap(), deciding)
+    World::deciding(launcher, limits, Folder::new(), deciding)
 }
 
 /// Requests of one function, all at once.

@@ -26,7 +26,7 @@ async fn node(function: Function) -> World {
 
 async fn limited(function: Function, limits: Limits) -> World {
     let launcher = FakeLauncher::forking(program(function));
-    let world = World::on(launcher, limits, tempfile::tempdir().unwrap());
+    let world = World::on(launcher, limits, Folder::new());
     world
         .until(|world| world.agent.status().zygotes[0].ready)
         .await;

@@ -80,7 +80,7 @@ impl Scripted {
             scripted: Some(Box::new(self.clone())),
             ..Deciding::default()
         };
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Folder::new();
         World::deciding(launcher, limits, folder, deciding)
     }
 }
@@ -283,7 +283,7 @@ async fn a_warm_up_is_announced_when_it_is_done() {
         policy: Some("pilot".to_owned()),
         ..Deciding::default()
     };
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let world = World::deciding(echoing(), Limits::default(), folder, deciding);
     let order = WarmUpOrder {
         spec: Arc::new(spec()),

@@ -208,7 +208,7 @@ async fn a_restore_is_told_in_a_batch_of_its_own() {
     let launcher = FakeLauncher::forking(program(Function::default()));
     *launcher.extensions.lock() =
         named(&[("listens", subscriber(TELEMETRY, subscription(port), told))]);
-    let world = World::on(launcher, Limits::default(), tempfile::tempdir().unwrap());
+    let world = World::on(launcher, Limits::default(), Folder::new());
     let spec = Arc::new(FunctionSpec {
         snap_start: SnapStart::Auto,
         ..layered()

@@ -16,7 +16,7 @@ fn deciding(policy: Option<&str>, keep_alive: Duration) -> World {
         policy: policy.map(str::to_owned),
         ..Deciding::default()
     };
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     World::deciding(FakeLauncher::new(echo), limits, folder, deciding)
 }
 

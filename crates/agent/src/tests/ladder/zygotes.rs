@@ -21,7 +21,7 @@ async fn a_zygote_that_dies_is_raised_again_and_everything_boots_meanwhile() {
 #[tokio::test]
 async fn a_drain_does_not_wait_for_a_zygote_that_starts() {
     let launcher = FakeLauncher::forking(super::fake::script(|_| std::future::pending()));
-    let world = World::on(launcher, Limits::default(), tempfile::tempdir().unwrap());
+    let world = World::on(launcher, Limits::default(), Folder::new());
     world.until(|world| world.launcher.living() == 1).await;
     let began = tokio::time::Instant::now();
     world.agent.drain(Duration::from_secs(30)).await;
@@ -70,7 +70,7 @@ async fn a_zygote_that_cannot_be_frozen_is_none_and_everything_boots() {
     let refusal = refused("shared_mapping");
     let forks = launcher.forks.as_ref().unwrap();
     forks.zygote_refusals.lock().push_back(refusal);
-    let world = World::on(launcher, Limits::default(), tempfile::tempdir().unwrap());
+    let world = World::on(launcher, Limits::default(), Folder::new());
     let spec = world.prepared(version()).await;
     let zygote = &world.agent.status().zygotes[0];
     assert!(!zygote.ready);
@@ -93,7 +93,7 @@ async fn a_zygote_that_does_not_come_to_rest_is_tried_again() {
     refusals
         .lock()
         .extend(std::iter::repeat_with(busy).take(20));
-    let world = World::on(launcher, Limits::default(), tempfile::tempdir().unwrap());
+    let world = World::on(launcher, Limits::default(), Folder::new());
     world
         .until(|world| world.agent.status().zygotes[0].ready)
         .await;
@@ -110,7 +110,7 @@ async fn a_zygote_that_does_not_come_up_is_tried_again_less_and_less_often() {
         }
         runtime.api().await.echo().await
     }));
-    let world = World::on(launcher, Limits::default(), tempfile::tempdir().unwrap());
+    let world = World::on(launcher, Limits::default(), Folder::new());
     tokio::time::sleep(Duration::from_secs(600)).await;
     let launches = world.launcher.launches();
     assert!((10..30).contains(&launches), "{launches}");
