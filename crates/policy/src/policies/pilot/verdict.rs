@@ -108,7 +108,8 @@ impl Pilot {
         let told_now = told_from.is_some_and(|from| from <= now);
         let owned = owner.is_some_and(|owner| now < owner);
         // Nothing is given up for nothing.
-        let free = self.price.is_free() && mind.is_ready();
+        let free = self.price.is_free() && mind.is_ready()
+            || self.price.leaves_templates() && mind.template.is_some();
 
         let edge = (mind.last.is_some() && mind.crossed < BINS)
             .then(|| mind.is_over(bins::range(mind.crossed).1));

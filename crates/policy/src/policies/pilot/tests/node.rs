@@ -95,6 +95,35 @@ fn a_template_that_nobody_asks_for_stays_where_memory_is_free() {
     );
 }
 
+/// Templates and spares of so many versions on a node that has 10,000 MiB, each asked for once, after a day; and what a
+/// version that is asked for every hour has idle a minute after.
+fn a_day_of(versions: u32) -> (usize, usize) {
+    let mut small = Small::new(Budget::Node, versions);
+    for version in 0..versions {
+        small.hold(version, Rung::Spare);
+        small.request(u64::from(version), version, None);
+    }
+    for hour in 1..24 {
+        small.request(hour * 3_600, 0, None);
+    }
+    small.until(23 * 3_600 + 60);
+    let templates = small.held.keys().filter(|(_, it)| *it == Rung::Template);
+    (templates.count(), small.idle.len())
+}
+
+#[test]
+fn a_template_that_nobody_asks_for_goes_where_the_node_is_full() {
+    // Each takes 60 MiB, and its spare 2.
+    assert_eq!(a_day_of(100), (100, 1), "62 % of the node");
+    assert_eq!(
+        a_day_of(140),
+        (140, 0),
+        "84 %: an idle instance leaves its room"
+    );
+    let (templates, _) = a_day_of(165);
+    assert!((100..165).contains(&templates), "{templates}");
+}
+
 #[test]
 fn idle_instances_are_kept_for_ten_minutes_and_without_a_template_one_for_good() {
     let mut small = Small::new(Budget::Node, 1);
