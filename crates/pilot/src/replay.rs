@@ -2,6 +2,7 @@
 
 mod drive;
 mod functions;
+mod node;
 mod report;
 mod tally;
 
@@ -11,7 +12,7 @@ use anyhow::Context;
 use pilotlight_model::node::WhyAnswer;
 use pilotlight_policy::Bytes;
 use pilotlight_policy::policies::speed;
-use pilotlight_sim::options::Ladder;
+use pilotlight_sim::options::{Ladder, Room};
 use pilotlight_sim::profile::ClassName;
 use pilotlight_sim::schedule::Plan;
 use pilotlight_sim::{Model, Options, Profile, Schedule, by_names, outcome, read};
@@ -46,6 +47,10 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<Exit> {
         schedule.trace.requests.len(),
         schedule.trace.requests.last().map_or(0, |it| it.at_ms) / 1_000,
     );
+    let options = Options {
+        cluster: node::cluster(&client).await?,
+        ..options
+    };
     let functions = Functions::deploy(&client, &schedule.functions, args.without_templates).await;
     let driven = match &functions {
         Ok(functions) => replay(&client, functions, &schedule, args.speed).await,
@@ -54,13 +59,19 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<Exit> {
     // Whatever came of it, nothing is left behind.
     functions::delete(&client, schedule.functions.len()).await;
     functions?;
-    let Some((policy, live, slowest)) = driven? else {
+    let Some(Replayed {
+        policy,
+        kept,
+        live,
+        slowest,
+    }) = driven?
+    else {
         return Ok(Exit::Usage);
     };
     let named = by_names(std::slice::from_ref(&policy))?.pop();
     let simulated = outcome(
         &schedule.trace,
-        &profile,
+        &kept.weighed(profile),
         &options,
         named.context("a name makes a policy")?,
     )?;
@@ -80,13 +91,23 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The node's policy and what the replay came to; nothing where the policy runs at another speed.
+/// What a replay came to.
+struct Replayed {
+    /// The node's policy.
+    policy: String,
+    /// What it had made of the ladder when the replay began.
+    kept: node::Kept,
+    live: Tally,
+    slowest: Vec<drive::Called>,
+}
+
+/// Calls the functions; nothing where the policy runs at another speed.
 async fn replay(
     client: &Client,
     functions: &Functions,
     schedule: &Schedule,
     wanted: u32,
-) -> anyhow::Result<Option<(String, Tally, Vec<drive::Called>)>> {
+) -> anyhow::Result<Option<Replayed>> {
     let Some(first) = functions.names().first() else {
         anyhow::bail!("nothing in the trace is called");
     };
@@ -103,9 +124,15 @@ async fn replay(
         return Ok(None);
     }
     functions.settle(client).await?;
+    let kept = node::Kept::of(client, functions.names(), &schedule.functions).await?;
     let called = drive::drive(client, functions.names(), &schedule.trace).await;
     let live = Tally::live(schedule.functions.len(), &called);
-    Ok(Some((node, live, drive::slowest(called))))
+    Ok(Some(Replayed {
+        policy: node,
+        kept,
+        live,
+        slowest: drive::slowest(called),
+    }))
 }
 
 fn profile(args: &ReplayArgs) -> anyhow::Result<Profile> {
@@ -126,6 +153,7 @@ fn options(args: &ReplayArgs) -> Options {
         runtime: args.runtime,
         memory: memory.unwrap_or(Options::default().memory),
         same_memory: memory.is_some(),
+        room: Room::Promised,
         ladder: Some(if args.without_templates {
             Ladder::Never
         } else {

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use pilotlight_policy::Bytes;
 use pilotlight_policy::policies::POLICIES;
 
-use crate::options::{Arrivals, Cluster, Deploy, Ladder, Minute, Model, Options, Ties};
+use crate::options::{Arrivals, Cluster, Deploy, Ladder, Minute, Model, Options, Room, Ties};
 use crate::profile::ClassName;
 
 pub use simulate::{SimulateError, simulate};
@@ -61,6 +61,9 @@ pub struct SimulateArgs {
     /// Memory of each node, in MiB; without limit unless given.
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
     pub node_memory: Option<u64>,
+    /// What instances take of a node's memory: what they weigh, or all that their function may use, as on a node of ours.
+    #[arg(long, value_enum, default_value = "weighed")]
+    pub room: Room,
     /// Which comes first of what happens at the same moment.
     #[arg(long, value_enum, default_value = "arrivals")]
     pub ties: Ties,
@@ -137,6 +140,7 @@ impl SimulateArgs {
                 nodes: self.nodes,
                 memory: self.node_memory.map(Bytes::mib),
             },
+            room: self.room,
             ties: self.ties,
             minute: self.minute,
             deploy: self.deploy,

@@ -10,6 +10,7 @@ mod crews;
 pub(crate) mod facts;
 pub(crate) mod forecasts;
 mod instances;
+mod own;
 pub(crate) mod seat;
 mod single;
 mod start;
@@ -34,6 +35,7 @@ use crews::Crews;
 use facts::Facts;
 use forecasts::Forecasts;
 use instances::Instances;
+use own::Missed;
 use seat::{Seat, Seats};
 use waiting::Queue;
 use zygotes::Zygotes;
@@ -92,6 +94,7 @@ pub(crate) struct World<'a> {
     crews: Crews,
     deployed: Vec<bool>,
     forecasts: Forecasts,
+    missed: Missed,
     tally: Tally,
     outcome: Outcome,
 }
@@ -141,6 +144,7 @@ impl<'a> World<'a> {
             crews: Crews::new(functions),
             deployed: vec![false; functions],
             forecasts: Forecasts::new(functions, Instant(u64::from(trace.end) * MINUTE)),
+            missed: Missed::default(),
             tally: Tally::default(),
             outcome: Outcome::new(functions),
         }
@@ -235,10 +239,11 @@ impl<'a> World<'a> {
         let mut below = Rung::Absent;
         for &rung in rungs {
             // What the policy has said about it meanwhile counts.
-            if self.seats.at(version, node).wanted != below
-                || !self.begin_to_make(version, node, rung)
-            {
+            if self.seats.at(version, node).wanted != below {
                 return;
+            }
+            if !self.begin_to_make(version, node, rung) {
+                return self.lacks_room(version, node, rungs);
             }
             self.seats.at_mut(version, node).wanted = rung;
             self.made(version, node, rung);

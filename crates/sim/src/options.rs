@@ -22,6 +22,8 @@ pub struct Options {
     pub runtime: Option<ClassName>,
     /// The cluster.
     pub cluster: Cluster,
+    /// What instances take of a node's memory.
+    pub room: Room,
     /// Which comes first of what happens at the same moment.
     pub ties: Ties,
     /// What a minute with several requests counts as in the share of a function's arrivals.
@@ -53,6 +55,7 @@ impl Default for Options {
             same_memory: false,
             runtime: None,
             cluster: Cluster::default(),
+            room: Room::Weighed,
             ties: Ties::Arrivals,
             minute: Minute::One,
             deploy: Deploy::Begin,
@@ -82,6 +85,18 @@ impl Default for Cluster {
             memory: None,
         }
     }
+}
+
+/// What instances take of the memory that a node has; what they weigh is counted either way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Room {
+    /// What they weigh: what is shared with a template is there once.
+    #[default]
+    Weighed,
+    /// All that their function may use, shared or not, and a template while it is made as much: what a node of ours
+    /// promises.
+    Promised,
 }
 
 /// What is simulated.

@@ -16,6 +16,8 @@ mod ladder;
 mod nodes;
 #[path = "it/read.rs"]
 mod read;
+#[path = "it/room.rs"]
+mod room;
 #[path = "it/schedule.rs"]
 mod schedule;
 #[path = "it/support.rs"]

@@ -11,6 +11,7 @@ use pilotlight_policy::{Action, Bytes, Event, NodeId, VersionId};
 
 use super::facts::class_of;
 use super::forecasts::source;
+use super::own::SPARED;
 use super::seat::{Holding, Part};
 use super::{PreStart, Timer, World};
 use crate::draw::Stream;
@@ -187,7 +188,7 @@ impl World<'_> {
         }
     }
 
-    fn drop_holding(&mut self, version: VersionId, node: NodeId, rung: Rung) {
+    pub(super) fn drop_holding(&mut self, version: VersionId, node: NodeId, rung: Rung) {
         let mut was = Holding::None;
         self.change_seat(version, node, |seat| {
             was = std::mem::take(if rung == Rung::Spare {
@@ -225,7 +226,7 @@ impl World<'_> {
     /// Whether a template of that version has room, or the policy makes some for it, as it is asked to once no request
     /// waits for room. It may say instead that it wants none.
     fn has_room_for_template(&mut self, version: VersionId, node: NodeId) -> bool {
-        let need = self.facts.of(version).template;
+        let need = self.facts.of(version).making_takes;
         let lacks = |world: &Self| world.seats.shortage(version, node, need, world.facts);
         let memory = lacks(self);
         if self.seats.at(version, node).template != Holding::None || memory.0 == 0 {
@@ -244,6 +245,10 @@ impl World<'_> {
             shortage,
             template: Some(version),
         });
+        if self.seats.at(version, node).wanted >= Rung::Template {
+            let memory = lacks(self);
+            self.give_up(node, memory, SPARED);
+        }
         lacks(self).0 == 0 && self.seats.at(version, node).wanted >= Rung::Template
     }
 
@@ -255,7 +260,7 @@ impl World<'_> {
         }
         let fact = self.facts.of(version);
         let (seat, need) = match rung {
-            Rung::Template => (self.seats.at(version, node).template, fact.template),
+            Rung::Template => (self.seats.at(version, node).template, fact.making_takes),
             _ => (self.seats.at(version, node).spare, fact.spare),
         };
         let template = self.seats.at(version, node).template;

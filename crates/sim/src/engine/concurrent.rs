@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::start::{Instant, StartKind};
-use pilotlight_policy::event::{Arrived, Cause, Idle, Waits};
+use pilotlight_policy::event::{Arrived, Cause, Waits};
 use pilotlight_policy::{Event, Ticket, VersionId};
 
 use super::arrivals::{Arrival, spread};
@@ -131,7 +131,9 @@ impl World<'_> {
             self.now,
             instance.weighs,
         );
+        let now = self.now.0;
         self.change_seat(instance.version, instance.node, |seat| {
+            seat.last_used = now;
             seat.remove(instance.kind, Part::Idle);
             seat.add(instance.kind, Part::Busy);
             if let Some(place) = seat.idle.iter().rposition(|it| *it == id) {
@@ -202,19 +204,12 @@ impl World<'_> {
             return;
         };
         instance.part = Part::Idle;
-        // A template that has come or gone meanwhile changes what it weighs.
         let instance = *instance;
         self.change_seat(instance.version, instance.node, |seat| {
             seat.remove(instance.kind, Part::Busy);
             seat.add(instance.kind, Part::Idle);
             seat.idle.push(id);
         });
-        let memory = self
-            .seats
-            .need(instance.version, instance.node, instance.kind, self.facts);
-        self.tell(Event::Idle(Idle {
-            instance: id,
-            memory,
-        }));
+        self.tell_idle(id);
     }
 }

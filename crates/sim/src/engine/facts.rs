@@ -4,7 +4,7 @@ use pilotlight_model::start::StartKind;
 use pilotlight_policy::{Bytes, VersionId};
 
 use crate::draw::{Draw, Stream};
-use crate::options::Options;
+use crate::options::{Options, Room};
 use crate::profile::{Class, ClassName, Profile};
 use crate::trace::{Durations, Trace};
 
@@ -32,6 +32,10 @@ pub(crate) struct Fact {
     pub(crate) spare: Bytes,
     /// Of an instance that was forked, beside its template.
     pub(crate) forked: Bytes,
+    /// What such an instance takes of its node's room.
+    pub(crate) forked_takes: Bytes,
+    /// What a template takes of it while it is made.
+    pub(crate) making_takes: Bytes,
     /// Its own initialisation, in milliseconds.
     pub(crate) user_init_ms: f64,
     pub(crate) durations: Durations,
@@ -48,13 +52,20 @@ impl Facts {
             let said = function.memory.filter(|_| !options.same_memory);
             let memory = said.unwrap_or(options.memory).min(MOST_MEMORY);
             let weighs = &class_of(profile, class).memory;
+            let (template, forked) = (weighs.template.of(memory), weighs.forked.of(memory));
+            let takes = |weighs| match options.room {
+                Room::Weighed => weighs,
+                Room::Promised => memory,
+            };
             Fact {
                 class,
                 weight: function.weight * scale,
                 memory,
-                template: weighs.template.of(memory),
+                template,
                 spare: weighs.spare.of(memory),
-                forked: weighs.forked.of(memory),
+                forked,
+                forked_takes: takes(forked),
+                making_takes: takes(template),
                 durations: function.durations.unwrap_or(default),
                 user_init_ms: profile
                     .user_init_ms

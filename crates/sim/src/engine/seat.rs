@@ -42,6 +42,8 @@ pub(crate) struct Seat {
     pub(crate) spare: Holding,
     /// The rung that the policy wants.
     pub(crate) wanted: Rung,
+    /// When an instance of it there last had a request, or was wanted.
+    pub(crate) last_used: Instant0,
     /// What expects a request, where that is why it is held.
     pub(crate) forecast: Option<(Source, Instant)>,
     /// Instances that were made from a template, by part.
@@ -53,7 +55,7 @@ pub(crate) struct Seat {
 }
 
 /// Nanoseconds; [`Instant`] has no default.
-type Instant0 = u64;
+pub(crate) type Instant0 = u64;
 
 /// Memory of a seat, by what it is for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -128,14 +130,29 @@ impl Seat {
             .sum()
     }
 
+    /// What it weighs.
     fn load(&self, fact: &Fact) -> Load {
+        self.sum(fact, fact.template, fact.forked)
+    }
+
+    /// What it takes of its node's room.
+    fn takes(&self, fact: &Fact) -> u64 {
+        let template = match self.template {
+            Holding::Making => fact.making_takes,
+            Holding::None | Holding::There => fact.template,
+        };
+        self.sum(fact, template, fact.forked_takes).total()
+    }
+
+    /// All of it, with that for a template and for a fork beside it.
+    fn sum(&self, fact: &Fact, template: Bytes, forked: Bytes) -> Load {
         let held = |holding: Holding, bytes: Bytes| match holding {
             Holding::None => 0,
             Holding::Making | Holding::There => bytes.0,
         };
         // What a fork shares with its template is its own once the template has gone.
         let fork = match self.template {
-            Holding::There => fact.forked.0,
+            Holding::There => forked.0,
             _ => fact.memory.0,
         };
         let of = |part: Part| {
@@ -143,7 +160,7 @@ impl Seat {
                 + u64::from(self.whole[part as usize]) * fact.memory.0
         };
         Load {
-            template: held(self.template, fact.template),
+            template: held(self.template, template),
             spare: held(self.spare, fact.spare),
             idle: of(Part::Starting) + of(Part::Idle),
             busy: of(Part::Busy),
@@ -221,9 +238,9 @@ impl Seats {
         let fact = facts.of(version);
         self.settle(index, now, fact);
         let seat = &mut self.seats[index];
-        let before = fact.weighted(seat.load(fact).total());
+        let before = fact.weighted(seat.takes(fact));
         change(seat);
-        let after = fact.weighted(seat.load(fact).total());
+        let after = fact.weighted(seat.takes(fact));
         let used = &mut self.used[node.0 as usize];
         // Whatever a trace says of memory, what is added is what is taken away later.
         *used = used.wrapping_add(after).wrapping_sub(before);
@@ -282,8 +299,23 @@ impl Seats {
         Bytes(self.peak)
     }
 
-    /// What a start of that kind would take.
+    /// What a start of that kind would take of the node's room.
     pub(crate) fn need(
+        &self,
+        version: VersionId,
+        node: NodeId,
+        kind: StartKind,
+        facts: &Facts,
+    ) -> Bytes {
+        let fact = facts.of(version);
+        match self.at(version, node).template {
+            Holding::There if was_forked(kind) => fact.forked_takes,
+            _ => fact.memory,
+        }
+    }
+
+    /// What an instance of that kind weighs.
+    pub(crate) fn weight(
         &self,
         version: VersionId,
         node: NodeId,

@@ -5,7 +5,7 @@
 
 use pilotlight_model::ids::InstanceId;
 use pilotlight_model::start::{Instant, StartKind};
-use pilotlight_policy::event::{Arrived, Idle, Waits};
+use pilotlight_policy::event::{Arrived, Waits};
 use pilotlight_policy::{Event, NodeId, Ticket, VersionId};
 
 use super::seat::Part;
@@ -87,10 +87,7 @@ fn serve(world: &mut World<'_>, id: InstanceId) {
         .forecasts
         .unused(forecast, version, began, world.now, memory);
     world.tell(Event::Busy(id));
-    world.tell(Event::Idle(Idle {
-        instance: id,
-        memory,
-    }));
+    world.tell_idle(id);
 }
 
 /// The first request of the minute finds no instance. Returns the kind of start that it gets.

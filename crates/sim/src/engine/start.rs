@@ -6,11 +6,12 @@ use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::{Instant, StartKind};
 use pilotlight_policy::action::Source;
-use pilotlight_policy::event::{Idle, Shortage, Started, Starting};
+use pilotlight_policy::event::{Idle, Measured, Shortage, Started, Starting};
 use pilotlight_policy::{Bytes, Event, NodeId, Ticket, VersionId};
 
+use super::facts::Facts;
 use super::instances::Instance;
-use super::seat::{Holding, Part};
+use super::seat::{Holding, Part, Seats};
 use super::{Timer, World};
 use crate::draw::Stream;
 
@@ -23,6 +24,7 @@ impl World<'_> {
         ticket: Option<Ticket>,
         forecast: Option<Source>,
     ) -> Option<InstanceId> {
+        self.seats.at_mut(version, node).last_used = self.now.0;
         let kind = self.best_kind(version, node);
         let need = self.seats.need(version, node, kind, self.facts);
         if !self.make_room(version, node, need) {
@@ -31,7 +33,7 @@ impl World<'_> {
         // Pressure may have taken what the start was to come from.
         let kind = self.best_kind(version, node);
         let took = self.start_takes(version, kind);
-        let weighs = self.seats.need(version, node, kind, self.facts);
+        let weighs = self.seats.weight(version, node, kind, self.facts);
         let part = if self.is_instant() {
             Part::Idle
         } else {
@@ -68,10 +70,7 @@ impl World<'_> {
         if self.is_instant() {
             self.queue.push_back(started(id, kind, took));
             if ticket.is_none() {
-                self.queue.push_back(Event::Idle(Idle {
-                    instance: id,
-                    memory: weighs,
-                }));
+                self.queue.extend(self.idle_events(id));
             }
         } else {
             self.after(Instant(self.now.0 + took), Timer::Ready(id));
@@ -80,6 +79,7 @@ impl World<'_> {
             self.waiting.started(ticket);
         }
         self.outcome.ahead += u64::from(ticket.is_none());
+        self.missed(version, node, kind);
         if kind == StartKind::Spare && self.seats.at(version, node).wanted == Rung::Spare {
             self.make(version, node, Rung::Spare);
         }
@@ -108,6 +108,7 @@ impl World<'_> {
         for node in self.waiting.stuck_nodes() {
             self.retry_on(node);
         }
+        self.make_missed();
     }
 
     fn retry_on(&mut self, node: NodeId) {
@@ -146,11 +147,29 @@ impl World<'_> {
             if let Some(instance) = self.instances.get_mut(id) {
                 instance.ticket = None;
             }
-            self.tell(Event::Idle(Idle {
-                instance: id,
-                memory: instance.weighs,
-            }));
+            self.tell_idle(id);
         }
+    }
+
+    /// An instance has nothing to do: what its end would give back, and what it weighs where that is something else.
+    /// Both change with a template that has come or gone since it started.
+    pub(super) fn tell_idle(&mut self, id: InstanceId) {
+        for event in self.idle_events(id) {
+            self.tell(event);
+        }
+    }
+
+    fn idle_events(&self, instance: InstanceId) -> impl Iterator<Item = Event> + use<> {
+        let sizes = self.instances.get(instance).map(|it| {
+            let size = |of: fn(&Seats, VersionId, NodeId, StartKind, &Facts) -> Bytes| {
+                of(&self.seats, it.version, it.node, it.kind, self.facts)
+            };
+            (size(Seats::need), size(Seats::weight))
+        });
+        let idle = sizes.map(|(memory, _)| Event::Idle(Idle { instance, memory }));
+        let measured = sizes.filter(|(takes, weighs)| takes != weighs);
+        let measured = measured.map(|(_, memory)| Event::Measured(Measured { instance, memory }));
+        idle.into_iter().chain(measured)
     }
 
     /// The cheapest start that the version has there.
@@ -190,6 +209,8 @@ impl World<'_> {
             shortage,
             template: None,
         });
+        let missing = self.seats.shortage(version, node, need, self.facts);
+        self.give_up(node, missing, Duration::ZERO);
         self.seats.shortage(version, node, need, self.facts).0 == 0
     }
 }
