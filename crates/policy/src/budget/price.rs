@@ -10,9 +10,14 @@ use super::{Budget, Ledger};
 
 /// Between two looks at the account.
 pub const EVERY: Duration = Duration::from_secs(60);
-/// The price that a budget begins with: what balanced the day series of the Azure Functions 2019 data.
-const FIRST: f64 = 5e-5;
-const LOWEST: f64 = 1e-7;
+/// The price that the shadow of ten minutes begins with. What balances the day series of the Azure Functions 2019 data
+/// is 5e-5; less spends what there is before a short trace is over.
+const FIRST: f64 = 2e-5;
+/// The price that what is made ready is held against while memory is free, and about what it begins with when it is no
+/// longer.
+const SCARCE: f64 = 5e-5;
+/// Nothing that could ever be of use is worth so little: where the budget is more than all would take, all is kept.
+const LOWEST: f64 = 1e-10;
 const HIGHEST: f64 = 1.0;
 /// Below that part of what a node, or a budget of memory, has, memory is free.
 const FREE: f64 = 0.8;
@@ -92,7 +97,7 @@ impl Price {
     /// The price at which something is made ready that is not: where memory is free, that of scarce memory, lest
     /// what was given up for want of room is made again as soon as there is some.
     pub fn to_make(&self) -> f64 {
-        if self.is_free() { FIRST } else { self.price }
+        if self.is_free() { SCARCE } else { self.price }
     }
 
     /// For how long a decision holds at most.
@@ -144,7 +149,7 @@ impl Price {
             }
             Budget::Node | Budget::Bytes(_) if fill < FREE => self.price = 0.0,
             Budget::Node | Budget::Bytes(_) => {
-                self.price = self.price.max(FIRST / 2.0);
+                self.price = self.price.max(SCARCE / 2.0);
                 self.follow(fill, 0.9, seconds);
             }
         }
