@@ -16,8 +16,8 @@ const FIRST: f64 = 2e-5;
 /// The price that what is made ready is held against while memory is free, and about what it begins with when it is no
 /// longer.
 const SCARCE: f64 = 5e-5;
-/// Nothing that could ever be of use is worth so little: where the budget is more than all would take, all is kept.
-const LOWEST: f64 = 1e-10;
+/// Nothing is worth so little that the shadow of ten minutes could buy it and have enough for what comes.
+const LOWEST: f64 = 3e-8;
 const HIGHEST: f64 = 1.0;
 /// Below that part of what a node, or a budget of memory, has, memory is free.
 const FREE: f64 = 0.8;
@@ -64,8 +64,7 @@ impl Price {
             // The last moment that the shadow keeps is worth about one part in its time: hazards fall as one over
             // the time that has passed.
             Budget::Shadow(keep_alive) => {
-                let times = KEEP_ALIVE.as_secs_f64() / keep_alive.as_secs_f64().max(1e-3);
-                (FIRST * times).clamp(LOWEST, HIGHEST)
+                (FIRST * shorter(keep_alive)).clamp(lowest(budget), HIGHEST)
             }
             Budget::Node | Budget::Bytes(_) => 0.0,
         };
@@ -161,6 +160,19 @@ impl Price {
         }
         let step =
             FOLLOW * (is / may).ln().clamp(-1.0, 2.0) * (seconds / EVERY.as_secs_f64()).min(10.0);
-        self.price = (self.price * step.exp()).clamp(LOWEST, HIGHEST);
+        self.price = (self.price * step.exp()).clamp(lowest(self.budget), HIGHEST);
+    }
+}
+
+/// How many times that keep-alive goes into ten minutes.
+fn shorter(keep_alive: Duration) -> f64 {
+    KEEP_ALIVE.as_secs_f64() / keep_alive.as_secs_f64().max(1e-3)
+}
+
+/// The lowest price. The longer the shadow keeps, the more of what it would spend is left over in any case.
+fn lowest(budget: Budget) -> f64 {
+    match budget {
+        Budget::Shadow(keep_alive) => LOWEST * shorter(keep_alive).min(1.0).powi(2),
+        Budget::Node | Budget::Bytes(_) => LOWEST,
     }
 }

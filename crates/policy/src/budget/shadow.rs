@@ -72,15 +72,26 @@ impl Shadow {
             }
         }
         kept[count] = peak;
-        count += 1;
-        // Too many: the highest peak, which ends first, is forgotten.
-        let from = count.saturating_sub(PEAKS);
-        self.peaks = std::array::from_fn(|place| {
-            kept.get(from + place)
-                .filter(|_| from + place < count)
-                .copied()
-                .unwrap_or_default()
-        });
+        if count == PEAKS {
+            let lost = self.least_lost(&kept, now);
+            kept.copy_within(lost + 1.., lost);
+        }
+        self.peaks.copy_from_slice(&kept[..PEAKS]);
+    }
+
+    /// Of one peak too many, the one without which the account lacks least: until it ends, it has as many as the next.
+    /// The last is from now.
+    fn least_lost(&self, peaks: &[Peak; PEAKS + 1], now: Instant) -> usize {
+        let loss = |&place: &usize| {
+            let begins = match place {
+                0 => now.0,
+                _ => peaks[place - 1].until,
+            };
+            let (peak, next) = (peaks[place], peaks[place + 1]);
+            let fewer = peak.instances - next.instances.max(self.busy).min(peak.instances);
+            u128::from(fewer) * u128::from(peak.until.saturating_sub(begins))
+        };
+        (0..PEAKS).min_by_key(loss).unwrap_or_default()
     }
 
     /// Instances that it keeps idle now.
@@ -118,6 +129,29 @@ mod tests {
         fn expire(&mut self, now: u64) {
             self.idle.retain(|end| *end > now);
         }
+    }
+
+    /// A crowd comes at once, and its requests end one after the other.
+    #[test]
+    fn of_a_crowd_next_to_nothing_is_missing() {
+        let (mut shadow, mut fixed) = (Shadow::default(), Fixed::default());
+        for _ in 0..50 {
+            shadow.busy();
+        }
+        let (mut sum, mut model, mut now) = (0.0, 0u128, 0);
+        for step in 0..50u64 {
+            let then = step * step * 10_000_000;
+            model += fixed.kept(now, then);
+            sum += shadow.settle(Instant(then));
+            now = then;
+            fixed.idle.push(now + KEEP_ALIVE.as_nanos() as u64);
+            shadow.done(Instant(now), KEEP_ALIVE);
+        }
+        let end = now + 2 * KEEP_ALIVE.as_nanos() as u64;
+        model += fixed.kept(now, end);
+        sum += shadow.settle(Instant(end));
+        let share = sum / (model as f64 / 1e9);
+        assert!((0.95..=1.0).contains(&share), "{share}");
     }
 
     proptest! {

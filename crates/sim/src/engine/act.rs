@@ -325,14 +325,14 @@ impl World<'_> {
             },
             took: Duration::from_nanos(self.making_takes(version, rung)),
         });
-        let wanted = self.seats.at(version, node).wanted;
-        if rung == Rung::Template && wanted == Rung::Spare {
-            self.make(version, node, Rung::Spare);
-        }
         if self.is_instant() {
             self.queue.push_back(held);
         } else {
             self.tell(held);
+        }
+        let wanted = self.seats.at(version, node).wanted;
+        if rung == Rung::Template && wanted == Rung::Spare {
+            self.make(version, node, Rung::Spare);
         }
     }
 

@@ -27,7 +27,12 @@ impl World<'_> {
         self.seats.at_mut(version, node).last_used = self.now.0;
         let kind = self.best_kind(version, node);
         let need = self.seats.need(version, node, kind, self.facts);
-        if !self.make_room(version, node, need) {
+        // Nothing goes for what nobody waits for, as on a node.
+        let fits = match ticket {
+            Some(_) => self.make_room(version, node, need),
+            None => self.seats.shortage(version, node, need, self.facts).0 == 0,
+        };
+        if !fits {
             return None;
         }
         // Pressure may have taken what the start was to come from.

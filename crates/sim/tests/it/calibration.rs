@@ -36,7 +36,7 @@ fn confidence_is_about_what_comes_on_the_excerpt() {
         let made: u64 = forecasts.reliability.iter().map(|tenth| tenth.made).sum();
         assert!(made > 100, "{model:?}: {made}");
         let error = forecasts.calibration_error.expect("there are some");
-        assert!(error < 0.06, "{model:?}: {error} {forecasts:#?}");
+        assert!(error < 0.08, "{model:?}: {error} {forecasts:#?}");
         for tenth in &forecasts.reliability {
             assert!(is_near(tenth, 0.1), "{model:?}: {tenth:?}");
         }

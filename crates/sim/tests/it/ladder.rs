@@ -92,6 +92,42 @@ fn rungs_give_starts_and_take_memory() {
     assert_eq!(function.held.idle, 0.0);
 }
 
+/// Wants a template and a spare of what is deployed, and notes what it hears of them.
+struct Listens(std::sync::mpsc::Sender<Rung>);
+
+impl Policy for Listens {
+    fn observe(&mut self, _: Instant, event: Event, actions: &mut Vec<Action>) {
+        match event {
+            Event::Deployed(_) => actions.push(hold(Rung::Spare, Because::Worth)),
+            Event::Held(held) => self.0.send(held.rung).expect("the test listens"),
+            _ => {}
+        }
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        None
+    }
+}
+
+#[test]
+fn a_template_is_told_of_before_the_spare_that_is_forked_from_it() {
+    for model in [Model::Single, Model::Concurrent] {
+        let (told, heard) = std::sync::mpsc::channel();
+        let policy = Named {
+            name: "listens".to_owned(),
+            policy: Box::new(Listens(told)),
+        };
+        let options = Options {
+            model,
+            ..Options::default()
+        };
+        let trace = by_minute(&[&[(5, 1)]], 10);
+        run(&trace, &profile(), &options, vec![policy], 1, &|_| {}).expect("it runs");
+        let heard: Vec<Rung> = heard.iter().take(2).collect();
+        assert_eq!(heard, [Rung::Template, Rung::Spare], "{model:?}");
+    }
+}
+
 #[test]
 fn zygotes_are_held_where_nodes_have_none() {
     // The instance is stripped at once; the version holds its zygote until 5, and 10 MB with it. The start at 2

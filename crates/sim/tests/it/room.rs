@@ -64,6 +64,29 @@ fn for_a_start_the_node_gives_up_what_its_policy_does_not() {
     assert_eq!(kinds(&report, 0), [0, 1, 0, 0, 0]);
 }
 
+/// `rainbowcake` starts an instance ahead once it has seen two gaps. There is room for one.
+#[test]
+fn for_what_nobody_waits_for_nothing_goes() {
+    let requests: Vec<(u64, u32, u32)> = (0..20u64)
+        .flat_map(|n| [(n * 120_000, 0, 1_000), (n * 120_000 + 5_000, 1, 1_000)])
+        .collect();
+    let trace = by_request(2, &requests, 60);
+    let options = Options {
+        model: Model::Concurrent,
+        cluster: Cluster {
+            nodes: 1,
+            memory: Some(Bytes::mib(100)),
+        },
+        ..Options::default()
+    };
+    let policies = ["rainbowcake:least=100s,most=100s"];
+    let report = simulate(&trace, &options, &policies);
+    let summary = &report.policies[0];
+    // What is idle goes for each request of the second function, and for nothing that is ordered ahead.
+    let run = &summary.run;
+    assert_eq!((run.pressures, run.no_room), (20, 19), "{summary:?}");
+}
+
 #[test]
 fn a_template_that_found_no_room_is_made_once_there_is() {
     // While a template is made it takes all that its function may use: the second's has no room beside the first's. It

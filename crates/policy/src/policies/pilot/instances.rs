@@ -179,7 +179,8 @@ impl Pilot {
             }
             _ => return,
         }
-        let rests = !mind.idle.is_empty();
+        // Of a spare that is told of before its template, nothing follows yet.
+        let rests = !mind.idle.is_empty() && mind.template.is_some();
         self.put_off_no_more(held.version, actions);
         self.account(held.version);
         if rests {

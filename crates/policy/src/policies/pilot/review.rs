@@ -42,12 +42,17 @@ impl Pilot {
         self.judge(now, version, &verdict);
         self.learn_confidence(now, version, false);
         self.note_value(now, version, hazard);
-        let orders = actions.len();
+        let before = actions.len();
         self.stand(now, version, rung, &verdict, actions);
-        if actions.len() > orders {
+        let orders = actions.len() - before;
+        if orders > 0 {
             self.stated(version, &verdict);
         }
         self.rest(version, kept, actions);
+        if rung < Rung::Template {
+            // Without their template, idle instances weigh more: they go before it does.
+            actions[before..].rotate_left(orders);
+        }
         self.rank(version);
         self.look_at(now, version, verdict.until);
         if let Some(ends) = ends {

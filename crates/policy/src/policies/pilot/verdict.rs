@@ -92,8 +92,13 @@ impl Pilot {
         } else {
             self.least_at(self.price.to_make(), mind, now, bytes, self.saves(version))
         };
-        // Instances at work need nothing beside them: what is there stays while it can be paid for.
-        let working = working && !short;
+        // Instances at work need nothing beside them: what is there stays while it can be paid for, or while its end
+        // would have them take more than it gives back.
+        let shared = || {
+            mind.template
+                .is_some_and(|it| self.grows_without(version, mind.home) >= it)
+        };
+        let working = working && (!short || shared());
         let minute = mind.minute(now);
         let young = self.worth_seconds(now, version);
         // Beyond what is told apart, nothing is expected any more.

@@ -125,6 +125,25 @@ fn a_template_that_nobody_asks_for_goes_where_the_node_is_full() {
 }
 
 #[test]
+fn idle_instances_go_before_the_template_that_they_share_memory_with() {
+    let mut small = Small::new(Budget::TEN_MINUTES, 1);
+    small.hold(0, Rung::Template);
+    small.request(0, 0, None);
+    for _ in 0..5 {
+        let mut events = Vec::new();
+        small.start(V, None, &mut events);
+        for event in events {
+            small.tell(event);
+        }
+    }
+    small.until(86_400);
+    let at = |is: fn(&Action) -> bool| small.said.iter().rposition(|(_, action)| is(action));
+    let ended = at(|action| matches!(action, Action::Reclaim { .. }));
+    let let_go = at(|action| matches!(action, Action::Hold { rung, .. } if *rung < Rung::Template));
+    assert!(ended.is_some() && ended < let_go, "{:?}", small.said);
+}
+
+#[test]
 fn idle_instances_are_kept_for_ten_minutes_and_without_a_template_one_for_good() {
     let mut small = Small::new(Budget::Node, 1);
     small.hold(0, Rung::Template);
