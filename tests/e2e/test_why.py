@@ -32,7 +32,7 @@ def test_a_first_start_and_what_was_warm_after_it(deploy, why, platform):
     for _ in range(3):
         function.call(1)
     said = told(why(function.name))
-    assert said["version"].endswith(f":function:{function.name}:$LATEST") and said["policy"] == "fixed:600000ms"
+    assert said["version"].endswith(f":function:{function.name}:$LATEST") and said["policy"] == "pilot:node"
     assert said["starts"][-1]["reason"] == "first" and said["starts"][-1]["kind"] == "spare", said
     assert said["warm"] + len(said["starts"]) == 3, said
     function.call(1, cold="forked")

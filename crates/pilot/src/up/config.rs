@@ -196,7 +196,9 @@ impl Config {
             function_api: file.function_api.unwrap_or(self.function_api),
             access_keys: file.access_keys.unwrap_or(self.access_keys),
             limits,
-            policy: self.policy.with(file.policy),
+            policy: self
+                .policy
+                .with(file.policy, file.keep_alive_seconds.is_some()),
             asynchronous: self
                 .asynchronous
                 .with(file.asynchronous, file.destinations)?,

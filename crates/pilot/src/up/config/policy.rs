@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::check::in_range;
 use super::{InvalidConfig, value};
 
+/// The policy unless another, or a keep-alive, is asked for.
+const USUAL: &str = "pilot:node";
 /// Bytes of the event log unless something else is said.
 const EVENT_LOG_BYTES: u64 = 256 << 20;
 /// Less would hold nothing worth reading.
@@ -17,7 +19,7 @@ const LEAST_EVENT_LOG_BYTES: u64 = 64 << 10;
 /// What the node keeps, and what it tells of that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PolicyConfig {
-    /// The policy; absent, a fixed keep-alive of `keep_alive_seconds`.
+    /// The policy; absent, a fixed keep-alive of the `keep_alive_seconds` that were asked for.
     pub(crate) name: Option<String>,
     /// The event log, where there is to be one.
     pub(crate) event_log: Option<PathBuf>,
@@ -37,7 +39,7 @@ pub(crate) struct PolicyTable {
 impl Default for PolicyConfig {
     fn default() -> Self {
         Self {
-            name: None,
+            name: Some(USUAL.to_owned()),
             event_log: None,
             event_log_bytes: EVENT_LOG_BYTES,
         }
@@ -45,11 +47,11 @@ impl Default for PolicyConfig {
 }
 
 impl PolicyConfig {
-    /// The same, overridden by what a file says.
-    pub(super) fn with(self, table: Option<PolicyTable>) -> Self {
+    /// The same, overridden by what a file says; `fixed` where it asks for a keep-alive, and for no policy.
+    pub(super) fn with(self, table: Option<PolicyTable>, fixed: bool) -> Self {
         let table = table.unwrap_or_default();
         Self {
-            name: table.name.or(self.name),
+            name: table.name.or(self.name.filter(|_| !fixed)),
             event_log: table.event_log.or(self.event_log),
             event_log_bytes: table.event_log_bytes.unwrap_or(self.event_log_bytes),
         }

@@ -63,7 +63,7 @@ account = "000000000001"
 
 #[test]
 fn what_is_printed_can_be_fed_back() {
-    for text in ["", EVERYTHING] {
+    for text in ["", "keep_alive_seconds = 60", EVERYTHING] {
         let config = resolve(text).unwrap();
         let printed = toml::to_string(&config.to_file()).unwrap();
         assert_eq!(resolve(&printed).unwrap(), config, "{printed}");
@@ -71,6 +71,19 @@ fn what_is_printed_can_be_fed_back() {
         let more = resolve(&with_key).unwrap().access_keys.len();
         assert_eq!(more, config.access_keys.len() + 1, "{with_key}");
     }
+}
+
+#[test]
+fn who_asks_for_a_keep_alive_and_no_policy_has_a_fixed_one() {
+    let name = |text| resolve(text).unwrap().policy.name;
+    assert_eq!(name("").as_deref(), Some("pilot:node"));
+    assert_eq!(name("keep_alive_seconds = 60"), None);
+    assert_eq!(
+        name("[policy]\nevent_log_bytes = 65536").as_deref(),
+        Some("pilot:node")
+    );
+    let both = "keep_alive_seconds = 60\n[policy]\nname = \"lru\"";
+    assert_eq!(name(both).as_deref(), Some("lru"));
 }
 
 #[test]
