@@ -107,6 +107,8 @@ pub struct Expected {
     pub fan_out: f32,
     /// After the caller's request, not earlier.
     pub from: Duration,
+    /// Nine of ten come sooner.
+    pub late: Duration,
     /// Not later.
     pub until: Duration,
 }
@@ -210,6 +212,7 @@ impl Callees {
             probability: (edge.calling / (self.requests + 1.0)).min(1.0),
             fan_out: edge.calls / edge.calling.max(1e-3),
             from: Duration::from_secs_f32(edge.early * 0.9),
+            late: Duration::from_secs_f32(edge.late),
             until: Duration::from_secs_f32(edge.late * 1.5 + 0.05),
         }
     }

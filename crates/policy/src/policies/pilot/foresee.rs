@@ -18,6 +18,8 @@ const DEPTH: usize = 4;
 const MOST_CALLS: usize = 24;
 /// What is less likely is not followed.
 const UNLIKELY: f32 = 0.05;
+/// What making a template may take at least, as a part of its mean.
+const QUICKEST: f32 = 0.5;
 /// How long a version that gets another's requests is kept ready after that.
 const SETTLES: Duration = Duration::from_secs(600);
 /// How long after its time an announced request may come.
@@ -33,6 +35,8 @@ struct Step {
     caller: VersionId,
     probability: f32,
     from: Duration,
+    /// Nearly all come sooner.
+    late: Duration,
     until: Duration,
     depth: usize,
 }
@@ -59,6 +63,7 @@ impl Pilot {
             caller: arrived.version,
             probability: 1.0,
             from: Duration::ZERO,
+            late: Duration::ZERO,
             until: Duration::ZERO,
             depth: 0,
         }];
@@ -80,6 +85,7 @@ impl Pilot {
                     caller: call.callee,
                     probability,
                     from,
+                    late: step.late + call.late,
                     until,
                     depth: step.depth + 1,
                 };
@@ -102,7 +108,7 @@ impl Pilot {
         actions: &mut Vec<Action>,
     ) {
         let callee = step.caller;
-        if !self.pays(now, callee, step) {
+        if self.is_too_soon(callee, step.late) || !self.pays(now, callee, step) {
             return;
         }
         let Some(mind) = self.minds.entry(callee.0) else {
@@ -145,6 +151,19 @@ impl Pilot {
         } else {
             self.look_at(now, callee, begin);
         }
+    }
+
+    /// Whether a template that is begun now is still being made when its call comes, so that it saves it nothing. Where
+    /// memory is free, it is there for the next one.
+    fn is_too_soon(&self, callee: VersionId, late: Duration) -> bool {
+        let Some(mind) = self.minds.get(callee.0) else {
+            return false;
+        };
+        if mind.is_ready() || mind.no_template || self.price.is_free() {
+            return false;
+        }
+        let makes = self.costs.make_template(mind.runtime, &mind.its);
+        late < makes.mul_f32(QUICKEST)
     }
 
     /// Whether probability × saved time is worth the memory until the call is over.

@@ -356,6 +356,29 @@ fn a_callee_is_ready_while_its_caller_runs() {
 }
 
 #[test]
+fn no_template_is_made_for_a_call_that_comes_before_it() {
+    // Its template takes 100 ms.
+    let ordered = |after: Duration| {
+        let mut small = Small::new(Budget::TEN_MINUTES, 2);
+        small.tell(Event::Calls(Calls {
+            caller: VersionId(0),
+            callee: VersionId(1),
+            part: 1.0,
+            after: Some(after),
+        }));
+        small.request(3_600, 1, None);
+        small.until(20_000);
+        assert!(!small.is_ready(1));
+        small.request(20_001, 0, None);
+        small.until(20_003);
+        let edge = small.pilot.explain(VersionId(0), Instant(small.now));
+        edge.unwrap().callees.edges()[0].record.forecasts
+    };
+    assert_eq!(ordered(Duration::from_secs(1)), 1);
+    assert_eq!(ordered(Duration::from_millis(10)), 0);
+}
+
+#[test]
 fn a_declared_chain_is_followed_to_its_end() {
     let mut small = Small::new(Budget::TEN_MINUTES, 3);
     small.request(0, 9, None);
