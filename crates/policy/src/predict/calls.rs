@@ -8,6 +8,11 @@ use crate::VersionId;
 pub const CALLEES: usize = 8;
 /// What an old request of the caller is worth one request later: about the last two hundred matter.
 const KEEP: f32 = 0.995;
+/// The same for what tells that calls have changed: about the last five matter.
+const KEEP_RECENT: f32 = 0.8;
+/// Standard errors by which the last few must differ from all to be believed instead. Low, since a caller with a few
+/// requests a day would else have its callees expected for days after it calls others.
+const CLEARLY: f32 = 0.7;
 /// Requests that a declaration is worth.
 const DECLARED: f32 = 5.0;
 /// Requests of the caller for which one callee more is watched beside those that are followed.
@@ -16,9 +21,8 @@ const TRIAL: u32 = 8;
 const NO_REQUEST: u64 = u64::MAX;
 /// Delays that were not seen or declared: a call comes at once, or when a caller that takes its time is over.
 const UNKNOWN: (f32, f32) = (1e-4, 40.0);
-/// What the first delay says of the others: they may be so many times shorter, and so many times longer (beyond what is
-/// waited longer than the latest anyway). Narrower, a short first one had the forecasts of the next ten calls end before
-/// they came; wider, it kept more in vain than it foresaw.
+/// What the first delay says of the others: they may be so many times shorter, and so many times longer. Narrower, a short
+/// first one had the forecasts of ten calls end before they came; wider, it kept more in vain than it foresaw.
 const FIRST: (f32, f32) = (2.0, 1.5);
 /// Steps by which quantiles of delays move, as parts of their value; the first ones are longer, by so much of a step
 /// divided by the calls seen, since they begin at one delay.
@@ -30,6 +34,8 @@ const FIRST_STEPS: f32 = 5.0;
 pub struct Callees {
     edges: Box<[Edge]>,
     requests: f32,
+    /// The last few alone.
+    recent: f32,
     watched: Option<Box<Watched>>,
 }
 
@@ -52,6 +58,8 @@ pub struct Edge {
     pub callee: VersionId,
     /// Decayed requests of the caller that made the call.
     calling: f32,
+    /// Those of the last few requests alone.
+    recent: f32,
     /// Decayed calls.
     calls: f32,
     /// Whether a definition says so.
@@ -132,8 +140,10 @@ impl Callees {
     /// The caller has a request.
     pub fn request(&mut self) {
         self.requests = self.requests * KEEP + 1.0;
+        self.recent = self.recent * KEEP_RECENT + 1.0;
         for edge in &mut self.edges {
             edge.calling *= KEEP;
+            edge.recent *= KEEP_RECENT;
             edge.calls *= KEEP;
         }
         if let Some(watched) = &mut self.watched {
@@ -149,8 +159,10 @@ impl Callees {
             match self.watch(callee, request) {
                 Ok(calling) => {
                     // The call that is counted below is among them.
+                    let recent = calling / self.requests.max(1.0) * self.recent;
                     let edge = self.edge(callee, UNKNOWN);
                     (edge.calling, edge.calls) = (calling, calling);
+                    edge.recent = recent;
                 }
                 Err(counts) => return counts,
             }
@@ -168,13 +180,15 @@ impl Callees {
         }
         edge.request = request;
         edge.calling += 1.0;
+        edge.recent += 1.0;
         edge.record.calls += 1;
         let step = STEP * (1.0 + FIRST_STEPS / edge.record.calls as f32);
         edge.early = quantile(edge.early, after, 0.1, step);
         edge.middle = quantile(edge.middle, after, 0.5, step).max(edge.early);
         edge.late = quantile(edge.late, after, 0.9, step).max(edge.middle);
-        let calling = edge.calling;
+        let (calling, recent) = (edge.calling, edge.recent);
         self.requests = self.requests.max(calling);
+        self.recent = self.recent.max(recent);
         true
     }
 
@@ -186,8 +200,10 @@ impl Callees {
             return;
         }
         edge.calling += DECLARED * part.clamp(0.0, 1.0);
+        edge.recent += DECLARED * part.clamp(0.0, 1.0);
         edge.calls += DECLARED * part.clamp(0.0, 1.0);
         self.requests = self.requests.max(DECLARED);
+        self.recent = self.recent.max(DECLARED);
     }
 
     /// No definition says so any more. What was seen stays.
@@ -254,6 +270,7 @@ impl Callees {
             let new = Edge {
                 callee,
                 calling: 0.0,
+                recent: 0.0,
                 calls: 0.0,
                 declared: false,
                 request: NO_REQUEST,
@@ -282,13 +299,23 @@ impl Callees {
     pub fn over(&self, edge: &Edge) -> Expected {
         Expected {
             callee: edge.callee,
-            // One more request that did not call: so that one call alone is no certainty.
-            probability: (edge.calling / (self.requests + 1.0)).min(1.0),
+            probability: self.probability(edge),
             fan_out: edge.calls / edge.calling.max(1e-3),
             from: Duration::from_secs_f32(edge.early * 0.9),
             late: Duration::from_secs_f32(edge.late),
             until: Duration::from_secs_f32(edge.late * 1.5 + 0.05),
         }
+    }
+
+    /// By all that is remembered, unless the last few requests say clearly otherwise.
+    fn probability(&self, edge: &Edge) -> f32 {
+        // One more request that did not call: so that one call alone is no certainty.
+        let usual = (edge.calling / (self.requests + 1.0)).min(1.0);
+        let requests = self.recent.max(1.0);
+        let recent = ((edge.recent + usual) / (requests + 1.0)).min(1.0);
+        let error = ((usual * (1.0 - usual) + 1.0 / requests) / requests).sqrt();
+        let clearly = (recent - usual).abs() > CLEARLY * error;
+        if clearly { recent } else { usual }
     }
 
     /// The edge to a callee.

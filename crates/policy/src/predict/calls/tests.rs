@@ -98,6 +98,28 @@ fn a_declaration_may_be_repeated_and_taken_back() {
 }
 
 #[test]
+fn calls_that_change_are_known_after_a_few() {
+    let mut callees = Callees::default();
+    let likely = |callees: &Callees, callee| {
+        let call = callees.expected().find(|it| it.callee == VersionId(callee));
+        call.map_or(0.0, |it| it.probability)
+    };
+    for request in 0..100u64 {
+        callees.request();
+        // One always, another by every second request.
+        callees.called(VersionId(3), request, Duration::from_secs(1));
+        if request % 2 == 0 {
+            callees.called(VersionId(4), request, Duration::from_secs(1));
+        }
+        let callee = if request < 50 { 1 } else { 2 };
+        callees.called(VersionId(callee), request, Duration::from_secs(1));
+    }
+    assert!(likely(&callees, 3) > 0.95);
+    assert!((0.3..0.7).contains(&likely(&callees, 4)));
+    assert!(likely(&callees, 1) < 0.1 && likely(&callees, 2) > 0.85);
+}
+
+#[test]
 fn of_many_that_are_called_equally_often_some_stay() {
     let mut callees = Callees::default();
     let mut foreseen = 0;
