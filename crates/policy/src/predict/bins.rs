@@ -22,6 +22,19 @@ pub fn minutes(time: Duration) -> u16 {
     u16::try_from(minutes).unwrap_or(LONGEST).min(LONGEST)
 }
 
+/// The same where minutes begin so many nanoseconds later. What is a gap is at least one, and what is none is none.
+pub fn minutes_from(time: Duration, shift: i64) -> u16 {
+    let moved = if shift < 0 {
+        time.saturating_add(Duration::from_nanos(shift.unsigned_abs()))
+    } else {
+        time.saturating_sub(Duration::from_nanos(shift.unsigned_abs()))
+    };
+    match minutes(time) {
+        0 => 0,
+        _ => minutes(moved).max(1),
+    }
+}
+
 /// The bin of a minute. Minute 0 counts as 1.
 pub fn bin(minute: u16) -> usize {
     EDGES[1..BINS].partition_point(|edge| *edge <= minute)
@@ -51,5 +64,22 @@ mod tests {
         assert_eq!(minutes(Duration::from_secs(29)), 0);
         assert_eq!(minutes(Duration::from_secs(30)), 1);
         assert_eq!(minutes(Duration::from_secs(u64::MAX)), LONGEST);
+    }
+
+    #[test]
+    fn minutes_may_begin_later_or_earlier() {
+        let (at, later) = (Duration::from_secs, 25_000_000_000);
+        let around = |gap: u64, shift| minutes_from(at(gap), shift);
+        assert_eq!(
+            [around(754, 0), around(754, -later), around(754, later)],
+            [13, 13, 12]
+        );
+        assert_eq!([around(724, -later), around(784, -later)], [12, 13]);
+        assert_eq!(
+            [around(29, -later), around(40, later)],
+            [0, 1],
+            "what is a gap is one"
+        );
+        assert_eq!(minutes_from(at(u64::MAX), -later), LONGEST);
     }
 }

@@ -96,7 +96,7 @@ impl Past {
         let hazards = all.hazards(like);
         given[SMOOTH] = self.smooth_density(all, &hazards, minutes);
         given[REPEATS] = self.gaps.value_density(minutes);
-        given[BEATS] = self.periods.density(last, minutes);
+        given[BEATS] = self.periods.density(last, self.gaps.shift(), minutes);
         let weight = Population::weight(self.gaps.seen(), versions);
         self.mixture
             .learn(beliefs, like.class(), weight as f32, given);
@@ -158,7 +158,7 @@ impl Past {
         for (value, share) in self.gaps.values() {
             curve.near(value, share * shares[REPEATS]);
         }
-        for expected in self.periods.expected(last) {
+        for expected in self.periods.expected(last, self.gaps.shift()) {
             let first = expected.minutes.saturating_sub(expected.spread).max(1);
             for minute in first..=expected.minutes + expected.spread {
                 let mass = expected.mass * expected.near(minute) * shares[BEATS];

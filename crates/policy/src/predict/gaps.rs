@@ -22,6 +22,7 @@ pub struct Gaps {
     counts: [f32; VALUES],
     seen: u32,
     last: u16,
+    shift: i16,
 }
 
 impl Default for Gaps {
@@ -33,6 +34,7 @@ impl Default for Gaps {
             counts: [0.0; VALUES],
             seen: 0,
             last: 0,
+            shift: 0,
         }
     }
 }
@@ -62,6 +64,16 @@ impl Gaps {
     fn weakest(&self) -> usize {
         let by_count = |a: &usize, b: &usize| self.counts[*a].total_cmp(&self.counts[*b]);
         (0..VALUES).min_by(by_count).unwrap_or(0)
+    }
+
+    /// From the next one on, gaps end so many milliseconds beyond whole minutes.
+    pub fn end_at(&mut self, shift: i16) {
+        self.shift = shift;
+    }
+
+    /// How far beyond whole minutes they end, in nanoseconds: all minutes of them are so much later.
+    pub fn shift(&self) -> i64 {
+        i64::from(self.shift) * 1_000_000
     }
 
     /// How many gaps were seen.

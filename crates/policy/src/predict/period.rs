@@ -141,8 +141,9 @@ impl Periods {
         }
     }
 
-    /// What is expected after `last`, the last arrival, soonest first. What is overdue is not.
-    pub fn expected(&self, last: Instant) -> impl Iterator<Item = Expected> {
+    /// What is expected after `last`, the last arrival, soonest first, in minutes that begin so many nanoseconds
+    /// later. What is overdue is not.
+    pub fn expected(&self, last: Instant, shift: i64) -> impl Iterator<Item = Expected> {
         let mut calls = [(0u64, 0u64, 0f32); KEPT * AHEAD];
         let mut count = 0;
         for beat in self.beats.iter().filter(|beat| beat.is_alive(last.0)) {
@@ -162,7 +163,7 @@ impl Periods {
                 let mass = left * confidence;
                 left -= mass;
                 Expected {
-                    minutes: bins::minutes(Duration::from_nanos(after)).max(1),
+                    minutes: bins::minutes_from(Duration::from_nanos(after), shift).max(1),
                     spread: (2 * jitter / MINUTE).clamp(1, 5) as u16,
                     mass,
                 }
@@ -170,8 +171,8 @@ impl Periods {
     }
 
     /// The probability that the beats gave to a call just so many minutes after `last`.
-    pub fn density(&self, last: Instant, minutes: u16) -> f32 {
-        self.expected(last)
+    pub fn density(&self, last: Instant, shift: i64, minutes: u16) -> f32 {
+        self.expected(last, shift)
             .map(|expected| expected.mass * expected.near(minutes))
             .sum()
     }

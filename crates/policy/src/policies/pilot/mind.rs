@@ -40,7 +40,7 @@ pub(super) struct Mind {
     /// Minutes with requests, decayed.
     pub active: f32,
     pub past: Past,
-    /// How exactly it keeps to minutes.
+    /// At which seconds its gaps end, and how exactly.
     pub fine: Fine,
     /// How far from its minute a request may come, in nanoseconds.
     pub radius: u64,
@@ -258,21 +258,26 @@ impl Mind {
     /// The minute of the open gap that is not over yet, from 1 on.
     pub(super) fn minute(&self, now: Instant) -> u16 {
         let since = now.0.saturating_sub(self.gap_since().0);
-        let minute = (since + MINUTE - self.radius) / MINUTE;
+        let minute =
+            (since + MINUTE - self.radius).saturating_add_signed(-self.past.gaps.shift()) / MINUTE;
         u16::try_from(minute)
             .unwrap_or(bins::LONGEST)
             .clamp(1, bins::LONGEST)
     }
 
-    /// When a minute of the open gap begins: as much before it as a request may come early.
+    /// When a minute of the open gap begins: as much before it as a request may come early. The first begins no
+    /// later than gaps do.
     pub(super) fn begins(&self, minute: u16) -> Instant {
         let after = (u64::from(minute) * MINUTE).saturating_sub(self.radius);
+        let shift = self.past.gaps.shift();
+        let after = after.saturating_add_signed(if minute == 1 { shift.min(0) } else { shift });
         Instant(self.gap_since().0.saturating_add(after))
     }
 
     /// When the last minute before this one is over.
     pub(super) fn is_over(&self, minute: u16) -> Instant {
         let after = u64::from(minute.saturating_sub(1)) * MINUTE + self.radius;
+        let after = after.saturating_add_signed(self.past.gaps.shift());
         Instant(self.gap_since().0.saturating_add(after))
     }
 

@@ -20,14 +20,15 @@ const FEW: u32 = 16;
 impl Pilot {
     pub(super) fn deployed(&mut self, now: Instant, deployed: &Deployed) {
         let after = deployed.after.and_then(|after| self.minds.get(after.0));
-        let inherited = after.map(|old| (old.past, old.its, old.callees.clone()));
+        let inherited = after.map(|old| (old.past, old.fine, old.its, old.callees.clone()));
         let Some(mind) = self.minds.entry(deployed.version.0) else {
             return;
         };
         if mind.last.is_none() {
             mind.since = now;
-            if let Some((past, its, callees)) = inherited {
-                (mind.past, mind.its, mind.callees) = (past, its, callees);
+            if let Some((past, fine, its, callees)) = inherited {
+                (mind.past, mind.fine) = (past, fine);
+                (mind.its, mind.callees) = (its, callees);
             }
         }
         self.ledger
@@ -103,18 +104,19 @@ impl Pilot {
                 mind.count(0);
             }
             Some(last) => {
-                mind.fine.add(now.since(last));
                 // Busy versions do not speak for all others.
                 if mind.past.gaps.seen() < FEW {
                     self.fine.add(now.since(last));
                 }
-                let minutes = bins::minutes(now.since(last));
+                let minutes = bins::minutes_from(now.since(last), mind.past.gaps.shift());
                 if minutes > 0 {
                     let weight = mind.weight;
                     mind.past
                         .add(last, now, minutes, &mut self.all, &mut self.beliefs, weight);
                     mind.count(minutes);
                 }
+                mind.fine.add(now.since(last));
+                mind.past.gaps.end_at(mind.fine.shift());
             }
         }
         mind.radius = (mind.fine.radius(&self.fine) * MINUTE as f32) as u64;

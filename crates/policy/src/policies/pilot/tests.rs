@@ -259,6 +259,20 @@ fn an_hourly_version_is_ready_on_the_hour_alone() {
     );
 }
 
+/// 12 minutes and 34 seconds apart: as near to its time as one that keeps to whole minutes.
+#[test]
+fn a_version_that_keeps_to_other_seconds_is_ready_at_those() {
+    let mut small = Small::new(Budget::TEN_MINUTES, 1);
+    let gap = 754;
+    let cold = (0..60).filter(|call| small.request(call * gap, 0, None) && *call > 30);
+    assert_eq!(cold.count(), 0);
+    for call in 60..80 {
+        small.until(call * gap - 25);
+        assert!(!small.is_ready(0), "{call}: half a minute before its time");
+        assert!(!small.request(call * gap, 0, None), "{call}");
+    }
+}
+
 #[test]
 fn on_a_node_with_room_nothing_is_given_up() {
     let mut small = Small::new(Budget::Node, 2);
@@ -542,9 +556,13 @@ proptest! {
 
     /// A gap is told from the next by minutes, so every look has an end.
     #[test]
-    fn minutes_and_moments_agree(minute in 1u16..12_000, radius in MINUTE / 10..=MINUTE / 2) {
-        let mind = Mind { last: Some(Instant(5 * MINUTE)), ..Mind::default() };
-        let mind = Mind { radius, ..mind };
+    fn minutes_and_moments_agree(
+        minute in 1u16..12_000,
+        radius in MINUTE / 10..=MINUTE / 2,
+        shift in -(MINUTE as i64) / 2..=MINUTE as i64 / 2,
+    ) {
+        let mut mind = Mind { last: Some(Instant(5 * MINUTE)), radius, ..Mind::default() };
+        mind.past.gaps.end_at((shift / 1_000_000) as i16);
         prop_assert_eq!(mind.minute(mind.begins(minute)), minute);
         prop_assert_eq!(mind.minute(mind.is_over(minute + 1)), minute + 1);
         prop_assert_eq!(mind.minute(Instant(mind.is_over(minute + 1).0 - 1)), minute);

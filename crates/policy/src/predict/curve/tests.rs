@@ -68,7 +68,7 @@ proptest! {
         for minute in [1, 2, 5, 9, 30, 60, 61, 240] {
             let mixed = shares[SMOOTH] * past.smooth_density(&all, &hazards, minute)
                 + shares[REPEATS] * past.gaps.value_density(minute)
-                + shares[BEATS] * past.periods.density(last, minute);
+                + shares[BEATS] * past.periods.density(last, 0, minute);
             let drawn = curve.left(minute) - curve.left(minute + 1);
             prop_assert!((mixed - drawn).abs() < 2e-3, "{minute}: {mixed} and {drawn}");
         }

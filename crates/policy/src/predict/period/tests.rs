@@ -25,7 +25,7 @@ fn three_calls_make_a_beat() {
     let periods = fed(&[10.0, 70.0, 130.0]);
     let period = periods.strongest(at(130.0)).unwrap();
     assert_eq!(period.every, Duration::from_secs(3_600));
-    let next = periods.expected(at(130.0)).next().unwrap();
+    let next = periods.expected(at(130.0), 0).next().unwrap();
     assert_eq!(next.minutes, 60);
     assert!(next.mass > 0.8, "{next:?}");
 }
@@ -51,7 +51,7 @@ fn calls_between_beats_and_beats_without_calls() {
     // From a call out of turn, the next beat is as far as it is.
     let mut later = periods;
     later.add(at(290.0));
-    assert_eq!(later.expected(at(290.0)).next().unwrap().minutes, 10);
+    assert_eq!(later.expected(at(290.0), 0).next().unwrap().minutes, 10);
 }
 
 /// As `rate(1 minute)` calls: by the second, or late by what the platform and its clock take.
@@ -69,7 +69,7 @@ fn a_beat_of_a_minute_is_one_of_a_minute() {
         let off = period.every.abs_diff(Duration::from_secs(60));
         assert!(off < Duration::from_secs(3), "{late_ms}: {period:?}");
         assert!(period.confidence > 0.9, "{late_ms}: {period:?}");
-        let next = periods.expected(last).next().unwrap();
+        let next = periods.expected(last, 0).next().unwrap();
         assert!(next.minutes == 1 && next.mass > 0.9, "{late_ms}: {next:?}");
     }
 }
@@ -97,10 +97,10 @@ proptest! {
             periods.add(at(beat(n)));
         }
         let last = at(beat(29));
-        let expected = periods.expected(last).next().unwrap();
+        let expected = periods.expected(last, 0).next().unwrap();
         prop_assert!(expected.minutes.abs_diff(period as u16) <= 1, "{expected:?}");
         prop_assert!(expected.mass > 0.5);
-        let sum: f32 = periods.expected(last).map(|it| it.mass).sum();
+        let sum: f32 = periods.expected(last, 0).map(|it| it.mass).sum();
         prop_assert!(sum <= 1.0 + 1e-5);
     }
 
@@ -111,7 +111,7 @@ proptest! {
         calls.sort_by(f64::total_cmp);
         let periods = fed(&calls);
         let last = at(calls[calls.len() - 1]);
-        let expected: Vec<Expected> = periods.expected(last).collect();
+        let expected: Vec<Expected> = periods.expected(last, 0).collect();
         prop_assert!(expected.iter().all(|it| it.mass >= 0.0 && it.minutes >= 1));
         prop_assert!(expected.iter().map(|it| it.mass).sum::<f32>() <= 1.0 + 1e-5);
         prop_assert!(expected.windows(2).all(|two| two[0].minutes <= two[1].minutes));
