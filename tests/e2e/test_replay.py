@@ -31,6 +31,6 @@ def test_the_simulator_foretells_what_a_platform_does(new_platform, tmp_path):
 
 def test_a_replay_wants_a_policy_at_its_own_speed(platform):
     refused = platform.pilot("replay", EXCERPT, "--minutes", "1", check=False)
-    assert refused.returncode == 2 and 'name = "60x:fixed:' in refused.stderr, refused
+    assert refused.returncode == 2 and 'name = "60x:pilot:node"' in refused.stderr, refused
     names = [function["FunctionName"] for function in platform.client().list_functions(MaxItems=50)["Functions"]]
     assert not [name for name in names if name.startswith("replay-")]

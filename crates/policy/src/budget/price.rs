@@ -20,10 +20,7 @@ const SCARCE: f64 = 5e-5;
 const LOWEST: f64 = 3e-8;
 const HIGHEST: f64 = 1.0;
 /// Below that part of what a node, or a budget of memory, has, memory is free.
-const FREE: f64 = 0.8;
-/// Below that part nothing that saves an init is given up for its price: idle instances, which save a fork, leave the
-/// room that starts find.
-const FULL: f64 = 0.97;
+const FREE: f64 = 0.95;
 /// Over how long a surplus or a debt is evened out.
 const HORIZON_S: f64 = 2.0 * 3_600.0;
 /// How fast the price follows: by so much of the logarithm of what is spent over what may be, each minute.
@@ -46,8 +43,6 @@ pub struct Price {
     looked: Option<Look>,
     spending: f64,
     income: f64,
-    /// Whether what saves an init has a price too.
-    full: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,7 +69,6 @@ impl Price {
             looked: None,
             spending: 0.0,
             income: 0.0,
-            full: matches!(budget, Budget::Shadow(_)),
         }
     }
 
@@ -88,9 +82,10 @@ impl Price {
         self.price <= 0.0
     }
 
-    /// Whether a template that is there stays, whatever it is worth: nobody needs its room.
+    /// Whether a template that is there stays, whatever it is worth, until others need its room: idle instances leave
+    /// what starts find.
     pub fn leaves_templates(&self) -> bool {
-        !self.full
+        !matches!(self.budget, Budget::Shadow(_))
     }
 
     /// The price at which something is made ready that is not: where memory is free, that of scarce memory, lest
@@ -136,7 +131,6 @@ impl Price {
         let smooth = (SMOOTH * seconds / EVERY.as_secs_f64()).min(1.0);
         self.spending += smooth * ((look.spent - last.spent) / seconds - self.spending);
         self.income += smooth * ((look.shadow - last.shadow) / seconds - self.income);
-        self.full = matches!(self.budget, Budget::Shadow(_)) || fill >= FULL;
         match self.budget {
             Budget::Shadow(_) => {
                 let surplus = (look.shadow - look.spent) / HORIZON_S;
@@ -149,7 +143,7 @@ impl Price {
             Budget::Node | Budget::Bytes(_) if fill < FREE => self.price = 0.0,
             Budget::Node | Budget::Bytes(_) => {
                 self.price = self.price.max(SCARCE / 2.0);
-                self.follow(fill, 0.9, seconds);
+                self.follow(fill, FREE, seconds);
             }
         }
     }
