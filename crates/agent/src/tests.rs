@@ -179,7 +179,8 @@ impl World {
         self.until(|world| world.counts().1 > 0).await;
     }
 
-    /// Waits until the condition holds; the test's own time limit ends the wait.
+    /// Waits until the condition holds. Where the clock is paused, so is the limit, which is over as soon as nothing that
+    /// tokio knows of is left to do.
     async fn until(&self, mut holds: impl FnMut(&Self) -> bool) {
         let held = tokio::time::timeout(PATIENCE, async {
             while !holds(self) {

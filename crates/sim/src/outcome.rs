@@ -27,7 +27,7 @@ pub struct Outcome {
     pub ahead: u64,
     /// Forecasts, and what came of them.
     pub ledger: Ledger,
-    /// Most memory that was in use at once, zygotes not counted.
+    /// Most memory of nodes that was taken at once, zygotes not counted: what there was weighed, or was promised.
     pub peak: Bytes,
     /// Numbers about the run itself.
     pub tally: Tally,

@@ -13,8 +13,7 @@ pub const EVERY: Duration = Duration::from_secs(60);
 /// The price that the shadow of ten minutes begins with. What balances the day series of the Azure Functions 2019 data
 /// is 5e-5; less spends what there is before a short trace is over.
 const FIRST: f64 = 2e-5;
-/// The price that what is made ready is held against while memory is free, and about what it begins with when it is no
-/// longer.
+/// The price of a node's memory when it is scarce, and what is made ready while it is free is held against.
 const SCARCE: f64 = 5e-5;
 /// Nothing is worth so little that the shadow of ten minutes could buy it and have enough for what comes.
 const LOWEST: f64 = 3e-8;
@@ -141,10 +140,7 @@ impl Price {
                 self.follow(is, may, seconds);
             }
             Budget::Node | Budget::Bytes(_) if fill < FREE => self.price = 0.0,
-            Budget::Node | Budget::Bytes(_) => {
-                self.price = self.price.max(SCARCE / 2.0);
-                self.follow(fill, FREE, seconds);
-            }
+            Budget::Node | Budget::Bytes(_) => self.price = SCARCE,
         }
     }
 

@@ -167,7 +167,7 @@ impl World<'_> {
     }
 
     /// What was held for a forecast, and no request came, was held in vain up to now.
-    fn no_longer_expected(&mut self, version: VersionId, node: NodeId) {
+    pub(super) fn no_longer_expected(&mut self, version: VersionId, node: NodeId) {
         let seat = self.seats.at_mut(version, node);
         if let Some((source, since)) = seat.forecast.take() {
             let fact = self.facts.of(version);
@@ -226,7 +226,7 @@ impl World<'_> {
     /// Whether a template of that version has room, or the policy makes some for it, as it is asked to once no request
     /// waits for room. It may say instead that it wants none.
     fn has_room_for_template(&mut self, version: VersionId, node: NodeId) -> bool {
-        let need = self.facts.of(version).making_takes;
+        let need = self.facts.of(version).room_to_make;
         let lacks = |world: &Self| world.seats.shortage(version, node, need, world.facts);
         let memory = lacks(self);
         if self.seats.at(version, node).template != Holding::None || memory.0 == 0 {
@@ -260,7 +260,7 @@ impl World<'_> {
         }
         let fact = self.facts.of(version);
         let (seat, need) = match rung {
-            Rung::Template => (self.seats.at(version, node).template, fact.making_takes),
+            Rung::Template => (self.seats.at(version, node).template, fact.room_to_make),
             _ => (self.seats.at(version, node).spare, fact.spare),
         };
         let template = self.seats.at(version, node).template;

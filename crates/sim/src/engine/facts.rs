@@ -35,7 +35,7 @@ pub(crate) struct Fact {
     /// What such an instance takes of its node's room.
     pub(crate) forked_takes: Bytes,
     /// What a template takes of it while it is made.
-    pub(crate) making_takes: Bytes,
+    pub(crate) room_to_make: Bytes,
     /// Its own initialisation, in milliseconds.
     pub(crate) user_init_ms: f64,
     pub(crate) durations: Durations,
@@ -53,8 +53,8 @@ impl Facts {
             let memory = said.unwrap_or(options.memory).min(MOST_MEMORY);
             let weighs = &class_of(profile, class).memory;
             let (template, forked) = (weighs.template.of(memory), weighs.forked.of(memory));
-            let takes = |weighs| match options.room {
-                Room::Weighed => weighs,
+            let takes = |weight| match options.room {
+                Room::Weighed => weight,
                 Room::Promised => memory,
             };
             Fact {
@@ -65,7 +65,7 @@ impl Facts {
                 spare: weighs.spare.of(memory),
                 forked,
                 forked_takes: takes(forked),
-                making_takes: takes(template),
+                room_to_make: takes(template),
                 durations: function.durations.unwrap_or(default),
                 user_init_ms: profile
                     .user_init_ms

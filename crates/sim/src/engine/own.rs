@@ -39,6 +39,11 @@ impl World<'_> {
         };
         for id in give_up(self.now, &self.kept(node), shortage, spared) {
             let (version, rung) = numbered(id);
+            if rung == Rung::Template {
+                // With what is forked from it, be that in the making.
+                self.no_longer_expected(version, node);
+                self.drop_holding(version, node, Rung::Spare);
+            }
             self.drop_holding(version, node, rung);
         }
         self.tell_queued();
@@ -95,22 +100,30 @@ impl World<'_> {
 
     fn order_template(&mut self, version: VersionId, node: NodeId) {
         let template = (version, node);
-        if !self.missed.0.contains(&template) {
+        let fact = self.facts.of(version);
+        let fits = !self.seats.is_too_much(fact.weighted(fact.room_to_make.0));
+        if fits && !self.missed.0.contains(&template) {
             self.missed.0.push_back(template);
         }
     }
 
-    /// Makes what was missed as far as there is room. One at a time asks for some.
+    /// Makes what was missed and has room. Of the others one on each node asks for some.
     pub(super) fn make_missed(&mut self) {
-        while let Some(&(version, node)) = self.missed.0.front() {
-            if self.seats.at(version, node).wanted >= Rung::Template {
+        let mut asked = Vec::new();
+        for (version, node) in std::mem::take(&mut self.missed.0) {
+            if self.seats.at(version, node).wanted < Rung::Template {
+                continue;
+            }
+            let need = self.facts.of(version).room_to_make;
+            let fits = self.seats.shortage(version, node, need, self.facts).0 == 0;
+            if fits || !asked.contains(&node) {
                 self.make(version, node, Rung::Template);
+                asked.extend((!fits).then_some(node));
             }
             let seat = self.seats.at(version, node);
             if seat.wanted >= Rung::Template && seat.template == Holding::None {
-                return;
+                self.order_template(version, node);
             }
-            self.missed.0.pop_front();
         }
     }
 }

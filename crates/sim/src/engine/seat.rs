@@ -138,7 +138,7 @@ impl Seat {
     /// What it takes of its node's room.
     fn takes(&self, fact: &Fact) -> u64 {
         let template = match self.template {
-            Holding::Making => fact.making_takes,
+            Holding::Making => fact.room_to_make,
             Holding::None | Holding::There => fact.template,
         };
         self.sum(fact, template, fact.forked_takes).total()
@@ -344,6 +344,11 @@ impl Seats {
         let need = facts.of(version).weighted(need.0);
         let used = self.used[node.0 as usize];
         Bytes(used.saturating_add(need).saturating_sub(limit))
+    }
+
+    /// Whether no node could ever have so much.
+    pub(crate) fn is_too_much(&self, bytes: u64) -> bool {
+        self.limit.is_some_and(|limit| bytes > limit)
     }
 
     /// The node with the most room.

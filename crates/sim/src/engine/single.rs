@@ -81,8 +81,9 @@ fn serve(world: &mut World<'_>, id: InstanceId) {
         return;
     };
     debug_assert!(instance.part == Part::Idle);
-    let memory = instance.weighs;
+    let (memory, node) = (instance.weighs, instance.node);
     let (forecast, version, began) = (instance.forecast.take(), instance.version, instance.began);
+    world.seats.at_mut(version, node).last_used = world.now.0;
     world
         .forecasts
         .unused(forecast, version, began, world.now, memory);

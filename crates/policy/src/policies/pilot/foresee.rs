@@ -281,7 +281,7 @@ impl Pilot {
         let Some(old) = self.minds.get(shift.from.0) else {
             return;
         };
-        let past = old.past;
+        let (past, fine) = (old.past, old.fine);
         let (known, last) = (self.books.version(shift.from), old.last);
         let part = shift.part.clamp(0.0, 1.0);
         // What is busy and idle, and what was busy at once within the last minutes.
@@ -294,7 +294,7 @@ impl Pilot {
             return;
         };
         if new.last.is_none() {
-            new.past = past;
+            (new.past, new.fine) = (past, fine);
         }
         let forecast = Forecast {
             by: Source::Shift(shift.from),
