@@ -164,7 +164,10 @@ impl Cache {
                 self.groups.starting(instance, &at, &self.books);
                 self.shrink(at.node, actions);
             }
-            Seen::Busy(instance, at) => self.groups.busy(instance, &at, &self.books),
+            Seen::Busy(instance, at) => {
+                self.groups.busy(instance, &at, &self.books);
+                self.shrink(at.node, actions);
+            }
             Seen::Gone(instance, at) => self.groups.gone(instance, &at, &self.books),
             Seen::Idle { instance, at, .. } => {
                 self.groups.idle(instance, &at, &self.books);

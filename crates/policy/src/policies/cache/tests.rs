@@ -243,6 +243,35 @@ impl Model {
     }
 }
 
+/// Of two instances that become idle at once the only request that waits gets one: the other is not about to be used.
+#[test]
+fn what_becomes_idle_beside_the_instance_that_serves_leaves_the_room_that_is_exceeded() {
+    let mut trial = node("cidre", ROOM, &SIZES);
+    let requests = [
+        (0, 3, 2),
+        (0, 0, 0),
+        (0, 1, 53),
+        (1, 0, 0),
+        (1, 0, 0),
+        (15, 0, 0),
+        (8, 0, 0),
+        (17, 0, 0),
+        (5, 1, 0),
+        (1, 0, 0),
+        (5, 3, 3),
+        (0, 1, 3),
+        (0, 1, 3),
+        (3, 3, 0),
+    ];
+    let mut now = 0;
+    for (wait, version, takes) in requests {
+        now += wait;
+        trial.request(now, version, takes);
+        let (used, any_idle) = trial.used(0);
+        assert!(used <= Bytes::mib(ROOM) || !any_idle, "{used} at {now}");
+    }
+}
+
 proptest! {
     /// One instance of each version at most, each request over before the next: when which version is
     /// evicted is what the paper's formula says.
