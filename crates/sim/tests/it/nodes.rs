@@ -141,3 +141,20 @@ fn memory_is_each_nodes_own() {
         "nowhere is room for any, whatever they have together"
     );
 }
+
+/// The templates of three functions take 50 MiB each, two of them on the first node, where three idle forks have taken
+/// what was left.
+#[test]
+fn a_start_goes_where_its_template_is_and_idle_instances_make_room() {
+    let busy = [(1_000, 0, 2_000); 3];
+    let trace = by_request(3, &[&busy[..], &[(20_000, 2, 500)]].concat(), 1);
+    let options = Options {
+        ladder: Some(Ladder::Template),
+        ..options(2, Some(130))
+    };
+    let report = simulate(&trace, &options, &["pilot:node"]);
+    let kinds = report.runs[0].outcome.functions[2].kinds;
+    // Warm, spare, forked, zygote, booted.
+    assert_eq!((kinds[3], kinds[4]), (0, 0), "{kinds:?}");
+    assert_eq!(kinds.iter().sum::<u64>(), 1, "{kinds:?}");
+}

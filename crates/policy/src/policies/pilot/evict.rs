@@ -109,6 +109,19 @@ impl Pilot {
         })
     }
 
+    /// Whether a node has so much room once what saves no more than a fork has gone.
+    pub(super) fn makes_room(&self, node: NodeId, room: Bytes) -> bool {
+        let mut free = self.books.free(node).0;
+        let light = self
+            .could_go(node)
+            .filter(|(_, part, ..)| *part != Part::Template);
+        free >= room.0
+            || light.into_iter().any(|(_, _, _, there)| {
+                free = free.saturating_add(there.0);
+                free >= room.0
+            })
+    }
+
     /// A start needs room. Idle instances go in any case, so that what waits for room gets it in the end; what is held
     /// for starts goes only if that is enough: until what is busy is done, it would be of no use.
     fn relieve(

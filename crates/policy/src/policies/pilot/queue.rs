@@ -23,7 +23,7 @@ use crate::durations::Durations;
 use crate::event::{Event, Waits};
 use crate::placement::place;
 use crate::ranking::Ranking;
-use crate::{MOST_VERSIONS, Ticket, VersionId, later};
+use crate::{MOST_VERSIONS, NodeId, Ticket, VersionId, later};
 
 /// What an expected wait may exceed that of starting at once and taking what is ready first, as a part of it.
 const SLACK: f64 = 0.02;
@@ -155,7 +155,7 @@ impl Pilot {
     }
 
     fn put_off(&self, now: Instant, version: VersionId, ahead: u32) -> Option<PutOff> {
-        let node = place(&self.books, version);
+        let node = self.place(version);
         if self.starts_soon(version) || self.books.version(version).rung(node) >= Rung::Template {
             return None;
         }
@@ -216,7 +216,19 @@ impl Pilot {
         }
         actions.push(Action::Start {
             ticket: waits.ticket,
-            node: place(&self.books, waits.version),
+            node: self.place(waits.version),
         });
+    }
+
+    /// The node for a start of a version: the one with its template, where what is idle makes room if need be, before
+    /// any where it would pay for an init.
+    fn place(&self, version: VersionId) -> NodeId {
+        let usual = place(&self.books, version);
+        let home = self.minds.get(version.0).filter(|mind| {
+            mind.template.is_some()
+                && mind.home != usual
+                && self.makes_room(mind.home, mind.fork_room())
+        });
+        home.map_or(usual, |mind| mind.home)
     }
 }
