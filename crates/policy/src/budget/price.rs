@@ -58,7 +58,7 @@ impl Price {
             // The last moment that the shadow keeps is worth about one part in its time: hazards fall as one over
             // the time that has passed.
             Budget::Shadow(keep_alive) => {
-                (FIRST * shorter(keep_alive)).clamp(lowest(budget), HIGHEST)
+                (FIRST * shorter(keep_alive)).clamp(lowest(keep_alive), HIGHEST)
             }
             Budget::Node | Budget::Bytes(_) => 0.0,
         };
@@ -131,26 +131,26 @@ impl Price {
         self.spending += smooth * ((look.spent - last.spent) / seconds - self.spending);
         self.income += smooth * ((look.shadow - last.shadow) / seconds - self.income);
         match self.budget {
-            Budget::Shadow(_) => {
+            Budget::Shadow(keep_alive) => {
                 let surplus = (look.shadow - look.spent) / HORIZON_S;
                 let may = (self.income + surplus).max(self.income * 0.05);
                 // Being short saves at random: the price has been too low.
                 let short = self.is_short(ledger);
                 let is = if short { may * SHORT } else { self.spending };
-                self.follow(is, may, seconds);
+                self.follow(is, may, seconds, lowest(keep_alive));
             }
             Budget::Node | Budget::Bytes(_) if fill < FREE => self.price = 0.0,
             Budget::Node | Budget::Bytes(_) => self.price = SCARCE,
         }
     }
 
-    fn follow(&mut self, is: f64, may: f64, seconds: f64) {
+    fn follow(&mut self, is: f64, may: f64, seconds: f64, lowest: f64) {
         if is <= 0.0 || may <= 0.0 {
             return;
         }
         let step =
             FOLLOW * (is / may).ln().clamp(-1.0, 2.0) * (seconds / EVERY.as_secs_f64()).min(10.0);
-        self.price = (self.price * step.exp()).clamp(lowest(self.budget), HIGHEST);
+        self.price = (self.price * step.exp()).clamp(lowest, HIGHEST);
     }
 }
 
@@ -160,9 +160,6 @@ fn shorter(keep_alive: Duration) -> f64 {
 }
 
 /// The lowest price. The longer the shadow keeps, the more of what it would spend is left over in any case.
-fn lowest(budget: Budget) -> f64 {
-    match budget {
-        Budget::Shadow(keep_alive) => LOWEST * shorter(keep_alive).min(1.0).powi(2),
-        Budget::Node | Budget::Bytes(_) => LOWEST,
-    }
+fn lowest(keep_alive: Duration) -> f64 {
+    LOWEST * shorter(keep_alive).min(1.0).powi(2)
 }

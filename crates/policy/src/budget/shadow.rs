@@ -1,4 +1,4 @@
-//! What a fixed keep-alive would have kept of one version on the same requests, in 56 bytes.
+//! What a fixed keep-alive would have kept of one version on the same requests, in 64 bytes.
 //!
 //! Such a policy, always using the instance that became idle last, has at any time as many instances as
 //! were busy at once at most within that time. A few peaks are followed; where more would be

@@ -253,10 +253,10 @@ impl Callees {
         }
         watched.request = request;
         watched.calling += 1;
-        // One call fewer than was seen, against one more of the weakest, which may be about to come: so that of callees
-        // that are called equally often those that are followed stay.
         // Requests that ran already when the watch began may call, too.
         let requests = watched.requests.max(watched.calling);
+        // One call fewer than was seen, against one more of the weakest, which may be about to come: so that of callees
+        // that are called equally often those that are followed stay.
         let before = (watched.calling - 1) as f32 / requests as f32;
         let holds = weakest.map_or(0.0, |it| (it.calling + 1.0) / (self.requests + 1.0));
         if before <= holds {

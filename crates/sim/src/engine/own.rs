@@ -8,8 +8,7 @@ use pilotlight_model::ids::InstanceId;
 use pilotlight_model::ladder::Rung;
 use pilotlight_model::start::{Instant, StartKind};
 use pilotlight_policy::event::Shortage;
-use pilotlight_policy::giving_up::{Holding as Kept, give_up};
-use pilotlight_policy::{Bytes, NodeId, VersionId};
+use pilotlight_policy::{Bytes, NodeId, VersionId, giving_up};
 
 use super::World;
 use super::seat::Holding;
@@ -37,7 +36,7 @@ impl World<'_> {
             memory,
             instances: 0,
         };
-        for id in give_up(self.now, &self.kept(node), shortage, spared) {
+        for id in giving_up::give_up(self.now, &self.kept(node), shortage, spared) {
             let (version, rung) = numbered(id);
             if rung == Rung::Template {
                 // With what is forked from it, be that in the making.
@@ -50,7 +49,7 @@ impl World<'_> {
     }
 
     /// Templates and spares of a node.
-    fn kept(&self, node: NodeId) -> Vec<Kept> {
+    fn kept(&self, node: NodeId) -> Vec<giving_up::Holding> {
         let mut all = Vec::new();
         for version in (0..self.facts.all().len() as u32).map(VersionId) {
             let (seat, fact) = (self.seats.at(version, node), self.facts.of(version));
@@ -64,7 +63,7 @@ impl World<'_> {
                 (seat.spare, Rung::Spare, fact.spare, StartKind::Forked),
             ] {
                 if holding == Holding::There {
-                    all.push(Kept {
+                    all.push(giving_up::Holding {
                         instance: number(version, rung),
                         rung,
                         memory: Bytes(fact.weighted(memory.0)),

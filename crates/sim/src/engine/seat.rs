@@ -168,6 +168,15 @@ impl Seat {
     }
 }
 
+/// An instance's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// Of its node's room.
+    pub(crate) takes: Bytes,
+    /// By itself, beside what it shares with a template.
+    pub(crate) weighs: Bytes,
+}
+
 /// All seats of a cluster.
 #[derive(Debug)]
 pub(crate) struct Seats {
@@ -299,34 +308,21 @@ impl Seats {
         Bytes(self.peak)
     }
 
-    /// What a start of that kind would take of the node's room.
-    pub(crate) fn need(
+    /// What an instance of that kind takes of the node's room, and what it weighs.
+    pub(crate) fn size(
         &self,
         version: VersionId,
         node: NodeId,
         kind: StartKind,
         facts: &Facts,
-    ) -> Bytes {
+    ) -> Size {
         let fact = facts.of(version);
-        match self.at(version, node).template {
-            Holding::There if was_forked(kind) => fact.forked_takes,
-            _ => fact.memory,
-        }
-    }
-
-    /// What an instance of that kind weighs.
-    pub(crate) fn weight(
-        &self,
-        version: VersionId,
-        node: NodeId,
-        kind: StartKind,
-        facts: &Facts,
-    ) -> Bytes {
-        let fact = facts.of(version);
-        match self.at(version, node).template {
-            Holding::There if was_forked(kind) => fact.forked,
-            _ => fact.memory,
-        }
+        let beside = self.at(version, node).template == Holding::There && was_forked(kind);
+        let (takes, weighs) = match beside {
+            true => (fact.forked_takes, fact.forked),
+            false => (fact.memory, fact.memory),
+        };
+        Size { takes, weighs }
     }
 
     /// What is missing on a node for so much more of a version. A version that stands for several takes as

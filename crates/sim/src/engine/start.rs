@@ -9,9 +9,8 @@ use pilotlight_policy::action::Source;
 use pilotlight_policy::event::{Idle, Measured, Shortage, Started, Starting};
 use pilotlight_policy::{Bytes, Event, NodeId, Ticket, VersionId};
 
-use super::facts::Facts;
 use super::instances::Instance;
-use super::seat::{Holding, Part, Seats};
+use super::seat::{Holding, Part, Size};
 use super::{Timer, World};
 use crate::draw::Stream;
 
@@ -26,7 +25,7 @@ impl World<'_> {
     ) -> Option<InstanceId> {
         self.seats.at_mut(version, node).last_used = self.now.0;
         let kind = self.best_kind(version, node);
-        let need = self.seats.need(version, node, kind, self.facts);
+        let need = self.seats.size(version, node, kind, self.facts).takes;
         // Nothing goes for what nobody waits for, as on a node.
         let fits = match ticket {
             Some(_) => self.make_room(version, node, need),
@@ -38,7 +37,7 @@ impl World<'_> {
         // Pressure may have taken what the start was to come from.
         let kind = self.best_kind(version, node);
         let took = self.start_takes(version, kind);
-        let weighs = self.seats.weight(version, node, kind, self.facts);
+        let weighs = self.seats.size(version, node, kind, self.facts).weighs;
         let part = if self.is_instant() {
             Part::Idle
         } else {
@@ -165,15 +164,12 @@ impl World<'_> {
     }
 
     fn idle_events(&self, instance: InstanceId) -> impl Iterator<Item = Event> + use<> {
-        let sizes = self.instances.get(instance).map(|it| {
-            let size = |of: fn(&Seats, VersionId, NodeId, StartKind, &Facts) -> Bytes| {
-                of(&self.seats, it.version, it.node, it.kind, self.facts)
-            };
-            (size(Seats::need), size(Seats::weight))
-        });
-        let idle = sizes.map(|(memory, _)| Event::Idle(Idle { instance, memory }));
-        let measured = sizes.filter(|(takes, weighs)| takes != weighs);
-        let measured = measured.map(|(_, memory)| Event::Measured(Measured { instance, memory }));
+        let found = self.instances.get(instance);
+        let size = found.map(|it| self.seats.size(it.version, it.node, it.kind, self.facts));
+        let idle = size.map(|Size { takes: memory, .. }| Event::Idle(Idle { instance, memory }));
+        let measured = size.filter(|size| size.takes != size.weighs);
+        let measured = measured
+            .map(|Size { weighs: memory, .. }| Event::Measured(Measured { instance, memory }));
         idle.into_iter().chain(measured)
     }
 

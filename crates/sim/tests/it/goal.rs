@@ -5,7 +5,7 @@ use pilotlight_sim::options::Cluster;
 use pilotlight_sim::report::{Report, beside};
 use pilotlight_sim::{Model, Options, Profile, by_names, run};
 
-use crate::support::excerpt;
+use crate::support::{add_on_a_node, assert_none_is_ahead, excerpt};
 
 /// The others, with parameters from little memory to much.
 const OTHERS: &[&str] = &[
@@ -91,14 +91,6 @@ fn no_colder_than_hybrid_histogram_with_no_more_memory_than_ten_minutes() {
 /// has what user init is drawn.
 #[test]
 fn on_a_node_short_of_memory_nobody_pays_less_or_waits_less_than_with_pilot() {
-    let names = [
-        "fixed:10m",
-        "lru",
-        "greedy-dual",
-        "cidre",
-        "hybrid:4h",
-        "pilot:node",
-    ];
     for mib in [700, 1_000] {
         let mut sums = [[0.0; 4]; 6];
         for seed in 1..=3 {
@@ -111,40 +103,9 @@ fn on_a_node_short_of_memory_nobody_pays_less_or_waits_less_than_with_pilot() {
                 },
                 ..Options::default()
             };
-            let policies = by_names(&names.map(str::to_owned)).expect("they are known");
-            let report = run(
-                &excerpt(),
-                &Profile::default(),
-                &options,
-                policies,
-                2,
-                &|_| {},
-            )
-            .expect("it can be run");
-            for (sums, it) in sums.iter_mut().zip(&report.policies) {
-                let came = [
-                    it.cold_by_function.mean,
-                    it.cold_by_request,
-                    it.latency_ms.mean,
-                    it.run.unserved as f64,
-                ];
-                for (sum, came) in sums.iter_mut().zip(came) {
-                    *sum += came;
-                }
-                assert_eq!(it.run.ignored, 0, "{}", it.policy);
-                // Of a template that goes, forks keep what they shared: little more than there is, for a moment.
-                assert!(
-                    it.peak_mb <= mib as f64 * 1.03,
-                    "{}: {}",
-                    it.policy,
-                    it.peak_mb
-                );
-            }
+            // Of a template that goes, forks keep what they shared: little more than there is, for a moment.
+            add_on_a_node(&mut sums, &Profile::default(), &options, mib as f64 * 1.03);
         }
-        let [others @ .., pilot] = &sums;
-        for (name, other) in names.iter().zip(others) {
-            let no_worse = pilot.iter().zip(other).all(|(ours, other)| ours <= other);
-            assert!(no_worse, "{mib} MiB: {pilot:?}, {name} {other:?}");
-        }
+        assert_none_is_ahead(&sums, 1.0, &format!("{mib} MiB"));
     }
 }

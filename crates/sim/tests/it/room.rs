@@ -4,9 +4,9 @@ use pilotlight_policy::Bytes;
 use pilotlight_sim::options::{Cluster, Ladder, Room};
 use pilotlight_sim::profile::Weight;
 use pilotlight_sim::report::Report;
-use pilotlight_sim::{Model, Options, Profile, Trace, by_names, run};
+use pilotlight_sim::{Model, Options, Profile, Trace};
 
-use crate::support::{by_request, excerpt, simulate};
+use crate::support::{add_on_a_node, assert_none_is_ahead, by_request, simulate};
 
 /// Functions of 100 MiB whose templates take 50 and spares 2; a fork weighs 10 beside its template.
 fn on(memory_mib: u64, room: Room, trace: &Trace, policy: &str) -> Report {
@@ -104,14 +104,6 @@ const NOISE: f64 = 1.01;
 /// by function and by request, and of waits, nobody has fewer than `pilot`.
 #[test]
 fn on_a_node_that_promises_room_nobody_pays_less_than_with_pilot() {
-    let names = [
-        "fixed:10m",
-        "lru",
-        "greedy-dual",
-        "cidre",
-        "hybrid:4h",
-        "pilot:node",
-    ];
     // What hellos' templates weigh.
     let mut profile = Profile::default();
     for class in profile.classes.values_mut() {
@@ -137,28 +129,7 @@ fn on_a_node_that_promises_room_nobody_pays_less_than_with_pilot() {
             ladder: Some(Ladder::Spare),
             ..Options::default()
         };
-        let policies = by_names(&names.map(str::to_owned)).expect("they are known");
-        let report = run(&excerpt(), &profile, &options, policies, 2, &|_| {});
-        let report = report.expect("it can be run");
-        for (sums, it) in sums.iter_mut().zip(&report.policies) {
-            assert!(it.peak_mb <= mib as f64, "{}: {}", it.policy, it.peak_mb);
-            let came = [
-                it.cold_by_function.mean,
-                it.cold_by_request,
-                it.latency_ms.mean,
-                it.run.unserved as f64,
-            ];
-            for (sum, came) in sums.iter_mut().zip(came) {
-                *sum += came;
-            }
-        }
+        add_on_a_node(&mut sums, &profile, &options, mib as f64);
     }
-    let [others @ .., pilot] = &sums;
-    for (name, other) in names.iter().zip(others) {
-        let no_worse = pilot
-            .iter()
-            .zip(other)
-            .all(|(ours, other)| *ours <= other * NOISE);
-        assert!(no_worse, "{pilot:?}, {name} {other:?}");
-    }
+    assert_none_is_ahead(&sums, NOISE, "all");
 }

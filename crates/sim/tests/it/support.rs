@@ -86,3 +86,48 @@ pub(crate) fn simulate(trace: &Trace, options: &Options, policies: &[&str]) -> R
     let policies = by_names(&names).expect("they are known");
     run(trace, &profile(), options, policies, 2, &|_| {}).expect("trace and policies are right")
 }
+
+/// Policies that are held against each other on nodes short of memory; ours is the last.
+pub(crate) const ON_A_NODE: [&str; 6] = [
+    "fixed:10m",
+    "lru",
+    "greedy-dual",
+    "cidre",
+    "hybrid:4h",
+    "pilot:node",
+];
+
+/// What each of them came to on the excerpt: cold by function and by request, mean wait in milliseconds, unserved. Adds
+/// to `sums`; nobody has more than `most_mb` at once.
+pub(crate) fn add_on_a_node(
+    sums: &mut [[f64; 4]; 6],
+    profile: &Profile,
+    options: &Options,
+    most_mb: f64,
+) {
+    let policies = by_names(&ON_A_NODE.map(str::to_owned)).expect("they are known");
+    let report = run(&excerpt(), profile, options, policies, 2, &|_| {}).expect("it can be run");
+    for (sums, it) in sums.iter_mut().zip(&report.policies) {
+        assert!(it.peak_mb <= most_mb, "{}: {}", it.policy, it.peak_mb);
+        assert_eq!(it.run.ignored, 0, "{}", it.policy);
+        let came = [
+            it.cold_by_function.mean,
+            it.cold_by_request,
+            it.latency_ms.mean,
+            it.run.unserved as f64,
+        ];
+        for (sum, came) in sums.iter_mut().zip(came) {
+            *sum += came;
+        }
+    }
+}
+
+/// None of the others has less of any than the last, within so many times.
+pub(crate) fn assert_none_is_ahead(sums: &[[f64; 4]; 6], within: f64, what: &str) {
+    let [others @ .., pilot] = sums;
+    for (name, other) in ON_A_NODE.iter().zip(others) {
+        let mut both = pilot.iter().zip(other);
+        let no_worse = both.all(|(ours, other)| *ours <= other * within);
+        assert!(no_worse, "{what}: {pilot:?}, {name} {other:?}");
+    }
+}

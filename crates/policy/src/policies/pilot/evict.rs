@@ -111,15 +111,18 @@ impl Pilot {
 
     /// Whether a node has so much room once what saves no more than a fork has gone.
     pub(super) fn makes_room(&self, node: NodeId, room: Bytes) -> bool {
-        let mut free = self.books.free(node).0;
-        let light = self
-            .could_go(node)
-            .filter(|(_, part, ..)| *part != Part::Template);
-        free >= room.0
-            || light.into_iter().any(|(_, _, _, there)| {
-                free = free.saturating_add(there.0);
-                free >= room.0
-            })
+        let free = self.books.free(node).0;
+        let light = |part| part != Part::Template;
+        free >= room.0 || self.would_free(node, room.0 - free, light)
+    }
+
+    /// Whether those parts give back so many bytes of a node's room.
+    fn would_free(&self, node: NodeId, bytes: u64, parts: impl Fn(Part) -> bool) -> bool {
+        let mut freed = 0u64;
+        self.could_go(node).any(|(_, part, _, there)| {
+            freed = freed.saturating_add(if parts(part) { there.0 } else { 0 });
+            freed >= bytes
+        })
     }
 
     /// A start needs room. Idle instances go in any case, so that what waits for room gets it in the end; what is held
@@ -131,11 +134,7 @@ impl Pilot {
         shortage: Shortage,
         actions: &mut Vec<Action>,
     ) {
-        let mut freed = 0;
-        let enough = self.could_go(node).any(|(_, _, _, there)| {
-            freed += there.0;
-            freed >= shortage.memory.0
-        });
+        let enough = self.would_free(node, shortage.memory.0, |_| true);
         let (mut freed, mut ended) = (0u64, 0u32);
         while freed < shortage.memory.0 || ended < shortage.instances {
             let instances_alone = !enough || freed >= shortage.memory.0;
